@@ -1,0 +1,17 @@
+# make run    the whole pipeline on the embedded default
+# make test   the test suite          make lint   the linter
+# make ui     the MLflow UI           make serve  a Prefect server and worker
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run test lint ui serve lock
+.DEFAULT_GOAL := run
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+	  { echo "mfer needs Python 3.11 or 3.12: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	@touch $@

@@ -1,0 +1,246 @@
+"""params.yaml as typed, validated settings. One class per section; a section is named like the stage that reads it."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from mfer_core.errors import MferError
+
+Arm = Literal["visual", "audio", "fused"]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DemoSize(Section):
+    """How much of a synthetic corpus is written."""
+
+    speakers: int = Field(ge=2)
+    clips_per_speaker: int = Field(ge=1)
+
+
+class Corpus(Section):
+    """Where a corpus is and how it is read."""
+
+    adapter: str  # a module of mfer_core.corpora
+    source: Literal["demo", "local", "fetch", "absent"]  # written, found, downloaded, or left out on purpose
+    path: Path
+    demo: DemoSize | None = None
+    aliases: dict[str, str] = {}  # label as found -> one of the eight names
+    speaker_pattern: str | None = None  # regular expression with one group, for corpora without speaker ids
+    manifest: Path | None = None  # of a custom set: csv or Parquet with path, label and, if known, speaker
+
+    @model_validator(mode="after")
+    def _demo_needs_size(self):
+        if self.source == "demo" and self.demo is None:
+            raise ValueError("source: demo needs a demo section with speakers and clips_per_speaker")
+        return self
+
+
+class Roles(Section):
+    """Which corpus plays which part; names are keys of ``corpora``."""
+
+    benchmark: str  # stages 1, 2b, 3 and the folds
+    pretraining: list[str] = Field(min_length=1)  # stage 2a and the compact emotion2vec
+    transfer: str  # the held-out custom set
+    faces: str  # what the ViT is trained on
+
+
+class Ingest(Section):
+    rejects_limit: float = Field(ge=0, le=1)  # a larger share of rejects fails the stage
+    workers: int = Field(ge=1)
+
+
+class Extract(Section):
+    frames_per_second: float = Field(gt=0)
+    image_size: int = Field(ge=16)  # pixels, square
+    grayscale: bool
+    image_format: Literal["jpeg", "png"]
+    margin: float = Field(ge=0)  # of the face box's longer side, each side
+    detect_every_s: float = Field(gt=0)  # between two runs of the face detector; a track fills in
+    detect_side: int = Field(ge=64)  # the detector sees frames reduced to this longer side, pixels
+    vad_min_clip_s: float = Field(ge=0)  # Silero VAD cuts clips longer than this (reference: 3 s)
+    vad_threshold: float = Field(gt=0, lt=1)
+    clip_time_limit_s: float = Field(gt=0)
+    max_duration_s: float = Field(gt=0)
+    shard_clips: int = Field(ge=1)
+    rejects_limit: float = Field(ge=0, le=1)
+    workers: int = Field(ge=1)
+
+
+class PretrainVit(Section):
+    checkpoint: str | None  # hub id or folder; null trains the compact ViT below
+    revision: str | None
+    image_size: int
+    patch_size: int
+    hidden_size: int
+    layers: int
+    heads: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    patience: int  # epochs without a better PublicTest before stopping
+
+
+class PretrainEmotion2vec(Section):
+    checkpoint: str | None  # hub id or folder; null trains the compact Emotion2vec below
+    revision: str | None
+    conv_dim: int
+    hidden_size: int
+    prenet_layers: int
+    layers: int
+    heads: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+
+
+class Embed(Section):
+    dtype: Literal["float16", "float32"]
+    precision: Literal["fp32", "bf16"]
+    device: str  # "auto", "cpu", "cuda", "cuda:0"
+    visual_batch: int
+    audio_batch: int
+    shard_clips: int
+
+
+class Folds(Section):
+    protocols: list[str] = Field(min_length=1)
+    inner_share: float = Field(gt=0, lt=1)  # of the training speakers, for early stopping and checkpoint choice
+    seed: int
+
+
+class Train(Section):
+    """Hyperparameters of one training stage (reference method, 'Training, three stages')."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    accumulation: int = Field(ge=1)  # batches per optimiser step
+    learning_rate: float = Field(gt=0)
+    optimiser: Literal["adam", "adamw"]
+    weight_decay: float = Field(ge=0)
+    schedule: Literal["constant", "plateau", "exponential"]
+    schedule_factor: float = Field(gt=0, le=1)
+    patience: int = Field(ge=0)  # epochs without a better inner UAR before stopping; 0 never stops
+    label_smoothing: float = Field(ge=0, lt=1)
+    class_weight_power: float = Field(ge=0)  # loss weight ~ 1 / (count * classes) ** power
+    sampler_power: float = Field(ge=0)  # sampling weight ~ 1 / (count * classes) ** power; 0 shuffles
+    modality_dropout: float = Field(default=0.0, ge=0, lt=1)  # stage 3: chance that one arm is hidden from a clip
+
+
+class TrainArm(Train):
+    hidden_size: int
+    layers: int
+    dropout: float = Field(ge=0, lt=1)
+
+
+class TrainAudio(Train):
+    gru_learning_rate: float = Field(gt=0)  # of the GRU taken over from stage 2a
+
+
+class TrainFused(Train):
+    trainable: Literal["classifier", "all"]  # report: all; code: classifier
+
+
+class Evaluate(Section):
+    bootstrap: int = Field(ge=100)  # resamples of speakers for the 95 % intervals
+    permutations: int = Field(ge=100)  # of the paired test
+    seed: int
+
+
+class Transfer(Section):
+    shots: list[int]  # clips per class of adaptation
+    seed: int
+
+
+class Register(Section):
+    name: str
+    protocol: str
+    arm: Arm
+
+
+class Tracking(Section):
+    """Where MLflow keeps runs; MLFLOW_TRACKING_URI, when set, wins over ``uri``."""
+
+    uri: str
+    artifacts: str
+
+
+class Settings(Section):
+    profile: str
+    seed: int
+    arms: list[Arm]
+    corpora: dict[str, Corpus]
+    roles: Roles
+    ingest: Ingest
+    extract: Extract
+    pretrain_vit: PretrainVit
+    pretrain_emotion2vec: PretrainEmotion2vec
+    embed: Embed
+    folds: Folds
+    train_visual: TrainArm
+    pretrain_audio: TrainArm
+    train_audio: TrainAudio
+    train_fused: TrainFused
+    train_workers: int = Field(ge=1)  # folds trained side by side
+    evaluate: Evaluate
+    transfer: Transfer
+    register_model: Register = Field(alias="register")
+    tracking: Tracking
+
+    @model_validator(mode="after")
+    def _roles_name_corpora(self):
+        roles = self.roles
+        for name in (roles.benchmark, *roles.pretraining, roles.transfer, roles.faces):
+            if name not in self.corpora:
+                raise ValueError(f"roles name the corpus {name!r}, which is not one of {', '.join(self.corpora)}")
+        if "fused" in self.arms and not {"visual", "audio"} <= set(self.arms):
+            raise ValueError("arms: fused needs both visual and audio")
+        return self
+
+
+def load_settings(path: Path = Path("params.yaml")) -> Settings:
+    """Read and validate params.yaml. Raises MferError naming the key at fault and the choices."""
+    try:
+        values = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
+        return Settings.model_validate(values)
+    except OSError as error:
+        raise MferError(f"no settings at {path}: run this from the project's folder") from error
+    except YAMLError as error:
+        raise MferError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise MferError(f"{path}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """One line for the first fault: where, what, and the choices when a key is unknown."""
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {where}; choices there: {', '.join(_choices(fault['loc'][:-1]))}"
+    if fault["type"] == "missing":
+        return f"missing key {where}"
+    return f"{where}: {fault['msg'].removeprefix('Value error, ')}" if where else fault["msg"].removeprefix("Value error, ")
+
+
+def _choices(location: tuple) -> list[str]:
+    """The keys that the section at ``location`` knows."""
+    section: type[BaseModel] = Settings
+    for part in location:
+        field = next((f for name, f in section.model_fields.items() if part in (name, f.alias)), None)
+        annotation = field.annotation if field else None
+        if annotation == dict[str, Corpus]:
+            section = Corpus
+        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            section = annotation
+    return [field.alias or name for name, field in section.model_fields.items()]
