@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mfer_core", "tasks", "flows")
+# They say things and carry values but shape none: keys hold the values themselves, so a new setting spoils no cache.
+SHAPE_NOTHING = tuple(ROOT / "mfer_core" / name for name in ("settings.py", "errors.py", "progress.py"))
 
 
 def module_file(module: str) -> Path | None:
@@ -45,6 +47,7 @@ def project_files(entry: str) -> tuple[Path, ...]:
 
 @cache
 def code_digest(entry: str) -> str:
-    """A hash of the code behind ``entry`` that ignores comments and layout."""
-    text = "\n".join(ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in project_files(entry))
+    """A hash of the code that shapes what ``entry`` computes; comments and layout do not count."""
+    files = [path for path in project_files(entry) if path not in SHAPE_NOTHING]
+    text = "\n".join(ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in files)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
