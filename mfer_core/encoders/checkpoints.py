@@ -1,0 +1,72 @@
+"""Where an encoder's checkpoint lies: a folder, ``data/checkpoints/<id>``, a hub's local cache, or, last, the hub itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfer_core.errors import MferError
+from mfer_core.files import digest, sha256_file
+
+CHECKPOINTS = Path("data/checkpoints")
+WEIGHTS = ("*.safetensors", "*.bin", "*.pt")  # in order of preference
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's folder on this machine and what names it in results."""
+
+    folder: Path
+    name: str
+    revision: str | None
+    hash: str  # over weights and configuration: what the values depend on
+
+    @property
+    def metadata(self) -> dict:
+        return {"name": self.name, "revision": self.revision, "hash": self.hash}
+
+
+def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, ...]) -> Checkpoint:
+    """Find ``checkpoint`` (folder, Hugging Face id, or ModelScope id ``iic/...``); what is on this machine needs no network.
+
+    ``configs`` are the configuration files that shape the values beside the weights. Raises MferError naming the id
+    and the folder to put it in when it is nowhere to be had.
+    """
+    folder = next((path for path in (Path(checkpoint), CHECKPOINTS / checkpoint) if path.is_dir()), None)
+    folder = folder or _from_hub(checkpoint, revision)
+    weights = weights_file(folder)
+    shaping = [path for name in configs if (path := folder / name).is_file()]
+    values = {path.name: sha256_file(path) for path in (*weights, *shaping)}
+    return Checkpoint(folder, checkpoint, revision, digest(values))
+
+
+def weights_file(folder: Path) -> list[Path]:
+    """The file or files of weights, safetensors before pickles. Raises MferError when there are none."""
+    for pattern in WEIGHTS:
+        if found := sorted(folder.glob(pattern)):
+            return found
+    raise MferError(f"no weights in {folder}: expected one of {', '.join(WEIGHTS)}")
+
+
+def _from_hub(checkpoint: str, revision: str | None) -> Path:
+    fetch = _from_modelscope if checkpoint.startswith("iic/") else _from_huggingface
+    try:
+        try:
+            return Path(fetch(checkpoint, revision, local_files_only=True))
+        except (OSError, ValueError):
+            return Path(fetch(checkpoint, revision, local_files_only=False))
+    except Exception as error:  # the hubs raise whatever their transport raises; all of it means the same here
+        raise MferError(
+            f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and could not be downloaded "
+            f"({type(error).__name__}). Put its files into {CHECKPOINTS / checkpoint} or give a folder as checkpoint"
+        ) from error
+
+
+def _from_huggingface(checkpoint: str, revision: str | None, local_files_only: bool) -> str:
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(checkpoint, revision=revision, local_files_only=local_files_only)
+
+
+def _from_modelscope(checkpoint: str, revision: str | None, local_files_only: bool) -> str:
+    from modelscope import snapshot_download
+
+    return snapshot_download(checkpoint, revision=revision, local_files_only=local_files_only)

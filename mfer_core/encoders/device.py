@@ -1,0 +1,56 @@
+"""Device and precision of an encoder, and batches that shrink when memory runs out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+from mfer_core.errors import MferError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` takes CUDA when there is one. Raises MferError for a device that is not here."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise MferError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise MferError(f"device {name!r} is not available here: use auto or cpu")
+    return device
+
+
+@contextmanager
+def inference(device: torch.device, precision: str) -> Iterator[None]:
+    """No gradients; ``bf16`` autocasts; ``fp32`` means IEEE products (no TF32) by deterministic kernels."""
+    backend = torch.backends.cudnn
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+        backend.flags(enabled=backend.enabled, benchmark=False, deterministic=True, allow_tf32=False),
+    ):
+        yield
+
+
+def in_halves(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:
+    """``run(items)``, cut in two as often as the memory asks for. Raises MferError when a single item does not fit."""
+    try:
+        return run(items)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        if len(items) == 1:
+            raise MferError("one clip or frame alone does not fit the memory: use another device or bf16") from error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = len(items) // 2
+    return in_halves(run, items[:middle]) + in_halves(run, items[middle:])
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

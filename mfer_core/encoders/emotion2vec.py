@@ -1,0 +1,81 @@
+"""emotion2vec: frame-level speech features, 50 per second, from any FunASR checkpoint folder or id.
+
+Method: Ma et al. 2023, https://arxiv.org/abs/2312.15185. The model is FunASR's own class; what is added here is that a
+clip's frames do not depend on its batch mates (see ``batch.py``), and that a checkpoint folder cannot run code.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mfer_core.encoders.checkpoints import find_checkpoint
+from mfer_core.encoders.device import choose_device, in_halves, inference
+from mfer_core.encoders.emotion2vec_batch import ExactBatches
+from mfer_core.encoders.emotion2vec_config import Layers, layers_of, read_config, read_tokens
+from mfer_core.encoders.emotion2vec_model import load_model
+from mfer_core.encoders.windows import join_windows, split_windows
+from mfer_core.errors import ClipError
+
+SHAPING_FILES = ("config.yaml", "tokens.txt")
+
+
+@dataclass
+class Emotion2vecEncoder:
+    """An emotion2vec in evaluation mode, ready to embed waveforms."""
+
+    model: torch.nn.Module
+    layers: Layers
+    normalize: bool  # zero mean, unit variance over each whole clip
+    labels: list[str]  # of its own head as the checkpoint spells them; [] without a head
+    metadata: dict  # name, revision, hash
+    device: torch.device
+    precision: str
+
+    def __post_init__(self):
+        self.batches = ExactBatches(self.model, self.layers)
+
+    def embed(self, waveforms: list[np.ndarray], batch_size: int = 1) -> list[np.ndarray]:
+        """float32 [T, D] per mono 16 kHz waveform (float32 in -1..1), T = floor((N - 400) / 320) + 1.
+
+        A clip shorter than the receptive field (400 samples) is padded with zeros to one frame; an empty one raises
+        ClipError. Recordings longer than ``windows.WINDOW_S`` go through overlapping windows.
+        """
+        pieces, counts = [], []
+        for waveform in waveforms:
+            windows = split_windows(self._prepare(waveform), self.layers)
+            pieces += windows
+            counts.append(len(windows))
+        frames = iter(self._embed_pieces([piece.samples for piece in pieces], batch_size))
+        whole = iter(pieces)
+        return [join_windows([(next(whole), next(frames)) for _ in range(count)]) for count in counts]
+
+    def _prepare(self, waveform: np.ndarray) -> torch.Tensor:
+        if waveform.size == 0:
+            raise ClipError("empty waveform", "no samples to embed")
+        samples = torch.from_numpy(np.ascontiguousarray(waveform, np.float32))
+        return torch.nn.functional.layer_norm(samples, samples.shape) if self.normalize else samples
+
+    def _embed_pieces(self, pieces: list[torch.Tensor], batch_size: int) -> list[np.ndarray]:
+        """Frames per piece; batches hold pieces of like length, so little is padding."""
+        order = sorted(range(len(pieces)), key=lambda index: len(pieces[index]), reverse=True)
+        frames: list[np.ndarray] = [np.empty(0)] * len(pieces)
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            for index, values in zip(chosen, in_halves(self._run, [pieces[index] for index in chosen]), strict=True):
+                frames[index] = values
+        return frames
+
+    def _run(self, pieces) -> list[np.ndarray]:
+        with inference(self.device, self.precision):
+            return [values.float().cpu().numpy() for values in self.batches([piece.to(self.device) for piece in pieces])]
+
+
+def load_emotion2vec(checkpoint: str, revision: str | None, device: str, precision: str) -> Emotion2vecEncoder:
+    """Load a FunASR folder or id. Raises MferError when it is missing, unsafe or not an Emotion2vec."""
+    found = find_checkpoint(checkpoint, revision, SHAPING_FILES)
+    config, labels = read_config(found.folder), read_tokens(found.folder)
+    target = choose_device(device)
+    model = load_model(found.folder, config, len(labels)).to(target)
+    normalize = bool(config["model_conf"].get("normalize"))
+    return Emotion2vecEncoder(model, layers_of(config), normalize, labels, found.metadata, target, precision)

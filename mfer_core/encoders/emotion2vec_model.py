@@ -1,0 +1,57 @@
+"""Build FunASR's Emotion2vec from a configuration, and read its weights from a folder that is not trusted."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from mfer_core.encoders.checkpoints import weights_file
+from mfer_core.encoders.funasr_module import emotion2vec_class
+from mfer_core.errors import MferError
+
+
+def build_model(model_conf: dict[str, Any], classes: int) -> torch.nn.Module:
+    """A fresh Emotion2vec with random weights (torch's global generator) and a head of ``classes`` (0: none)."""
+    with emotion2vec_class() as emotion2vec:
+        return emotion2vec(model_conf=copy.deepcopy(model_conf), vocab_size=classes or -1)
+
+
+def load_model(folder: Path, config: dict[str, Any], classes: int) -> torch.nn.Module:
+    """The model of a FunASR folder in evaluation mode. Raises MferError when weights are unsafe, missing or misshapen."""
+    model = build_model(config["model_conf"], classes)
+    state = _read_state(weights_file(folder)[0])
+    try:
+        model.load_state_dict(_pick(state, model.state_dict(), list(config.get("scope_map") or [])))
+    except (KeyError, RuntimeError) as error:
+        raise MferError(f"the weights in {folder} do not fit its config.yaml: {' '.join(str(error).split())[:300]}") from error
+    return model.eval()
+
+
+def _read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors by name. A pickle is read with ``weights_only``: it cannot run code, and anything but tensors is refused."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise MferError(f"cannot read the weights {path}: {' '.join(str(error).split())[:300]}") from error
+    except Exception as error:  # pickle.UnpicklingError and whatever a broken pickle makes its reader raise
+        raise MferError(f"refused {path}: it holds more than tensors, or is broken; convert it to safetensors") from error
+    for wrapper in ("state_dict", "model_state_dict", "model"):
+        state = state[wrapper] if isinstance(state.get(wrapper), dict) else state
+    return state
+
+
+def _pick(state: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], scope_map: list[str]) -> dict[str, torch.Tensor]:
+    """The tensors the model wants, found under the prefixes that checkpoints use ('d2v_model.', 'module.' or none)."""
+    prefixes = ["", *(prefix for prefix in scope_map[::2] if str(prefix).lower() != "none"), "module."]
+    picked = {}
+    for name in wanted:
+        source = next((prefix + name for prefix in prefixes if prefix + name in state), None)
+        if source is None:
+            raise KeyError(f"missing {name}")
+        picked[name] = state[source]
+    return picked

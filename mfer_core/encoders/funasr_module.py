@@ -1,0 +1,47 @@
+"""Import of FunASR's Emotion2vec class alone.
+
+``import funasr`` imports every model it has (7-9 s of CPU, hundreds of MB). The class needs five small files of that
+package, so a bare package object that only knows where FunASR lies stands in for it while they are imported and the model
+is built; afterwards the stand-in and its submodules are taken away again, and a real ``import funasr`` works as ever.
+"""
+
+import importlib
+import importlib.machinery
+import io
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from types import ModuleType
+
+from mfer_core.errors import MferError
+
+PACKAGE = "funasr"
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def emotion2vec_class() -> Iterator[type]:
+    """Yield ``funasr.models.emotion2vec.model.Emotion2vec``; build models inside (its blocks import more of the package)."""
+    with _LOCK:
+        ours = PACKAGE not in sys.modules
+        if ours:
+            sys.modules[PACKAGE] = _stand_in()
+        try:
+            with redirect_stdout(io.StringIO()):  # its audio loader prints a notice about ffmpeg, which is not used here
+                module = importlib.import_module(f"{PACKAGE}.models.emotion2vec.model")
+            yield module.Emotion2vec
+        finally:
+            if ours:
+                for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+                    del sys.modules[name]
+
+
+def _stand_in() -> ModuleType:
+    spec = importlib.machinery.PathFinder.find_spec(PACKAGE)
+    if spec is None or spec.submodule_search_locations is None:
+        raise MferError("funasr is not installed: emotion2vec needs it (pip install 'funasr>=1.4,<2')")
+    package = ModuleType(PACKAGE)
+    package.__path__ = list(spec.submodule_search_locations)
+    package.__spec__ = spec
+    return package

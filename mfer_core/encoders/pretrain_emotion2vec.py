@@ -1,0 +1,181 @@
+"""Train a compact Emotion2vec on labelled speech; the result is a FunASR folder for ``load_emotion2vec``.
+
+The model is FunASR's own class with few, narrow layers, and the head it is trained through is that class's own (a linear
+layer on the mean of the frames), so that the folder holds what a published "+" checkpoint holds.
+"""
+
+import copy
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from ruamel.yaml import YAML
+from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
+from torch.nn.functional import cross_entropy, layer_norm
+
+from mfer_core.encoders.emotion2vec_batch import ExactBatches
+from mfer_core.encoders.emotion2vec_config import RATE, Layers, model_conf
+from mfer_core.encoders.emotion2vec_model import build_model
+from mfer_core.encoders.waveform_augmentation import augment_waveform
+from mfer_core.errors import MferError
+from mfer_core.files import atomic_path, write_json
+from mfer_core.labels import EMOTIONS
+from mfer_core.settings import PretrainEmotion2vec
+
+# As the published tokens.txt spells them; 'calm' has no published token.
+TOKENS = {
+    **{"angry": "生气/angry", "disgust": "厌恶/disgusted", "fearful": "恐惧/fearful", "happy": "开心/happy", "neutral": "中立/neutral"},
+    **{"sad": "难过/sad", "surprised": "吃惊/surprised", "calm": "平静/calm"},
+}
+VALID_SHARE = 0.2  # of the speakers, for choosing the epoch and for the figures printed
+CROP_S = 2.5  # seconds of a clip seen in one step of training
+log = logging.getLogger("mfer")
+Waveforms = list[np.ndarray]
+
+
+def pretrain_emotion2vec(
+    waveforms: Waveforms, labels: list[str], speakers: list[str], settings: PretrainEmotion2vec, seed: int, out: Path
+) -> dict:
+    """Train on mono 16 kHz ``waveforms`` and write the checkpoint, history.csv and metrics.json to ``out``.
+
+    A fifth of the speakers is held out to choose the epoch. The metrics give their UAR for a linear probe on the mean frames
+    of the trained and of the untrained weights. Raises MferError for an unknown label or fewer than five speakers.
+    """
+    started = time.monotonic()
+    names = _classes(labels)
+    targets = torch.tensor([names.index(label) for label in labels])
+    train, valid = split_speakers(speakers, seed)
+    layers = compact_layers(settings.conv_dim)
+    conf = model_conf(settings.hidden_size, settings.layers, settings.prenet_layers, settings.heads, layers, pos_groups=settings.heads)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        batches = ExactBatches(build_model(conf, len(names) + 1), layers)
+        random_uar = _probe(batches, waveforms, targets, train, valid)
+        history = _fit(batches, waveforms, targets, train, valid, settings, np.random.default_rng(seed))
+    trained_uar = _probe(batches, waveforms, targets, train, valid)
+    metrics = {"valid_uar_random_weights": random_uar, "valid_uar_trained": trained_uar, "chance": 1 / len(names)}
+    metrics |= {"valid_uar_head": max(row["valid_uar"] for row in history), "epochs": len(history), "clips_train": len(train)}
+    metrics |= {"clips_valid": len(valid), "parameters": sum(p.numel() for p in batches.model.parameters())}
+    _save(batches.model, conf, names, out)
+    with atomic_path(out / "history.csv") as path:
+        pd.DataFrame(history).to_csv(path, index=False)
+    write_json(out / "metrics.json", metrics)
+    seconds = time.monotonic() - started
+    log.info("pretrain_emotion2vec: validation UAR %.3f trained, %.3f with random weights, in %.0f s", trained_uar, random_uar, seconds)
+    return metrics
+
+
+def compact_layers(dim: int) -> Layers:
+    """The published kernels and strides (50 frames per second) with narrow first layers, which see the most samples."""
+    return [(dim // 4, 10, 5), (dim // 2, 3, 2), (dim, 3, 2), (dim, 3, 2), (dim, 3, 2), (dim, 2, 2), (dim, 2, 2)]
+
+
+def split_speakers(speakers: list[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of training and of validation clips; no speaker is in both, and every corpus's speakers are drawn alike."""
+    names = sorted(set(speakers))
+    if len(names) < 5:
+        raise MferError(f"pretrain_emotion2vec holds a fifth of the speakers out: {len(names)} speakers are too few, 5 are needed")
+    generator = np.random.default_rng(seed)
+    held_out: set[str] = set()
+    for corpus in sorted({name.split("-")[0] for name in names}):
+        own = [name for name in names if name.split("-")[0] == corpus]
+        held_out |= set(generator.permutation(own)[: max(1, round(VALID_SHARE * len(own)))]) if len(own) > 1 else set()
+    held = np.array([speaker in held_out for speaker in speakers])
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _classes(labels: list[str]) -> list[str]:
+    """The labels that occur, in the order of EMOTIONS."""
+    unknown = sorted(set(labels) - set(EMOTIONS))
+    if unknown:
+        raise MferError(f"speech labelled {unknown[0]!r}: use {', '.join(EMOTIONS)}")
+    return [name for name in EMOTIONS if name in set(labels)]
+
+
+def _normalised(waveform: np.ndarray) -> torch.Tensor:
+    samples = torch.from_numpy(np.ascontiguousarray(waveform, np.float32))
+    return layer_norm(samples, samples.shape)
+
+
+def _mean_frames(batches: ExactBatches, clips: list[torch.Tensor]) -> torch.Tensor:
+    """[B, D]: the mean of each clip's frames."""
+    return torch.stack([frames.mean(0) for frames in batches(clips)])
+
+
+def _fit(batches: ExactBatches, waveforms: Waveforms, targets, train, valid, settings: PretrainEmotion2vec, generator) -> list[dict]:
+    """Train with one-cycle AdamW; leaves the weights of the epoch with the best validation UAR in the model."""
+    model = batches.model
+    steps = -(-len(train) // settings.batch_size)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.2)
+    history: list[dict] = []
+    best, best_state = -1.0, {}
+    for epoch in range(1, settings.epochs + 1):
+        model.train()
+        losses = []
+        for rows in np.array_split(generator.permutation(train), steps):
+            clips = [_normalised(_crop(augment_waveform(waveforms[row], generator), generator)) for row in rows]
+            logits = model.proj(_mean_frames(batches, clips))
+            loss = cross_entropy(logits, targets[rows], label_smoothing=settings.label_smoothing)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            losses.append(loss.item())
+        uar = _head_uar(batches, waveforms, targets, valid)
+        history.append({"epoch": epoch, "train_loss": float(np.mean(losses)), "valid_uar": uar})
+        log.info("pretrain_emotion2vec epoch %d: loss %.3f, validation UAR %.3f", epoch, history[-1]["train_loss"], uar)
+        if uar > best:
+            best, best_state = uar, copy.deepcopy(model.state_dict())
+    model.load_state_dict(best_state)
+    return history
+
+
+def _crop(waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    length = int(CROP_S * RATE)
+    start = int(generator.integers(0, max(1, len(waveform) - length)))
+    return waveform[start : start + length]
+
+
+@torch.inference_mode()
+def _pooled(batches: ExactBatches, waveforms: Waveforms, rows: np.ndarray) -> torch.Tensor:
+    batches.model.eval()
+    return torch.cat([_mean_frames(batches, [_normalised(waveforms[row])]) for row in rows])
+
+
+def _head_uar(batches: ExactBatches, waveforms: Waveforms, targets, rows) -> float:
+    with torch.inference_mode():
+        found = batches.model.proj(_pooled(batches, waveforms, rows)).argmax(-1)
+    return _uar(targets[rows], found)
+
+
+def _uar(truth: torch.Tensor, found) -> float:
+    return float(recall_score(truth, found, average="macro", labels=sorted(set(truth.tolist())), zero_division=0))
+
+
+def _probe(batches: ExactBatches, waveforms: Waveforms, targets, train, valid) -> float:
+    """UAR on the held-out speakers of a logistic regression on mean frames."""
+    features, truth = _pooled(batches, waveforms, train).numpy(), targets[train]
+    scale = features.std(0) + 1e-6
+    probe = LogisticRegression(max_iter=500).fit(features / scale, truth)
+    return _uar(targets[valid], probe.predict(_pooled(batches, waveforms, valid).numpy() / scale))
+
+
+def _save(model: torch.nn.Module, conf: dict, names: list[str], out: Path) -> None:
+    """config.yaml, configuration.json, tokens.txt, and the weights last."""
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = {"tokenizer": "CharTokenizer", "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True}}
+    with atomic_path(out / "config.yaml") as path:
+        YAML(typ="safe", pure=True).dump({"model": "Emotion2vec", "model_conf": conf, **tokenizer}, path)
+    metas = {"init_param": "model.safetensors", "config": "config.yaml", "tokenizer_conf": {"token_list": "tokens.txt"}}
+    write_json(out / "configuration.json", {"framework": "pytorch", "task": "emotion-recognition", "file_path_metas": metas})
+    with atomic_path(out / "tokens.txt") as path:
+        path.write_text("\n".join([*(TOKENS[name] for name in names), "<unk>"]) + "\n", encoding="utf-8")
+    with atomic_path(out / "model.safetensors") as path:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
