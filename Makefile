@@ -15,3 +15,24 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
+
+run: .venv/.installed
+	$(BIN)/python -m flows check
+	$(BIN)/dvc repro
+	$(BIN)/python -m flows show
+
+test: .venv/.installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+ui: .venv/.installed
+	$(BIN)/python -m flows ui
+
+serve: .venv/.installed
+	$(BIN)/python -m flows serve
+
+lock:
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -o requirements.lock

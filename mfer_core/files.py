@@ -63,6 +63,8 @@ def write_table(path: Path, table: pa.Table | pd.DataFrame, schema: pa.Schema | 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Raises MferError naming the file when it is missing or not Parquet."""
+    if not Path(path).is_file():
+        raise MferError(f"{path} is missing: run the stage that writes it first")
     try:
         return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
     except (OSError, pa.ArrowException) as error:

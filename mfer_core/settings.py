@@ -48,8 +48,8 @@ class Roles(Section):
 
     benchmark: str  # stages 1, 2b, 3 and the folds
     pretraining: list[str] = Field(min_length=1)  # stage 2a and the compact emotion2vec
-    transfer: str  # the held-out custom set
-    faces: str  # what the ViT is trained on
+    transfer: str | None  # the held-out custom set; null leaves stage transfer without results
+    faces: str | None  # what the ViT is trained on; null with a published checkpoint
 
 
 class Ingest(Section):
@@ -131,20 +131,27 @@ class Train(Section):
     weight_decay: float = Field(ge=0)
     schedule: Literal["constant", "plateau", "exponential"]
     schedule_factor: float = Field(gt=0, le=1)
-    patience: int = Field(ge=0)  # epochs without a better inner UAR before stopping; 0 never stops
+    schedule_patience: int = Field(default=1, ge=0)  # of "plateau": epochs without a lower validation loss before the rate falls
+    schedule_threshold: float = Field(default=1e-3, ge=0)  # of "plateau": relative change that counts as lower
+    select: Literal["uar", "accuracy", "loss"] = "uar"  # what picks the checkpoint, on the validation part
+    patience: int = Field(ge=0)  # epochs without a better checkpoint before stopping; 0 never stops
     label_smoothing: float = Field(ge=0, lt=1)
     class_weight_power: float = Field(ge=0)  # loss weight ~ 1 / (count * classes) ** power
     sampler_power: float = Field(ge=0)  # sampling weight ~ 1 / (count * classes) ** power; 0 shuffles
     modality_dropout: float = Field(default=0.0, ge=0, lt=1)  # stage 3: chance that one arm is hidden from a clip
+    device: str = "cpu"  # "auto", "cpu", "cuda", "cuda:0"; compact models are fastest on the CPU
+    precision: Literal["fp32", "bf16"] = "fp32"
 
 
 class TrainArm(Train):
     hidden_size: int
     layers: int
     dropout: float = Field(ge=0, lt=1)
+    pool: int = Field(default=1, ge=1)  # consecutive steps averaged before the GRU; the reference keeps every step
 
 
 class TrainAudio(Train):
+    start: Literal["pretrain_audio", "scratch"] = "pretrain_audio"  # where the GRU comes from
     gru_learning_rate: float = Field(gt=0)  # of the GRU taken over from stage 2a
 
 
@@ -181,6 +188,7 @@ class Settings(Section):
     seed: int
     arms: list[Arm]
     corpora: dict[str, Corpus]
+    clips: list[str]  # the corpora of clips, which extract and embed go through; the others hold face images
     roles: Roles
     ingest: Ingest
     extract: Extract
@@ -201,9 +209,14 @@ class Settings(Section):
     @model_validator(mode="after")
     def _roles_name_corpora(self):
         roles = self.roles
-        for name in (roles.benchmark, *roles.pretraining, roles.transfer, roles.faces):
+        for name in self.clips:
             if name not in self.corpora:
-                raise ValueError(f"roles name the corpus {name!r}, which is not one of {', '.join(self.corpora)}")
+                raise ValueError(f"clips name the corpus {name!r}, which is not one of {', '.join(self.corpora)}")
+        for name in filter(None, (roles.benchmark, *roles.pretraining, roles.transfer)):
+            if name not in self.clips:
+                raise ValueError(f"roles name the corpus {name!r}, which is not one of clips: {', '.join(self.clips)}")
+        if roles.faces not in self.corpora and not self.pretrain_vit.checkpoint:
+            raise ValueError(f"roles.faces is {roles.faces!r}: name one of {', '.join(self.corpora)}, or a pretrain_vit.checkpoint")
         if "fused" in self.arms and not {"visual", "audio"} <= set(self.arms):
             raise ValueError("arms: fused needs both visual and audio")
         return self

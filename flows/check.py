@@ -1,0 +1,15 @@
+"""Look before anything runs: settings and folders."""
+
+from mfer_core.errors import MferError
+from mfer_core.settings import Settings, load_settings
+
+
+def check_project() -> Settings:
+    """Validate params.yaml and look for the corpora's folders. Raises MferError: what is missing, and what to do."""
+    from mfer_core.corpora.ingest import missing_message
+
+    settings = load_settings()
+    for name, corpus in settings.corpora.items():
+        if corpus.demo is None and not corpus.path.is_dir():
+            raise MferError(missing_message(name, corpus))
+    return settings

@@ -1,0 +1,17 @@
+"""Stage folds: which clip is in which part of which fold, for every protocol."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from mfer_core.settings import load_settings
+from tasks.folds import assign_folds
+
+DATA = Path("data")
+
+
+@flow(name="folds", flow_run_name="folds")
+def folds() -> None:
+    """Write folds.parquet; the honest protocols are checked to share no speaker, take or content."""
+    settings = load_settings()
+    assign_folds(DATA / "ingest" / settings.roles.benchmark / "manifest.parquet", settings.folds, DATA / "folds" / "folds.parquet")

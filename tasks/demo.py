@@ -1,0 +1,13 @@
+"""Tasks of stage demo."""
+
+from prefect import task
+
+from mfer_core.settings import Corpus
+
+
+@task
+def write_corpus(corpus: Corpus, seed: int, workers: int) -> None:
+    """Write or update one synthetic corpus."""
+    from mfer_core.demo import write
+
+    write.write_corpus(corpus.adapter, corpus.path, corpus.demo, seed, workers)

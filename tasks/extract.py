@@ -1,0 +1,44 @@
+"""Tasks of stage extract."""
+
+from pathlib import Path
+
+import pandas as pd
+from prefect import task
+
+from mfer_core.cache.shards import Shard, partition
+from mfer_core.manifest import summarise
+from mfer_core.media import extract
+from mfer_core.settings import Extract
+from tasks.runner import run_side_by_side
+
+
+@task(task_run_name="shard {shard.name}")
+def extract_shard(shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, corpus: str, settings: Extract) -> dict:
+    """One shard's frames, waveforms and account; returns counts."""
+    return extract.extract_shard(shard, manifest, raw, out, corpus, settings)
+
+
+def extract_shards(corpus: str, manifest: pd.DataFrame, raw: Path, out: Path, settings: Extract) -> list[Shard]:
+    """Extract all shards of a corpus, side by side."""
+    shards = partition(extract.extract_keys(manifest, settings), settings.shard_clips)
+    calls = [
+        {
+            "shard": shard,
+            "manifest": manifest[manifest.clip_id.isin(shard.keys)],
+            "raw": raw,
+            "out": out,
+            "corpus": corpus,
+            "settings": settings,
+        }
+        for shard in shards
+    ]
+    for _ in run_side_by_side(extract_shard, calls, "threads", settings.workers, f"extract {corpus}"):
+        pass
+    return shards
+
+
+@task
+def account_for(corpus: str, shards: list[Shard], manifest: pd.DataFrame, out: Path, settings: Extract) -> str:
+    """Write the rejects; returns the line that accounts for every clip."""
+    accepted, rejects = extract.finish_extract(shards, manifest, out, corpus)
+    return summarise(corpus, "extract", accepted, rejects, settings.rejects_limit, out / "clips" / corpus / "rejects.parquet")

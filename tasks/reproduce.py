@@ -1,0 +1,57 @@
+"""Run `dvc repro` from inside a flow so that its stages become subflows of that flow."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from prefect import get_run_logger
+
+from mfer_core.errors import MferError
+
+RAN = re.compile(r"Running stage '(.+)':")
+SKIPPED = re.compile(r"Stage '(.+)' didn't change, skipping")
+
+
+def reproduce(stages: list[str], force: bool) -> tuple[list[str], list[str]]:
+    """Run `dvc repro`; returns the stages that ran and those that were up to date. Raises MferError when it fails."""
+    command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else []), *stages]
+    with tempfile.TemporaryDirectory(dir=".prefect", prefix="run-") as folder:
+        process = subprocess.Popen(command, env=_environment(Path(folder)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            lines = _follow_output(process)
+        finally:
+            process.terminate()
+            process.wait()
+    if process.returncode:
+        fault = next((line for line in lines if line.startswith("error: ")), lines[-1] if lines else "no output")
+        raise MferError(f"dvc repro stopped: {fault.removeprefix('error: ')}")
+    return ([m[1] for line in lines if (m := RAN.match(line))], [m[1] for line in lines if (m := SKIPPED.match(line))])
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """What a stage process needs to join: the API, the parent's context in a private file, the parent's number."""
+    import cloudpickle
+    from prefect.context import serialize_context
+    from prefect.settings import PREFECT_API_URL
+
+    context = folder / "context"
+    context.write_bytes(cloudpickle.dumps(serialize_context()))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    joining = {"MFER_PREFECT_CONTEXT": str(context.absolute()), "MFER_PARENT_PID": str(os.getpid()), "PATH": path}
+    return os.environ | joining | {"PREFECT_API_URL": PREFECT_API_URL.value()}
+
+
+def _follow_output(process: subprocess.Popen) -> list[str]:
+    """Pass the output on as it comes; DVC's own lines also go to the flow's log."""
+    logger = get_run_logger()
+    lines = []
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        lines.append(line.rstrip())
+        if RAN.match(line) or SKIPPED.match(line) or line.startswith(("ERROR:", "error:", "Data and pipelines")):
+            logger.info(line.rstrip())
+    process.wait()
+    return lines
