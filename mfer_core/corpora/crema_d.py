@@ -1,0 +1,71 @@
+"""CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset.
+
+Source: https://github.com/CheyneyComputerScience/CREMA-D (Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244).
+Licence: Open Database License. Size: 7,442 clips of 91 actors (48 male, 43 female). English.
+AudioWAV/*.wav (16 kHz, 1.27-5.01 s), AudioMP3/*.mp3 and VideoFlash/*.flv hold the same takes.
+VideoDemographics.csv (ActorID, Age, Sex, Race, Ethnicity), where present, gives the sex of each actor.
+
+Name: actor_sentence_emotion_level, for instance 1001_DFA_ANG_XX.wav
+emotion ANG DIS FEA HAP NEU SAD; level LO MD HI XX (unspecified; old copies have a single X)
+
+A take is used once: flv (both tracks) over lossless sound over mp3. 1064_IEO_DIS_MD.flv lasts 61 s and is refused
+by its length. Archive downloads hold git-LFS pointers in place of sound: they are rejected as what they are.
+"""
+
+import csv
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mfer_core.corpora.contract import AUDIO, VIDEO, Facts, walk
+from mfer_core.errors import ClipError, MferError
+
+LANGUAGE = "en"
+SUFFIXES = AUDIO | VIDEO
+NAME = re.compile(
+    r"(?P<actor>1\d{3})_(?P<sentence>IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)"
+    r"_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(?P<level>LO|MD|HI|XX?)"
+)
+EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fearful", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
+LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": None, "X": None}
+LONGEST_S = 15.0  # three times the longest clip
+
+
+def prepare(folder: Path, corpus: Any) -> dict[str, str]:
+    """Sex of each actor id, from VideoDemographics.csv; empty where that file is not there."""
+    for path in walk(folder):
+        if PurePosixPath(path).name.lower() == "videodemographics.csv":
+            return _read_demographics(folder / path)
+    return {}
+
+
+def _read_demographics(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return {row["ActorID"].strip(): row["Sex"].strip().lower() for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise MferError(f"cannot read {path}: it needs the columns ActorID and Sex") from error
+
+
+def read(path: str, side: dict[str, str]) -> Facts:
+    """Facts from the name. Raises ClipError "unknown name"."""
+    name = PurePosixPath(path)
+    match = NAME.fullmatch(name.stem)
+    if not match:
+        raise ClipError("unknown name", f"{name.stem} is not actor_sentence_emotion_level")
+    return Facts(
+        label=EMOTIONS[match["emotion"]],
+        speaker=match["actor"],
+        sex=side.get(match["actor"]),
+        intensity=LEVELS[match["level"]],
+        statement=match["sentence"],
+        take=f"{match['actor']}_{match['sentence']}_{match['emotion']}_{LEVELS[match['level']]}",
+        rank=_rank(name.suffix.lower()),
+        longest_s=LONGEST_S,
+    )
+
+
+def _rank(suffix: str) -> int:
+    if suffix in VIDEO:
+        return 0
+    return 1 if suffix in {".wav", ".flac"} else 2

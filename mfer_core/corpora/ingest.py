@@ -1,0 +1,141 @@
+"""Read a corpus into clips and rejects: every file found ends in exactly one of the two.
+
+Rules, in this order: a file of another kind, an unknown name or a file that cannot be read is rejected; so are exact
+duplicates by content (see select.py), and all but one file of the same take. What is left gets its clip_id.
+"""
+
+import logging
+import unicodedata
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+
+from mfer_core import settings
+from mfer_core.corpora.contract import Facts, Measured
+from mfer_core.corpora.registry import adapter, verb
+from mfer_core.corpora.select import Candidate, drop_duplicates, drop_takes
+from mfer_core.corpora.sources import where_to_get
+from mfer_core.errors import ClipError, MferError
+from mfer_core.manifest import Clip, Reject
+from mfer_core.progress import track
+
+STAGE = "ingest"
+DEMO_INDEX = ".demo.json"
+UNKNOWN_SPEAKER = "unknown"
+log = logging.getLogger("mfer")
+
+
+def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> tuple[list[Clip], list[Reject]]:
+    """Clips and rejects of a corpus, in path order; both empty where its source is "absent".
+
+    Raises MferError for a folder that is missing, holds no files of the corpus, or is a synthetic one read as real.
+    """
+    if corpus.source == "absent":
+        return [], []
+    module = adapter(corpus.adapter)
+    folder = check_folder(name, corpus)
+    side = verb(module, "prepare")(folder, corpus)
+    paths = verb(module, "find")(folder, side)
+    if not paths:
+        raise MferError(f"{name}: no clips in {folder}: {where_to_get(corpus.adapter, folder)}")
+    facts, rejected = _read_names(module, paths, side)
+    measured = verb(module, "measure")(folder, list(facts), side, workers)
+    candidates = _measure_files(facts, track(measured, f"ingest {name}", len(facts)), rejected)
+    accepted = drop_takes(drop_duplicates(candidates, rejected), rejected)
+    clips = _name_clips(name, module.LANGUAGE, accepted)
+    for note in corpus_notes(name, corpus, clips):
+        log.warning("%s: %s", name, note)
+    return clips, [_reject(name, path, error) for path, error in sorted(rejected.items())]
+
+
+def corpus_notes(name: str, corpus: settings.Corpus, clips: list[Clip]) -> list[str]:
+    """What a person should know about an ingested corpus, one sentence each."""
+    module, folder = adapter(corpus.adapter), Path(corpus.path)
+    notes = verb(module, "notes")(folder, verb(module, "prepare")(folder, corpus))
+    if clips and all(clip.speaker == f"{name}-{UNKNOWN_SPEAKER}" for clip in clips):
+        notes.append("no speaker is known: results cannot be speaker-disjoint; give speaker_pattern or a manifest with speakers")
+    return notes
+
+
+def check_folder(name: str, corpus: settings.Corpus) -> Path:
+    """The corpus's folder. Raises MferError where it is missing, or holds a synthetic corpus that is read as a real one."""
+    folder = Path(corpus.path)
+    if not folder.is_dir():
+        raise MferError(f"{name}: no folder {folder}: {where_to_get(corpus.adapter, folder)}")
+    if corpus.source != "demo" and (folder / DEMO_INDEX).exists():
+        raise MferError(f"{name}: {folder} holds a synthetic corpus, and source is {corpus.source!r}: set path to the real one")
+    return folder
+
+
+def _read_names(module: ModuleType, paths: list[str], side) -> tuple[dict[str, Facts], dict[str, ClipError]]:
+    facts: dict[str, Facts] = {}
+    rejected: dict[str, ClipError] = {}
+    for path in paths:
+        try:
+            if PurePosixPath(path).suffix.lower() not in module.SUFFIXES:
+                raise ClipError("not a media file")
+            facts[path] = module.read(path, side)
+        except ClipError as error:
+            rejected[path] = error
+    return facts, rejected
+
+
+def _measure_files(facts: dict[str, Facts], measured, rejected: dict[str, ClipError]) -> list[Candidate]:
+    candidates = []
+    for path, result in measured:
+        longest = facts[path].longest_s
+        if isinstance(result, ClipError):
+            rejected[path] = result
+        elif longest and (result.media.duration_s or 0) > longest:
+            rejected[path] = ClipError("too long", f"{result.media.duration_s:.1f} s, its kind lasts at most {longest:g} s")
+        elif facts[path].silent_track and not result.media.has_video:
+            rejected[path] = ClipError("unreadable", "no video track in a video-only file")
+        else:
+            candidates.append(Candidate(path, facts[path], result))
+    return candidates
+
+
+def _name_clips(name: str, language: str | None, accepted: list[Candidate]) -> list[Clip]:
+    ids = clip_ids([candidate.path for candidate in accepted])
+    return [_clip(name, language, ids[candidate.path], candidate) for candidate in accepted]
+
+
+def clip_ids(paths: list[str]) -> dict[str, str]:
+    """A unique id for each path: its stem; where stems repeat, the path without its suffix; where those do, the path.
+
+    Ids are in Unicode's composed form (NFC), whatever form the file system uses.
+    """
+    forms = {path: _forms(unicodedata.normalize("NFC", path)) for path in paths}
+    level = dict.fromkeys(paths, 0)
+    while True:
+        ids = {path: forms[path][level[path]] for path in paths}
+        counts = Counter(ids.values())
+        repeated = [path for path in paths if counts[ids[path]] > 1 and level[path] < 2]
+        if not repeated:
+            return ids
+        level |= {path: level[path] + 1 for path in repeated}
+
+
+def _forms(path: str) -> tuple[str, str, str]:
+    pure = PurePosixPath(path)
+    return pure.stem, pure.with_suffix("").as_posix(), path
+
+
+def _clip(name: str, language: str | None, clip_id: str, candidate: Candidate) -> Clip:
+    facts, measured = candidate.facts, candidate.measured
+    media = vars(measured.media) | {"has_audio": measured.media.has_audio and not facts.silent_track}
+    return Clip(
+        clip_id=f"{name}/{clip_id}",
+        corpus=name,
+        path=candidate.path,
+        sha256=measured.sha256,
+        label=facts.label,
+        speaker=f"{name}-{facts.speaker or UNKNOWN_SPEAKER}",
+        language=facts.language or language,
+        **{key: getattr(facts, key) for key in ("sex", "intensity", "statement", "repetition", "split")},
+        **media,
+    )
+
+
+def _reject(name: str, path: str, error: ClipError) -> Reject:
+    return Reject(corpus=name, path=path, stage=STAGE, reason=error.reason, detail=error.detail)

@@ -1,0 +1,63 @@
+"""ShEMO: Sharif Emotional Speech Database.
+
+Source: https://github.com/mansourehk/ShEMO (Nezami et al. 2019, doi:10.1007/s10579-018-9427-x).
+Licence: research use. Size: 3,000 wavs of 87 speakers (31 female, 56 male) in female/ and male/, 44.1 kHz (some 22.05 kHz). Persian.
+
+Name: sex, speaker, emotion, number, for instance F02A05.wav: A angry, F fearful, H happy, N neutral, S sad, W surprised.
+shemo.json (file -> speaker_id, gender, emotion, transcript, ipa), where present, disagrees with the names for some clips:
+the name counts, and the number of mismatches is reported in the notes.
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mfer_core.corpora.contract import AUDIO, Facts, find, walk
+from mfer_core.errors import ClipError, MferError
+from mfer_core.files import read_json
+from mfer_core.labels import canonical
+
+LANGUAGE = "fa"
+SUFFIXES = AUDIO
+NAME = re.compile(r"(?P<speaker>(?P<sex>[MF])\d{2})(?P<emotion>[AFHNSW])\d{2}")
+EMOTIONS = {"A": "angry", "F": "fearful", "H": "happy", "N": "neutral", "S": "sad", "W": "surprised"}
+
+
+def prepare(folder: Path, corpus: Any) -> dict[str, dict]:
+    """Entries of shemo.json by file stem; empty where that file is not there."""
+    for path in walk(folder):
+        if PurePosixPath(path).name.lower() == "shemo.json":
+            entries = read_json(folder / path)
+            if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+                raise MferError(f"{folder / path} is not an object of file -> facts")
+            return {PurePosixPath(name).name.removesuffix(".wav"): entry for name, entry in entries.items()}
+    return {}
+
+
+def read(path: str, side: dict[str, dict]) -> Facts:
+    """Facts from the name, the transcript from shemo.json. Raises ClipError "unknown name"."""
+    name = PurePosixPath(path).stem
+    match = NAME.fullmatch(name)
+    if not match:
+        raise ClipError("unknown name", f"{name} is not sex, speaker, emotion, number")
+    return Facts(
+        label=EMOTIONS[match["emotion"]],
+        speaker=match["speaker"],
+        sex={"M": "male", "F": "female"}[match["sex"]],
+        statement=side.get(name, {}).get("transcript"),
+    )
+
+
+def notes(folder: Path, side: dict[str, dict]) -> list[str]:
+    """Says for how many clips shemo.json disagrees with the name."""
+    names = [PurePosixPath(path).stem for path in find(folder, side)]
+    wrong = [name for name in names if (match := NAME.fullmatch(name)) and _disagrees(EMOTIONS[match["emotion"]], side.get(name, {}))]
+    return (
+        [f"shemo.json disagrees with the emotion in the name for {len(wrong)} clips (the name counts): {', '.join(wrong[:5])}"]
+        if wrong
+        else []
+    )
+
+
+def _disagrees(label: str, entry: dict) -> bool:
+    return "emotion" in entry and canonical(str(entry["emotion"])) != label
