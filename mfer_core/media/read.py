@@ -1,0 +1,102 @@
+"""Extracted frames and waveforms read back, one shard in memory at a time."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pyarrow as pa
+
+from mfer_core.cache.shards import read_shards
+from mfer_core.files import digest
+from mfer_core.media.sound import SAMPLE_RATE
+
+
+class FrameSequence(NamedTuple):
+    """The face crops of one clip."""
+
+    clip_id: str
+    key: str
+    times: np.ndarray  # float64 [T], seconds on the clip's clock
+    images: np.ndarray  # uint8 [T, H, W] or, in colour, RGB [T, H, W, 3]
+
+
+class Speech(NamedTuple):
+    """The waveform of one clip after the method's VAD rule."""
+
+    clip_id: str
+    key: str  # of the extraction and of the rule
+    waveform: np.ndarray  # float32 [N] in -1..1 at 16 kHz
+    segments: list[tuple[float, float]]  # what of the clip the waveform holds, end to end: seconds on the clip's clock
+
+    def times(self, samples: np.ndarray) -> np.ndarray:
+        """The clip's clock, seconds, at positions (samples, fractions allowed) of ``waveform``."""
+        lengths = [round((end - start) * SAMPLE_RATE) for start, end in self.segments]
+        firsts = np.cumsum([0, *lengths[:-1]])
+        which = np.searchsorted(firsts, samples, side="right") - 1
+        return np.array([start for start, _ in self.segments])[which] + (samples - firsts[which]) / SAMPLE_RATE
+
+
+def read_frames(out: Path, corpus: str) -> Iterator[FrameSequence]:
+    """Yield every clip with frames, in shard and clip order; ``out`` is data/extract.
+
+    Raises MferError when the stage has not run.
+    """
+    for table in read_shards(Path(out) / "frames" / corpus, ["clip_id", "key", "time_s", "image"]):
+        for clip in _by_clip(table):
+            images = np.stack([decode_image(data) for data in clip["image"].to_pylist()])
+            yield FrameSequence(clip["clip_id"][0].as_py(), clip["key"][0].as_py(), clip["time_s"].to_numpy(), images)
+
+
+def read_waveforms(out: Path, corpus: str, vad_min_clip_s: float) -> Iterator[Speech]:
+    """Yield every clip with sound, in shard and clip order; ``out`` is data/extract.
+
+    The method's rule: of a clip whose sound is longer than ``vad_min_clip_s`` only the speech is kept; when the
+    detector hears none in it (EXTRACTED.speech_s is 0), all of it is. Raises MferError when the stage has not run.
+    """
+    for table in read_shards(Path(out) / "waveforms" / corpus):
+        for row in range(len(table)):
+            yield _speech(table.slice(row, 1), vad_min_clip_s)
+
+
+def frame_keys(out: Path, corpus: str) -> dict[str, str]:
+    """clip_id -> key of ``read_frames``, without decoding anything."""
+    tables = read_shards(Path(out) / "frames" / corpus, ["clip_id", "key"])
+    return {row["clip_id"]: row["key"] for table in tables for row in table.group_by(["clip_id", "key"]).aggregate([]).to_pylist()}
+
+
+def waveform_keys(out: Path, corpus: str, vad_min_clip_s: float) -> dict[str, str]:
+    """clip_id -> key of ``read_waveforms``."""
+    tables = read_shards(Path(out) / "waveforms" / corpus, ["clip_id", "key"])
+    return {row["clip_id"]: digest(row["key"], vad_min_clip_s) for table in tables for row in table.to_pylist()}
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """uint8 [H, W], or RGB [H, W, 3] for a colour image."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return image if image.ndim == 2 else image[:, :, ::-1]
+
+
+def _by_clip(table: pa.Table) -> Iterator[pa.Table]:
+    """Cut a table whose rows are in clip order where the clip changes."""
+    ids = np.asarray(table["clip_id"].to_pylist(), object)
+    edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)] if len(ids) else []
+    for start, end in pairwise(edges):
+        yield table.slice(start, end - start)
+
+
+def _speech(row: pa.Table, vad_min_clip_s: float) -> Speech:
+    clip_id, key, offset, segments = (row[name][0].as_py() for name in ("clip_id", "key", "offset_s", "speech"))
+    samples = row["samples"].combine_chunks().flatten().to_numpy().astype(np.float32) / 32768
+    spans = kept_spans(len(samples), [(s["start_s"], s["end_s"]) for s in segments], vad_min_clip_s)
+    times = [(offset + start / SAMPLE_RATE, offset + end / SAMPLE_RATE) for start, end in spans]
+    return Speech(clip_id, digest(key, vad_min_clip_s), np.concatenate([samples[start:end] for start, end in spans]), times)
+
+
+def kept_spans(length: int, speech: list[tuple[float, float]], vad_min_clip_s: float) -> list[tuple[int, int]]:
+    """The method's rule as sample spans of a waveform of ``length`` samples; ``speech`` in seconds."""
+    if length <= vad_min_clip_s * SAMPLE_RATE or not speech:
+        return [(0, length)]
+    return [(round(start * SAMPLE_RATE), min(length, round(end * SAMPLE_RATE))) for start, end in speech]

@@ -1,0 +1,119 @@
+"""Faces followed through time: detected every so often, matched by overlap, interpolated in between."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+MIN_OVERLAP = 0.2  # IoU that makes two boxes a second apart one face
+FORGET_S = 2.0  # a face unseen for longer is a new one when it comes back
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One face in one frame. ``confidence`` is None for a box interpolated between two detections."""
+
+    track: int
+    box: np.ndarray  # x0, y0, x1, y1
+    confidence: float | None
+
+
+@dataclass
+class Seen:
+    """One frame: when, what the caller gave with it, and the faces in it (None while undecided)."""
+
+    time_s: float
+    payload: Any
+    sightings: list[Sighting] | None = None
+    detected: bool = False  # the detector ran on it
+
+    @property
+    def faces(self) -> int | None:
+        return len(self.sightings) if self.detected else None
+
+
+@dataclass
+class Tracker:
+    """Runs ``detect`` (payload -> [n, 5] boxes and confidences) every ``every_s`` seconds.
+
+    When the faces of two such frames pair up one to one, the frames in between get boxes interpolated by time;
+    otherwise a face came or went, and the detector runs on each of them.
+    """
+
+    detect: Callable[[Any], np.ndarray]
+    every_s: float
+    _last: dict[int, tuple[float, np.ndarray]] = field(default_factory=dict)
+    _pending: list[Seen] = field(default_factory=list)
+    _anchor: Seen | None = None
+    _count: int = 0
+
+    def push(self, time_s: float, payload: Any) -> Iterator[Seen]:
+        """Take the next frame; yield the frames that it decides, in order."""
+        seen = Seen(time_s, payload)
+        if self._anchor is not None and time_s - self._anchor.time_s < self.every_s - 1e-6:
+            self._pending.append(seen)
+        else:
+            yield from self._close(seen)
+
+    def finish(self) -> Iterator[Seen]:
+        """Yield the frames that still wait; the last of them is looked at."""
+        if self._pending:
+            yield from self._close(self._pending.pop())
+
+    def _close(self, seen: Seen) -> Iterator[Seen]:
+        found = self.detect(seen.payload)
+        if not self._bridge(found, seen.time_s):
+            for between in self._pending:
+                self._settle(between, self.detect(between.payload))
+        self._settle(seen, found)
+        yield from (*self._pending, seen)
+        self._pending, self._anchor = [], seen
+
+    def _bridge(self, found: np.ndarray, time_s: float) -> bool:
+        """Fill the waiting frames by interpolation; False when the faces at both ends do not pair up."""
+        start = self._anchor.sightings if self._anchor else []
+        pairs = match([sighting.box for sighting in start], found[:, :4])
+        if len(pairs) != len(start) or len(pairs) != len(found):
+            return False
+        for between in self._pending:
+            share = (between.time_s - self._anchor.time_s) / (time_s - self._anchor.time_s)
+            between.sightings = [
+                Sighting(start[old].track, (1 - share) * start[old].box + share * found[new, :4], None) for old, new in pairs
+            ]
+        return True
+
+    def _settle(self, seen: Seen, found: np.ndarray) -> None:
+        """Give every face found in a frame its track: a known one that it overlaps, or a new one."""
+        known = {track: box for track, (when, box) in self._last.items() if seen.time_s - when <= FORGET_S}
+        names = list(known)
+        tracks = {new: names[old] for old, new in match(list(known.values()), found[:, :4])}
+        seen.sightings, seen.detected = [], True
+        for new, row in enumerate(found):
+            if new not in tracks:
+                tracks[new] = self._count
+                self._count += 1
+            seen.sightings.append(Sighting(tracks[new], row[:4], float(row[4])))
+            self._last[tracks[new]] = (seen.time_s, row[:4])
+
+
+def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes [n, 4] and [m, 4] as [n, m]."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:4], second[None, :, 2:4])
+    common = np.prod(np.clip(high - low, 0, None), axis=2)
+    areas = [np.prod(boxes[:, 2:4] - boxes[:, :2], axis=1) for boxes in (first, second)]
+    return common / (areas[0][:, None] + areas[1][None, :] - common)
+
+
+def match(old: list[np.ndarray], new: np.ndarray) -> list[tuple[int, int]]:
+    """Pair boxes, the largest overlap first; pairs under ``MIN_OVERLAP`` are none."""
+    if not old or not len(new):
+        return []
+    scores = overlap(np.stack(old), new)
+    pairs = []
+    while scores.max() >= MIN_OVERLAP:
+        row, column = np.unravel_index(scores.argmax(), scores.shape)
+        pairs.append((int(row), int(column)))
+        scores[row, :] = scores[:, column] = -1
+    return pairs
