@@ -30,10 +30,9 @@ from mfer_core.media.probe import Media, probe
 AUDIO = frozenset({".wav", ".flac", ".mp3", ".m4a"})
 VIDEO = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv"})
 # Files that come with corpora and never claim to be clips; so do hidden ones ("." in front) and __MACOSX.
-SIDE_SUFFIXES = frozenset(
-    ".csv .tsv .json .txt .md .pdf .html .xml .yaml .yml .parquet .xlsx .xls .r .rdata .py .sh .rtf .doc .docx .ini .db".split()
-)
-SIDE_SUFFIXES |= frozenset(".zip .tar .gz .tgz .part .dvc".split())
+_TABLES_AND_TEXTS = {".csv", ".tsv", ".json", ".txt", ".md", ".pdf", ".html", ".xml", ".yaml", ".yml", ".parquet", ".xlsx", ".xls"}
+_ARCHIVES_AND_CODE = {".zip", ".tar", ".gz", ".tgz", ".part", ".dvc", ".r", ".py", ".sh", ".ini", ".db", ".rtf", ".doc", ".docx"}
+SIDE_SUFFIXES = frozenset(_TABLES_AND_TEXTS | _ARCHIVES_AND_CODE)
 SIDE_STEMS = frozenset({"readme", "license", "licence", "citation", "changelog", "makefile"})
 
 

@@ -74,6 +74,13 @@ def read(path: str, side: Side) -> Facts:
     return Facts(label=label, speaker=speaker, **row.facts)
 
 
+def notes(folder: Path, side: Side) -> list[str]:
+    """Says what it costs that no speaker is known."""
+    if side.speaker or any(row.speaker for row in (side.rows or {}).values()):
+        return []
+    return ["no speaker is known, so results cannot be speaker-disjoint: give speaker_pattern, or a manifest with speakers"]
+
+
 def _canonical(name: str, aliases: dict[str, str]) -> str | None:
     try:
         return canonical(name, aliases)

@@ -52,13 +52,14 @@ def open_layout(folder: Path) -> FaceLayout:
 
 def _open_zip(path: Path, name: str) -> "FaceLayout | None":
     try:
-        members = [info.filename for info in zipfile.ZipFile(path).infolist() if not info.is_dir()]
-        for member in sorted(members):
-            if member.lower().endswith(".csv") and _is_faces_csv(zipfile.ZipFile(path).open(member)):
-                return CsvFaces(path, f"{name}/{member}", member)
+        with zipfile.ZipFile(path) as archive:
+            members = sorted(info.filename for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename)
+            tables = [member for member in members if member.lower().endswith(".csv") and _is_faces_csv(archive.open(member))]
     except (zipfile.BadZipFile, OSError) as error:
         raise MferError(f"cannot read {path}: {error}") from error
-    images = sorted(member for member in members if PurePosixPath(member).suffix.lower() in IMAGES and "__MACOSX" not in member)
+    if tables:
+        return CsvFaces(path, f"{name}/{tables[0]}", tables[0])
+    images = [member for member in members if PurePosixPath(member).suffix.lower() in IMAGES]
     return ZipFaces(path, name, images) if images else None
 
 

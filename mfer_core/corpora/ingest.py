@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from mfer_core import settings
-from mfer_core.corpora.contract import Facts, Measured
+from mfer_core.corpora.contract import Facts
 from mfer_core.corpora.registry import adapter, verb
 from mfer_core.corpora.select import Candidate, drop_duplicates, drop_takes
 from mfer_core.corpora.sources import where_to_get
@@ -43,18 +43,17 @@ def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> tuple[lis
     candidates = _measure_files(facts, track(measured, f"ingest {name}", len(facts)), rejected)
     accepted = drop_takes(drop_duplicates(candidates, rejected), rejected)
     clips = _name_clips(name, module.LANGUAGE, accepted)
-    for note in corpus_notes(name, corpus, clips):
+    for note in verb(module, "notes")(folder, side):
         log.warning("%s: %s", name, note)
     return clips, [_reject(name, path, error) for path, error in sorted(rejected.items())]
 
 
-def corpus_notes(name: str, corpus: settings.Corpus, clips: list[Clip]) -> list[str]:
-    """What a person should know about an ingested corpus, one sentence each."""
-    module, folder = adapter(corpus.adapter), Path(corpus.path)
-    notes = verb(module, "notes")(folder, verb(module, "prepare")(folder, corpus))
-    if clips and all(clip.speaker == f"{name}-{UNKNOWN_SPEAKER}" for clip in clips):
-        notes.append("no speaker is known: results cannot be speaker-disjoint; give speaker_pattern or a manifest with speakers")
-    return notes
+def corpus_notes(name: str, corpus: settings.Corpus) -> list[str]:
+    """What a person should know about a corpus and its side files, one sentence each; none where its source is "absent"."""
+    if corpus.source == "absent":
+        return []
+    module, folder = adapter(corpus.adapter), check_folder(name, corpus)
+    return verb(module, "notes")(folder, verb(module, "prepare")(folder, corpus))
 
 
 def check_folder(name: str, corpus: settings.Corpus) -> Path:

@@ -30,7 +30,7 @@ class Media:
 def probe(path: Path) -> Media:
     """Read the headers and the first frame of a media file.
 
-    Raises ClipError: "empty file", "git-lfs pointer" (the download left the file itself behind),
+    Raises ClipError: "missing file", "empty file", "git-lfs pointer" (the download left the file itself behind),
     "unreadable" (not media, cut off, nothing to decode) or "no audio or video".
     """
     _refuse_placeholders(path)
@@ -45,6 +45,8 @@ def _refuse_placeholders(path: Path) -> None:
     try:
         with Path(path).open("rb") as file:
             start = file.read(len(LFS_POINTER))
+    except FileNotFoundError as error:
+        raise ClipError("missing file") from error
     except OSError as error:
         raise ClipError("unreadable", str(error)) from error
     if not start:
