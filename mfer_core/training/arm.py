@@ -1,0 +1,91 @@
+"""What stages 1 and 2b have in common: one arm on one fold of the benchmark corpus."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mfer_core.errors import MferError
+from mfer_core.labels import label_set
+from mfer_core.models.arm import Arm, ArmConfig
+from mfer_core.settings import Train, TrainArm
+from mfer_core.training.clips import Clips
+from mfer_core.training.inputs import PARTS, Modality, load_modality, make_clips, step_statistics
+from mfer_core.training.loop import Run, fit, one_thread
+from mfer_core.training.optimiser import Group
+from mfer_core.training.results import begin, finish, fit_temperature, is_done, probability_table
+
+CLASSES = label_set("eight")
+
+
+@dataclass(frozen=True)
+class ArmJob:
+    """One arm of one fold."""
+
+    modality: str
+    protocol: str
+    fold: int
+    data: Path
+    benchmark: str  # corpus
+    parts: dict[str, list[str]]
+    manifest: pd.DataFrame
+
+
+def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) -> Arm:
+    config = ArmConfig(
+        modality=modality,
+        input_dim=dim,
+        hidden_size=shape.hidden_size,
+        layers=shape.layers,
+        dropout=shape.dropout,
+        pool=shape.pool,
+        classes=classes,
+    )
+    return Arm(config)
+
+
+def load_parts(job: ArmJob, modalities: dict[str, Modality]) -> dict[str, Clips]:
+    """The fold's clips by part. Raises MferError when a part that training needs is empty."""
+    clips = {part: make_clips(job.parts[part], job.manifest, CLASSES, modalities) for part in PARTS}
+    for part in ("train", "valid"):
+        if not len(clips[part]):
+            raise MferError(f"fold {job.fold} of {job.protocol}: no {part} clips with {' or '.join(modalities)} embeddings")
+    return clips
+
+
+def with_place(table: pd.DataFrame, arm: str, protocol: str, fold: int) -> pd.DataFrame:
+    """A probability table as rows of the predictions contract."""
+    return table.assign(protocol=protocol, fold=fold, arm=arm)
+
+
+def fold_facts(job: ArmJob, clips: dict[str, Clips], encoders: dict[str, dict], code: str, temperature: float, best_epoch: int) -> dict:
+    """What a model says about itself beside its shape and labels."""
+    return {
+        "protocol": job.protocol,
+        "fold": job.fold,
+        "training_speakers": sorted({*clips["train"].speakers}),
+        "selection_speakers": sorted({*clips["valid"].speakers}),
+        "training_clips": len(clips["train"]),
+        "encoders": encoders,
+        "code": code,
+        "temperature": temperature,
+        "best_epoch": best_epoch,
+    }
+
+
+def train_arm(job: ArmJob, run: Run, code: str, hyper: Train, build: Callable[[Modality], tuple[Arm, list[Group]]]) -> Path:
+    """Train one arm on one fold and write its folder; returns at once when that is done under ``run.key``."""
+    if is_done(run.folder, run.key):
+        return run.folder
+    begin(run.folder)
+    with one_thread():
+        modality = load_modality(job.data, job.modality, [job.benchmark])
+        clips = load_parts(job, {job.modality: modality})
+        arm, groups = build(modality)
+        arm.standardise(*step_statistics(clips["train"], job.modality))
+        progress = fit(arm, groups, clips["train"], clips["valid"], len(CLASSES), hyper, run)
+        predictions = with_place(probability_table(arm, clips["test"], CLASSES), job.modality, job.protocol, job.fold)
+        encoders = {job.modality: modality.metadata}
+        facts = fold_facts(job, clips, encoders, code, fit_temperature(arm, clips["valid"]), progress.best_epoch)
+        return finish(run, arm, progress.history, predictions, CLASSES, facts)

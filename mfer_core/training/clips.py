@@ -1,0 +1,70 @@
+"""Clips in memory and batches of them: what every stage trains on and predicts."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+Batch = tuple[list[Tensor], Tensor]  # model inputs (values, lengths per modality), label ids [B]
+BUCKET_BATCHES = 8  # batches whose clips are sorted by length together
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips of one part of a fold. ``modalities[m][i]`` is [T, D], or None where clip i lacks modality m."""
+
+    clip_ids: tuple[str, ...]
+    speakers: tuple[str, ...]
+    labels: Tensor  # int64 [N], ids in the declared label set
+    modalities: Mapping[str, list[Tensor | None]]
+    dims: Mapping[str, int]  # D of each modality, also where no clip has it
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def lengths(self) -> np.ndarray:
+        """Longest modality of each clip, in steps [N]."""
+        per_modality = [[0 if value is None else len(value) for value in values] for values in self.modalities.values()]
+        return np.max(np.array(per_modality), 0)
+
+    def select(self, indices: list[int]) -> "Clips":
+        modalities = {name: [values[i] for i in indices] for name, values in self.modalities.items()}
+        speakers = tuple(self.speakers[i] for i in indices)
+        return Clips(tuple(self.clip_ids[i] for i in indices), speakers, self.labels[indices], modalities, self.dims)
+
+    def present(self) -> np.ndarray:
+        """Which modalities each clip has, bool [N, M]."""
+        return np.array([[value is not None for value in values] for values in self.modalities.values()]).T.reshape(len(self), -1)
+
+
+def collate(clips: Clips, indices: list[int], hidden: np.ndarray | None = None) -> Batch:
+    """Right-pad the clips at ``indices``. ``hidden`` [N, M] marks modalities to leave out (modality dropout)."""
+    inputs: list[Tensor] = []
+    for column, (name, values) in enumerate(clips.modalities.items()):
+        shown = [None if hidden is not None and hidden[i, column] else values[i] for i in indices]
+        padded = pad_sequence(
+            [torch.zeros(1, clips.dims[name]) if value is None else value for value in shown], batch_first=True
+        )  # [B, T, D]
+        inputs += [padded, torch.tensor([0 if value is None else len(value) for value in shown])]
+    return inputs, clips.labels[indices]
+
+
+def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[list[int]]:
+    """Cut ``order`` into batches of clips of like length; which batch comes when stays random."""
+    batches: list[list[int]] = []
+    for start in range(0, len(order), batch_size * BUCKET_BATCHES):
+        bucket = order[start : start + batch_size * BUCKET_BATCHES]
+        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+        batches += [bucket[at : at + batch_size].tolist() for at in range(0, len(bucket), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def in_order(clips: Clips, batch_size: int) -> Iterator[tuple[list[int], Batch]]:
+    """Every clip once, batched by length, with its indices: for prediction."""
+    order = np.argsort(clips.lengths(), kind="stable")
+    for start in range(0, len(order), batch_size):
+        indices = order[start : start + batch_size].tolist()
+        yield indices, collate(clips, indices)

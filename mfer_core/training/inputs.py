@@ -1,0 +1,116 @@
+"""What a fold's job reads: labels and speakers, embeddings, folds; and the digests that its key covers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mfer_core.cache.embeddings import Embeddings, read_embeddings
+from mfer_core.cache.shards import read_metadata, read_shards
+from mfer_core.errors import MferError
+from mfer_core.files import digest, read_table
+from mfer_core.manifest import read_manifest
+from mfer_core.training.clips import Clips
+
+PARTS = ("train", "valid", "test")
+
+
+def manifest_of(data: Path, corpora: Iterable[str]) -> pd.DataFrame:
+    """The corpora's manifests in one frame, indexed by clip_id."""
+    frames = [read_manifest(Path(data) / "ingest" / corpus / "manifest.parquet") for corpus in corpora]
+    return pd.concat(frames).set_index("clip_id", drop=False)
+
+
+def fold_parts(data: Path, protocol: str, fold: int) -> dict[str, list[str]]:
+    """clip_ids per part of one fold. Raises MferError when the folds table does not hold it."""
+    folds = read_table(Path(data) / "folds" / "folds.parquet")
+    rows = folds[(folds.protocol == protocol) & (folds.fold == fold)]
+    if rows.empty:
+        raise MferError(f"folds.parquet holds no fold {fold} of {protocol}: run the folds stage after changing its settings")
+    return {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One modality's embeddings of some corpora: clip_id -> [T, D], clip_id -> key, and the encoder's metadata."""
+
+    values: dict[str, Tensor]
+    keys: dict[str, str]
+    metadata: dict
+    dim: int
+
+
+def _stamp(folder: Path) -> tuple:
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.glob("[0-9]*.parquet")))
+
+
+@lru_cache(maxsize=8)
+def _load(folder: Path, stamp: tuple) -> Embeddings:
+    """Kept for the process: all folds that it trains share one copy (``stamp`` tells a changed folder)."""
+    return read_embeddings(folder)
+
+
+def load_modality(data: Path, modality: str, corpora: Iterable[str]) -> Modality:
+    """Embeddings of ``corpora``. Raises MferError when a folder is missing or the encoders differ."""
+    values: dict[str, Tensor] = {}
+    keys: dict[str, str] = {}
+    metadata: dict = {}
+    for corpus in corpora:
+        folder = Path(data) / "embed" / modality / corpus
+        found = _load(folder, _stamp(folder)) if folder.is_dir() else read_embeddings(folder)
+        if found.metadata and metadata and found.metadata != metadata:
+            raise MferError(f"{folder} was embedded by another encoder than the other corpora: {found.metadata} against {metadata}")
+        metadata = metadata or found.metadata
+        values |= {clip_id: torch.from_numpy(value) for clip_id, value in found.values.items() if len(value)}
+        keys |= embedding_keys(folder)
+    dim = next(iter(values.values())).shape[1] if values else 1
+    return Modality(values, keys, metadata, dim)
+
+
+def embedding_keys(folder: Path) -> dict[str, str]:
+    """clip_id -> key of a folder of embeddings."""
+    keys: dict[str, str] = {}
+    for table in read_shards(folder, ["clip_id", "key"]):
+        keys |= dict(zip(table["clip_id"].to_pylist(), table["key"].to_pylist(), strict=True))
+    return keys
+
+
+def inputs_digest(
+    data: Path, modalities: Iterable[str], corpora: Iterable[str], parts: dict[str, list[str]], manifest: pd.DataFrame
+) -> str:
+    """One hash of all that a fold reads: its clips' parts, labels and speakers, their embeddings' keys, the encoders."""
+    facts = []
+    for modality in modalities:
+        for corpus in corpora:
+            folder = Path(data) / "embed" / modality / corpus
+            keys = embedding_keys(folder)
+            facts.append(
+                [modality, read_metadata(folder), [[part, [[clip, keys.get(clip)] for clip in clips]] for part, clips in parts.items()]]
+            )
+    known = sorted({clip for clips in parts.values() for clip in clips})
+    return digest(facts, manifest.loc[known, ["label", "speaker"]].values.tolist())
+
+
+def make_clips(clip_ids: Iterable[str], manifest: pd.DataFrame, classes: tuple[str, ...], modalities: dict[str, Modality]) -> Clips:
+    """The clips that have at least one of ``modalities``, in the order given. Raises MferError on a label outside ``classes``."""
+    chosen = [clip for clip in clip_ids if any(clip in modality.values for modality in modalities.values())]
+    rows = manifest.loc[chosen]
+    unknown = sorted(set(rows.label) - set(classes))
+    if unknown:
+        raise MferError(f"labels {', '.join(unknown)} are not among the stage's classes: {', '.join(classes)}")
+    labels = torch.tensor([classes.index(label) for label in rows.label], dtype=torch.int64)
+    values = {name: [modality.values.get(clip) for clip in chosen] for name, modality in modalities.items()}
+    return Clips(tuple(chosen), tuple(rows.speaker), labels, values, {name: modality.dim for name, modality in modalities.items()})
+
+
+def step_statistics(clips: Clips, modality: str) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [D] over all steps of the clips that have ``modality``."""
+    values = [value for value in clips.modalities[modality] if value is not None]
+    count = sum(len(value) for value in values)
+    mean = sum(value.double().sum(0) for value in values) / count
+    variance = sum(((value.double() - mean) ** 2).sum(0) for value in values) / count
+    return mean.float(), variance.sqrt().float()

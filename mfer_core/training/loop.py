@@ -1,0 +1,144 @@
+"""The one training loop of all stages."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mfer_core.files import digest
+from mfer_core.settings import Train
+from mfer_core.training.balance import class_weights, draw, hide_modalities
+from mfer_core.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
+from mfer_core.training.clips import Clips, bucketed, collate, in_order
+from mfer_core.training.optimiser import Group, Schedule, build_optimiser
+
+log = logging.getLogger("mfer")
+PREDICT_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Run:
+    """What tells one training run from another: its folder, its key and its seed."""
+
+    folder: Path
+    key: str
+    seed: int
+    name: str  # for log lines
+
+
+def seed_of(*parts: object) -> int:
+    """A seed for one job, from whatever names it."""
+    return int(digest(*parts), 16) % 2**31
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread inside: sums come out the same whatever runs beside this job."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device a stage trains on; "auto" is the first GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+def logits_of(model: nn.Module, clips: Clips) -> Tensor:
+    """Logits [N, C] (on the CPU) in the clips' order, in evaluation mode."""
+    model.eval()
+    device = next(model.parameters()).device
+    rows: dict[int, Tensor] = {}
+    with torch.inference_mode():
+        for indices, (inputs, _) in in_order(clips, PREDICT_BATCH):
+            logits = model(*(value.to(device) for value in inputs)).cpu()
+            rows |= dict(zip(indices, logits, strict=True))
+    return torch.stack([rows[i] for i in range(len(clips))]).clone()
+
+
+def train_epoch(model: nn.Module, optimiser: Optimizer, loss: nn.Module, clips: Clips, hyper: Train, rng: np.random.Generator) -> float:
+    """One pass over ``clips``, a step every ``hyper.accumulation`` batches; returns the mean loss per clip."""
+    model.train()
+    device = next(model.parameters()).device
+    order = draw(clips.labels.numpy(), loss.weight.numel(), hyper.sampler_power, rng)
+    hidden = hide_modalities(clips.present(), hyper.modality_dropout, rng) if hyper.modality_dropout else None
+    batches = bucketed(order, clips.lengths(), hyper.batch_size, rng)
+    total = 0.0
+    for number, indices in enumerate(batches, 1):
+        inputs, labels = collate(clips, indices, hidden)
+        with torch.autocast(device.type, torch.bfloat16, enabled=hyper.precision == "bf16"):
+            value = loss(model(*(part.to(device) for part in inputs)), labels.to(device))
+        (value / hyper.accumulation).backward()
+        if number % hyper.accumulation == 0 or number == len(batches):
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        total += value.item() * len(indices)
+    return total / len(order)
+
+
+def validate(model: nn.Module, clips: Clips) -> dict[str, float]:
+    """Loss, accuracy and UAR over all clips at once."""
+    logits = logits_of(model, clips)
+    hit = (logits.argmax(1) == clips.labels).double()
+    recalls = [hit[clips.labels == label].mean().item() for label in clips.labels.unique()]
+    loss = nn.functional.cross_entropy(logits.float(), clips.labels).item()
+    return {"valid_loss": loss, "valid_accuracy": hit.mean().item(), "valid_uar": float(np.mean(recalls))}
+
+
+def _better(new: dict, old: dict, select: str) -> bool:
+    """Whether an epoch beats the best before it; the lower loss decides a tie."""
+    if select == "loss":
+        return new["valid_loss"] < old["valid_loss"]
+    score = f"valid_{select}"
+    return (new[score], -new["valid_loss"]) > (old[score], -old["valid_loss"])
+
+
+def fit(model: nn.Module, groups: list[Group], train: Clips, valid: Clips, classes: int, hyper: Train, run: Run) -> Progress:
+    """Train ``model`` in place and leave it at its best epoch on ``valid``.
+
+    Continues from the last epoch's checkpoint in ``run.folder`` where there is one of the same key; the result is the
+    same either way, since every epoch draws its random numbers from its own seed.
+    """
+    device = pick_device(hyper.device)
+    model.to(device)
+    optimiser = build_optimiser(groups, hyper)
+    schedule = Schedule(optimiser, hyper)
+    loss = nn.CrossEntropyLoss(
+        class_weights(train.labels, classes, hyper.class_weight_power).to(device), label_smoothing=hyper.label_smoothing
+    )
+    progress = load_checkpoint(run.folder, run.key, model, optimiser, schedule) or Progress([], {}, 0)
+    while len(progress.history) < hyper.epochs and not _stale(progress, hyper):
+        epoch = len(progress.history) + 1
+        torch.manual_seed(seed_of(run.seed, epoch))
+        rng = np.random.default_rng([run.seed, epoch])
+        rate = optimiser.param_groups[0]["lr"]
+        row = {"epoch": epoch, "train_loss": train_epoch(model, optimiser, loss, train, hyper, rng), **validate(model, valid), "lr": rate}
+        if not progress.best or _better(row, progress.history[progress.best_epoch - 1], hyper.select):
+            progress.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+            progress.best_epoch = epoch
+        progress.history.append(row)
+        schedule.step(row["valid_loss"])
+        save_checkpoint(run.folder, run.key, model, optimiser, schedule, progress)
+    model.cpu().load_state_dict(progress.best)
+    best = progress.history[progress.best_epoch - 1]
+    log.info("%s: best of %d epochs is %d (valid uar %.3f)", run.name, len(progress.history), progress.best_epoch, best["valid_uar"])
+    return progress
+
+
+def _stale(progress: Progress, hyper: Train) -> bool:
+    """Whether ``patience`` epochs have passed without a better one."""
+    return hyper.patience > 0 and len(progress.history) - progress.best_epoch >= hyper.patience
+
+
+def forget_checkpoint(folder: Path) -> None:
+    """Call it when the run's results are written."""
+    (Path(folder) / FILE).unlink(missing_ok=True)

@@ -1,0 +1,43 @@
+"""Optimisers and schedules by the names that the settings use."""
+
+from torch import nn
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
+
+from mfer_core.settings import Train
+
+Group = dict  # {"params": [...], "lr": float}
+
+
+def trainable(model: nn.Module, learning_rate: float) -> list[Group]:
+    """One parameter group of all that asks for a gradient."""
+    return [{"params": [value for value in model.parameters() if value.requires_grad], "lr": learning_rate}]
+
+
+def build_optimiser(groups: list[Group], hyper: Train) -> Optimizer:
+    kind = {"adam": Adam, "adamw": AdamW}[hyper.optimiser]
+    return kind(groups, lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
+
+
+class Schedule:
+    """Learning rate per epoch: constant, exponential decay, or reduced when the validation loss stands still."""
+
+    def __init__(self, optimiser: Optimizer, hyper: Train):
+        self.plateau = hyper.schedule == "plateau"
+        if self.plateau:
+            options = {"factor": hyper.schedule_factor, "patience": hyper.schedule_patience, "threshold": hyper.schedule_threshold}
+            self.scheduler = ReduceLROnPlateau(optimiser, **options)
+        else:
+            self.scheduler = ExponentialLR(optimiser, hyper.schedule_factor if hyper.schedule == "exponential" else 1.0)
+
+    def step(self, valid_loss: float) -> None:
+        """Call it once per epoch."""
+        self.scheduler.step(*([valid_loss] if self.plateau else []))
+
+    def state(self) -> dict:
+        """JSON-able state."""
+        keep = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+        return {name: value for name, value in self.scheduler.state_dict().items() if name in keep}
+
+    def restore(self, state: dict) -> None:
+        self.scheduler.load_state_dict(state)

@@ -1,0 +1,112 @@
+"""Embeddings with a known structure: emotion, speaker identity and noise, written as the embed stage writes them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mfer_core.cache.embeddings import embedding_row
+from mfer_core.cache.schemas import EMBEDDINGS
+from mfer_core.cache.shards import ShardFolder, partition
+from mfer_core.evaluation.folds import FOLDS_SCHEMA, make_folds
+from mfer_core.files import write_table
+from mfer_core.labels import label_set
+from mfer_core.manifest import Clip, read_manifest, write_manifest
+from mfer_core.settings import Settings, load_settings
+
+EIGHT = label_set("eight")
+DIM = 12
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def small_settings(**changes: object) -> Settings:
+    """The real default, shrunk to seconds. ``changes`` are merged section by section."""
+    small = {"hidden_size": 12, "layers": 1, "dropout": 0.0, "pool": 1}
+    fast = {"epochs": 4, "learning_rate": 1e-2}
+    base = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)
+    merged = {
+        "folds": {"protocols": ["luna5", "report5"]},
+        "train_visual": small | fast,
+        "pretrain_audio": small | fast,
+        "train_audio": fast | {"gru_learning_rate": 5e-3},
+        "train_fused": {"epochs": 3},
+        "evaluate": {"bootstrap": 100, "permutations": 200},
+    }
+    for section, values in [*merged.items(), *changes.items()]:
+        base[section] = base[section] | values if isinstance(values, dict) else values
+    return Settings.model_validate(base)
+
+
+def clips_of(corpus: str, speakers: int, repeats: int, labels: tuple[str, ...], first: int = 1) -> list[Clip]:
+    """``repeats`` clips of each label by each speaker."""
+    return [
+        Clip(
+            clip_id=f"{corpus}/{speaker:02d}-{label}-{take}",
+            corpus=corpus,
+            path=f"{speaker:02d}-{label}-{take}.wav",
+            sha256=f"{corpus}{speaker}{label}{take}",
+            label=label,
+            speaker=f"{corpus}-{speaker:02d}",
+            sex="male" if speaker % 2 else "female",
+            intensity="normal",
+            statement=f"s{take % 2 + 1}",
+            repetition=str(take // 2 + 1),
+            has_video=True,
+            has_audio=True,
+        )
+        for speaker in range(first, first + speakers)
+        for label in labels
+        for take in range(repeats)
+    ]
+
+
+def write_embeddings(
+    folder: Path, clips: list[Clip], steps: tuple[int, int], strength: float, seed: int, identity: float = 0.5, shift: float = 0.0
+) -> None:
+    """Noise, plus the emotion's direction times ``strength``, plus the (speaker, emotion) pair's own times ``identity``."""
+    rng = np.random.default_rng(seed)
+    emotion = {label: np.random.default_rng([7, i]).normal(size=DIM) for i, label in enumerate(EIGHT)}
+    own = {pair: rng.normal(size=DIM) for pair in sorted({(clip.speaker, clip.label) for clip in clips})}
+    rows = []
+    for clip in clips:
+        length = int(rng.integers(*steps))
+        values = rng.normal(size=(length, DIM)) + strength * emotion[clip.label] + identity * own[clip.speaker, clip.label] + shift
+        rows.append(embedding_row(clip.clip_id, f"key-{seed}", values.astype(np.float32), np.arange(length) / 5))
+    shards = ShardFolder(folder, EMBEDDINGS, {"name": "synthetic", "dtype": "float32"})
+    by_id = {row["clip_id"]: row for row in rows}
+    for shard in partition({row["clip_id"]: row["key"] for row in rows}, 64):
+        table = EMBEDDINGS.empty_table().from_pylist([by_id[clip_id] for clip_id in shard.keys], schema=EMBEDDINGS)
+        shards.write(shard, table)
+
+
+def write_benchmark(
+    data: Path, settings: Settings, speakers: int = 10, repeats: int = 2, strength: float = 0.8, identity: float = 0.5
+) -> None:
+    """Manifest, embeddings of both modalities and folds of the benchmark corpus under ``data``."""
+    corpus = settings.roles.benchmark
+    clips = clips_of(corpus, speakers, repeats, EIGHT)
+    write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus)
+    write_embeddings(data / "embed" / "visual" / corpus, clips, (3, 6), strength, 1, identity)
+    write_embeddings(data / "embed" / "audio" / corpus, clips, (6, 12), strength, 2, identity)
+    write_folds(data, settings)
+
+
+def write_folds(data: Path, settings: Settings) -> None:
+    manifest = read_manifest(data / "ingest" / settings.roles.benchmark / "manifest.parquet")
+    write_table(data / "folds" / "folds.parquet", make_folds(manifest, settings.folds), FOLDS_SCHEMA)
+
+
+def write_pretraining(data: Path, settings: Settings, speakers: int = 5, repeats: int = 2) -> None:
+    """Manifests and audio embeddings of the pretraining corpora."""
+    for number, corpus in enumerate(settings.roles.pretraining):
+        clips = clips_of(corpus, speakers, repeats, label_set("four"))
+        write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus)
+        write_embeddings(data / "embed" / "audio" / corpus, clips, (6, 12), 0.8, 10 + number)
+
+
+def write_transfer(data: Path, settings: Settings, speakers: int = 5, repeats: int = 3) -> None:
+    """The custom corpus: new people, shifted embeddings, video further than audio."""
+    corpus = settings.roles.transfer
+    clips = clips_of(corpus, speakers, repeats, EIGHT)
+    write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus)
+    write_embeddings(data / "embed" / "visual" / corpus, clips, (3, 6), 0.4, 3, shift=1.0)
+    write_embeddings(data / "embed" / "audio" / corpus, clips, (6, 12), 0.6, 4, shift=0.3)

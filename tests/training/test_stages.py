@@ -1,0 +1,120 @@
+"""Stages 1, 2a, 2b and 3 on synthetic embeddings: resume, repeatability, keys."""
+
+import filecmp
+
+import numpy as np
+import pytest
+
+from mfer_core.errors import MferError
+from mfer_core.files import read_json, read_table
+from mfer_core.training import loop
+from mfer_core.training.stages import (
+    collect_predictions,
+    folds_to_train,
+    pretrain_audio,
+    train_audio_fold,
+    train_fused_fold,
+    train_visual_fold,
+)
+from tests.training.synthetic import EIGHT, small_settings, write_benchmark, write_pretraining
+
+RESULTS = ["model.safetensors", "config.json", "history.csv", "predictions.parquet"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    data, settings = tmp_path_factory.mktemp("data"), small_settings(folds={"protocols": ["groupk:2"]})
+    write_benchmark(data, settings)
+    write_pretraining(data, settings)
+    pretrain_audio(data, settings)
+    for train in (train_visual_fold, train_audio_fold, train_fused_fold):
+        train("groupk:2", 0, data, settings)
+    return data, settings
+
+
+def same_files(first, second):
+    return all(filecmp.cmp(first / name, second / name, shallow=False) for name in RESULTS)
+
+
+def run_visual(tmp_path, name, **changes):
+    settings = small_settings(folds={"protocols": ["groupk:2"]}, **changes)
+    write_benchmark(tmp_path / name, settings, speakers=4)
+    return train_visual_fold("groupk:2", 0, tmp_path / name, settings)
+
+
+def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
+    first, second, other = run_visual(tmp_path, "a"), run_visual(tmp_path, "b"), run_visual(tmp_path, "c", seed=1)
+    assert same_files(first, second)
+    assert not filecmp.cmp(first / "model.safetensors", other / "model.safetensors", shallow=False)
+
+
+@pytest.mark.parametrize("crash_at", [1, 3])
+def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(tmp_path, monkeypatch, crash_at):
+    whole = run_visual(tmp_path, "whole")
+    calls, train_epoch = [], loop.train_epoch
+
+    def crashing(*arguments):
+        calls.append(1)
+        if len(calls) == crash_at + 1:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(loop, "train_epoch", crashing)
+    with pytest.raises(KeyboardInterrupt):
+        run_visual(tmp_path, "crashed")
+    resumed = run_visual(tmp_path, "crashed")
+    assert len(calls) == 4 + 1  # the crash cost one call, no finished epoch ran again
+    assert same_files(whole, resumed)
+
+
+def test_a_finished_fold_is_not_trained_again_until_a_setting_changes(tmp_path, monkeypatch):
+    run_visual(tmp_path, "once")
+    calls, train_epoch = [], loop.train_epoch
+    monkeypatch.setattr(loop, "train_epoch", lambda *arguments: calls.append(1) or train_epoch(*arguments))
+    run_visual(tmp_path, "once")
+    assert not calls
+    run_visual(tmp_path, "once", train_visual={"epochs": 2})
+    assert len(calls) == 2
+
+
+def test_a_fold_says_who_trained_it_and_never_tests_on_them(world):
+    data, settings = world
+    manifest_speaker = dict(read_table(data / "ingest" / "ravdess" / "manifest.parquet")[["clip_id", "speaker"]].values)
+    for stage in ("train_visual", "train_audio", "train_fused"):
+        folder = data / stage / "groupk-2" / "fold-0"
+        config, predictions = read_json(folder / "config.json"), read_table(folder / "predictions.parquet")
+        seen = {*config["training_speakers"], *config["selection_speakers"]}
+        assert config["labels"] == list(EIGHT)
+        assert seen and not seen & {manifest_speaker[clip] for clip in predictions.clip_id}
+        assert np.allclose(predictions[list(EIGHT)].sum(axis=1), 1, atol=1e-5)
+
+
+def test_pretraining_tests_on_unseen_speakers_and_reports_every_corpus(world):
+    data, settings = world
+    config, metrics = read_json(data / "pretrain_audio" / "config.json"), read_json(data / "pretrain_audio" / "metrics.json")
+    tested = {clip.split("-")[0].replace("/", "-") for clip in read_table(data / "pretrain_audio" / "predictions.parquet").clip_id}
+    assert not tested & set(config["training_speakers"])
+    assert set(metrics) == {"all", *settings.roles.pretraining}
+    assert metrics["all"]["uar"] > 0.5
+
+
+def test_collecting_names_the_fold_that_is_missing_and_drops_folds_that_are_no_more(world):
+    data, settings = world
+    with pytest.raises(MferError, match="fold 1 of groupk:2 is not done"):
+        collect_predictions("train_visual", data, settings)
+
+
+def test_an_arm_that_is_left_out_gives_an_empty_table(tmp_path):
+    settings = small_settings(arms=["audio"])
+    write_benchmark(tmp_path, settings, speakers=4)
+    assert folds_to_train("train_visual", tmp_path, settings) == []
+    assert collect_predictions("train_visual", tmp_path, settings).empty
+
+
+def test_without_a_stage_2a_model_the_audio_arm_does_not_start_from_scratch_silently(tmp_path):
+    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    write_benchmark(tmp_path, settings, speakers=4)
+    with pytest.raises(MferError, match="pretrain_audio"):
+        train_audio_fold("groupk:2", 0, tmp_path, settings)
+    scratch = small_settings(folds={"protocols": ["groupk:2"]}, train_audio={"start": "scratch"})
+    assert train_audio_fold("groupk:2", 0, tmp_path, scratch).is_dir()
