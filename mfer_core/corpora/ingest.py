@@ -56,11 +56,16 @@ def corpus_notes(name: str, corpus: settings.Corpus) -> list[str]:
     return verb(module, "notes")(folder, verb(module, "prepare")(folder, corpus))
 
 
+def missing_message(name: str, corpus: settings.Corpus) -> str:
+    """One line for a corpus whose folder is not there: where to get it and where to put it."""
+    return f"{name}: no folder {corpus.path}: {where_to_get(corpus.adapter, corpus.path)}"
+
+
 def check_folder(name: str, corpus: settings.Corpus) -> Path:
     """The corpus's folder. Raises MferError where it is missing, or holds a synthetic corpus that is read as a real one."""
     folder = Path(corpus.path)
     if not folder.is_dir():
-        raise MferError(f"{name}: no folder {folder}: {where_to_get(corpus.adapter, folder)}")
+        raise MferError(missing_message(name, corpus))
     if corpus.source != "demo" and (folder / DEMO_INDEX).exists():
         raise MferError(f"{name}: {folder} holds a synthetic corpus, and source is {corpus.source!r}: set path to the real one")
     return folder

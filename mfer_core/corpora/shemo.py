@@ -60,4 +60,9 @@ def notes(folder: Path, side: dict[str, dict]) -> list[str]:
 
 
 def _disagrees(label: str, entry: dict) -> bool:
-    return "emotion" in entry and canonical(str(entry["emotion"])) != label
+    if "emotion" not in entry:
+        return False
+    try:
+        return canonical(str(entry["emotion"])) != label
+    except MferError:
+        return True
