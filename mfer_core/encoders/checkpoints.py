@@ -30,12 +30,13 @@ def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, .
     ``configs`` are the configuration files that shape the values beside the weights. Raises MferError naming the id
     and the folder to put it in when it is nowhere to be had.
     """
-    folder = next((path for path in (Path(checkpoint), CHECKPOINTS / checkpoint) if path.is_dir()), None)
-    folder = folder or _from_hub(checkpoint, revision)
+    given = Path(checkpoint)
+    folder = next((path for path in (given, CHECKPOINTS / checkpoint) if path.is_dir()), None) or _from_hub(checkpoint, revision)
     weights = weights_file(folder)
     shaping = [path for name in configs if (path := folder / name).is_file()]
     values = {path.name: sha256_file(path) for path in (*weights, *shaping)}
-    return Checkpoint(folder, checkpoint, revision, digest(values))
+    name = folder.resolve().name if folder == given else checkpoint  # a folder's place on this machine says nothing elsewhere
+    return Checkpoint(folder, name, revision, digest(values))
 
 
 def weights_file(folder: Path) -> list[Path]:

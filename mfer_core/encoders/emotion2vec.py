@@ -12,7 +12,7 @@ import torch
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device, in_halves, inference
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
-from mfer_core.encoders.emotion2vec_config import Layers, layers_of, read_config, read_tokens
+from mfer_core.encoders.emotion2vec_config import Layers, hop, layers_of, read_config, read_tokens, receptive_field
 from mfer_core.encoders.emotion2vec_model import load_model
 from mfer_core.encoders.windows import join_windows, split_windows
 from mfer_core.errors import ClipError
@@ -49,6 +49,10 @@ class Emotion2vecEncoder:
         frames = iter(self._embed_pieces([piece.samples for piece in pieces], batch_size))
         whole = iter(pieces)
         return [join_windows([(next(whole), next(frames)) for _ in range(count)]) for count in counts]
+
+    def centres(self, frames: int) -> np.ndarray:
+        """The sample position of the centre of each of the first ``frames`` frames."""
+        return np.arange(frames) * hop(self.layers) + receptive_field(self.layers) / 2
 
     def _prepare(self, waveform: np.ndarray) -> torch.Tensor:
         if waveform.size == 0:

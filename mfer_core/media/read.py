@@ -45,9 +45,14 @@ def read_frames(out: Path, corpus: str) -> Iterator[FrameSequence]:
     Raises MferError when the stage has not run.
     """
     for table in read_shards(Path(out) / "frames" / corpus, ["clip_id", "key", "time_s", "image"]):
-        for clip in _by_clip(table):
-            images = np.stack([decode_image(data) for data in clip["image"].to_pylist()])
-            yield FrameSequence(clip["clip_id"][0].as_py(), clip["key"][0].as_py(), clip["time_s"].to_numpy(), images)
+        yield from frame_sequences(table)
+
+
+def frame_sequences(table: pa.Table) -> Iterator[FrameSequence]:
+    """Yield the clips of FRAMES rows that stand in clip order."""
+    for clip in _by_clip(table):
+        images = np.stack([decode_image(data) for data in clip["image"].to_pylist()])
+        yield FrameSequence(clip["clip_id"][0].as_py(), clip["key"][0].as_py(), clip["time_s"].to_numpy(), images)
 
 
 def read_waveforms(out: Path, corpus: str, vad_min_clip_s: float) -> Iterator[Speech]:
@@ -57,8 +62,13 @@ def read_waveforms(out: Path, corpus: str, vad_min_clip_s: float) -> Iterator[Sp
     detector hears none in it (EXTRACTED.speech_s is 0), all of it is. Raises MferError when the stage has not run.
     """
     for table in read_shards(Path(out) / "waveforms" / corpus):
-        for row in range(len(table)):
-            yield _speech(table.slice(row, 1), vad_min_clip_s)
+        yield from speeches(table, vad_min_clip_s)
+
+
+def speeches(table: pa.Table, vad_min_clip_s: float) -> Iterator[Speech]:
+    """Yield the clips of WAVEFORMS rows after the rule of ``read_waveforms``."""
+    for row in range(len(table)):
+        yield _speech(table.slice(row, 1), vad_min_clip_s)
 
 
 def frame_keys(out: Path, corpus: str) -> dict[str, str]:
