@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from mfer_core.errors import ClipError
-from mfer_core.media import picture
 from mfer_core.media.decode import Recording
 from mfer_core.media.detector import local_detector
-from mfer_core.media.faces import Crop, FaceCropper, Picture
+from mfer_core.media.faces import Crop, FaceCropper
+from mfer_core.media.picture import Display
 from mfer_core.media.sampling import Sample, Sampler
 from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform, speech_segments
 from mfer_core.settings import Extract
@@ -36,8 +36,8 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
     """
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         reader = _Reader(recording, settings)
-        cropper = FaceCropper(local_detector(), settings.detect_every_s, settings.image_size, settings.margin)
-        frames = [_frame_row(index, crop, settings) for index, crop in enumerate(cropper.crops(reader.pictures()))]
+        cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
+        frames = [_frame_row(index, crop, settings) for index, crop in enumerate(cropper.crops(reader.samples()))]
         sound = reader.sound.finish()
         start = reader.sampler.start_s
         row = _waveform_row(sound, start, settings.vad_threshold) if sound is not None and sound.peak else None
@@ -47,26 +47,20 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
 
 
 class _Reader:
-    """Splits a recording into pictures (as they come) and sound (gathered on the way)."""
+    """Splits a recording into samples of its video (as they come) and its sound (gathered on the way)."""
 
     def __init__(self, recording: Recording, settings: Extract):
-        self.recording, self.settings = recording, settings
+        self.recording = recording
         self.sampler = Sampler(settings.frames_per_second, settings.max_duration_s)
         self.sound = SoundCollector(settings.max_duration_s)
 
-    def pictures(self) -> Iterator[Picture]:
+    def samples(self) -> Iterator[Sample]:
         for frame in self.recording.frames():
             if isinstance(frame, av.VideoFrame):
-                yield from map(self._picture, self.sampler.push(frame))
+                yield from self.sampler.push(frame)
             else:
                 self.sound.push(frame)
-        yield from map(self._picture, self.sampler.finish())
-
-    def _picture(self, sample: Sample) -> Picture:
-        aspect = float(self.recording.video.sample_aspect_ratio or 1)
-        image = (picture.gray if self.settings.grayscale else picture.rgb)(sample.frame, aspect)
-        small, scale = picture.reduced_bgr(sample.frame, aspect, self.settings.detect_side)
-        return Picture(sample.time_s, sample.shown_s, image, small, scale)
+        yield from self.sampler.finish()
 
 
 def _frame_row(index: int, crop: Crop, settings: Extract) -> dict:

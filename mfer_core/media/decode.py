@@ -65,6 +65,11 @@ class Recording:
         """The duration that the container claims, seconds."""
         return self._container.duration / av.time_base if self._container.duration else None
 
+    @property
+    def aspect(self) -> float:
+        """How many times as wide as high a pixel of the video is; 1 where the file does not say."""
+        return float((self.video and self.video.sample_aspect_ratio) or 1)
+
     def __enter__(self) -> "Recording":
         return self
 

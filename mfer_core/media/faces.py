@@ -8,26 +8,18 @@ stays where the main face is nearest in time ("held", at most ``HOLD_S`` away), 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
+from mfer_core.media.picture import Display, Still
+from mfer_core.media.sampling import Sample
 from mfer_core.media.tracks import Seen, Sighting, Tracker
+from mfer_core.settings import Extract
 
-BLOCK_BYTES = 96 << 20  # pictures held while the main face of a stretch is not known; a minute of 720p at 2 per second
+BLOCK_BYTES = 96 << 20  # crops and pictures held while the main face is not known: some minutes of an ordinary clip
+MAX_FACES = 4  # per frame, the largest
 HOLD_S = 2.0
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A displayed frame to crop from, and its reduced copy for the detector."""
-
-    time_s: float
-    shown_s: float
-    image: np.ndarray  # uint8 [H, W] or [H, W, 3]
-    small: np.ndarray  # uint8 [h, w, 3], BGR
-    scale: float  # h / H
 
 
 @dataclass(frozen=True)
@@ -43,49 +35,75 @@ class Crop:
     faces: int | None
 
 
-class FaceCropper:
-    """Streams pictures into crops. ``detector`` has ``detect(BGR) -> [n, 5]``; ``margin`` is of the longer box side."""
+@dataclass(frozen=True)
+class _Undecided:
+    """A frame whose main face is not known yet: its largest faces already cropped, the picture itself only without any."""
 
-    def __init__(self, detector, every_s: float, side: int, margin: float):
-        self._detector, self._side, self._margin = detector, side, margin
-        self._tracker = Tracker(self._detect, every_s)
+    seen: Seen
+    crops: dict[int, np.ndarray]  # by track
+    still: Still | None
+
+    @property
+    def nbytes(self) -> int:
+        return sum(crop.nbytes for crop in self.crops.values()) + (self.still.pixels.nbytes if self.still else 0)
+
+
+class FaceCropper:
+    """Streams samples into crops. ``detector`` has ``detect(BGR) -> [n, 5]`` and sees pictures reduced to ``detect_side``."""
+
+    def __init__(self, display: Display, detector, settings: Extract):
+        self._display, self._detector, self._settings = display, detector, settings
+        self._tracker = Tracker(self._detect, settings.detect_every_s)
         self._area: dict[int, float] = defaultdict(float)
 
-    def crops(self, pictures: Iterable[Picture]) -> Iterator[Crop]:
-        """One crop per picture, in order. Memory is bounded: the main face is chosen per block, by the areas so far."""
-        block: list[Seen] = []
-        for picture in pictures:
-            block += self._tracker.push(picture.time_s, picture)
-            if sum(seen.payload.image.nbytes for seen in block) > BLOCK_BYTES:
-                yield from self._finish_block(block)
+    def crops(self, samples: Iterable[Sample]) -> Iterator[Crop]:
+        """One crop per sample, in order. Memory is bounded: the main face is chosen per block, by the areas so far."""
+        block: list[_Undecided] = []
+        for sample in samples:
+            block += map(self._develop, self._tracker.push(sample.time_s, sample))
+            if sum(frame.nbytes for frame in block) > BLOCK_BYTES:
+                yield from self._decide(block)
                 block = []
-        yield from self._finish_block([*block, *self._tracker.finish()])
+        yield from self._decide([*block, *map(self._develop, self._tracker.finish())])
 
-    def _detect(self, picture: Picture) -> np.ndarray:
-        faces = self._detector.detect(picture.small)
-        faces[:, :4] /= picture.scale
-        return faces
+    def _detect(self, sample: Sample) -> np.ndarray:
+        small, scale = self._display.reduced(sample.frame, self._settings.detect_side)
+        faces = self._detector.detect(small)
+        return faces / np.array([scale] * 4 + [1], np.float32)
 
-    def _finish_block(self, block: list[Seen]) -> Iterator[Crop]:
-        for seen in block:
-            for sighting in seen.sightings:
-                self._area[sighting.track] += float(np.prod(sighting.box[2:] - sighting.box[:2]))
-        chosen = [max(seen.sightings, key=lambda s: (self._area[s.track], -s.track), default=None) for seen in block]
-        for seen, sighting in zip(block, chosen, strict=True):
-            yield self._crop(seen, sighting, None if sighting else _nearest(seen.time_s, block, chosen))
+    def _develop(self, seen: Seen) -> _Undecided:
+        """Crop the largest faces now, so that the frame need not be kept."""
+        still = self._display.still(seen.payload.frame)
+        largest = sorted(seen.sightings, key=lambda sighting: -sighting.area)[:MAX_FACES]
+        crops = {sighting.track: self._cut(still, sighting.box) for sighting in largest}
+        for sighting in largest:
+            self._area[sighting.track] += sighting.area
+        seen = replace(seen, sightings=largest, payload=replace(seen.payload, frame=None))
+        return _Undecided(seen, crops, None if crops else still.keep())
 
-    def _crop(self, seen: Seen, sighting: Sighting | None, held: np.ndarray | None) -> Crop:
-        picture: Picture = seen.payload
-        box = sighting.box if sighting else held
-        source = ("track" if sighting.confidence is None else "detected") if sighting else ("centre" if held is None else "held")
-        image = cut(picture.image, square(box, self._margin, picture.image.shape), self._side)
-        confidence = sighting.confidence if sighting else None
-        return Crop(picture.time_s, picture.shown_s, image, source, sighting.box if sighting else None, confidence, seen.faces)
+    def _decide(self, block: list[_Undecided]) -> Iterator[Crop]:
+        main = [max(frame.seen.sightings, key=lambda s: (self._area[s.track], -s.track), default=None) for frame in block]
+        times = [frame.seen.time_s for frame in block]
+        for frame, sighting in zip(block, main, strict=True):
+            yield self._face(frame, sighting) if sighting else self._no_face(frame, _nearest(frame.seen.time_s, times, main))
+
+    def _face(self, frame: _Undecided, sighting: Sighting) -> Crop:
+        source = "track" if sighting.confidence is None else "detected"
+        return self._crop(frame.seen, frame.crops[sighting.track], source, sighting.box, sighting.confidence)
+
+    def _no_face(self, frame: _Undecided, held: np.ndarray | None) -> Crop:
+        return self._crop(frame.seen, self._cut(frame.still, held), "centre" if held is None else "held", None, None)
+
+    def _crop(self, seen: Seen, image: np.ndarray, source: str, box: np.ndarray | None, confidence: float | None) -> Crop:
+        return Crop(seen.time_s, seen.payload.shown_s, image, source, box, confidence, seen.faces)
+
+    def _cut(self, still: Still, box: np.ndarray | None) -> np.ndarray:
+        return still.crop(*square(box, self._settings.margin, still.pixels.shape), self._settings.image_size)
 
 
-def _nearest(time_s: float, block: list[Seen], chosen: list[Sighting | None]) -> np.ndarray | None:
-    """The chosen box nearest in time within ``HOLD_S``; the earlier of two equally near."""
-    near = [(abs(seen.time_s - time_s), seen.time_s, s) for seen, s in zip(block, chosen, strict=True) if s]
+def _nearest(time_s: float, times: list[float], main: list[Sighting | None]) -> np.ndarray | None:
+    """The main face's box nearest in time within ``HOLD_S``; the earlier of two equally near."""
+    near = [(abs(when - time_s), when, sighting) for when, sighting in zip(times, main, strict=True) if sighting]
     distance, _, sighting = min(near, key=lambda entry: entry[:2], default=(np.inf, 0.0, None))
     return sighting.box if distance <= HOLD_S + 1e-6 else None
 
@@ -107,14 +125,3 @@ def square(box: np.ndarray | None, margin: float, shape: tuple[int, ...]) -> tup
 
 def _inside(start: int, side: int, length: int) -> int:
     return min(max(start, 0), length - side) if side <= length else (length - side) // 2
-
-
-def cut(image: np.ndarray, place: tuple[int, int, int], side: int) -> np.ndarray:
-    """The square ``place`` of ``image`` at ``side`` pixels; what lies beyond the picture repeats its edge."""
-    left, top, length = place
-    height, width = image.shape[:2]
-    inside = image[max(top, 0) : top + length, max(left, 0) : left + length]
-    beyond = (max(-top, 0), max(top + length - height, 0), max(-left, 0), max(left + length - width, 0))
-    if any(beyond):
-        inside = cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE)
-    return cv2.resize(inside, (side, side), interpolation=cv2.INTER_AREA if length > side else cv2.INTER_LINEAR)

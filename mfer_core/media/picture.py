@@ -1,8 +1,11 @@
-"""A decoded frame as it is displayed: turned upright, pixels square, one field if interlaced, full range."""
+"""Decoded frames as they are displayed: turned upright, pixels square, one field if interlaced, full range."""
+
+from dataclasses import dataclass
 
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 # 8-bit formats whose first plane is the luma: read without any conversion.
 LUMA_FIRST = {f"yuv{kind}{sub}p" for kind in ("", "j") for sub in ("420", "422", "444", "440", "411")} | {"nv12", "nv21", "gray"}
@@ -10,43 +13,71 @@ FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 STUDIO_TO_FULL = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)  # ITU-R BT.601: 16..235
 
 
-def displayed_size(frame: av.VideoFrame, aspect: float) -> tuple[int, int]:
-    """Width and height on screen, for pixels ``aspect`` times as wide as high."""
-    width, height = max(1, round(frame.width * aspect)), frame.height
-    return (height, width) if frame.rotation % 180 else (width, height)
+@dataclass(frozen=True)
+class Still:
+    """A displayed picture: uint8 [H, W] luma, or RGB [H, W, 3]; ``studio`` when its levels are 16..235.
+
+    ``pixels`` may be a view of the decoder's own memory: ``keep()`` what has to stay.
+    """
+
+    pixels: np.ndarray
+    studio: bool
+
+    def keep(self) -> "Still":
+        return Still(self.pixels.copy(), self.studio)
+
+    def crop(self, left: int, top: int, length: int, side: int) -> np.ndarray:
+        """A square of it at ``side`` pixels, levels 0..255; what lies beyond the picture repeats its edge."""
+        height, width = self.pixels.shape[:2]
+        inside = self.pixels[max(top, 0) : top + length, max(left, 0) : left + length]
+        beyond = (max(-top, 0), max(top + length - height, 0), max(-left, 0), max(left + length - width, 0))
+        if any(beyond):
+            inside = cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE)
+        scaled = cv2.resize(inside, (side, side), interpolation=cv2.INTER_AREA if length > side else cv2.INTER_LINEAR)
+        return cv2.LUT(scaled, STUDIO_TO_FULL) if self.studio else scaled
 
 
-def gray(frame: av.VideoFrame, aspect: float) -> np.ndarray:
-    """The displayed luma, uint8 [H, W] in 0..255."""
-    source = frame if frame.format.name in LUMA_FIRST else frame.reformat(format="yuv444p")
-    plane = source.planes[0]
-    luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
-    full = source.color_range == FULL_RANGE or source.format.name.startswith("yuvj") or source.format.name == "gray"
-    return _displayed(luma.copy() if full else cv2.LUT(np.ascontiguousarray(luma), STUDIO_TO_FULL), frame, aspect)
+class Display:
+    """Shows the frames of one video, whose pixels are ``aspect`` times as wide as high."""
 
+    def __init__(self, aspect: float, grayscale: bool):
+        self._aspect, self._grayscale = aspect, grayscale
+        self._to_image, self._to_small = VideoReformatter(), VideoReformatter()
 
-def rgb(frame: av.VideoFrame, aspect: float) -> np.ndarray:
-    """The displayed picture, uint8 [H, W, 3]."""
-    return _displayed(frame.reformat(format="rgb24").to_ndarray(), frame, aspect)
+    def still(self, frame: av.VideoFrame) -> Still:
+        """The displayed picture at its full size."""
+        pixels, studio = self._luma(frame) if self._grayscale else (self._rgb(frame), False)
+        if frame.interlaced_frame:
+            pixels = pixels[::2]  # one field: its lines belong to one moment
+        width, height = self._size(frame)
+        if pixels.shape[:2] != (height, width):
+            pixels = cv2.resize(np.ascontiguousarray(pixels), (width, height), interpolation=cv2.INTER_LINEAR)
+        return Still(_upright(pixels, frame.rotation), studio)
 
+    def reduced(self, frame: av.VideoFrame, side: int) -> tuple[np.ndarray, float]:
+        """The displayed picture with its longer side at most ``side`` pixels, uint8 BGR [h, w, 3], and its scale (<= 1)."""
+        width, height = self._size(frame)
+        scale = min(1.0, side / max(width, height))
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        small = self._to_small.reformat(frame, width, height, "bgr24", interpolation="AREA").to_ndarray()
+        return _upright(small, frame.rotation), scale
 
-def reduced_bgr(frame: av.VideoFrame, aspect: float, side: int) -> tuple[np.ndarray, float]:
-    """The displayed picture with its longer side at most ``side`` pixels, uint8 [h, w, 3] BGR, and its scale (<= 1)."""
-    scale = min(1.0, side / max(round(frame.width * aspect), frame.height))
-    width, height = max(1, round(frame.width * aspect * scale)), max(1, round(frame.height * scale))
-    small = frame.reformat(width, height, "bgr24", interpolation="AREA").to_ndarray()
-    return _upright(small, frame.rotation), scale
+    def _size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        return max(1, round(frame.width * self._aspect)), frame.height
 
+    def _rgb(self, frame: av.VideoFrame) -> np.ndarray:
+        return self._to_image.reformat(frame, format="rgb24").to_ndarray()
 
-def _displayed(image: np.ndarray, frame: av.VideoFrame, aspect: float) -> np.ndarray:
-    if frame.interlaced_frame:
-        image = image[::2]  # one field: its lines belong to one moment
-    size = (max(1, round(frame.width * aspect)), frame.height)
-    if (image.shape[1], image.shape[0]) != size:
-        image = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_LINEAR)
-    return _upright(image, frame.rotation)
+    def _luma(self, frame: av.VideoFrame) -> tuple[np.ndarray, bool]:
+        if frame.format.name not in LUMA_FIRST:
+            frame = self._to_image.reformat(frame, format="yuv444p")
+        plane = frame.planes[0]
+        luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+        full = frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj") or frame.format.name == "gray"
+        return luma, not full
 
 
 def _upright(image: np.ndarray, rotation: int) -> np.ndarray:
     """Apply the display matrix's turn: ``rotation`` degrees counterclockwise, to the nearest quarter."""
-    return np.ascontiguousarray(np.rot90(image, round(rotation / 90) % 4))
+    turns = round(rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

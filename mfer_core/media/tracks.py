@@ -18,6 +18,10 @@ class Sighting:
     box: np.ndarray  # x0, y0, x1, y1
     confidence: float | None
 
+    @property
+    def area(self) -> float:
+        return float(np.prod(self.box[2:] - self.box[:2]))
+
 
 @dataclass
 class Seen:
@@ -26,11 +30,7 @@ class Seen:
     time_s: float
     payload: Any
     sightings: list[Sighting] | None = None
-    detected: bool = False  # the detector ran on it
-
-    @property
-    def faces(self) -> int | None:
-        return len(self.sightings) if self.detected else None
+    faces: int | None = None  # found in it, None where the detector did not run
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Tracker:
         known = {track: box for track, (when, box) in self._last.items() if seen.time_s - when <= FORGET_S}
         names = list(known)
         tracks = {new: names[old] for old, new in match(list(known.values()), found[:, :4])}
-        seen.sightings, seen.detected = [], True
+        seen.sightings, seen.faces = [], len(found)
         for new, row in enumerate(found):
             if new not in tracks:
                 tracks[new] = self._count
