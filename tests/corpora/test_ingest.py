@@ -1,0 +1,147 @@
+import shutil
+import unicodedata
+from collections import Counter
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mfer_core.corpora.ingest import clip_ids, corpus_notes, ingest_corpus
+from mfer_core.errors import MferError
+from mfer_core.settings import Corpus
+from tests.corpora.media_files import write_any, write_wav
+
+names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=3).filter(
+    lambda text: text not in {".", ".."}
+)
+stems = st.sampled_from(["a", "b", "a.wav", "c d", "é"]) | names
+paths = st.builds(
+    lambda folders, stem, suffix: "/".join([*folders, stem + suffix]),
+    st.lists(names, max_size=2),
+    stems,
+    st.sampled_from([".wav", ".mp4", ""]),
+)
+
+
+def ingest(folder, adapter="custom", **settings):
+    clips, rejects = ingest_corpus("set", Corpus(adapter=adapter, source="local", path=folder, **settings), workers=2)
+    return {clip.path: clip for clip in clips}, {reject.path: reject for reject in rejects}
+
+
+@given(st.lists(paths, unique_by=lambda path: unicodedata.normalize("NFC", path)))
+def test_clip_ids_are_unique_and_do_not_depend_on_order(found):
+    ids = clip_ids(found)
+    assert set(ids) == set(found) and len(set(ids.values())) == len(found)
+    assert clip_ids(found[::-1]) == ids
+
+
+def test_clip_ids_are_stems_where_stems_differ():
+    assert clip_ids(["Actor_01/x.wav", "y.wav"]) == {"Actor_01/x.wav": "x", "y.wav": "y"}
+    assert clip_ids(["a/1.wav", "b/1.wav", "b/2.wav"]) == {"a/1.wav": "a/1", "b/1.wav": "b/1", "b/2.wav": "2"}
+    assert clip_ids(["a/1.wav", "a/1.mp4"]) == {"a/1.wav": "a/1.wav", "a/1.mp4": "a/1.mp4"}
+
+
+def test_clip_ids_are_the_same_on_every_file_system():
+    ids = [clip_ids([unicodedata.normalize(form, "Zoë/é.wav")]) for form in ("NFC", "NFD")]
+    assert list(ids[0].values()) == list(ids[1].values()) == [unicodedata.normalize("NFC", "é")]
+
+
+def test_of_exact_duplicates_the_first_is_kept_and_named(tmp_path):
+    write_wav(tmp_path / "Actor_07/03-01-03-01-02-01-07.wav")
+    shutil.copy(tmp_path / "Actor_07/03-01-03-01-02-01-07.wav", tmp_path / "Actor_07/03-01-03-01-02-02-07.wav")
+    clips, rejects = ingest(tmp_path, "ravdess")
+    assert list(clips) == ["Actor_07/03-01-03-01-02-01-07.wav"]
+    assert rejects["Actor_07/03-01-03-01-02-02-07.wav"].reason == "duplicate"
+    assert "Actor_07/03-01-03-01-02-01-07.wav" in rejects["Actor_07/03-01-03-01-02-02-07.wav"].detail
+
+
+def test_of_duplicates_with_different_labels_none_is_kept(tmp_path):
+    for label in ("happy", "sad"):
+        write_wav(tmp_path / label / f"{label}.wav", 1)
+    write_wav(tmp_path / "sad/other.wav", 2)
+    clips, rejects = ingest(tmp_path)
+    assert list(clips) == ["sad/other.wav"]
+    assert Counter(reject.reason for reject in rejects.values()) == {"conflicting duplicate": 2}
+    assert "sad in sad/sad.wav" in rejects["happy/happy.wav"].detail
+
+
+@pytest.mark.parametrize(
+    ("present", "used", "tracks"),
+    [
+        (["01 mp4", "02 mp4", "03 wav"], "01 mp4", (True, True)),
+        (["02 mp4", "03 wav"], "03 wav", (False, True)),
+        (["01 mp4", "03 wav"], "01 mp4", (True, True)),
+        (["02 mp4"], "02 mp4", (True, False)),  # its audio track is silent by design
+        (["01 mp4", "01 wav"], "01 mp4", (True, True)),  # sound that somebody cut out of the clip
+        (["03 wav", "03 flac"], "03 flac", (False, True)),
+    ],
+)
+def test_a_ravdess_take_is_used_once_by_rule(tmp_path, present, used, tracks):
+    where = {one: f"{one[:2]}-01-05-02-01-02-11.{one[3:]}" for one in present}
+    for number, path in enumerate(where.values()):
+        write_any(tmp_path / path, number)
+    clips, rejects = ingest(tmp_path, "ravdess")
+    assert list(clips) == [where[used]]
+    assert (clips[where[used]].has_video, clips[where[used]].has_audio) == tracks
+    assert {reject.reason for reject in rejects.values()} <= {"same take"} and len(rejects) == len(present) - 1
+
+
+def test_files_that_never_claim_to_be_clips_are_neither_accepted_nor_rejected(tmp_path):
+    write_wav(tmp_path / "calm/1.wav")
+    for name in (
+        ".DS_Store",
+        "calm/._1.wav",
+        "README",
+        "README.md",
+        "LICENSE",
+        "calm/list.csv",
+        "shemo.json",
+        "set.zip",
+        "__MACOSX/calm/1.wav",
+        ".git/x.wav",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    clips, rejects = ingest(tmp_path)
+    assert list(clips) == ["calm/1.wav"] and not rejects
+
+
+def test_files_of_another_kind_and_files_that_cannot_be_read_are_rejected(tmp_path):
+    write_wav(tmp_path / "calm/1.wav")
+    for name, content in {"calm/2.wav": b"", "calm/3.mp4": b"no video", "calm/4.exe": b"x", "calm/5": b"x"}.items():
+        (tmp_path / name).write_bytes(content)
+    _, rejects = ingest(tmp_path)
+    reasons = {path: reject.reason for path, reject in rejects.items()}
+    assert reasons == {
+        "calm/2.wav": "empty file",
+        "calm/3.mp4": "unreadable",
+        "calm/4.exe": "not a media file",
+        "calm/5": "not a media file",
+    }
+
+
+def test_linked_folders_are_read_and_a_loop_ends(tmp_path):
+    write_wav(tmp_path / "elsewhere/1.wav")
+    (tmp_path / "set/calm").mkdir(parents=True)
+    (tmp_path / "set/calm/more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set/calm/loop").symlink_to(tmp_path / "set")
+    clips, rejects = ingest(tmp_path / "set")
+    assert [PurePosixPath(path).name for path in clips] == ["1.wav"] and not rejects
+
+
+def test_a_synthetic_corpus_is_not_read_as_a_real_one(tmp_path):
+    write_wav(tmp_path / "calm/1.wav")
+    (tmp_path / ".demo.json").write_text("{}")
+    with pytest.raises(MferError, match="synthetic"):
+        ingest(tmp_path)
+    demo = Corpus(adapter="custom", source="demo", path=tmp_path, demo={"speakers": 2, "clips_per_speaker": 1})
+    assert len(ingest_corpus("set", demo, 1)[0]) == 1
+
+
+def test_without_speakers_a_person_is_told_what_it_costs(tmp_path, caplog):
+    write_wav(tmp_path / "calm/P1_1.wav")
+    clips, _ = ingest(tmp_path)
+    assert clips["calm/P1_1.wav"].speaker == "set-unknown"
+    assert "speaker-disjoint" in caplog.text
+    assert corpus_notes("set", Corpus(adapter="custom", source="local", path=tmp_path, speaker_pattern="^(P.)")) == []
