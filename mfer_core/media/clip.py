@@ -32,30 +32,34 @@ class ExtractedClip:
 def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedClip:
     """Decode, sample, find faces, crop, resample and look for speech, in one pass over the file.
 
-    Raises ClipError with the reason when the clip cannot be used.
+    The clip's clock starts with the first displayed frame, without video with the first sample. Digital silence is
+    no sound. Raises ClipError with the reason when the clip cannot be used.
     """
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         reader = _Reader(recording, settings)
         cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
         frames = [_frame_row(index, crop, settings) for index, crop in enumerate(cropper.crops(reader.samples()))]
         sound = reader.sound.finish()
-        start = reader.sampler.start_s
-        row = _waveform_row(sound, start, settings.vad_threshold) if sound is not None and sound.peak else None
-        if not frames and row is None:
-            raise ClipError("no usable stream", "no picture, and no sound" + (" but digital silence" if sound is not None else ""))
-        return ExtractedClip(frames, row, _facts(frames, row, sound, reader))
+        if not frames and not (sound and sound.peak):
+            raise ClipError("no usable stream", "no picture, and no sound" + (" but digital silence" if sound else ""))
+        offset_s = sound.start_s - reader.sampler.start_s if frames and sound else 0.0
+        sound_end_s = offset_s + sound.length_s if sound else 0.0
+        duration_s = max(reader.sampler.end_s, sound_end_s)
+        recording.check_whole(duration_s - min(0.0, offset_s))
+    row = _waveform_row(sound, offset_s, settings.vad_threshold) if sound and sound.peak else None
+    return ExtractedClip(frames, row, _facts(frames, row, duration_s, sound, str(recording.damage)))
 
 
 class _Reader:
     """Splits a recording into samples of its video (as they come) and its sound (gathered on the way)."""
 
     def __init__(self, recording: Recording, settings: Extract):
-        self.recording = recording
+        self._recording = recording
         self.sampler = Sampler(settings.frames_per_second, settings.max_duration_s)
         self.sound = SoundCollector(settings.max_duration_s)
 
     def samples(self) -> Iterator[Sample]:
-        for frame in self.recording.frames():
+        for frame in self._recording.frames():
             if isinstance(frame, av.VideoFrame):
                 yield from self.sampler.push(frame)
             else:
@@ -84,25 +88,18 @@ def encode(image: np.ndarray, image_format: str) -> bytes:
     return data.tobytes()
 
 
-def _waveform_row(sound: Waveform, start_s: float | None, threshold: float) -> dict:
-    """The clip's clock starts with the first displayed frame, without video with the first sample."""
-    return {
-        "sample_rate": SAMPLE_RATE,
-        "offset_s": 0.0 if start_s is None else sound.start_s - start_s,
-        "samples": sound.samples,
-        "speech": [{"start_s": start, "end_s": end} for start, end in speech_segments(sound, threshold)],
-    }
+def _waveform_row(sound: Waveform, offset_s: float, threshold: float) -> dict:
+    speech = [{"start_s": start, "end_s": end} for start, end in speech_segments(sound, threshold)]
+    return {"sample_rate": SAMPLE_RATE, "offset_s": offset_s, "samples": sound.samples, "speech": speech}
 
 
-def _facts(frames: list[dict], row: dict | None, sound: Waveform | None, reader: _Reader) -> dict:
-    sound_end = sound.end_s - (sound.start_s if reader.sampler.start_s is None else reader.sampler.start_s) if sound else 0.0
-    corrupt = reader.recording.damage.corrupt
+def _facts(frames: list[dict], row: dict | None, duration_s: float, sound: Waveform | None, damage: str) -> dict:
     return {
         "reason": None,
-        "detail": f"{corrupt} packets skipped" if corrupt else None,
+        "detail": damage or None,
         "frames": len(frames),
         "frames_with_face": sum(frame["x0"] is not None for frame in frames),
-        "duration_s": max(reader.sampler.end_s, sound_end),
-        "speech_s": None if row is None else sum(s["end_s"] - s["start_s"] for s in row["speech"]),
+        "duration_s": duration_s,
+        "speech_s": None if row is None else sum(segment["end_s"] - segment["start_s"] for segment in row["speech"]),
         "peak": sound.peak if sound else None,
     }

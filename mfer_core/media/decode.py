@@ -6,27 +6,29 @@ timestamps are believed: the rates and counts that headers claim are not.
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
-from av.error import EOFError as AvEOFError
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 
 from mfer_core.errors import ClipError
 
 IMAGE_FORMATS = {"image2", "gif", "apng", "ico"}  # beside the "<codec>_pipe" family
-CORRUPT_SHARE = 0.1  # of a stream's packets; more than this is not a recording any more
-TRUNCATED_S = 0.5  # missing at the end of what the container promises
+DAMAGED_SHARE = 0.1  # of the packets; with more than this it is not that recording any more
+MISSING_SHARE, MISSING_S = 0.1, 0.5  # of what the container promises: more than both is a truncated file
+UNKNOWN_SIZES = {0, 0xFFFFFFFF}  # what a WAV says that was written to a pipe
 
 
 @dataclass
 class Damage:
-    """What went wrong while decoding, counted."""
+    """Packets seen, and those that failed or gave a frame that the decoder had to patch."""
 
     packets: int = 0
-    corrupt: int = 0
-    notes: list[str] = field(default_factory=list)
+    damaged: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.damaged} of {self.packets} packets damaged" if self.damaged else ""
 
 
 class Recording:
@@ -54,6 +56,9 @@ class Recording:
             raise ClipError("not a recording", f"a picture ({name})")
         if self.video is None and self.audio is None:
             raise ClipError("no usable stream", f"{name} without video or sound")
+        for stream in (self.video, self.audio):
+            if stream is not None and stream.codec_context is None:
+                raise ClipError("no decoder", f"for the {stream.type} track")
         if self.promised_s and self.promised_s > self._max_duration_s:
             raise ClipError("too long", f"{self.promised_s:.0f} s, max_duration_s is {self._max_duration_s:.0f}")
         if self.video is not None:
@@ -79,25 +84,37 @@ class Recording:
     def frames(self) -> Iterator[av.VideoFrame | av.AudioFrame]:
         """Every decodable frame of the first video and the first audio track, as the file interleaves them.
 
-        Packets that fail are counted in ``damage``. Raises ClipError ("time limit", "corrupt").
+        Damaged packets are counted in ``damage``. Raises ClipError ("time limit", "corrupt").
         """
-        streams = [stream for stream in (self.video, self.audio) if stream is not None]
-        for packet in self._packets(streams):
+        for packet in self._packets([stream for stream in (self.video, self.audio) if stream is not None]):
             self.damage.packets += packet.size > 0
-            try:
-                yield from packet.decode()
-            except (InvalidDataError, AvEOFError):
-                self.damage.corrupt += 1
+            frames = self._decode(packet)
+            self.damage.damaged += frames is None or any(frame.is_corrupt for frame in frames)
+            yield from frames or ()
             if time.monotonic() > self._deadline:
-                raise ClipError("time limit", f"not decoded within clip_time_limit_s = {self._time_limit_s:g}")
-        if self.damage.corrupt > CORRUPT_SHARE * self.damage.packets:
-            raise ClipError("corrupt", f"{self.damage.corrupt} of {self.damage.packets} packets cannot be decoded")
+                raise ClipError("time limit", f"not done within clip_time_limit_s = {self._time_limit_s:g}")
+        if self.damage.damaged > DAMAGED_SHARE * self.damage.packets:
+            raise ClipError("corrupt", str(self.damage))
+
+    def check_whole(self, decoded_s: float) -> None:
+        """Raise ClipError ("truncated") when much less was decoded than the container promises."""
+        missing = (self.promised_s or 0.0) - decoded_s
+        if missing > max(MISSING_S, MISSING_SHARE * (self.promised_s or 0.0)):
+            raise ClipError("truncated", f"{decoded_s:.2f} s of {self.promised_s:.2f} s")
+
+    def _decode(self, packet: av.Packet) -> list | None:
+        try:
+            return packet.decode()
+        except FFmpegError:
+            return None
 
     def _packets(self, streams: list) -> Iterator[av.Packet]:
         try:
             yield from self._container.demux(streams)
-        except InvalidDataError as error:
-            raise ClipError("corrupt", str(error)) from error
+        except FFmpegError as error:
+            raise ClipError("corrupt", error.strerror or str(error)) from error
+        except IndexError as error:  # PyAV's way to say that the demuxer made up a track on the way (damaged FLV)
+            raise ClipError("corrupt", "a track appears in the middle of the file") from error
 
 
 def _open(path: Path) -> av.container.InputContainer:
@@ -105,7 +122,19 @@ def _open(path: Path) -> av.container.InputContainer:
         raise ClipError("missing file", str(path))
     if not path.stat().st_size:
         raise ClipError("empty file")
+    _check_wav(path)
     try:
         return av.open(str(path), mode="r", metadata_errors="replace")
     except FFmpegError as error:
         raise ClipError("unreadable", error.strerror or str(error)) from error
+
+
+def _check_wav(path: Path) -> None:
+    """libavformat takes a WAV that is cut off for a shorter one; its header knows better."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    size = int.from_bytes(head[4:8], "little")
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and size not in UNKNOWN_SIZES:
+        missing = size + 8 - path.stat().st_size
+        if missing > MISSING_SHARE * size:
+            raise ClipError("truncated", f"{missing} of {size + 8} bytes are missing")

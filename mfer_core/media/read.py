@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from mfer_core.cache.shards import read_shards
 from mfer_core.files import digest
-from mfer_core.media.sound import SAMPLE_RATE
 
 
 class FrameSequence(NamedTuple):
@@ -30,13 +29,14 @@ class Speech(NamedTuple):
     key: str  # of the extraction and of the rule
     waveform: np.ndarray  # float32 [N] in -1..1 at 16 kHz
     segments: list[tuple[float, float]]  # what of the clip the waveform holds, end to end: seconds on the clip's clock
+    sample_rate: int = 16_000  # Hz
 
     def times(self, samples: np.ndarray) -> np.ndarray:
         """The clip's clock, seconds, at positions (samples, fractions allowed) of ``waveform``."""
-        lengths = [round((end - start) * SAMPLE_RATE) for start, end in self.segments]
+        lengths = [round((end - start) * self.sample_rate) for start, end in self.segments]
         firsts = np.cumsum([0, *lengths[:-1]])
         which = np.searchsorted(firsts, samples, side="right") - 1
-        return np.array([start for start, _ in self.segments])[which] + (samples - firsts[which]) / SAMPLE_RATE
+        return np.array([start for start, _ in self.segments])[which] + (samples - firsts[which]) / self.sample_rate
 
 
 def read_frames(out: Path, corpus: str) -> Iterator[FrameSequence]:
@@ -98,15 +98,15 @@ def _by_clip(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def _speech(row: pa.Table, vad_min_clip_s: float) -> Speech:
-    clip_id, key, offset, segments = (row[name][0].as_py() for name in ("clip_id", "key", "offset_s", "speech"))
+    clip_id, key, offset, speech, rate = (row[name][0].as_py() for name in ("clip_id", "key", "offset_s", "speech", "sample_rate"))
     samples = row["samples"].combine_chunks().flatten().to_numpy().astype(np.float32) / 32768
-    spans = kept_spans(len(samples), [(s["start_s"], s["end_s"]) for s in segments], vad_min_clip_s)
-    times = [(offset + start / SAMPLE_RATE, offset + end / SAMPLE_RATE) for start, end in spans]
-    return Speech(clip_id, digest(key, vad_min_clip_s), np.concatenate([samples[start:end] for start, end in spans]), times)
+    segments = [(round(segment["start_s"] * rate), round(segment["end_s"] * rate)) for segment in speech]
+    spans = kept_spans(len(samples), segments, vad_min_clip_s * rate)
+    times = [(offset + start / rate, offset + end / rate) for start, end in spans]
+    waveform = np.concatenate([samples[start:end] for start, end in spans])
+    return Speech(clip_id, digest(key, vad_min_clip_s), waveform, times, rate)
 
 
-def kept_spans(length: int, speech: list[tuple[float, float]], vad_min_clip_s: float) -> list[tuple[int, int]]:
-    """The method's rule as sample spans of a waveform of ``length`` samples; ``speech`` in seconds."""
-    if length <= vad_min_clip_s * SAMPLE_RATE or not speech:
-        return [(0, length)]
-    return [(round(start * SAMPLE_RATE), min(length, round(end * SAMPLE_RATE))) for start, end in speech]
+def kept_spans(length: int, speech: list[tuple[int, int]], longest_whole: float) -> list[tuple[int, int]]:
+    """The method's rule: what to keep of ``length`` samples, as spans. A clip of at most ``longest_whole`` is kept whole."""
+    return [(0, length)] if length <= longest_whole or not speech else speech

@@ -1,18 +1,21 @@
 """The sound of a clip: mono, 16 kHz, 16 bit, with its place on the clip's clock and its speech segments."""
 
+import math
 import threading
 from dataclasses import dataclass
 
 import av
 import numpy as np
 import torch
-import torchaudio.functional
 from silero_vad import get_speech_timestamps_sequence, load_silero_vad
+from torchaudio.transforms import Resample
 
 from mfer_core.errors import ClipError
 from mfer_core.media.sampling import frame_time
 
 SAMPLE_RATE = 16_000  # Hz
+BLOCK_S = 30  # resampled at a time, so that a long recording is never held at its own rate
+CONTEXT_S = 0.1  # beyond a block's ends; the filter reaches less far
 GAP_S = 0.05  # a larger hole between two audio frames is filled with silence
 VAD_PEAK = 0.9  # quiet recordings (RAVDESS: -36 to -48 dBFS) are raised to it before speech is looked for
 _local = threading.local()
@@ -30,8 +33,8 @@ class Waveform:
         return float(np.abs(self.samples.astype(np.int32)).max(initial=0)) / 32768
 
     @property
-    def end_s(self) -> float:
-        return self.start_s + len(self.samples) / SAMPLE_RATE
+    def length_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
 
 
 class SoundCollector:
@@ -39,36 +42,63 @@ class SoundCollector:
 
     def __init__(self, max_duration_s: float):
         self._max_duration_s = max_duration_s
-        self._parts: list[np.ndarray] = []
         self._length = 0
-        self._rate = 0
-        self._start_s: float | None = None
+        self._resampler: BlockResampler | None = None
+        self._start_s = 0.0
 
     def push(self, frame: av.AudioFrame) -> None:
         """Raises ClipError ("no timestamps", "sample rate changes", "too long")."""
-        now = frame_time(frame)
-        if self._start_s is None:
-            self._start_s, self._rate = now, frame.sample_rate
-        if frame.sample_rate != self._rate:
-            raise ClipError("sample rate changes", f"{self._rate} Hz, then {frame.sample_rate} Hz")
+        now, rate = frame_time(frame), frame.sample_rate
+        if self._resampler is None:
+            self._start_s, self._resampler = now, BlockResampler(rate)
+        if rate != self._resampler.rate:
+            raise ClipError("sample rate changes", f"{self._resampler.rate} Hz, then {rate} Hz")
         if now - self._start_s > self._max_duration_s:
             raise ClipError("too long", f"sound at {now - self._start_s:.0f} s, max_duration_s is {self._max_duration_s:.0f}")
-        hole = round((now - self._start_s) * self._rate) - self._length
-        if hole > GAP_S * self._rate:
+        hole = round((now - self._start_s) * rate) - self._length
+        if hole > GAP_S * rate:
             self._append(np.zeros(hole, np.float32))
         self._append(mono(frame))
 
     def _append(self, part: np.ndarray) -> None:
-        self._parts.append(part)
+        self._resampler.push(part)
         self._length += len(part)
 
     def finish(self) -> Waveform | None:
-        """The whole track resampled, None when there was no sound at all."""
-        if not self._length:
-            return None
-        track = torch.from_numpy(np.concatenate(self._parts))
-        track = torchaudio.functional.resample(track, self._rate, SAMPLE_RATE).numpy()
-        return Waveform(np.clip(np.round(track * 32768), -32768, 32767).astype(np.int16), self._start_s)
+        """The whole track, None when there was no sound at all."""
+        return Waveform(self._resampler.finish(), self._start_s) if self._length else None
+
+
+class BlockResampler:
+    """torchaudio's windowed-sinc resampling to 16 kHz, block by block; the same as in one piece."""
+
+    def __init__(self, rate: int):
+        self.rate = rate
+        period = rate // math.gcd(rate, SAMPLE_RATE)  # input samples after which the filter's phases repeat
+        self._block, self._context = (period * math.ceil(seconds * rate / period) for seconds in (BLOCK_S, CONTEXT_S))
+        self._resample = Resample(rate, SAMPLE_RATE)
+        self._waiting: list[np.ndarray] = [np.zeros(self._context, np.float32)]
+        self._done: list[np.ndarray] = []
+
+    def push(self, samples: np.ndarray) -> None:
+        """Take float32 samples at ``rate``."""
+        self._waiting.append(samples)
+        while sum(map(len, self._waiting)) >= self._block + 2 * self._context:
+            track = np.concatenate(self._waiting)
+            self._emit(track[: self._block + 2 * self._context], self._block)
+            self._waiting = [track[self._block :]]
+
+    def finish(self) -> np.ndarray:
+        """Everything pushed so far as int16 at 16 kHz."""
+        rest = np.concatenate([*self._waiting, np.zeros(self._context, np.float32)])
+        self._emit(rest, len(rest) - 2 * self._context)
+        return np.concatenate(self._done)
+
+    def _emit(self, track: np.ndarray, length: int) -> None:
+        """Resample ``track``: ``length`` samples between two contexts."""
+        skip = self._context * SAMPLE_RATE // self.rate
+        wave = self._resample(torch.from_numpy(track)).numpy()[skip : skip + math.ceil(length * SAMPLE_RATE / self.rate)]
+        self._done.append(np.clip(np.round(wave * 32768), -32768, 32767).astype(np.int16))
 
 
 def mono(frame: av.AudioFrame) -> np.ndarray:
