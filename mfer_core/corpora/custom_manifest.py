@@ -27,7 +27,8 @@ class Row:
 def read_rows(folder: Path, manifest: Path) -> dict[str, Row]:
     """Rows by path. ``manifest`` is looked for in the set's folder, then from where the program runs.
 
-    Raises MferError for a table that is missing, unreadable, lacks a column, names a path twice or leaves the folder.
+    Raises MferError for a table that is missing, unreadable, lacks a column, names a path twice, leaves the folder
+    or names a sex that is neither female nor male.
     """
     where = folder / manifest if (folder / manifest).is_file() else manifest
     table = _read_table(where)
@@ -39,7 +40,7 @@ def read_rows(folder: Path, manifest: Path) -> dict[str, Row]:
         path = _inside(record["path"], f"{where}, row {number}")
         if path in rows:
             raise MferError(f"{where}, row {number}: {path} is there twice")
-        rows[path] = _row(record)
+        rows[path] = _row(record, f"{where}, row {number}")
     return rows
 
 
@@ -61,8 +62,10 @@ def _inside(text: str, where: str) -> str:
     return path.as_posix()
 
 
-def _row(record: dict[str, str]) -> Row:
+def _row(record: dict[str, str], where: str) -> Row:
     facts = {name: record[name].strip() for name in FACTS if record.get(name, "").strip()}
     if "sex" in facts:
-        facts["sex"] = SEXES.get(facts["sex"].lower(), facts["sex"])
+        if facts["sex"].lower() not in SEXES:
+            raise MferError(f"{where}: sex {facts['sex']!r}: write female or male, or leave it empty")
+        facts["sex"] = SEXES[facts["sex"].lower()]
     return Row(record["label"].strip(), record.get("speaker", "").strip() or None, facts)
