@@ -1,9 +1,12 @@
 """Which project files a module runs, read from its imports: keys and DVC's dependencies both stand on it."""
 
-import ast
-import hashlib
+import tokenize
 from functools import cache
+from modulefinder import ModuleFinder
 from pathlib import Path
+from types import CodeType
+
+from mfer_core.files import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mfer_core", "tasks", "flows")
@@ -21,12 +24,15 @@ def module_file(module: str) -> Path | None:
 
 
 def _imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    """Read from the compiled code: ast objects would do, but CPython 3.11 builds them wrongly while threads do so too."""
+    todo, names = [compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)], set()
+    while todo:
+        code = todo.pop()
+        todo += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        for kind, found in ModuleFinder().scan_opcodes(code):
+            if kind == "absolute_import":
+                members, module = found
+                names |= {module} | {f"{module}.{member}" for member in members or ()}
     return {name for name in names if name.split(".")[0] in PACKAGES}
 
 
@@ -49,5 +55,9 @@ def project_files(entry: str) -> tuple[Path, ...]:
 def code_digest(entry: str) -> str:
     """A hash of the code that shapes what ``entry`` computes; comments and layout do not count."""
     files = [path for path in project_files(entry) if path not in SHAPE_NOTHING]
-    text = "\n".join(ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in files)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest([_tokens(path) for path in files])
+
+
+def _tokens(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        return [token.string for token in tokenize.tokenize(file.readline) if token.type not in (tokenize.COMMENT, tokenize.NL)]
