@@ -162,12 +162,15 @@ class TrainFused(Train):
 class Evaluate(Section):
     bootstrap: int = Field(ge=100)  # resamples of speakers for the 95 % intervals
     permutations: int = Field(ge=100)  # of the paired test
+    baseline: bool = True  # also score MFCC statistics + SVM under the same folds
     seed: int
 
 
 class Transfer(Section):
     shots: list[int]  # clips per class of adaptation
     seed: int
+    draws: int = Field(default=3, ge=1)  # supports drawn per fold and number of shots
+    normalisation: Literal["none", "corpus", "speaker"] = "corpus"  # unsupervised, of embeddings to the training moments, for the shots
 
 
 class Register(Section):
@@ -205,6 +208,11 @@ class Settings(Section):
     transfer: Transfer
     register_model: Register = Field(alias="register")
     tracking: Tracking
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the benchmark is a demonstration corpus: every place that shows its numbers says so."""
+        return self.corpora[self.roles.benchmark].source == "demo"
 
     @model_validator(mode="after")
     def _roles_name_corpora(self):

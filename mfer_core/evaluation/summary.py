@@ -59,3 +59,9 @@ def class_recalls(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, fl
     """Recall per class name over all predictions; None for a class that does not occur."""
     matrix = count(table, pd.Series(0, index=table.index), classes).confusion[0]
     return {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(matrix), strict=True)}
+
+
+def fold_scores(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float]:
+    """Every metric over all rows of a predictions table."""
+    counts = count(table, pd.Series(0, index=table.index), classes)
+    return {name: float(values[0]) for name, values in counts.metrics(np.ones((1, 1))).items()}

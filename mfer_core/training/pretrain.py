@@ -88,12 +88,12 @@ def four_class_manifest(data: Path, corpora: list[str]) -> pd.DataFrame:
 def pretrain_audio(data: Path, settings: Settings) -> Path:
     """Train stage 2a; returns its folder, at once when it is done already.
 
-    Where every pretraining corpus is left out, config.json says so and there is no model.
+    Where every pretraining corpus or the audio arm is left out, config.json says so and there is no model.
     """
     data, corpora = Path(data), present_corpora(settings)
     folder = data / STAGE
-    if not corpora:
-        return _skip(folder, "every pretraining corpus has source absent")
+    if not corpora or "audio" not in settings.arms:
+        return _skip(folder, "the audio arm is left out" if corpora else "every pretraining corpus has source absent")
     manifest = four_class_manifest(data, corpora)
     parts, code = speaker_parts(manifest, settings.seed), code_digest(__name__)
     inputs = inputs_digest(data, ["audio"], corpora, parts, manifest)

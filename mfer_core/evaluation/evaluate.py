@@ -1,0 +1,124 @@
+"""Stage evaluate: the predictions of all folds and arms become metrics, tables and plots."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mfer_core.evaluation import results
+from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
+from mfer_core.evaluation.material import corpora_table, pretraining_table, training_table
+from mfer_core.evaluation.pairs import compare
+from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
+from mfer_core.evaluation.summary import class_recalls, summarise
+from mfer_core.evaluation.tables import write_report_table
+from mfer_core.files import read_json, read_table, write_json, write_table
+from mfer_core.labels import label_set
+from mfer_core.manifest import read_manifest
+from mfer_core.settings import Settings
+from mfer_core.training.results import predictions_schema
+
+CLASSES = label_set("eight")
+ARM_STAGES = {"visual": "train_visual", "audio": "train_audio", "fused": "train_fused"}
+LEAKY_NOTE = "A protocol marked leaky has the same people in training and test and must not be quoted as a result."
+
+
+def all_predictions(data: Path, settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of the arms present and of the baseline, one table in a fixed order."""
+    tables = [read_table(data / stage / "predictions.parquet") for arm, stage in ARM_STAGES.items() if arm in settings.arms]
+    if settings.evaluate.baseline:
+        tables.append(baseline_predictions(baseline_features(data / "extract", settings.roles.benchmark), manifest, folds, CLASSES))
+    table = pd.concat([table for table in tables if len(table)], ignore_index=True)
+    return table[predictions_schema(CLASSES).names]
+
+
+def _by_arm(predictions: pd.DataFrame, protocol: str) -> dict[str, pd.DataFrame]:
+    rows = predictions[predictions.protocol == protocol]
+    return {arm: rows[rows.arm == arm].reset_index(drop=True) for arm in results.ARMS if (rows.arm == arm).any()}
+
+
+def compute_metrics(predictions: pd.DataFrame, speaker_of: dict[str, str], settings: Settings) -> dict:
+    """metrics.json: protocol -> arm -> metric -> statistics. An arm without predictions is not in it."""
+    options = settings.evaluate
+    return {
+        protocol: {
+            arm: summarise(table, table.clip_id.map(speaker_of), CLASSES, options.bootstrap, options.seed)
+            for arm, table in _by_arm(predictions, protocol).items()
+        }
+        for protocol in predictions.protocol.unique()
+    }
+
+
+def _paired_tests(predictions: pd.DataFrame, speaker_of: dict[str, str], settings: Settings) -> dict:
+    tests = {}
+    for protocol in predictions.protocol.unique():
+        arms = _by_arm(predictions, protocol)
+        for first, second in results.pairs_of(arms):
+            options = settings.evaluate
+            tests[protocol, first, second] = compare(arms[first], arms[second], speaker_of.get, CLASSES, options.permutations, options.seed)
+    return tests
+
+
+def encoder_names(data: Path, settings: Settings) -> str:
+    """The encoders behind the arms, as the folds' models name them."""
+    names = set()
+    for arm in settings.arms:
+        for path in sorted((data / ARM_STAGES[arm]).glob("*/fold-*/config.json")):
+            names |= {f"{modality}: {encoder.get('name')}" for modality, encoder in read_json(path)["encoders"].items()}
+    return ", ".join(sorted(names))
+
+
+def _histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.DataFrame]:
+    """arm -> the history of all its folds."""
+    found = {}
+    for arm in settings.arms:
+        files = sorted((data / ARM_STAGES[arm] / protocol.replace(":", "-")).glob("fold-*/history.csv"))
+        found[arm] = pd.concat([pd.read_csv(path).assign(fold=int(path.parent.name.removeprefix("fold-"))) for path in files])
+    return found
+
+
+def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, predictions: pd.DataFrame, speaker_of: dict[str, str]) -> None:
+    synthetic = settings.corpora[settings.roles.benchmark].source == "demo"
+    encoders = encoder_names(data, settings)
+    recalls = {(name, arm): class_recalls(table, CLASSES) for name in metrics for arm, table in _by_arm(predictions, name).items()}
+    manifests = {path.parent.name: read_manifest(path) for path in sorted((data / "ingest").glob("*/manifest.parquet"))}
+    pretraining = read_json(data / "pretrain_audio" / "metrics.json") if "audio" in settings.arms else {}
+    tables = {
+        "corpora": ("Corpora: clips per emotion", corpora_table(manifests), ""),
+        "training": ("Hyperparameters of the training stages", training_table(settings), ""),
+        "pretraining": (
+            "Stage 2a, four classes, per corpus and class",
+            pretraining_table(pretraining),
+            "Ours: unseen speakers. Reference: random clips.",
+        ),
+        "results": ("Results by protocol and arm", results.results_table(metrics, encoders), LEAKY_NOTE),
+        "published": ("Beside published results (accuracy, %)", results.comparison_table(metrics, encoders), LEAKY_NOTE),
+        "leakage": ("The leakage gap", results.leakage_table(metrics), "The same models, trained and scored under both kinds of folds."),
+        "recalls": ("Recall per class, %", results.recall_table(recalls), ""),
+        "pairs": ("Paired tests between arms", results.pairs_table(_paired_tests(predictions, speaker_of, settings)), "Two-sided."),
+    }
+    for name, (title, frame, notes) in tables.items():
+        write_report_table(out / "tables", name, title, frame, notes, synthetic)
+
+
+def _write_plots(out: Path, data: Path, settings: Settings, predictions: pd.DataFrame) -> None:
+    note = ", synthetic data" if settings.corpora[settings.roles.benchmark].source == "demo" else ""
+    for protocol in predictions.protocol.unique():
+        arms, name = _by_arm(predictions, protocol), protocol.replace(":", "-")
+        plot_confusions(out / "plots", name, arms, CLASSES, note)
+        plot_reliability(out / "plots", name, arms, CLASSES, note)
+        plot_curves(out / "plots", name, _histories(data, protocol, settings), note)
+
+
+def evaluate(data: Path, settings: Settings) -> dict:
+    """Write ``data/evaluate`` and return its metrics.json. Raises MferError when a stage before it has not run."""
+    data = Path(data)
+    out = data / "evaluate"
+    manifest = read_manifest(data / "ingest" / settings.roles.benchmark / "manifest.parquet")
+    predictions = all_predictions(data, settings, manifest, read_table(data / "folds" / "folds.parquet"))
+    speaker_of = dict(zip(manifest.clip_id, manifest.speaker, strict=True))
+    metrics = compute_metrics(predictions, speaker_of, settings)
+    write_table(out / "predictions.parquet", predictions, predictions_schema(CLASSES))
+    _write_tables(out, data, settings, metrics, predictions, speaker_of)
+    _write_plots(out, data, settings, predictions)
+    write_json(out / "metrics.json", metrics)
+    return metrics

@@ -1,0 +1,93 @@
+"""A fold's models applied to a corpus they were not trained on, with or without unsupervised normalisation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mfer_core.models.arm import Arm
+from mfer_core.models.fusion import Fused
+from mfer_core.training.clips import Clips, in_order
+
+NORMALISATIONS = ("none", "corpus", "speaker")
+BATCH = 64
+
+
+def _moments(values: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [D] over all steps of some clips."""
+    steps = torch.cat(values).double()
+    return steps.mean(0).float(), steps.std(0, correction=0).clamp(min=1e-6).float()
+
+
+def normalise(clips: Clips, arm: Arm, how: str) -> Clips:
+    """The clips' embeddings of ``arm.config.modality`` moved and scaled, without labels, to the arm's training moments.
+
+    ``how``: "none"; "corpus", with the moments of all clips; or "speaker", with each speaker's own.
+    """
+    if how == "none":
+        return clips
+    name = arm.config.modality
+    groups = clips.speakers if how == "speaker" else ("all",) * len(clips)
+    found: list[Tensor | None] = list(clips.modalities[name])
+    for group in sorted(set(groups)):
+        members = [i for i, own in enumerate(groups) if own == group and found[i] is not None]
+        if members:
+            mean, std = _moments([clips.modalities[name][i] for i in members])
+            for i in members:
+                found[i] = (clips.modalities[name][i] - mean) / std / arm.scale + arm.mean
+    return Clips(clips.clip_ids, clips.speakers, clips.labels, {**clips.modalities, name: found}, clips.dims)
+
+
+def shift(clips: Clips, arm: Arm) -> dict[str, float]:
+    """How far a corpus lies from what the arm was trained on, in the arm's standard deviations: of the mean, and the ratio of spreads."""
+    mean, std = _moments([value for value in clips.modalities[arm.config.modality] if value is not None])
+    moved = ((mean - arm.mean) * arm.scale).double().square().mean().sqrt().item()
+    return {"mean_shift": moved, "spread_ratio": (std * arm.scale).double().median().item()}
+
+
+def hidden(arm: Arm, clips: Clips) -> Tensor:
+    """Last hidden states [N, H]; zeros for a clip without the modality."""
+    only = Clips(clips.clip_ids, clips.speakers, clips.labels, {arm.config.modality: clips.modalities[arm.config.modality]}, clips.dims)
+    rows: dict[int, Tensor] = {}
+    with torch.no_grad():
+        for indices, ((values, lengths), _) in in_order(only, BATCH):
+            rows |= dict(zip(indices, arm.encode(values, lengths), strict=True))
+    return torch.stack([rows[i] for i in range(len(clips))])
+
+
+@dataclass(frozen=True)
+class Models:
+    """One fold's trained models by arm, and their calibration temperatures."""
+
+    by_arm: Mapping[str, Arm | Fused]
+    temperatures: Mapping[str, float]
+
+    def encoder(self, arm: str, modality: str) -> Arm:
+        """The GRU that ``arm`` runs over ``modality``: stage 3 may have moved the fused model's own."""
+        model = self.by_arm[arm]
+        return getattr(model, modality) if isinstance(model, Fused) else model
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an arm's classifier reads, and the classifier: logits are ``inputs @ weight.T + bias``."""
+
+    inputs: Tensor  # [N, H]
+    weight: Tensor  # [C, H]
+    bias: Tensor  # [C]
+
+    def logits(self) -> Tensor:
+        return self.inputs @ self.weight.T + self.bias  # [N, C]
+
+
+def features(models: Models, arm: str, clips: Clips, how: str) -> Features:
+    """The hidden states of ``clips`` under one arm, the modalities normalised as ``how`` says."""
+    model = models.by_arm[arm]
+    names = ("visual", "audio") if isinstance(model, Fused) else (model.config.modality,)
+    states = []
+    for name in names:
+        encoder = models.encoder(arm, name)
+        states.append(hidden(encoder, normalise(clips, encoder, how)))
+    linear = model.head.classifier if isinstance(model, Fused) else model.classifier
+    return Features(torch.cat(states, 1), linear.weight.detach(), linear.bias.detach())

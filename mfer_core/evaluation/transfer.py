@@ -1,0 +1,126 @@
+"""Stage transfer: the fold models on a corpus that nothing was trained on (the report's second table)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mfer_core.errors import MferError
+from mfer_core.evaluation.metrics import calibration, calibration_error, confusion, scores
+from mfer_core.evaluation.protocols import protocol
+from mfer_core.evaluation.tables import write_report_table
+from mfer_core.evaluation.transfer_fold import FoldTransfer, Outcome, few_shot_outcomes, load_models, shifts, zero_shot_outcomes
+from mfer_core.evaluation.transfer_tables import collapse_table, normalisation_table, shift_table, shots_table, source_table
+from mfer_core.files import read_table, write_json
+from mfer_core.labels import label_set
+from mfer_core.settings import Settings
+from mfer_core.training.inputs import Modality, fold_parts, load_modality, make_clips, manifest_of
+from mfer_core.training.loop import one_thread
+
+CLASSES = label_set("eight")
+
+
+def honest_folds(data: Path) -> list[tuple[str, int]]:
+    """(protocol, fold) of every honest protocol. Raises MferError when there is none."""
+    folds = read_table(data / "folds" / "folds.parquet", ["protocol", "fold"]).drop_duplicates()
+    found = [(str(row.protocol), int(row.fold)) for row in folds.itertuples() if protocol(str(row.protocol)).honest]
+    if not found:
+        raise MferError("transfer needs the models of an honest protocol: add one (luna5) to folds.protocols")
+    return found
+
+
+def _load(data: Path, corpus: str, settings: Settings) -> tuple[pd.DataFrame, dict[str, Modality]]:
+    names = [name for name in ("visual", "audio") if name in settings.arms]
+    return manifest_of(data, [corpus]), {name: load_modality(data, name, [corpus]) for name in names}
+
+
+def outcome_scores(outcome: Outcome, labels: np.ndarray) -> dict[str, float]:
+    """Metrics of one outcome; ``labels`` are those of all target clips."""
+    own = labels[outcome.clips]
+    found = scores(confusion(own, outcome.probabilities.argmax(1), len(CLASSES)))
+    return {name: float(value) for name, value in found.items()} | {
+        "ece": float(calibration_error(calibration(outcome.probabilities, own)))
+    }
+
+
+def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Long tables over all folds: scores per outcome, zero-shot predictions, shifts per arm."""
+    target_manifest, target_modalities = _load(data, settings.roles.transfer, settings)
+    source_manifest, source_modalities = _load(data, settings.roles.benchmark, settings)
+    target = make_clips(sorted(target_manifest.index), target_manifest, CLASSES, target_modalities)
+    if not len(target):
+        raise MferError(f"no clip of {settings.roles.transfer} has embeddings: run embed for it first")
+    rows, predictions, moved = [], [], []
+    for name, number in honest_folds(data):
+        parts = fold_parts(data, name, number)
+        models = load_models(data, name, number, settings.arms)
+        valid, test = (make_clips(parts[part], source_manifest, CLASSES, source_modalities) for part in ("valid", "test"))
+        fold, place = FoldTransfer(models, valid, target), {"protocol": name, "fold": number}
+        outcomes = [*zero_shot_outcomes(fold), *few_shot_outcomes(fold, settings.transfer, settings.transfer.seed)]
+        for outcome in outcomes:
+            facts = {"arm": outcome.arm, "setting": outcome.setting, "draw": outcome.draw, "speaker_disjoint": outcome.speaker_disjoint}
+            rows.append(place | facts | outcome_scores(outcome, target.labels.numpy()))
+            if outcome.setting.startswith("zero-shot, none"):
+                predictions.append(_predictions(outcome, target.labels.numpy()).assign(**place))
+        rows += [place | row for row in _source_rows(FoldTransfer(models, valid, test))]
+        moved += [place | {"arm": arm, **values} for arm, values in shifts(fold).items()]
+    return pd.DataFrame(rows), pd.concat(predictions, ignore_index=True), pd.DataFrame(moved)
+
+
+def _source_rows(fold: FoldTransfer) -> list[dict]:
+    """Every arm on the fold's own test part: what robustness costs at home."""
+    outcomes = [outcome for outcome in zero_shot_outcomes(fold) if "none" in outcome.setting]
+    facts = {"setting": "source test part", "draw": 0, "speaker_disjoint": True}
+    return [{"arm": outcome.arm, **facts, **outcome_scores(outcome, fold.target.labels.numpy())} for outcome in outcomes]
+
+
+def _predictions(outcome: Outcome, labels: np.ndarray) -> pd.DataFrame:
+    names = np.array(CLASSES)
+    confidence = outcome.probabilities.max(1)
+    predicted = names[outcome.probabilities.argmax(1)]
+    return pd.DataFrame({"arm": outcome.arm, "label": names[labels[outcome.clips]], "predicted": predicted, "confidence": confidence})
+
+
+def transfer_metrics(rows: pd.DataFrame) -> dict:
+    """protocol -> arm -> setting -> metric -> mean, std, min, max, folds; draws of one fold are averaged first."""
+    metrics: dict = {}
+    for (name, arm, setting), group in rows.groupby(["protocol", "arm", "setting"], sort=False):
+        by_fold = group.groupby("fold")[["accuracy", "uar", "macro_f1", "ece"]].mean()
+        found = {
+            metric: {
+                "mean": float(values.mean()),
+                "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+                "min": float(values.min()),
+                "max": float(values.max()),
+                "folds": values.tolist(),
+            }
+            for metric, values in by_fold.items()
+        }
+        metrics.setdefault(name, {}).setdefault(arm, {})[setting] = found
+    return metrics
+
+
+def transfer(data: Path, settings: Settings) -> dict:
+    """Write ``data/transfer`` and return its metrics. Raises MferError when a stage before it has not run."""
+    data = Path(data)
+    with one_thread():
+        rows, predictions, moved = run_folds(data, settings)
+    metrics = transfer_metrics(rows)
+    synthetic = settings.corpora[settings.roles.transfer].source == "demo"
+    overlap = "" if rows.speaker_disjoint.all() else " Some supports share speakers with their query: too few speakers."
+    how = f"Few-shot: embeddings normalised per {settings.transfer.normalisation}." if settings.transfer.normalisation != "none" else ""
+    tables = {
+        "transfer": ("On the transfer corpus (accuracy, %)", shots_table(metrics, settings.transfer.shots), how + overlap),
+        "normalisation": ("Zero-shot, by unsupervised normalisation (accuracy, %)", normalisation_table(metrics), ""),
+        "source": ("The same models on their own test parts (accuracy, %)", source_table(metrics), ""),
+        "collapse": ("Zero-shot: which emotion becomes which", collapse_table(predictions), "All folds together, no normalisation."),
+        "shift": (
+            "How far the corpus lies from the training data",
+            shift_table(moved, metrics),
+            "In standard deviations of the training steps.",
+        ),
+    }
+    for name, (title, frame, notes) in tables.items():
+        write_report_table(data / "transfer" / "tables", name, title, frame, notes, synthetic)
+    write_json(data / "transfer" / "metrics.json", metrics)
+    return metrics

@@ -1,0 +1,122 @@
+"""One fold's models on the transfer corpus: decisions of every arm, zero-shot and after a few clips per class."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mfer_core.evaluation.adaptation import adapt, draw_support
+from mfer_core.evaluation.robust import estimated_accuracy, log_confidence, robust_fusion
+from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
+from mfer_core.models.store import load_model
+from mfer_core.settings import Transfer
+from mfer_core.training.clips import Clips
+from mfer_core.training.results import fold_folder
+
+SINGLE = ("visual", "audio")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Probabilities [N, C] of some clips by one arm in one setting (``zero-shot ...`` or ``<k>-shot``)."""
+
+    arm: str
+    setting: str
+    draw: int
+    clips: np.ndarray  # indices [N]
+    probabilities: np.ndarray
+    speaker_disjoint: bool = True
+
+
+def load_models(data: Path, protocol: str, fold: int, arms: list[str]) -> Models:
+    loaded = {arm: load_model(fold_folder(data, f"train_{arm}", protocol, fold)) for arm in arms}
+    return Models({arm: model for arm, (model, _) in loaded.items()}, {arm: config["temperature"] for arm, (_, config) in loaded.items()})
+
+
+def usable(clips: Clips, models: Models, arm: str) -> np.ndarray:
+    """Indices of the clips that an arm can see: the fused one and the robust fusion need either modality."""
+    names = SINGLE if arm not in SINGLE else (arm,)
+    columns = [list(clips.modalities).index(name) for name in names if name in clips.modalities]
+    return np.flatnonzero(clips.present()[:, columns].any(1))
+
+
+class FoldTransfer:
+    """Everything about one fold that the settings share: features of source validation and target clips."""
+
+    def __init__(self, models: Models, source: Clips, target: Clips):
+        self.models, self.source, self.target = models, source, target
+        self.single = [arm for arm in SINGLE if arm in models.by_arm]
+        self._source = {arm: features(models, arm, source, "none").logits() for arm in self.single}
+
+    def zero_shot(self, how: str) -> dict[str, tuple[Tensor, Tensor]]:
+        """arm -> logits and probabilities [N, C] under one normalisation, the robust fusion included."""
+        found = {arm: features(self.models, arm, self.target, how).logits() for arm in self.models.by_arm}
+        result = {arm: (logits, torch.softmax(logits.double(), 1)) for arm, logits in found.items()}
+        if len(self.single) == 2:
+            mixed = self.robust({arm: found[arm] for arm in self.single})
+            result["robust"] = (mixed.log(), mixed)
+        return result
+
+    def accuracies(self, logits: dict[str, Tensor]) -> list[float]:
+        """Label-free estimates of the single arms' accuracy on the target."""
+        estimates = []
+        for arm, values in logits.items():
+            temperature = self.models.temperatures[arm]
+            seen = torch.from_numpy(usable(self.target, self.models, arm))
+            known = torch.from_numpy(usable(self.source, self.models, arm))
+            decisions = log_confidence(self._source[arm][known], temperature), log_confidence(values[seen], temperature)
+            estimates.append(estimated_accuracy(decisions[0], self.source.labels[known], decisions[1]))
+        return estimates
+
+    def robust(self, logits: dict[str, Tensor]) -> Tensor:
+        """Probabilities [N, C] of the robust fusion of the single arms' logits."""
+        decisions = [log_confidence(values, self.models.temperatures[arm]) for arm, values in logits.items()]
+        names = list(self.target.modalities)
+        present = torch.from_numpy(self.target.present()[:, [names.index(arm) for arm in logits]])
+        return robust_fusion(decisions, self.accuracies(logits), present)
+
+
+def zero_shot_outcomes(fold: FoldTransfer) -> Iterator[Outcome]:
+    """Every arm under every normalisation."""
+    for how in NORMALISATIONS:
+        for arm, (_, probabilities) in fold.zero_shot(how).items():
+            clips = usable(fold.target, fold.models, arm)
+            yield Outcome(arm, f"zero-shot, {how} normalisation", 0, clips, probabilities[clips].numpy())
+
+
+def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iterator[Outcome]:
+    """Every arm after adaptation to each number of shots, several draws each; 0 shots is the zero-shot result."""
+    read = {arm: features(fold.models, arm, fold.target, settings.normalisation) for arm in fold.models.by_arm}
+    labels, speakers = fold.target.labels.numpy(), np.array(fold.target.speakers)
+    for shots in settings.shots:
+        if shots == 0:
+            for arm, (_, probabilities) in fold.zero_shot(settings.normalisation).items():
+                clips = usable(fold.target, fold.models, arm)
+                yield Outcome(arm, "0-shot", 0, clips, probabilities[clips].numpy())
+            continue
+        for draw in range(settings.draws):
+            support, query, disjoint = draw_support(labels, speakers, shots, np.random.default_rng([seed, shots, draw]))
+            yield from _adapted(fold, read, support, query, disjoint, shots, draw)
+
+
+def _adapted(fold: FoldTransfer, read: dict[str, Features], support, query, disjoint: bool, shots: int, draw: int) -> Iterator[Outcome]:
+    logits = {}
+    for arm, own in read.items():
+        visible = usable(fold.target, fold.models, arm)
+        logits[arm] = adapt(own, fold.target.labels, torch.from_numpy(np.intersect1d(support, visible)))
+    decisions = {arm: torch.softmax(values.double(), 1) for arm, values in logits.items()}
+    if len(fold.single) == 2:
+        decisions["robust"] = fold.robust({arm: logits[arm] for arm in fold.single})
+    for arm, probabilities in decisions.items():
+        clips = np.intersect1d(query, usable(fold.target, fold.models, arm))
+        yield Outcome(arm, f"{shots}-shot", draw, clips, probabilities[clips].numpy(), disjoint)
+
+
+def shifts(fold: FoldTransfer) -> dict[str, dict[str, float]]:
+    """Per single arm: how far the target lies from the training data, and the accuracy guessed without labels."""
+    logits = {arm: features(fold.models, arm, fold.target, "none").logits() for arm in fold.single}
+    guesses = dict(zip(fold.single, fold.accuracies(logits), strict=True))
+    return {arm: shift(fold.target, fold.models.by_arm[arm]) | {"estimated_accuracy": guesses[arm]} for arm in fold.single}

@@ -1,0 +1,91 @@
+"""Frames behind the tables of stage transfer."""
+
+import pandas as pd
+
+from mfer_core.evaluation.protocols import protocol
+from mfer_core.evaluation.published import published
+from mfer_core.evaluation.tables import ABSENT, percent, spread
+from mfer_core.evaluation.target import NORMALISATIONS
+from mfer_core.labels import label_set
+
+ARMS = ("visual", "audio", "fused", "robust")
+TITLES = {"robust": "fused, robust"}
+CLASSES = label_set("eight")
+
+
+def _accuracy(arms: dict, arm: str, setting: str) -> str:
+    found = arms.get(arm, {}).get(setting)
+    return ABSENT if found is None else spread(found["accuracy"])
+
+
+def _by_setting(metrics: dict, columns: dict[str, str]) -> list[dict]:
+    """Rows protocol x arm; ``columns``: title -> setting."""
+    return [
+        {
+            "protocol": protocol(name).label,
+            "arm": TITLES.get(arm, arm),
+            **{title: _accuracy(arms, arm, setting) for title, setting in columns.items()},
+        }
+        for name, arms in metrics.items()
+        for arm in ARMS
+    ]
+
+
+def shots_table(metrics: dict, shots: list[int]) -> pd.DataFrame:
+    """Zero-shot as the models come, then after k clips per class; last, what the reference published."""
+    columns = {"zero-shot, as trained": "zero-shot, none normalisation"} | {f"{count} clips per class": f"{count}-shot" for count in shots}
+    rows = _by_setting(metrics, columns)
+    reference = published()["transfer"]
+    for arm in ("visual", "audio", "fused"):
+        numbers = {name: value / 100 for name, value in reference[arm].items()}
+        rows.append({"protocol": f"published: {reference['corpus']}", "arm": arm, "zero-shot, as trained": spread(numbers)})
+    return pd.DataFrame(rows).fillna("-")
+
+
+def normalisation_table(metrics: dict) -> pd.DataFrame:
+    return pd.DataFrame(_by_setting(metrics, {how: f"zero-shot, {how} normalisation" for how in NORMALISATIONS}))
+
+
+def source_table(metrics: dict) -> pd.DataFrame:
+    return pd.DataFrame(_by_setting(metrics, {"source test part": "source test part"}))
+
+
+def collapse_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Per arm and true class: recall, the class most often taken for it, and how often the class is predicted at all."""
+    rows = []
+    for (name, arm), table in predictions.groupby(["protocol", "arm"], sort=False):
+        for label in CLASSES:
+            own = table[table.label == label]
+            if own.empty:
+                continue
+            wrong = own.predicted[own.predicted != label].value_counts()
+            taken = f"{wrong.index[0]} ({percent(wrong.iloc[0] / len(own), 0)} %)" if len(wrong) else "-"
+            cells = {
+                "recall %": percent((own.predicted == label).mean()),
+                "mostly taken for": taken,
+                "predicted %": percent((table.predicted == label).mean()),
+            }
+            rows.append(
+                {
+                    "protocol": protocol(name).label,
+                    "arm": TITLES.get(arm, arm),
+                    "emotion": label,
+                    **cells,
+                    "mean confidence %": percent(own.confidence.mean()),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def shift_table(moved: pd.DataFrame, metrics: dict) -> pd.DataFrame:
+    """Per single arm: distance and spread of the embeddings, accuracy guessed without labels, true accuracy, calibration error."""
+    rows = []
+    for (name, arm), table in moved.groupby(["protocol", "arm"], sort=False):
+        found = metrics[name][arm]["zero-shot, none normalisation"]
+        cells = {"mean shift": f"{table.mean_shift.mean():.2f}", "spread ratio": f"{table.spread_ratio.mean():.2f}"}
+        cells |= {
+            "accuracy % guessed without labels": percent(table.estimated_accuracy.mean()),
+            "accuracy %": percent(found["accuracy"]["mean"]),
+        }
+        rows.append({"protocol": protocol(name).label, "arm": arm, **cells, "ECE %": percent(found["ece"]["mean"])})
+    return pd.DataFrame(rows)
