@@ -28,7 +28,7 @@ def run_stage(name: str, **parameters: Any) -> None:
         follow(int(os.environ[PARENT_VARIABLE]))
     ensure_api()
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
-    _one_line_faults()
+    _set_up_logging()
     with _parent_context():
         flow(**parameters)
     _record_seconds("@".join((name, *(value for value in parameters.values() if isinstance(value, str)))))
@@ -64,9 +64,14 @@ class _OneLine(logging.Filter):
         return True
 
 
-def _one_line_faults() -> None:
+def _set_up_logging() -> None:
+    """mfer_core's log lines go where Prefect's go: to the terminal and, through `extra_loggers`, to the API."""
     from prefect.logging.configuration import setup_logging
 
     setup_logging()
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_OneLine())
+    ours = logging.getLogger("mfer")
+    ours.setLevel(logging.INFO)
+    for handler in logging.getLogger("prefect").handlers:
+        ours.addHandler(handler)

@@ -5,7 +5,6 @@ from pathlib import Path
 from prefect import flow
 
 from mfer_core.settings import load_settings
-from mfer_core.training.stages import train_fused_fold
 from tasks.train import train_folds
 
 DATA = Path("data")
@@ -14,4 +13,4 @@ DATA = Path("data")
 @flow(name="train_fused", flow_run_name="train_fused")
 def train_fused() -> None:
     """Train every fold of every protocol; folds that are done are not done again."""
-    train_folds("train_fused", train_fused_fold, DATA, load_settings())
+    train_folds("train_fused", DATA, load_settings())

@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from mfer_core.corpora import fer2013
 from mfer_core.encoders import pretrain_emotion2vec, pretrain_vit
-from mfer_core.encoders.checkpoints import write_pointer
+from mfer_core.encoders.published import name_published
 from mfer_core.manifest import read_manifest
 from mfer_core.media.read import read_waveforms
 from mfer_core.settings import Corpus, Extract, PretrainEmotion2vec, PretrainVit
@@ -17,7 +17,7 @@ from mfer_core.settings import Corpus, Extract, PretrainEmotion2vec, PretrainVit
 @task
 def name_checkpoint(checkpoint: str, revision: str | None, out: Path) -> dict:
     """Write where the published checkpoint is; nothing is trained."""
-    write_pointer(out, checkpoint, revision)
+    name_published(out, checkpoint, revision)
     return {"checkpoint": checkpoint, "revision": revision}
 
 

@@ -1,0 +1,105 @@
+"""Tasks of stage register: the whole model in one folder, and its place in the MLflow registry."""
+
+import os
+import shutil
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from mfer_core.errors import MferError
+from mfer_core.files import digest, read_json, sha256_file, write_json
+from mfer_core.labels import label_set
+from mfer_core.settings import Register, Settings
+from tasks.lineage import lineage
+from tasks.model_card import write_card
+from tasks.tracking import client, experiment
+
+CHAMPION = "champion"
+SCORE_TAG = "mfer.accuracy"
+KEY_TAG = "mfer.key"
+
+
+def chosen_fold(data: Path, settings: Register) -> Path:
+    """The fold whose inner validation split was best: test parts have no say. Raises MferError when there is none."""
+    folders = sorted((data / "train_fused" / settings.protocol).glob("fold-*"))
+    if not folders:
+        raise MferError(f"no fused model under {settings.protocol} to register: see register.protocol and arms in params.yaml")
+    return max(folders, key=lambda folder: pd.read_csv(folder / "history.csv").valid_uar.max())
+
+
+@task(cache_policy=NO_CACHE)
+def assemble_model(data: Path, settings: Settings) -> Path:
+    """Put encoders, fused model, extraction settings and card into data/register/model."""
+    folder = data / "register" / "model"
+    fold = chosen_fold(data, settings.register_model)
+    shutil.copytree(data / "pretrain_vit", folder / "visual", dirs_exist_ok=True)
+    shutil.copytree(data / "pretrain_emotion2vec", folder / "audio", dirs_exist_ok=True)
+    shutil.copytree(fold, folder / "fused", dirs_exist_ok=True)
+    write_json(folder / "settings.json", {"extract": settings.extract.model_dump()})
+    card = write_card(read_json(fold / "config.json"), read_json(data / "evaluate" / "metrics.json"), settings)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return folder
+
+
+@task(cache_policy=NO_CACHE)
+def register_model(folder: Path, settings: Settings) -> None:
+    """Register the folder, once per content; the alias champion moves only to a better one on the same honest protocol."""
+    logger = get_run_logger()
+    chosen = settings.register_model
+    key = digest([[str(path.relative_to(folder)), sha256_file(path)] for path in sorted(folder.rglob("*")) if path.is_file()])
+    create_markdown_artifact(key="model-card", markdown=(folder / "README.md").read_text(encoding="utf-8"))
+    try:
+        store = client(settings.tracking)
+        if versions := [v for v in store.search_model_versions(f"name='{chosen.name}'") if v.tags.get(KEY_TAG) == key]:
+            logger.info(f"{chosen.name} version {versions[0].version} is this model already")
+            return
+        version = _log_model(folder, key, store, settings)
+        crowned = _crown(store, chosen, version)
+        logger.info(f"registered {chosen.name} version {version}" + (f", now {CHAMPION}" if crowned else f"; the {CHAMPION} stays"))
+    except MlflowException as error:
+        logger.warning(f"MLflow did not take the model ({str(error).splitlines()[0]}); `python -m flows track` registers it later")
+
+
+def _log_model(folder: Path, key: str, store: MlflowClient, settings: Settings) -> str:
+    """Log the pyfunc (code and safetensors, no pickle) and make it a version of the registered model."""
+    chosen = settings.register_model
+    mlflow.set_tracking_uri(store.tracking_uri)
+    score = read_json(folder.parents[1] / "evaluate" / "metrics.json")[chosen.protocol][chosen.arm]["accuracy"]["mean"]
+    example = pd.DataFrame({"path": ["recording.mp4"]})
+    labels = label_set("eight")
+    output = pd.DataFrame([{"arm": "fused", "label": labels[0], **dict.fromkeys(labels, 0.125), "path": "recording.mp4"}])
+    os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
+    with mlflow.start_run(experiment_id=experiment("register", settings.tracking), run_name=f"{chosen.name} {key}", tags=lineage(settings)):
+        logged = mlflow.pyfunc.log_model(
+            name=chosen.name,
+            python_model="tasks/pyfunc.py",
+            artifacts={"model": str(folder)},
+            code_paths=["mfer_core"],
+            signature=infer_signature(example, output),
+            pip_requirements=["-r requirements.lock"],
+            metadata={"protocol": chosen.protocol, "synthetic": settings.synthetic},
+        )
+        mlflow.log_metric("accuracy", score)
+    version = mlflow.register_model(logged.model_uri, chosen.name, tags={KEY_TAG: key, SCORE_TAG: str(score), "protocol": chosen.protocol})
+    store.update_model_version(chosen.name, version.version, (folder / "README.md").read_text(encoding="utf-8"))
+    return version.version
+
+
+def _crown(store: MlflowClient, chosen: Register, version: str) -> bool:
+    """Move the alias when there is no champion under this protocol or the new model beats it."""
+    try:
+        champion = store.get_model_version_by_alias(chosen.name, CHAMPION)
+    except MlflowException:  # no such alias yet
+        champion = None
+    score = float(store.get_model_version(chosen.name, version).tags[SCORE_TAG])
+    if champion and champion.tags["protocol"] == chosen.protocol and float(champion.tags[SCORE_TAG]) >= score:
+        return False
+    store.set_registered_model_alias(chosen.name, CHAMPION, version)
+    return True

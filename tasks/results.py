@@ -1,0 +1,53 @@
+"""Tasks of stages evaluate and transfer, and their results in Prefect and MLflow."""
+
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from mfer_core.evaluation.evaluate import evaluate
+from mfer_core.evaluation.transfer import transfer
+from mfer_core.files import read_json
+from mfer_core.settings import Settings
+from tasks.tracking import log_results
+
+
+@task(cache_policy=NO_CACHE)
+def run_evaluate(data: Path, settings: Settings) -> None:
+    """Metrics, tables and plots over the predictions of all folds and arms."""
+    evaluate(data, settings)
+
+
+@task(cache_policy=NO_CACHE)
+def run_transfer(data: Path, settings: Settings) -> None:
+    """The fold models on the held-out custom corpus."""
+    transfer(data, settings)
+
+
+def publish_results(stage: str, data: Path, settings: Settings) -> None:
+    """Every table as a Prefect artifact; pooled figures and files in MLflow, protocol by protocol."""
+    out = data / stage
+    for table in sorted(out.glob("tables/*.md")):
+        create_markdown_artifact(key=f"{stage}-{table.stem}".replace("_", "-").lower(), markdown=table.read_text(encoding="utf-8"))
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    for protocol, arms in read_json(out / "metrics.json").items():
+        log_results(protocol, _flat(stage, arms), files, settings)
+    get_run_logger().info(f"{stage}: {len(files)} files in {out}")
+
+
+def _flat(stage: str, arms: dict) -> dict[str, float]:
+    """``evaluate/fused/accuracy`` -> mean over folds, as MLflow shows it."""
+    found: dict[str, float] = {}
+    for path, value in _leaves(arms):
+        if path[-1] == "mean" and isinstance(value, float):
+            found["/".join((stage, *path[:-1]))] = value
+    return found
+
+
+def _leaves(tree: dict, path: tuple[str, ...] = ()):
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value

@@ -1,0 +1,32 @@
+"""Tasks of the training stages: folds side by side, each logged to MLflow as it ends."""
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from mfer_core.settings import Settings
+from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
+from tasks.runner import run_side_by_side
+from tasks.tracking import log_fold
+
+
+@task(task_run_name="{protocol} fold {fold}", cache_policy=NO_CACHE)
+def train_fold(stage: str, protocol: str, fold: int, data: Path, settings: Settings) -> Path:
+    """Train one fold in a process of its own; returns its folder, at once when it is done already."""
+    return FOLD_STAGES[stage](protocol, fold, data, settings)
+
+
+def train_folds(stage: str, data: Path, settings: Settings) -> None:
+    """All folds of all protocols, then their predictions in one table."""
+    folds = folds_to_train(stage, data, settings)
+    calls = [{"stage": stage, "protocol": protocol, "fold": fold, "data": data, "settings": settings} for protocol, fold in folds]
+    for folder in run_side_by_side(train_fold, calls, "processes", settings.train_workers, stage):
+        log_fold(folder, settings)
+    collect_predictions(stage, data, settings)
+
+
+@task(cache_policy=NO_CACHE)
+def train_pretraining(data: Path, settings: Settings) -> None:
+    """Stage 2a."""
+    log_fold(pretrain_audio(data, settings), settings)
