@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mfer_core.cache.embeddings import embedding_row
-from mfer_core.cache.schemas import EMBEDDINGS
+from mfer_core.cache.schemas import EMBEDDINGS, WAVEFORMS
 from mfer_core.cache.shards import ShardFolder, partition
 from mfer_core.evaluation.folds import FOLDS_SCHEMA, make_folds
 from mfer_core.files import write_table
@@ -78,21 +78,40 @@ def write_embeddings(
         shards.write(shard, table)
 
 
-def write_benchmark(
-    data: Path, settings: Settings, speakers: int = 10, repeats: int = 2, strength: float = 0.8, identity: float = 0.5
-) -> None:
-    """Manifest, embeddings of both modalities and folds of the benchmark corpus under ``data``."""
+def write_benchmark(data: Path, settings: Settings, speakers: int = 10, strength: float = 0.8, identity: float = 0.5, gap: int = 0) -> None:
+    """Manifest, embeddings of both modalities and folds of the benchmark corpus under ``data``.
+
+    With ``gap``, every gap-th clip has no video, and the clip after it no audio.
+    """
     corpus = settings.roles.benchmark
-    clips = clips_of(corpus, speakers, repeats, EIGHT)
+    clips = clips_of(corpus, speakers, 2, EIGHT)
+    seen = [clip for number, clip in enumerate(clips) if not gap or number % gap]
+    heard = [clip for number, clip in enumerate(clips) if not gap or number % gap != 1]
     write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus)
-    write_embeddings(data / "embed" / "visual" / corpus, clips, (3, 6), strength, 1, identity)
-    write_embeddings(data / "embed" / "audio" / corpus, clips, (6, 12), strength, 2, identity)
+    write_embeddings(data / "embed" / "visual" / corpus, seen, (3, 6), strength, 1, identity)
+    write_embeddings(data / "embed" / "audio" / corpus, heard, (6, 12), strength, 2, identity)
     write_folds(data, settings)
 
 
 def write_folds(data: Path, settings: Settings) -> None:
     manifest = read_manifest(data / "ingest" / settings.roles.benchmark / "manifest.parquet")
     write_table(data / "folds" / "folds.parquet", make_folds(manifest, settings.folds), FOLDS_SCHEMA)
+
+
+def write_waveforms(data: Path, settings: Settings) -> None:
+    """Half a second of a tone per benchmark clip, its height the emotion's, its loudness the speaker's."""
+    corpus = settings.roles.benchmark
+    manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet")
+    time = np.arange(8000) / 16000
+    rows = {}
+    for clip in manifest.itertuples():
+        level = 2000 + 300 * int(clip.speaker[-2:])
+        samples = level * np.sin(2 * np.pi * (100 + 40 * EIGHT.index(clip.label)) * time)
+        facts = {"clip_id": clip.clip_id, "key": "key", "sample_rate": 16000, "offset_s": 0.0, "speech": []}
+        rows[clip.clip_id] = facts | {"samples": samples.astype(np.int16)}
+    shards = ShardFolder(data / "extract" / "waveforms" / corpus, WAVEFORMS)
+    for shard in partition(dict.fromkeys(rows, "key"), 64):
+        shards.write(shard, WAVEFORMS.empty_table().from_pylist([rows[clip_id] for clip_id in shard.keys], schema=WAVEFORMS))
 
 
 def write_pretraining(data: Path, settings: Settings, speakers: int = 5, repeats: int = 2) -> None:

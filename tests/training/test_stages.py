@@ -78,7 +78,7 @@ def test_a_finished_fold_is_not_trained_again_until_a_setting_changes(tmp_path, 
 
 
 def test_a_fold_says_who_trained_it_and_never_tests_on_them(world):
-    data, settings = world
+    data, _settings = world
     manifest_speaker = dict(read_table(data / "ingest" / "ravdess" / "manifest.parquet")[["clip_id", "speaker"]].values)
     for stage in ("train_visual", "train_audio", "train_fused"):
         folder = data / stage / "groupk-2" / "fold-0"

@@ -1,0 +1,29 @@
+"""A trained world on synthetic embeddings, shared by the tests of evaluate and transfer."""
+
+import pytest
+import torch
+
+from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
+from tests.training.synthetic import small_settings, write_benchmark, write_pretraining, write_transfer, write_waveforms
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_torch_thread():
+    """Small products are fastest alone, above all beside other test processes."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """(data folder, settings): all stages done under an honest and the leaky protocol; some clips lack a modality."""
+    data, settings = tmp_path_factory.mktemp("data"), small_settings(folds={"protocols": ["groupk:2", "report5"]})
+    write_benchmark(data, settings, speakers=6, strength=0.5, identity=1.0, gap=16)
+    write_waveforms(data, settings)
+    write_pretraining(data, settings)
+    write_transfer(data, settings)
+    pretrain_audio(data, settings)
+    for stage, train in FOLD_STAGES.items():
+        for protocol, fold in folds_to_train(stage, data, settings):
+            train(protocol, fold, data, settings)
+        collect_predictions(stage, data, settings)
+    return data, settings

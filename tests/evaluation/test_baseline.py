@@ -1,0 +1,36 @@
+"""The classical baseline: its features and its folds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from torchaudio.transforms import MFCC
+
+from mfer_core.evaluation.baseline import COEFFICIENTS, SAMPLE_RATE, SPECTRUM, baseline_features, baseline_predictions, features, pitch
+from mfer_core.labels import label_set
+from mfer_core.manifest import read_manifest
+
+
+@pytest.mark.parametrize("hertz", [80, 150, 400])
+def test_the_pitch_of_a_tone_is_its_frequency(hertz):
+    tone = np.sin(2 * np.pi * hertz * np.arange(16000) / 16000).astype(np.float32)
+    assert np.median(pitch(tone)) == pytest.approx(hertz, rel=0.03)
+
+
+@pytest.mark.parametrize("samples", [1, 4000, 48000])
+def test_features_exist_for_any_length_and_end_with_the_duration(samples):
+    mfcc = MFCC(SAMPLE_RATE, COEFFICIENTS, melkwargs=SPECTRUM)
+    values = features(np.random.default_rng(0).normal(size=samples).astype(np.float32), mfcc)
+    assert values.shape == (20 * 2 * 4 + 4 + 1,)
+    assert np.isfinite(values).all() and values[-1] == pytest.approx(samples / SAMPLE_RATE)
+
+
+def test_each_clip_outside_training_is_predicted_once_per_protocol(trained):
+    data, settings = trained
+    manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
+    folds = pd.read_parquet(data / "folds" / "folds.parquet")
+    values = baseline_features(data / "extract", settings.roles.benchmark)
+    table = baseline_predictions(values, manifest, folds, label_set("eight"))
+    assert (table.groupby(["protocol", "clip_id"]).size() == 1).all() and len(table) == 2 * len(manifest)
+    assert np.allclose(table[list(label_set("eight"))].sum(axis=1), 1, atol=1e-5)
+    right = table[list(label_set("eight"))].idxmax(axis=1) == table.label
+    assert right[table.protocol == "groupk:2"].mean() > 0.9  # the tone's height gives the emotion away

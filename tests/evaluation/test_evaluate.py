@@ -1,0 +1,91 @@
+"""Stage evaluate on a trained synthetic world."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mfer_core.evaluation.evaluate import evaluate
+from mfer_core.files import read_json, read_table, sha256_file, write_json
+from mfer_core.labels import label_set
+
+EIGHT = label_set("eight")
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained):
+    data, settings = trained
+    return data, settings, evaluate(data, settings)
+
+
+def test_metrics_have_the_agreed_shape(evaluated):
+    data, _, metrics = evaluated
+    assert metrics == read_json(data / "evaluate" / "metrics.json")
+    assert set(metrics) == {"groupk:2", "report5"}
+    for protocol, folds in (("groupk:2", 2), ("report5", 5)):
+        assert set(metrics[protocol]) == {"visual", "audio", "fused", "baseline"}
+        for arm in metrics[protocol].values():
+            assert set(arm) == {"accuracy", "uar", "macro_f1", "ece"}
+            for stats in arm.values():
+                assert set(stats) == {"mean", "std", "min", "max", "pooled", "ci95", "folds"}
+                assert len(stats["folds"]) == folds
+                assert stats["ci95"][0] <= stats["pooled"] <= stats["ci95"][1]
+
+
+def test_folds_that_share_speakers_flatter_a_model_that_learns_speakers(evaluated):
+    metrics = evaluated[2]
+    for arm in ("visual", "audio", "fused"):
+        leaky, honest = (metrics[name][arm]["accuracy"]["pooled"] for name in ("report5", "groupk:2"))
+        assert leaky > honest + 0.05
+    table = pd.read_csv(evaluated[0] / "evaluate" / "tables" / "leakage.csv").set_index("model")
+    assert float(table.loc["fused", "gap, points"]) > 5
+
+
+def test_the_fused_model_predicts_clips_that_lack_a_modality(evaluated):
+    data, _, _ = evaluated
+    predictions = read_table(data / "evaluate" / "predictions.parquet")
+    counts = predictions[predictions.protocol == "groupk:2"].groupby("arm").size()
+    assert counts["fused"] == 96 and counts["visual"] == 90 and counts["audio"] == 90
+    assert np.allclose(predictions[list(EIGHT)].sum(axis=1), 1, atol=1e-4)
+
+
+def test_every_page_says_that_the_corpora_are_synthetic_and_what_is_leaky(evaluated):
+    tables = sorted((evaluated[0] / "evaluate" / "tables").glob("*.md"))
+    assert {path.stem for path in tables} >= {"results", "published", "leakage", "recalls", "pairs", "corpora", "training", "pretraining"}
+    assert all("Synthetic" in path.read_text() for path in tables)
+    results = next(path for path in tables if path.stem == "results").read_text()
+    assert "report5 (leaky)" in results and "| report5 |" not in results
+    assert "the reported test fold" in results
+
+
+def test_published_figures_stand_beside_ours_with_their_protocol(evaluated):
+    table = pd.read_csv(evaluated[0] / "evaluate" / "tables" / "published.csv")
+    reference = table[table.system.str.startswith("MFER")].iloc[0]
+    assert reference.fused == "96.94 ± 1.27" and "leaky" in reference.protocol
+    assert (table.system == "this project").sum() == 2
+
+
+def test_plots_come_with_their_figures(evaluated):
+    plots = evaluated[0] / "evaluate" / "plots"
+    for name in ("confusion_report5", "reliability_report5", "curves_groupk-2"):
+        assert (plots / f"{name}.png").stat().st_size > 5000
+    assert {"actual", "predicted"} == set(pd.read_csv(plots / "confusion_report5_fused.csv").columns)
+
+
+def test_evaluating_twice_gives_the_same_bytes(evaluated):
+    data, settings, _ = evaluated
+    files = [path for path in sorted((data / "evaluate").rglob("*")) if path.is_file()]
+    before = [sha256_file(path) for path in files]
+    evaluate(data, settings)
+    assert before == [sha256_file(path) for path in files]
+
+
+def test_an_arm_that_is_left_out_is_absent_not_zero(trained, tmp_path):
+    data, settings = trained
+    alone = settings.model_copy(update={"arms": ["audio"], "evaluate": settings.evaluate.model_copy(update={"baseline": False})})
+    for name in ("ingest", "folds", "train_audio", "pretrain_audio"):
+        (tmp_path / name).symlink_to(data / name)
+    metrics = evaluate(tmp_path, alone)
+    assert set(metrics["report5"]) == {"audio"}
+    table = pd.read_csv(tmp_path / "evaluate" / "tables" / "results.csv")
+    assert (table[table.arm == "fused"]["UAR %"] == "absent").all()
+    write_json(tmp_path / "done.json", metrics)

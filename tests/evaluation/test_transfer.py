@@ -1,0 +1,133 @@
+"""Stage transfer on a trained synthetic world, and its parts."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfer_core.errors import MferError
+from mfer_core.evaluation.adaptation import adapt, draw_support
+from mfer_core.evaluation.robust import estimated_accuracy, log_confidence, robust_fusion
+from mfer_core.evaluation.target import Features, normalise, shift
+from mfer_core.evaluation.transfer import honest_folds, transfer
+from mfer_core.files import sha256_file, write_table
+from mfer_core.models.arm import Arm, ArmConfig
+from mfer_core.training.clips import Clips
+
+
+@pytest.fixture(scope="module")
+def transferred(trained):
+    data, settings = trained
+    return data, settings, transfer(data, settings)
+
+
+def test_every_arm_is_reported_zero_shot_and_after_a_few_clips(transferred):
+    _, options, metrics = transferred
+    assert set(metrics) == {"groupk:2"}  # never the leaky protocol's models
+    assert set(metrics["groupk:2"]) == {"visual", "audio", "fused", "robust"}
+    for arm in metrics["groupk:2"].values():
+        assert {f"{shots}-shot" for shots in options.transfer.shots} <= set(arm)
+        assert all(len(stats["folds"]) == 2 for setting in arm.values() for stats in setting.values())
+
+
+def test_normalisation_and_a_few_clips_help_a_shifted_arm(transferred):
+    visual = transferred[2]["groupk:2"]["visual"]
+    raw = visual["zero-shot, none normalisation"]["accuracy"]["mean"]
+    assert visual["zero-shot, corpus normalisation"]["accuracy"]["mean"] > raw
+    assert visual["10-shot"]["accuracy"]["mean"] > raw
+
+
+def test_tables_say_what_collapses_into_what_and_how_far_the_corpus_is(transferred):
+    tables = transferred[0] / "transfer" / "tables"
+    assert {path.stem for path in tables.glob("*.md")} == {"transfer", "normalisation", "source", "collapse", "shift"}
+    assert "26.1" in (tables / "transfer.md").read_text()  # what the reference's fused model reached on its own set
+    assert all("Synthetic" in path.read_text() for path in tables.glob("*.md"))
+
+
+def test_transferring_twice_gives_the_same_bytes(transferred):
+    data, options, _ = transferred
+    files = [path for path in sorted((data / "transfer").rglob("*")) if path.is_file()]
+    before = [sha256_file(path) for path in files]
+    transfer(data, options)
+    assert before == [sha256_file(path) for path in files]
+
+
+def test_without_an_honest_protocol_there_is_nothing_to_transfer(transferred, tmp_path):
+    import pandas as pd
+
+    write_table(tmp_path / "folds" / "folds.parquet", pd.DataFrame({"protocol": ["report5"], "fold": [0]}))
+    with pytest.raises(MferError, match="honest protocol"):
+        honest_folds(tmp_path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 12), st.integers(0, 9))
+def test_support_and_query_never_share_a_clip_and_share_speakers_only_when_said(people, repeats, shots, seed):
+    labels = np.tile(np.repeat(np.arange(3), repeats), people)
+    speakers = np.repeat([f"s{i}" for i in range(people)], 3 * repeats)
+    support, query, disjoint = draw_support(labels, speakers, shots, np.random.default_rng(seed))
+    assert not set(support) & set(query)
+    assert np.bincount(labels[support], minlength=3).tolist() == [min(shots, people * repeats)] * 3
+    if disjoint:
+        assert len(query) and not set(speakers[support]) & set(speakers[query])
+
+
+def make_clips(values, speakers):
+    return Clips(
+        tuple(map(str, range(len(values)))), tuple(speakers), torch.zeros(len(values), dtype=torch.int64), {"audio": values}, {"audio": 3}
+    )
+
+
+def test_normalising_per_speaker_undoes_what_is_constant_about_a_person():
+    torch.manual_seed(0)
+    arm = Arm(ArmConfig(modality="audio", input_dim=3, hidden_size=2, layers=1, dropout=0.0, pool=1, classes=("a",)))
+    arm.standardise(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 0.5]))
+    plain = [torch.randn(20, 3) for _ in range(4)]
+    moved = [value * 3 + 7 if i < 2 else value for i, value in enumerate(plain)]
+    speakers = ["x", "x", "y", "y"]
+    first, second = (normalise(make_clips(values, speakers), arm, "speaker") for values in (plain, moved))
+    assert torch.allclose(torch.cat(first.modalities["audio"]), torch.cat(second.modalities["audio"]), atol=1e-4)
+    assert shift(normalise(make_clips(moved, speakers), arm, "corpus"), arm)["mean_shift"] == pytest.approx(0, abs=1e-4)
+
+
+def test_adaptation_learns_from_its_clips_and_stays_near_the_source_without_them():
+    torch.manual_seed(0)
+    labels = torch.arange(40) % 4
+    inputs = torch.nn.functional.one_hot(labels, 4).float() + 0.1 * torch.randn(40, 4)
+    features = Features(inputs, torch.eye(4)[[1, 2, 3, 0]], torch.zeros(4))  # a classifier that is always wrong
+    assert (features.logits().argmax(1) == labels).float().mean() == 0
+    assert (adapt(features, labels, torch.arange(20))[20:].argmax(1) == labels[20:]).float().mean() > 0.9
+
+
+def decisions(accuracy, confidence, count=400, seed=0):
+    """Log-probabilities of an arm that is right this often and this sure of itself, and the labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(4, size=count)
+    right = rng.random(count) < accuracy
+    said = np.where(right, labels, (labels + 1) % 4)
+    sure = np.clip(np.where(right, confidence, confidence - 0.25) + 0.05 * rng.normal(size=count), 0.3, 0.97)
+    values = np.repeat((1 - sure)[:, None] / 3, 4, 1)
+    values[np.arange(count), said] = sure
+    return torch.from_numpy(np.log(values)), torch.from_numpy(labels)
+
+
+def test_accuracy_is_guessed_from_confidence_alone():
+    source, labels = decisions(0.8, 0.9)
+    for accuracy in (0.8, 0.5, 0.3):
+        target, _ = decisions(accuracy, 0.9, seed=1)
+        assert estimated_accuracy(source, labels, target) == pytest.approx(accuracy, abs=0.12)
+
+
+def test_an_arm_at_chance_does_not_drag_the_fusion_down():
+    good, labels = decisions(0.7, 0.8)
+    bad, _ = decisions(0.25, 0.9, seed=5)
+    mixed = robust_fusion([bad, good], [0.25, 0.7], torch.ones(400, 2))
+    assert (mixed.argmax(1) == labels).double().mean() >= (good.argmax(1) == labels).double().mean() - 0.01
+
+
+def test_a_clip_with_one_modality_is_decided_by_it():
+    first, second = (log_confidence(torch.randn(3, 4), 1.0) for _ in range(2))
+    mixed = robust_fusion([first, second], [0.5, 0.9], torch.tensor([[1, 0], [0, 1], [1, 1]]))
+    assert torch.allclose(mixed[0], first[0].exp()) and torch.allclose(mixed[1], second[1].exp())
+    assert torch.allclose(mixed.sum(1), torch.ones(3, dtype=torch.float64))

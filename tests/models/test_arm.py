@@ -1,0 +1,56 @@
+"""The arm: what a clip is batched with must not reach its prediction."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
+
+from mfer_core.models.arm import Arm, ArmConfig, pool_steps
+
+DIM = 5
+
+
+def make_arm(pool=1, layers=2):
+    torch.manual_seed(0)
+    arm = Arm(ArmConfig(modality="audio", input_dim=DIM, hidden_size=7, layers=layers, dropout=0.5, pool=pool, classes=("a", "b", "c")))
+    arm.standardise(torch.randn(DIM), torch.rand(DIM) + 0.5)
+    return arm.eval()
+
+
+def padded(clips, fill=0.0):
+    return pad_sequence(clips, batch_first=True, padding_value=fill), torch.tensor([len(clip) for clip in clips])
+
+
+@settings(max_examples=25, deadline=None)
+@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=6), pool=st.integers(1, 4), fill=st.sampled_from([0.0, 1e3]))
+def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill):
+    arm, clips = make_arm(pool), [torch.randn(length, DIM) for length in lengths]
+    together = arm(*padded(clips, fill))
+    alone = torch.cat([arm(*padded([clip])) for clip in clips])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_the_last_valid_state_equals_the_packed_sequence():
+    arm, clips = make_arm(), [torch.randn(length, DIM) for length in (3, 9, 5)]
+    values, lengths = padded(clips)
+    packed = pack_padded_sequence((values - arm.mean) * arm.scale, lengths, batch_first=True, enforce_sorted=False)
+    assert torch.allclose(arm.encode(values, lengths), arm.gru(packed)[1][-1], atol=1e-6)
+
+
+def test_a_clip_without_the_modality_has_a_zero_state():
+    arm = make_arm()
+    state = arm.encode(torch.randn(2, 4, DIM), torch.tensor([0, 4]))
+    assert not state[0].any() and state[1].any()
+
+
+def test_pooling_averages_whole_groups_and_the_rest_by_itself():
+    values, lengths = pool_steps(torch.arange(5.0).view(1, 5, 1), torch.tensor([5]), 2)
+    assert values.flatten().tolist() == [0.5, 2.5, 4.0]
+    assert lengths.tolist() == [3]
+
+
+def test_a_constant_feature_is_not_blown_up():
+    arm = make_arm()
+    arm.standardise(torch.zeros(DIM), torch.zeros(DIM))
+    assert arm.scale.tolist() == pytest.approx([1.0] * DIM)
