@@ -69,13 +69,15 @@ class ShardFolder:
 
     def reusable(self, shard: Shard) -> pa.Table:
         """The rows of a shard's clips that are held under the right key, in whichever file."""
-        paths = sorted({self._index[pair] for pair in shard.keys.items() if pair in self._index})
-        wanted = pa.array([f"{clip_id}\n{key}" for clip_id, key in shard.keys.items()], pa.string())
+        wanted: dict[Path, list[str]] = {}
+        for clip_id, key in shard.keys.items():
+            if (clip_id, key) in self._index:  # two files may hold a clip when a run was killed: one of them counts
+                wanted.setdefault(self._index[clip_id, key], []).append(f"{clip_id}\n{key}")
         tables = [self.schema.empty_table()]
-        for path in paths:
+        for path, pairs in sorted(wanted.items()):
             table = pq.read_table(path, partitioning=None).cast(self.schema)
-            pairs = pc.binary_join_element_wise(table["clip_id"], table["key"], "\n")
-            tables.append(table.filter(pc.is_in(pairs, wanted)))
+            held = pc.binary_join_element_wise(table["clip_id"], table["key"], "\n")
+            tables.append(table.filter(pc.is_in(held, pa.array(pairs, pa.string()))))
         return pa.concat_tables(tables)
 
     def write(self, shard: Shard, table: pa.Table) -> None:

@@ -45,7 +45,6 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
         offset_s = sound.start_s - reader.sampler.start_s if frames and sound else 0.0
         sound_end_s = offset_s + sound.length_s if sound else 0.0
         duration_s = max(reader.sampler.end_s, sound_end_s)
-        recording.check_whole(duration_s - min(0.0, offset_s))
     row = _waveform_row(sound, offset_s, settings.vad_threshold) if sound and sound.peak else None
     return ExtractedClip(frames, row, _facts(frames, row, duration_s, sound, str(recording.damage)))
 

@@ -4,6 +4,7 @@ libavformat honours edit lists and priming, so what it presents is what a player
 timestamps are believed: the rates and counts that headers claim are not.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,29 +85,34 @@ class Recording:
     def frames(self) -> Iterator[av.VideoFrame | av.AudioFrame]:
         """Every decodable frame of the first video and the first audio track, as the file interleaves them.
 
-        Damaged packets are counted in ``damage``. Raises ClipError ("time limit", "corrupt").
+        Damaged packets are counted in ``damage``. Raises ClipError ("time limit", "corrupt", "truncated", "no timestamps").
         """
+        start_s, end_s = math.inf, 0.0
         for packet in self._packets([stream for stream in (self.video, self.audio) if stream is not None]):
-            self.damage.packets += packet.size > 0
-            frames = self._decode(packet)
-            self.damage.damaged += frames is None or any(frame.is_corrupt for frame in frames)
-            yield from frames or ()
+            for frame in self._decode(packet):
+                now = frame_time(frame)
+                start_s, end_s = min(start_s, now), max(end_s, now + float((frame.duration or 0) * frame.time_base))
+                yield frame
             if time.monotonic() > self._deadline:
                 raise ClipError("time limit", f"not done within clip_time_limit_s = {self._time_limit_s:g}")
+        self._check_whole(max(end_s, end_s - start_s))
+
+    def _check_whole(self, decoded_s: float) -> None:
         if self.damage.damaged > DAMAGED_SHARE * self.damage.packets:
             raise ClipError("corrupt", str(self.damage))
-
-    def check_whole(self, decoded_s: float) -> None:
-        """Raise ClipError ("truncated") when much less was decoded than the container promises."""
         missing = (self.promised_s or 0.0) - decoded_s
         if missing > max(MISSING_S, MISSING_SHARE * (self.promised_s or 0.0)):
             raise ClipError("truncated", f"{decoded_s:.2f} s of {self.promised_s:.2f} s")
 
-    def _decode(self, packet: av.Packet) -> list | None:
+    def _decode(self, packet: av.Packet) -> list[av.VideoFrame | av.AudioFrame]:
+        self.damage.packets += packet.size > 0
         try:
-            return packet.decode()
+            frames = packet.decode()
         except FFmpegError:
-            return None
+            self.damage.damaged += 1
+            return []
+        self.damage.damaged += any(frame.is_corrupt for frame in frames)
+        return frames
 
     def _packets(self, streams: list) -> Iterator[av.Packet]:
         try:
@@ -115,6 +121,17 @@ class Recording:
             raise ClipError("corrupt", error.strerror or str(error)) from error
         except IndexError as error:  # PyAV's way to say that the demuxer made up a track on the way (damaged FLV)
             raise ClipError("corrupt", "a track appears in the middle of the file") from error
+
+
+def frame_time(frame: av.VideoFrame | av.AudioFrame) -> float:
+    """Presentation time in seconds; the decoding time where a container (AVI) knows no other.
+
+    Raises ClipError ("no timestamps").
+    """
+    ticks = frame.pts if frame.pts is not None else frame.dts
+    if ticks is None or frame.time_base is None:
+        raise ClipError("no timestamps", "a frame has neither presentation nor decoding time")
+    return float(ticks * frame.time_base)
 
 
 def _open(path: Path) -> av.container.InputContainer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import av
 
 from mfer_core.errors import ClipError
+from mfer_core.media.decode import frame_time
 
 TOLERANCE_S = 1e-3  # containers count in ticks as coarse as a millisecond
 
@@ -51,7 +52,7 @@ class Sampler:
     def finish(self) -> Iterator[Sample]:
         """Yield what the last frame still owes."""
         if self._shown is not None:
-            yield from self._take(before=self._shown[0] + 2 * TOLERANCE_S)
+            yield from self._take(before=self._shown[0] + TOLERANCE_S)
 
     @property
     def end_s(self) -> float:
@@ -63,14 +64,3 @@ class Sampler:
         while self._ticks / self._rate < before:
             yield Sample(self._ticks / self._rate, shown_s, frame)
             self._ticks += 1
-
-
-def frame_time(frame: av.VideoFrame) -> float:
-    """Presentation time in seconds; the decoding time where a container (AVI) knows no other.
-
-    Raises ClipError ("no timestamps").
-    """
-    ticks = frame.pts if frame.pts is not None else frame.dts
-    if ticks is None or frame.time_base is None:
-        raise ClipError("no timestamps", "a frame has neither presentation nor decoding time")
-    return float(ticks * frame.time_base)

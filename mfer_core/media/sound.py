@@ -11,7 +11,7 @@ from silero_vad import get_speech_timestamps_sequence, load_silero_vad
 from torchaudio.transforms import Resample
 
 from mfer_core.errors import ClipError
-from mfer_core.media.sampling import frame_time
+from mfer_core.media.decode import frame_time
 
 SAMPLE_RATE = 16_000  # Hz
 BLOCK_S = 30  # resampled at a time, so that a long recording is never held at its own rate

@@ -1,0 +1,165 @@
+"""The stage over shards: nothing twice, nothing half, nothing lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mfer_core.cache.shards import ShardFolder, partition, read_shards
+from mfer_core.files import sha256_file
+from mfer_core.media import extract
+from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
+from mfer_core.media.read import read_frames, read_waveforms
+from tests.media.recordings import face_picture, numbered, tone, write_clip
+
+
+@pytest.fixture
+def raw(tmp_path) -> Path:
+    """Eight clips: six of sound, one of a face with sound, one that is no media."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for number in range(6):
+        write_clip(folder / f"sound{number}.wav", sound=tone(0.1 + number / 100))
+    write_clip(folder / "video.mp4", [face_picture((100, 90, 100))] * 10, range(0, 400, 40), tone(0.4))
+    (folder / "broken.wav").write_bytes(b"not a recording")
+    return folder
+
+
+def manifest_of(raw: Path) -> pd.DataFrame:
+    rows = [{"clip_id": f"c/{path.stem}", "path": path.name, "sha256": sha256_file(path)} for path in sorted(raw.iterdir())]
+    return pd.DataFrame(rows)
+
+
+def run(raw, out, settings, shard_clips=2, manifest=None) -> dict[str, int]:
+    """All shards of a corpus, one after the other; returns summed counts and how many were accepted."""
+    manifest = manifest_of(raw) if manifest is None else manifest
+    shards = partition(extract_keys(manifest, settings), shard_clips)
+    counts = pd.DataFrame([extract_shard(shard, manifest, raw, out, "c", settings) for shard in shards]).sum().to_dict()
+    accepted, rejects = finish_extract(shards, manifest, out, "c")
+    assert accepted + len(rejects) == len(manifest)
+    assert len(rejects) == counts["rejected"]
+    return counts | {"accepted": accepted}
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_every_clip_ends_as_a_result_or_as_a_reject(tmp_path, raw, settings):
+    assert run(raw, tmp_path / "out", settings) == {"clips": 8, "computed": 8, "rejected": 1, "accepted": 7}
+    rejects = pd.read_parquet(tmp_path / "out" / "clips" / "c" / "rejects.parquet")
+    assert rejects[["corpus", "path", "stage", "reason"]].to_numpy().tolist() == [["c", "broken.wav", "extract", "unreadable"]]
+    assert {clip.clip_id for clip in read_frames(tmp_path / "out", "c")} == {"c/video"}
+    assert {clip.clip_id for clip in read_waveforms(tmp_path / "out", "c", 3.0)} == {"c/video", *(f"c/sound{n}" for n in range(6))}
+
+
+def test_what_is_there_is_not_computed_again(tmp_path, raw, settings):
+    run(raw, tmp_path / "out", settings)
+    before = contents(tmp_path / "out")
+    assert run(raw, tmp_path / "out", settings)["computed"] == 0
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_changed_clip_touches_one_shard(tmp_path, raw, settings):
+    run(raw, tmp_path / "out", settings)
+    before = contents(tmp_path / "out")
+    write_clip(raw / "sound3.wav", sound=tone(0.3))
+    assert run(raw, tmp_path / "out", settings)["computed"] == 1
+    after = contents(tmp_path / "out")
+    changed = {Path(name).name for name in after if after[name] != before.get(name)}
+    assert len(changed) == 1
+    run(raw, tmp_path / "clean", settings)
+    assert after == contents(tmp_path / "clean")
+
+
+def test_clips_that_go_and_another_cut_leave_what_a_clean_run_leaves(tmp_path, raw, settings):
+    run(raw, tmp_path / "out", settings)
+    (raw / "sound1.wav").unlink()
+    assert run(raw, tmp_path / "out", settings, shard_clips=100)["computed"] == 0
+    run(raw, tmp_path / "clean", settings, shard_clips=100)
+    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 4])
+def test_a_run_that_was_killed_goes_on_and_ends_the_same(tmp_path, raw, settings, monkeypatch, done):
+    run(raw, tmp_path / "clean", settings)
+    write, calls = ShardFolder.write, []
+
+    def write_until_killed(self, *arguments):
+        calls.append(self.folder)
+        if len(calls) > done:
+            raise KeyboardInterrupt
+        write(self, *arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ShardFolder, "write", write_until_killed)
+        run(raw, tmp_path / "out", settings)
+    assert run(raw, tmp_path / "out", settings)["accepted"] == 7
+    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
+
+
+@pytest.mark.parametrize("lost", ["frames", "waveforms", "clips"])
+def test_rows_that_got_lost_are_computed_again(tmp_path, raw, settings, lost):
+    run(raw, tmp_path / "out", settings, shard_clips=100)
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / lost / "c" / "0000-of-0001.parquet").unlink()
+    assert run(raw, tmp_path / "out", settings, shard_clips=100)["computed"] == {"frames": 1, "waveforms": 7, "clips": 8}[lost]
+    assert contents(tmp_path / "out") == before
+
+
+def test_shards_side_by_side_give_the_same(tmp_path, raw, settings):
+    run(raw, tmp_path / "clean", settings)
+    manifest = manifest_of(raw)
+    shards = partition(extract_keys(manifest, settings), 2)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda shard: extract_shard(shard, manifest, raw, tmp_path / "out", "c", settings), shards))
+    finish_extract(shards, manifest, tmp_path / "out", "c")
+    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
+
+
+def test_the_key_holds_content_and_what_shapes_the_rows_and_nothing_else(raw, settings):
+    manifest = manifest_of(raw)
+    keys = extract_keys(manifest, settings)
+    other = {"shard_clips": 7, "rejects_limit": 0.9, "workers": 5, "vad_min_clip_s": 1.0}
+    assert extract_keys(manifest, settings.model_copy(update=other)) == keys
+    for name, value in {"frames_per_second": 4.0, "margin": 0.2, "image_format": "png", "vad_threshold": 0.4, "detect_side": 200}.items():
+        assert not set(extract_keys(manifest, settings.model_copy(update={name: value})).values()) & set(keys.values())
+    changed = extract_keys(manifest.assign(sha256=["other", *manifest.sha256[1:]]), settings)
+    assert [clip_id for clip_id in keys if keys[clip_id] != changed[clip_id]] == [manifest.clip_id[0]]
+
+
+def test_a_fault_that_is_not_the_clip_s_is_not_hidden(tmp_path, raw, settings, monkeypatch):
+    def out_of_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(extract, "extract_clip", out_of_memory)
+    with pytest.raises(MemoryError):
+        run(raw, tmp_path / "out", settings)
+
+
+def test_committed_rows_say_what_became_of_each_clip(tmp_path, raw, settings):
+    write_clip(raw / "quiet.mkv", map(numbered, range(5)), range(0, 200, 40), np.zeros(3200, np.float32))
+    run(raw, tmp_path / "out", settings)
+    rows = pd.concat([table.to_pandas() for table in read_shards(tmp_path / "out" / "clips" / "c")]).set_index("clip_id")
+    assert rows.frames.to_dict() == {"c/video": 2, "c/quiet": 1, "c/broken": 0} | {f"c/sound{n}": 0 for n in range(6)}
+    assert rows.frames_with_face["c/video"] == 2
+    assert rows.peak["c/quiet"] == 0
+    assert np.isnan(rows.speech_s["c/quiet"])
+    assert rows.duration_s["c/sound0"] == pytest.approx(0.1)
+
+
+def test_real_recordings_pass(tmp_path, real, settings):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    actor = real / "ravdess" / "Actor_01"
+    for path in [*sorted(actor.glob("*.mp4"))[3:5], *sorted(actor.glob("*.wav"))[:3], *(real / "clips").glob("*face.mp4")]:
+        (folder / path.name).symlink_to(path)
+    assert run(folder, tmp_path / "out", settings)["rejected"] == 0
+    rows = pd.concat([table.to_pandas() for table in read_shards(tmp_path / "out" / "clips" / "c")]).set_index("clip_id")
+    assert rows.frames_with_face["c/no_face"] == 0
+    seen = rows[rows.index.str.contains("01-01|02-01|single")]
+    assert (seen.frames_with_face == seen.frames).all()
+    assert rows.peak["c/02-01-01-01-01-01-01"] == 0
+    assert (rows.speech_s[rows.index.str.contains("c/03-")] > 1).all()

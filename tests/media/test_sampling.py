@@ -1,0 +1,57 @@
+"""The frame on screen at every tick, whatever the presentation times."""
+
+from fractions import Fraction
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mfer_core.errors import ClipError
+from mfer_core.media.sampling import TOLERANCE_S, Sampler
+
+
+def frame(milliseconds: int | None, decoding: int | None = None):
+    return SimpleNamespace(pts=milliseconds, dts=decoding, time_base=Fraction(1, 1000))
+
+
+def samples(times_ms, rate=5.0, longest_s=1e6):
+    sampler = Sampler(rate, longest_s)
+    taken = [sample for when in times_ms for sample in sampler.push(frame(when))]
+    return [*taken, *sampler.finish()], sampler
+
+
+@given(st.lists(st.integers(0, 20_000), min_size=1, unique=True).map(sorted), st.sampled_from([1.0, 5.0, 7.3, 25.0]))
+def test_each_tick_has_the_last_frame_that_came_before_it(times_ms, rate):
+    taken, _ = samples(times_ms, rate)
+    relative = [(when - times_ms[0]) / 1000 for when in times_ms]
+    assert [sample.time_s for sample in taken] == [tick / rate for tick in range(len(taken))]
+    assert relative[-1] - 1 / rate < taken[-1].time_s <= relative[-1] + TOLERANCE_S
+    for sample in taken:
+        assert sample.shown_s == pytest.approx(max(when for when in relative if when <= sample.time_s + TOLERANCE_S + 1e-9))
+
+
+@given(st.lists(st.integers(-50, 3000), min_size=1, max_size=40))
+def test_frames_that_come_too_late_are_never_shown(times_ms):
+    displayed = [when for place, when in enumerate(times_ms) if when > max(times_ms[:place], default=-51)]
+    assert [s.shown_s for s in samples(times_ms)[0]] == [s.shown_s for s in samples(displayed)[0]]
+
+
+def test_without_presentation_times_the_decoding_times_count():
+    sampler = Sampler(5.0, 10.0)
+    taken = [sample.shown_s for when in range(0, 500, 100) for sample in sampler.push(frame(None, when))]
+    assert taken == [0.0, 0.2]  # the tick at 0.4 s waits for a later frame
+
+
+def test_a_frame_without_any_time_is_refused():
+    with pytest.raises(ClipError, match="no timestamps"):
+        list(Sampler(5.0, 10.0).push(frame(None)))
+
+
+def test_a_frame_beyond_the_longest_duration_is_refused():
+    with pytest.raises(ClipError, match="too long"):
+        samples([0, 40, 11_000], longest_s=10.0)
+
+
+def test_the_end_counts_the_last_frame_as_long_as_the_one_before():
+    assert samples([100, 140, 180])[1].end_s == pytest.approx(0.12)
