@@ -43,9 +43,7 @@ class ShardFolder:
     def __init__(self, folder: Path, schema: pa.Schema, metadata: Mapping[str, object] | None = None):
         self.folder = Path(folder)
         self.schema = schema.with_metadata({b"mfer": json.dumps(dict(metadata or {}), sort_keys=True).encode()})
-        self._index: dict[tuple[str, str], Path] = {}
-        for path in self.files():
-            self._remember(path)
+        self._pairs: dict[Path, set[tuple[str, str]]] = {}  # what a file holds, once looked at
 
     def files(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.parquet"))
@@ -53,26 +51,37 @@ class ShardFolder:
     def path(self, shard: Shard) -> Path:
         return self.folder / f"{shard.name}.parquet"
 
-    def _remember(self, path: Path) -> None:
-        rows = pq.read_table(path, columns=["clip_id", "key"], partitioning=None)
-        self._index |= dict.fromkeys(zip(rows["clip_id"].to_pylist(), rows["key"].to_pylist(), strict=True), path)
+    def _held(self, path: Path) -> set[tuple[str, str]]:
+        if path not in self._pairs:
+            rows = pq.read_table(path, columns=["clip_id", "key"], partitioning=None) if path.exists() else self.schema.empty_table()
+            self._pairs[path] = set(zip(rows["clip_id"].to_pylist(), rows["key"].to_pylist(), strict=True))
+        return self._pairs[path]
+
+    def _sources(self, shard: Shard) -> dict[tuple[str, str], Path]:
+        """Where the shard's clips are held under the right key: in its own file, or in one of another partition.
+
+        Other files of its own partition hold other clips, so a stage looks at few files however many there are.
+        """
+        partition_of = shard.name.partition("-of-")[2]
+        others = [path for path in self.files() if path.stem.partition("-of-")[2] != partition_of]
+        pairs = set(shard.keys.items())
+        return {pair: path for path in (*others, self.path(shard)) for pair in pairs & self._held(path)}
 
     def holds(self, shard: Shard) -> bool:
         """Whether the shard's file is there and holds exactly its clips under their keys."""
         path = self.path(shard)
-        held = {pair for pair, where in self._index.items() if where == path}
-        return path.exists() and held == set(shard.keys.items())
+        return path.exists() and self._held(path) == set(shard.keys.items())
 
     def missing(self, shard: Shard) -> list[str]:
         """The clip_ids of a shard that no file holds under the right key."""
-        return [clip_id for clip_id, key in shard.keys.items() if (clip_id, key) not in self._index]
+        sources = self._sources(shard)
+        return [clip_id for clip_id, key in shard.keys.items() if (clip_id, key) not in sources]
 
     def reusable(self, shard: Shard) -> pa.Table:
         """The rows of a shard's clips that are held under the right key, in whichever file."""
         wanted: dict[Path, list[str]] = {}
-        for clip_id, key in shard.keys.items():
-            if (clip_id, key) in self._index:  # two files may hold a clip when a run was killed: one of them counts
-                wanted.setdefault(self._index[clip_id, key], []).append(f"{clip_id}\n{key}")
+        for (clip_id, key), path in self._sources(shard).items():
+            wanted.setdefault(path, []).append(f"{clip_id}\n{key}")
         tables = [self.schema.empty_table()]
         for path, pairs in sorted(wanted.items()):
             table = pq.read_table(path, partitioning=None).cast(self.schema)
@@ -85,12 +94,14 @@ class ShardFolder:
         order = pc.sort_indices(table.append_column("_row", pa.array(range(len(table)))), [("clip_id", "ascending"), ("_row", "ascending")])
         with atomic_path(self.path(shard)) as temporary:
             pq.write_table(table.take(order).cast(self.schema), temporary, compression="zstd")
-        self._remember(self.path(shard))
+        self._pairs.pop(self.path(shard), None)
 
     def prune(self, shards: list[Shard]) -> None:
-        """Remove files that belong to none of ``shards``; call it once every shard is written."""
-        for path in set(self.files()) - {self.path(shard) for shard in shards}:
+        """Remove files that belong to none of ``shards`` and what killed runs left; call it once every shard is written."""
+        leftovers = self.folder.glob(".*.tmp.parquet")
+        for path in {*self.files(), *leftovers} - {self.path(shard) for shard in shards}:
             path.unlink()
+            self._pairs.pop(path, None)
 
 
 def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:

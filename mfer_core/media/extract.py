@@ -57,6 +57,7 @@ def finish_extract(shards: list[Shard], manifest: pd.DataFrame, out: Path, corpu
     Returns how many clips are accepted, and the rejects.
     """
     for folder in _folders(out, corpus).values():
+        folder.folder.mkdir(parents=True, exist_ok=True)  # a corpus without clips has folders too
         folder.prune(shards)
     paths = dict(zip(manifest.clip_id, manifest.path, strict=True))
     rejects, accepted = [], 0

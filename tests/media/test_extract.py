@@ -96,8 +96,18 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(tmp_path, raw, settings
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(ShardFolder, "write", write_until_killed)
         run(raw, tmp_path / "out", settings)
+    half = tmp_path / "out" / "frames" / "c" / ".0000-of-0004.1.tmp.parquet"
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_bytes(b"PAR1")
     assert run(raw, tmp_path / "out", settings)["accepted"] == 7
     assert contents(tmp_path / "out") == contents(tmp_path / "clean")
+
+
+def test_a_corpus_without_clips_is_empty_not_missing(tmp_path, settings):
+    manifest = pd.DataFrame({"clip_id": [], "path": [], "sha256": []})
+    accepted, rejects = finish_extract(partition(extract_keys(manifest, settings), 2), manifest, tmp_path, "c")
+    assert (accepted, len(rejects)) == (0, 0)
+    assert list(read_frames(tmp_path, "c")) == list(read_waveforms(tmp_path, "c", 3.0)) == []
 
 
 @pytest.mark.parametrize("lost", ["frames", "waveforms", "clips"])
