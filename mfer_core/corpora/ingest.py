@@ -1,19 +1,21 @@
 """Read a corpus into clips and rejects: every file found ends in exactly one of the two.
 
-Rules, in this order: a file of another kind, an unknown name or a file that cannot be read is rejected; so are exact
-duplicates by content (see select.py), and all but one file of the same take. What is left gets its clip_id.
+Rules, in this order: a file of another kind or with an unknown name is rejected. Of the files of one take the first that
+can be read is used, and the others are not even opened. Exact duplicates by content are rejected (see select.py). What
+is left gets its clip_id.
 """
 
 import logging
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from mfer_core import settings
-from mfer_core.corpora.contract import Facts
+from mfer_core.corpora.contract import Facts, Measured
 from mfer_core.corpora.registry import adapter, verb
-from mfer_core.corpora.select import Candidate, drop_duplicates, drop_takes
+from mfer_core.corpora.select import Candidate, drop_duplicates, order_takes
 from mfer_core.corpora.sources import where_to_get
 from mfer_core.errors import ClipError, MferError
 from mfer_core.manifest import Clip, Reject
@@ -22,6 +24,7 @@ from mfer_core.progress import track
 STAGE = "ingest"
 DEMO_INDEX = ".demo.json"
 UNKNOWN_SPEAKER = "unknown"
+Measure = Callable[[list[str]], dict[str, Measured | ClipError]]
 log = logging.getLogger("mfer")
 
 
@@ -39,9 +42,11 @@ def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> tuple[lis
     if not paths:
         raise MferError(f"{name}: no clips in {folder}: {where_to_get(corpus.adapter, folder)}")
     facts, rejected = _read_names(module, paths, side)
-    measured = verb(module, "measure")(folder, list(facts), side, workers)
-    candidates = _measure_files(facts, track(measured, f"ingest {name}", len(facts)), rejected)
-    accepted = drop_takes(drop_duplicates(candidates, rejected), rejected)
+
+    def measure(some: list[str]) -> dict[str, Measured | ClipError]:
+        return dict(track(verb(module, "measure")(folder, some, side, workers), f"ingest {name}", len(some)))
+
+    accepted = drop_duplicates(_measure_takes(facts, measure, rejected), rejected)
     clips = _name_clips(name, module.LANGUAGE, accepted)
     for note in verb(module, "notes")(folder, side):
         log.warning("%s: %s", name, note)
@@ -84,19 +89,31 @@ def _read_names(module: ModuleType, paths: list[str], side) -> tuple[dict[str, F
     return facts, rejected
 
 
-def _measure_files(facts: dict[str, Facts], measured, rejected: dict[str, ClipError]) -> list[Candidate]:
-    candidates = []
-    for path, result in measured:
-        longest = facts[path].longest_s
-        if isinstance(result, ClipError):
-            rejected[path] = result
-        elif longest and (result.media.duration_s or 0) > longest:
-            rejected[path] = ClipError("too long", f"{result.media.duration_s:.1f} s, its kind lasts at most {longest:g} s")
-        elif facts[path].silent_track and not result.media.has_video:
-            rejected[path] = ClipError("unreadable", "no video track in a video-only file")
-        else:
-            candidates.append(Candidate(path, facts[path], result))
+def _measure_takes(facts: dict[str, Facts], measure: Measure, rejected: dict[str, ClipError]) -> list[Candidate]:
+    """Measure the best file of each take and, where that is of no use, the next best."""
+    candidates, takes = [], order_takes(facts)
+    while takes:
+        measured, unread = measure(sorted(take[0] for take in takes)), []
+        for best, *others in takes:
+            result = _check_measured(facts[best], measured[best])
+            if isinstance(result, ClipError):
+                rejected[best] = result
+                unread += [others] if others else []
+                continue
+            candidates.append(Candidate(best, facts[best], result))
+            rejected |= {other: ClipError("same take", f"as {best}, which is used") for other in others}
+        takes = unread
     return candidates
+
+
+def _check_measured(facts: Facts, measured: Measured | ClipError) -> Measured | ClipError:
+    if isinstance(measured, ClipError):
+        return measured
+    if facts.longest_s and (measured.media.duration_s or 0) > facts.longest_s:
+        return ClipError("too long", f"{measured.media.duration_s:.1f} s, its kind lasts at most {facts.longest_s:g} s")
+    if facts.silent_track and not measured.media.has_video:
+        return ClipError("unreadable", "no video track in a video-only file")
+    return measured
 
 
 def _name_clips(name: str, language: str | None, accepted: list[Candidate]) -> list[Clip]:

@@ -9,7 +9,8 @@ modality 01 audio and video, 02 video only (its AAC track is digitally silent), 
 channel 01 speech, 02 song (not used: the method is one of speech)
 emotion 01 neutral .. 08 surprised; intensity 01 normal, 02 strong (never of neutral); actors: odd male, even female
 
-01, 02 and 03 of a name are one take; it is used once: 01 (both tracks) over 03 (sound) over 02 (picture).
+01, 02 and 03 of a name are one take; it is used once: 01 (both tracks) over 03 (sound) over 02 (picture), and of the
+same modality a video file over sound that was taken out of it.
 Folders are ignored, so Actor_01, ACTOR01 and Video_Speech_Actor_01/Actor_01 are all read.
 """
 
@@ -29,12 +30,12 @@ NAME = re.compile(
 EMOTIONS = {f"{code:02d}": name for code, name in enumerate(LABEL_SETS["eight"], 1)}
 INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
-RANKS = {"01": 0, "03": 1, "02": 2}
+RANKS = {"01": 0, "03": 2, "02": 4}
 
 
 def read(path: str, side: None = None) -> Facts:
     """Facts from the name. Raises ClipError "unknown name" or "song"."""
-    name = PurePosixPath(path).stem
+    name, suffix = PurePosixPath(path).stem, PurePosixPath(path).suffix.lower()
     match = NAME.fullmatch(name)
     if not match:
         raise ClipError("unknown name", f"{name} is not seven RAVDESS codes")
@@ -50,6 +51,6 @@ def read(path: str, side: None = None) -> Facts:
         statement=STATEMENTS[match["statement"]],
         repetition=match["repetition"],
         take=name.partition("-")[2],
-        rank=RANKS[match["modality"]],
+        rank=RANKS[match["modality"]] + (suffix not in VIDEO),
         silent_track=match["modality"] == "02",
     )

@@ -1,12 +1,15 @@
-"""Which of several files with the same content, or of the same take, is used."""
+"""Which of several files of the same take, or with the same content, is used."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from mfer_core.corpora.contract import Facts, Measured
 from mfer_core.errors import ClipError
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,14 @@ class Candidate:
     measured: Measured
 
 
+def order_takes(facts: dict[str, Facts]) -> list[list[str]]:
+    """The paths of each take, the one to use first: the lowest rank, then the first path."""
+    takes = _groups(facts, lambda path: facts[path].take or f"/{path}")
+    return [sorted(paths, key=lambda path: (facts[path].rank, path)) for paths in takes]
+
+
 def drop_duplicates(candidates: list[Candidate], rejected: dict[str, ClipError]) -> list[Candidate]:
-    """Keep the first (by stem, then path) of each content; none where its copies carry different labels.
+    """Keep the first (by stem, then path) of each content; none where its copies carry different labels. In path order.
 
     What falls out is added to ``rejected`` by path.
     """
@@ -31,7 +40,7 @@ def drop_duplicates(candidates: list[Candidate], rejected: dict[str, ClipError])
             continue
         rejected |= {other.path: ClipError("duplicate", f"same content as {first.path}, which is kept") for other in others}
         kept.append(first)
-    return kept
+    return sorted(kept, key=lambda candidate: candidate.path)
 
 
 def _conflict(one: Candidate, group: list[Candidate]) -> ClipError:
@@ -39,26 +48,8 @@ def _conflict(one: Candidate, group: list[Candidate]) -> ClipError:
     return ClipError("conflicting duplicate", f"same content: {one.facts.label} here, {others}")
 
 
-def drop_takes(candidates: list[Candidate], rejected: dict[str, ClipError]) -> list[Candidate]:
-    """Keep one file of each take, in path order: the lowest rank, then the one with more tracks, then the first path.
-
-    What falls out is added to ``rejected`` by path.
-    """
-    kept = []
-    for group in _groups(candidates, lambda candidate: candidate.facts.take or f"/{candidate.path}"):
-        best, *others = sorted(group, key=_preference)
-        rejected |= {other.path: ClipError("same take", f"as {best.path}, which is used") for other in others}
-        kept.append(best)
-    return sorted(kept, key=lambda candidate: candidate.path)
-
-
-def _preference(candidate: Candidate) -> tuple:
-    media = candidate.measured.media
-    return candidate.facts.rank, not media.has_video, not media.has_audio, candidate.path
-
-
-def _groups(candidates: Iterable[Candidate], key: Callable[[Candidate], str]) -> Iterable[list[Candidate]]:
-    groups: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        groups[key(candidate)].append(candidate)
+def _groups(items: Iterable[Item], key: Callable[[Item], str]) -> Iterable[list[Item]]:
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
     return groups.values()
