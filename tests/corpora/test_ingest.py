@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mfer_core.corpora.ingest import clip_ids, corpus_notes, ingest_corpus
 from mfer_core.errors import MferError
+from mfer_core.manifest import summarise, write_rejects
 from mfer_core.settings import Corpus
 from tests.corpora.media_files import write_any, write_wav
 
@@ -145,3 +146,17 @@ def test_without_speakers_a_person_is_told_what_it_costs(tmp_path, caplog):
     assert clips["calm/P1_1.wav"].speaker == "set-unknown"
     assert "speaker-disjoint" in caplog.text
     assert corpus_notes("set", Corpus(adapter="custom", source="local", path=tmp_path, speaker_pattern="^(P.)")) == []
+
+
+def test_files_left_out_by_rule_do_not_fail_the_stage_and_faults_do(tmp_path):
+    for number, name in enumerate(["01-01-05-01-01-01-02.wav", "03-01-05-01-01-01-02.wav", "03-02-05-01-01-01-02.wav"]):
+        write_wav(tmp_path / name, number)
+    clips, rejects = ingest(tmp_path, "ravdess")
+    table = write_rejects(tmp_path / "rejects.parquet", list(rejects.values()))
+    line = summarise("set", "ingest", len(clips), table, 0.1, tmp_path / "rejects.parquet")
+    assert line.startswith("ingest set: 3 found = 1 accepted + 2 rejected (")
+    (tmp_path / "03-01-06-01-01-01-02.wav").write_bytes(b"")
+    clips, rejects = ingest(tmp_path, "ravdess")
+    table = write_rejects(tmp_path / "rejects.parquet", list(rejects.values()))
+    with pytest.raises(MferError, match=r"rejects_limit=10%: see .*rejects\.parquet"):
+        summarise("set", "ingest", len(clips), table, 0.1, tmp_path / "rejects.parquet")
