@@ -150,6 +150,10 @@ class TrainArm(Train):
     pool: int = Field(default=1, ge=1)  # consecutive steps averaged before the GRU; the reference keeps every step
 
 
+class PretrainAudio(TrainArm):
+    cross_corpus_epochs: int = Field(default=0, ge=0)  # epochs of each model that trains on all corpora but one; 0 leaves the matrix out
+
+
 class TrainAudio(Train):
     start: Literal["pretrain_audio", "scratch"] = "pretrain_audio"  # where the GRU comes from
     gru_learning_rate: float = Field(gt=0)  # of the GRU taken over from stage 2a
@@ -200,7 +204,7 @@ class Settings(Section):
     embed: Embed
     folds: Folds
     train_visual: TrainArm
-    pretrain_audio: TrainArm
+    pretrain_audio: PretrainAudio
     train_audio: TrainAudio
     train_fused: TrainFused
     train_workers: int = Field(ge=1)  # folds trained side by side

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mfer_core.evaluation import results
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
-from mfer_core.evaluation.material import corpora_table, pretraining_table, training_table
+from mfer_core.evaluation.material import corpora_table, matrix_table, pretraining_table, training_table
 from mfer_core.evaluation.pairs import compare
 from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
 from mfer_core.evaluation.summary import class_recalls, summarise
@@ -81,7 +81,7 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
     encoders = encoder_names(data, settings)
     recalls = {(name, arm): class_recalls(table, CLASSES) for name in metrics for arm, table in _by_arm(predictions, name).items()}
     manifests = {path.parent.name: read_manifest(path) for path in sorted((data / "ingest").glob("*/manifest.parquet"))}
-    pretraining = read_json(data / "pretrain_audio" / "metrics.json") if "audio" in settings.arms else {}
+    pretraining, matrix = (read_json(data / "pretrain_audio" / name) for name in ("metrics.json", "cross_corpus.json"))
     tables = {
         "corpora": ("Corpora: clips per emotion", corpora_table(manifests), ""),
         "training": ("Hyperparameters of the training stages", training_table(settings), ""),
@@ -89,6 +89,11 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
             "Stage 2a, four classes, per corpus and class",
             pretraining_table(pretraining),
             "Ours: unseen speakers. Reference: random clips.",
+        ),
+        "cross_corpus": (
+            "Stage 2a trained on all corpora but one (UAR, %)",
+            matrix_table(matrix),
+            "Diagonal: nothing of the corpus was trained on.",
         ),
         "results": ("Results by protocol and arm", results.results_table(metrics, encoders), LEAKY_NOTE),
         "published": ("Beside published results (accuracy, %)", results.comparison_table(metrics, encoders), LEAKY_NOTE),

@@ -46,3 +46,13 @@ def pretraining_table(metrics: dict[str, dict]) -> pd.DataFrame:
         cells = {label: f"{recall[label]:.1f}" for label in classes}
         rows.append({"corpus": f"{corpus} (reference)", "clips": "-", "accuracy %": "-", "UAR %": f"{uar:.1f}", **cells})
     return pd.DataFrame(rows)
+
+
+def matrix_table(matrix: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """Stage 2a trained on all corpora but one: UAR on each; the diagonal is a corpus of which nothing was seen."""
+    return pd.DataFrame(
+        [
+            {"training left out": left_out, **{f"tested on {name}": percent(value) for name, value in row.items()}}
+            for left_out, row in matrix.items()
+        ]
+    )

@@ -1,5 +1,6 @@
 """Stage 2a: the audio arm on four corpora and the four emotions that they share."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -8,22 +9,22 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mfer_core.cache.code import code_digest
-from mfer_core.evaluation.metrics import SCORES, confusion, recalls, scores
+from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, digest, write_json, write_table
-from mfer_core.labels import label_set
+from mfer_core.models.arm import Arm
 from mfer_core.models.store import CONFIG, describe_model, save_weights
 from mfer_core.settings import Settings
 from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
 from mfer_core.training.inputs import PARTS, Modality, inputs_digest, load_modality, make_clips, manifest_of, step_statistics
-from mfer_core.training.loop import Run, fit, forget_checkpoint, one_thread, seed_of
+from mfer_core.training.loop import Progress, Run, fit, forget_checkpoint, one_thread, seed_of
 from mfer_core.training.optimiser import trainable
+from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table, markdown_table, matrix_markdown
 from mfer_core.training.results import begin, is_done, probability_table, write_history
 
 STAGE = "pretrain_audio"
-CLASSES = label_set("four")
 SPLITS = 5  # a fifth of each corpus's speakers for the test, a fifth for the checkpoint
-FILES = ("model.safetensors", "history.csv", "predictions.parquet", "metrics.json", "table.md")
+FILES = ("model.safetensors", "history.csv", "predictions.parquet", "metrics.json", "table.md", "cross_corpus.json", "cross_corpus.md")
 
 
 def present_corpora(settings: Settings) -> list[str]:
@@ -49,35 +50,40 @@ def speaker_parts(manifest: pd.DataFrame, seed: int) -> dict[str, list[str]]:
     return {part: sorted(clips) for part, clips in parts.items()}
 
 
-def corpus_table(predictions: pd.DataFrame) -> dict[str, dict]:
-    """corpus -> accuracy, uar, macro_f1, clips, and recall per class (None where a class does not occur)."""
-    result = {}
-    for name, rows in [("all", predictions), *predictions.groupby("corpus")]:
-        labels = pd.Categorical(rows.label, categories=CLASSES).codes.astype(int)
-        matrix = confusion(labels, rows[list(CLASSES)].to_numpy().argmax(1), len(CLASSES))
-        recall = {label: None if value != value else float(value) for label, value in zip(CLASSES, recalls(matrix), strict=True)}
-        result[str(name)] = {"clips": len(rows), "recall": recall} | {key: float(value) for key, value in scores(matrix).items()}
-    return result
-
-
-def markdown_table(metrics: dict[str, dict]) -> str:
-    """Per corpus: clips, scores and recall per class, in per cent."""
-    lines = ["| corpus | clips | " + " | ".join((*SCORES, *CLASSES)) + " |", "|---" * (2 + len(SCORES) + len(CLASSES)) + "|"]
-    for corpus, row in metrics.items():
-        values = [row[name] for name in SCORES] + [row["recall"][name] for name in CLASSES]
-        lines.append(
-            f"| {corpus} | {row['clips']} | " + " | ".join("-" if value is None else f"{100 * value:.1f}" for value in values) + " |"
-        )
-    return "Test part, speakers unseen; accuracy, UAR, macro F1 and recall per class in %.\n\n" + "\n".join(lines) + "\n"
-
-
-def train_four(run: Run, modality: Modality, clips: dict[str, Clips], settings: Settings):
+def train_four(run: Run, modality: Modality, clips: dict[str, Clips], settings: Settings) -> tuple[Arm, Progress]:
     """Fit a fresh 4-class arm; returns it and its progress."""
     hyper = settings.pretrain_audio
+    for part in ("train", "valid"):
+        if not len(clips[part]):
+            raise MferError(f"{run.name}: no {part} clips; stage 2a needs a corpus of at least three speakers")
     torch.manual_seed(run.seed)
     arm = new_arm("audio", modality.dim, hyper, CLASSES)
     arm.standardise(*step_statistics(clips["train"], "audio"))
     return arm, fit(arm, trainable(arm, hyper.learning_rate), clips["train"], clips["valid"], len(CLASSES), hyper, run)
+
+
+def cross_corpus(
+    run: Run, clips: dict[str, Clips], modality: Modality, corpora: list[str], settings: Settings
+) -> dict[str, dict[str, float]]:
+    """UAR by corpus left out of training and corpus tested: all clips of the one left out, else the test part."""
+    result: dict[str, dict[str, float]] = {}
+    hyper = settings.pretrain_audio.model_copy(update={"epochs": settings.pretrain_audio.cross_corpus_epochs})
+    smaller = settings.model_copy(update={"pretrain_audio": hyper})
+    for left_out in corpora if hyper.epochs and len(corpora) > 1 else []:
+        own = Run(
+            run.folder / "cross_corpus" / left_out, digest(run.key, left_out), seed_of(run.seed, left_out), f"{STAGE} without {left_out}"
+        )
+        own.folder.mkdir(parents=True, exist_ok=True)
+        seen = {
+            part: clips[part].select([i for i, clip in enumerate(clips[part].clip_ids) if corpus_of(clip) != left_out]) for part in PARTS
+        }
+        arm, _ = train_four(own, modality, seen, smaller)
+        tables = [probability_table(arm, clips[part], CLASSES) for part in PARTS]
+        unseen = pd.concat([table[table.clip_id.map(corpus_of) == left_out] for table in tables])
+        tested = pd.concat([tables[-1][tables[-1].clip_id.map(corpus_of) != left_out], unseen], ignore_index=True)
+        found = corpus_table(tested.assign(corpus=tested.clip_id.map(corpus_of)))
+        result[left_out] = {corpus: found[corpus]["uar"] for corpus in corpora}
+    return result
 
 
 def four_class_manifest(data: Path, corpora: list[str]) -> pd.DataFrame:
@@ -108,6 +114,7 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         clips = {part: make_clips(parts[part], manifest, CLASSES, {"audio": modality}) for part in PARTS}
         arm, progress = train_four(run, modality, clips, settings)
         predictions = probability_table(arm, clips["test"], CLASSES)
+        matrix = cross_corpus(run, clips, modality, corpora, settings)
     predictions.insert(1, "corpus", manifest.corpus.loc[predictions.clip_id].to_numpy())
     facts = {
         "encoders": {"audio": modality.metadata},
@@ -115,19 +122,25 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         "code": code,
         "corpora": corpora,
     }
-    _write(run, arm, progress.history, predictions, facts)
+    _write(run, arm, progress.history, predictions, matrix, facts)
     return folder
 
 
-def _write(run: Run, arm, history: list[dict], predictions: pd.DataFrame, facts: dict) -> None:
+def _write(run: Run, arm: Arm, history: list[dict], predictions: pd.DataFrame, matrix: dict, facts: dict) -> None:
     metrics = corpus_table(predictions)
     save_weights(run.folder, arm)
     write_history(run.folder, history)
     write_table(run.folder / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
     write_json(run.folder / "metrics.json", metrics)
-    with atomic_path(run.folder / "table.md") as temporary:
-        temporary.write_text(markdown_table(metrics), encoding="utf-8")
+    write_json(run.folder / "cross_corpus.json", matrix)
+    for name, text in (
+        ("table.md", markdown_table(metrics)),
+        ("cross_corpus.md", matrix_markdown(matrix) if matrix else "Left out by the settings.\n"),
+    ):
+        with atomic_path(run.folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     write_json(run.folder / CONFIG, {"key": run.key, "model": describe_model(arm), "labels": list(CLASSES), **facts})
+    shutil.rmtree(run.folder / "cross_corpus", ignore_errors=True)  # nothing but the matrix's checkpoints
     forget_checkpoint(run.folder)
 
 
@@ -135,6 +148,7 @@ def _skip(folder: Path, reason: str) -> Path:
     begin(folder)
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
-    write_json(folder / "metrics.json", {})
+    for name in ("metrics.json", "cross_corpus.json"):
+        write_json(folder / name, {})
     write_json(folder / CONFIG, {"key": digest(STAGE, "skipped"), "skipped": reason})
     return folder

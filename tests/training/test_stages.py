@@ -23,7 +23,10 @@ RESULTS = ["model.safetensors", "config.json", "history.csv", "predictions.parqu
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    data, settings = tmp_path_factory.mktemp("data"), small_settings(folds={"protocols": ["groupk:2"]})
+    data, settings = (
+        tmp_path_factory.mktemp("data"),
+        small_settings(folds={"protocols": ["groupk:2"]}, pretrain_audio={"cross_corpus_epochs": 2}),
+    )
     write_benchmark(data, settings)
     write_pretraining(data, settings)
     pretrain_audio(data, settings)
@@ -96,6 +99,14 @@ def test_pretraining_tests_on_unseen_speakers_and_reports_every_corpus(world):
     assert not tested & set(config["training_speakers"])
     assert set(metrics) == {"all", *settings.roles.pretraining}
     assert metrics["all"]["uar"] > 0.5
+
+
+def test_the_cross_corpus_matrix_leaves_out_each_corpus_in_turn(world):
+    data, settings = world
+    matrix = read_json(data / "pretrain_audio" / "cross_corpus.json")
+    assert set(matrix) == set(settings.roles.pretraining) and all(set(row) == set(matrix) for row in matrix.values())
+    assert "**" in (data / "pretrain_audio" / "cross_corpus.md").read_text()
+    assert not (data / "pretrain_audio" / "cross_corpus").exists()
 
 
 def test_collecting_names_the_fold_that_is_missing_and_drops_folds_that_are_no_more(world):
