@@ -11,7 +11,7 @@ import soundfile
 from mfer_core.demo import features, portrait, voice
 from mfer_core.demo.acting import Moment, act
 from mfer_core.demo.drawing import View
-from mfer_core.demo.emotions import FACE, VOICE, VOICE_AXES, clip_strength, express
+from mfer_core.demo.emotions import VOICE_AXES, clip_strength, express
 from mfer_core.demo.people import Person, person
 from mfer_core.demo.plans import Clip
 from mfer_core.demo.seeds import generator
@@ -49,12 +49,12 @@ def write_clip(folder: Path, clip: Clip, seed: int) -> str:
     who = person(seed, clip.corpus, clip.speaker, clip.sex)
     rng = generator(seed, clip.corpus, clip.path)
     strength = clip_strength(clip.intensity, rng)
-    plan, sound = _speech(clip, who, strength, seed, generator(seed, clip.corpus, clip.path, "voice"))
+    plan, sound = _speech(clip, who, strength, generator(seed, clip.corpus, clip.path, "voice"))
     with atomic_path(folder / clip.path) as path:
         if path.suffix.lower() == ".wav":
             soundfile.write(path, sound, RECORDINGS[clip.corpus].rate, subtype="PCM_16", format="WAV")
         else:
-            pictures = _pictures(clip, who, strength, plan, generator(seed, clip.corpus, clip.path, "face"))
+            pictures = _pictures(clip, who, strength, plan, seed, generator(seed, clip.corpus, clip.path, "face"))
             write_video(path, pictures, sound, RECORDINGS[clip.corpus].rate, SIZE)
     return clip.path
 
@@ -70,24 +70,24 @@ def statement(corpus: str, name: str) -> tuple[voice.Syllable, ...]:
     return tuple(voice.Syllable(str(rng.choice(["s", "t", "m", ""])), str(rng.choice(list("ieaou")))) for _ in range(count))
 
 
-def _speech(clip: Clip, who: Person, strength: float, seed: int, rng: np.random.Generator) -> tuple[voice.Timing, np.ndarray]:
+def _speech(clip: Clip, who: Person, strength: float, rng: np.random.Generator) -> tuple[voice.Timing, np.ndarray]:
     recording = RECORDINGS[clip.corpus]
-    axes = dict(zip(VOICE_AXES, express(VOICE, who.voice, clip.label, strength, rng), strict=True))
+    axes = dict(zip(VOICE_AXES, express(who.voice, clip.label, strength, rng), strict=True))
     words = statement(clip.corpus, clip.statement)
     plan = voice.timing(words, axes["rate"], who.throat, float(rng.uniform(0.25, 0.4)), rng)
     plan = plan.within(SHORTEST_S, LONGEST_S)
     return plan, voice.record(voice.speak(who.throat, axes, plan, recording.vowels, rng), recording.rate, recording.noise_db, rng)
 
 
-def _pictures(clip: Clip, who: Person, strength: float, plan: voice.Timing, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    apex = express(FACE, who.face, clip.label, strength, rng)
+def _pictures(clip: Clip, who: Person, strength: float, plan: voice.Timing, seed: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    apex = express(who.face, clip.label, strength, rng)
     times = np.arange(int(plan.duration * FRAME_RATE)) / float(FRAME_RATE)
     shifted = clip.corpus == "custom"
     view = View(
         *SIZE, SIZE[0] / 2 + rng.normal(0, 4), SIZE[1] * 0.49 + rng.normal(0, 2), HEAD * (1.12 if shifted else 1) * rng.normal(1, 0.02)
     )
-    scene = (portrait.home if shifted else portrait.studio)(rng)
-    still = portrait.paint(who.looks, scene, view, rng)
+    place = generator(seed, clip.corpus, clip.speaker, "place")
+    still = portrait.paint(who.looks, (portrait.home if shifted else portrait.studio)(place), view, place)
     for moment in act(who, apex, plan, times, rng):
         yield _picture(still, view, who, moment)
 

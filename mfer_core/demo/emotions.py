@@ -61,6 +61,9 @@ VOICE_PARTNER = {
 }
 
 
+_LIMIT = 1.7  # muscles and vocal folds go no further
+
+
 @dataclass(frozen=True)
 class Modality:
     """One channel of expression with its knobs (see difficulty.py)."""
@@ -101,32 +104,36 @@ VOICE = Modality(
 class Manner:
     """How one person expresses themselves in one modality; arrays over its axes."""
 
+    modality: Modality
     rest: np.ndarray  # added always
     gain: np.ndarray  # multiplies every expression
     targets: dict[str, np.ndarray]  # label -> where this person goes for it
+    ease: float  # scales chance: below 1 for posed corpora
 
 
-def manner(modality: Modality, seed: int, corpus: str, speaker: str, shifted: bool) -> Manner:
-    """A person's manner. ``shifted`` people share another mapping from emotion to expression."""
+def manner(modality: Modality, seed: int, corpus: str, speaker: str) -> Manner:
+    """A person's manner. The custom set's people share another mapping from emotion to expression."""
+    ease = 1.0 if corpus in ("ravdess", "custom") else difficulty.POSED
     rng = generator(seed, corpus, speaker, modality.name)
     size = len(modality.table["neutral"])
-    rest = rng.normal(0, modality.rest, size)
-    gain = np.exp(rng.normal(0, difficulty.GAIN_SPREAD, size) + rng.normal(0, difficulty.GAIN_SPREAD))
+    rest = rng.normal(0, ease * modality.rest, size)
+    gain = np.exp(ease * (rng.normal(0, difficulty.GAIN_SPREAD, size) + rng.normal(0, difficulty.GAIN_SPREAD)))
     targets = {}
     for label, target in modality.table.items():
-        targets[label] = np.array(target) + rng.normal(0, modality.style, size)
-        if shifted:
-            culture = generator(seed, corpus, modality.name, label)
-            targets[label] = difficulty.SHIFT_GAIN * targets[label] + culture.normal(0, modality.shift, size)
-    return Manner(rest, gain, targets)
+        targets[label] = np.array(target) + rng.normal(0, ease * modality.style, size)
+        if corpus == "custom":
+            shift = generator(seed, corpus, modality.name, label).normal(0, modality.shift, size)
+            targets[label] = difficulty.SHIFT_GAIN * targets[label] + shift
+    return Manner(modality, rest, gain, targets, ease)
 
 
-def express(modality: Modality, person: Manner, label: str, strength: float, rng: np.random.Generator) -> np.ndarray:
+def express(person: Manner, label: str, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Axis values of one clip's apex: the person's target for ``label``, maybe mixed with its partner, plus noise."""
-    mix = rng.uniform(*difficulty.MIX) if rng.random() < modality.ambiguous else 0.0
+    modality = person.modality
+    mix = rng.uniform(*difficulty.MIX) if rng.random() < person.ease * modality.ambiguous else 0.0
     target = (1 - mix) * person.targets[label] + mix * person.targets[modality.partner[label]]
-    noise = rng.normal(0, modality.noise, len(target))
-    return person.rest + strength * person.gain * target + noise
+    noise = rng.normal(0, person.ease * modality.noise, len(target))
+    return _LIMIT * np.tanh((person.rest + strength * person.gain * target + noise) / _LIMIT)
 
 
 def clip_strength(intensity: str, rng: np.random.Generator) -> float:

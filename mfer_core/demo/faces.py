@@ -7,7 +7,7 @@ import numpy as np
 
 from mfer_core.demo import features, portrait
 from mfer_core.demo.drawing import View
-from mfer_core.demo.emotions import FACE, FACE_AXES, clip_strength, express
+from mfer_core.demo.emotions import FACE_AXES, clip_strength, express
 from mfer_core.demo.people import Person, person
 from mfer_core.demo.seeds import generator
 
@@ -16,11 +16,11 @@ SIDE = 48  # pixels
 CODES = {"angry": 0, "disgust": 1, "fearful": 2, "happy": 3, "sad": 4, "surprised": 5, "neutral": 6}
 # Of ten identities; the order lets even three of them fill all parts.
 USAGES = ("Training", "PublicTest", "PrivateTest", *["Training"] * 7)
-_CANVAS = View(112, 112, 56.0, 54.0, 40.0)
+_CANVAS = View(128, 128, 64.0, 60.0, 40.0)
 _SITTING = 5  # faces that share a background and a light
 # What a face detector's box with its margin shows, in face units: half its side, and its middle.
-_BOX = 1.22
-_BOX_Y = 0.17
+_BOX = 1.5
+_BOX_Y = 0.11
 
 
 def csv_lines(number: int, count: int, seed: int) -> str:
@@ -45,9 +45,9 @@ def identity_faces(number: int, count: int, seed: int) -> Iterator[tuple[int, np
 
 def _face(who: Person, label: str, still: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One snapshot, somewhere between rest and apex and maybe in the middle of a word."""
-    apex = express(FACE, who.face, label, clip_strength(str(rng.choice(["normal", "strong"])), rng), rng)
+    apex = express(who.face, label, clip_strength(str(rng.choice(["normal", "strong"])), rng), rng)
     axes = dict(zip(FACE_AXES, who.face.rest + rng.uniform(0.65, 1) * (apex - who.face.rest), strict=True))
-    axes["open"] = max(axes["open"], 0) * 0.75 + (0.55 * rng.uniform(0, 0.9) if rng.random() < 0.6 else 0)
+    axes["open"] = max(axes["open"], 0) * 0.75 + (0.45 * rng.uniform(0, 0.9) if rng.random() < 0.35 else 0)
     image = still.copy()
     pose = features.Pose(0.4 * rng.normal(), 0.2 * rng.normal() + 0.9 * axes["nod"], float(rng.random() < 0.04), 0.15 * rng.normal())
     features.draw(image, _CANVAS, who.looks, axes, pose)
@@ -59,9 +59,9 @@ def _develop(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     scale = SIDE / (2 * _BOX * _CANVAS.scale) * np.exp(rng.normal(0, 0.05))
     middle = _CANVAS.x, _CANVAS.y + _BOX_Y * _CANVAS.scale
     matrix = cv2.getRotationMatrix2D(middle, float(rng.normal(0, 3)), float(scale))
-    matrix[:, 2] += SIDE / 2 - np.array(middle) + rng.normal(0, 1.2, 2)
+    matrix[:, 2] += SIDE / 2 - np.array(middle) + rng.normal(0, 1.0, 2)
     small = cv2.warpAffine(
         cv2.GaussianBlur(grey, (0, 0), 0.8), matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    small = (small - 128.0) * np.exp(rng.normal(0, 0.15)) + 128 + rng.normal(0, 14) + rng.normal(0, 2.5, small.shape)
+    small = (small - 128.0) * np.exp(rng.normal(0, 0.1)) + 128 + rng.normal(0, 8) + rng.normal(0, 2.5, small.shape)
     return np.clip(np.round(small), 0, 255).astype(np.uint8)

@@ -40,17 +40,17 @@ def draw(image: np.ndarray, view: View, looks: Looks, face: dict[str, float], po
 def _eye(image: np.ndarray, view: View, looks: Looks, face: dict[str, float], pose: Pose, side: int) -> None:
     width, x0 = looks.eye_width, side * looks.eye_x
     squint, lids = face["squint"], face["lids"]
-    upper = looks.eye_height * np.clip(1 + 0.75 * lids - 0.30 * squint, 0.12, 2.0) * (1 - pose.blink)
-    lower = looks.eye_height * np.clip(0.75 + 0.10 * lids - 0.65 * squint, 0.06, 1.3) * (1 - pose.blink) - 0.04 * pose.blink
+    upper = looks.eye_height * np.clip(1 + 0.75 * lids - 0.35 * squint, 0.10, 1.9) * (1 - pose.blink)
+    lower = looks.eye_height * np.clip(0.75 + 0.15 * lids - 0.70 * squint, 0.06, 1.3) * (1 - pose.blink) - 0.04 * pose.blink
     x = x0 + width * _T
     top, bottom = looks.eye_y - upper * _ARCH, looks.eye_y + lower * _ARCH
     fill(image, view, band(x, top, bottom), _WHITE * 0.93)
-    for radius, colour in ((0.105, looks.iris), (0.05, _DARK)):
+    for radius, colour in ((0.135, looks.iris), (0.07, _DARK)):
         ring = CIRCLE * radius + (x0 + 0.07 * pose.gaze, looks.eye_y - 0.01)
         ring[:, 1] = np.clip(ring[:, 1], np.interp(ring[:, 0], x, top), np.interp(ring[:, 0], x, bottom))
         fill(image, view, ring, colour)
     if pose.blink < 0.5:
-        fill(image, view, ellipse(x0 + 0.03 + 0.07 * pose.gaze, looks.eye_y - 0.045, 0.022, 0.022), _WHITE)
+        fill(image, view, ellipse(x0 + 0.03 + 0.07 * pose.gaze, looks.eye_y - 0.045, 0.028, 0.028), _WHITE)
     stroke(image, view, points(x, top), blend(looks.skin, _DARK, 0.85), 0.04)
     stroke(image, view, points(x, bottom), looks.skin * 0.62, 0.02)
     crease = points(x, top - 0.05 - 0.03 * _ARCH)
@@ -62,10 +62,10 @@ def _brow(image: np.ndarray, view: View, looks: Looks, face: dict[str, float], s
     t = np.linspace(0, 1, 9)
     x = 0.17 - 0.05 * furrow + t * (looks.eye_x + looks.eye_width + 0.04 - 0.17)
     y = looks.eye_y - looks.brow_y + 0.05 - 0.09 * np.sin(np.pi * t**0.8) + looks.brow_tilt * (t - 0.5)
-    y = y - 0.15 * inner * (1 - t) ** 1.5 - 0.15 * outer * t**0.7 + 0.13 * furrow * (1 - t) ** 1.3 + 0.04 * furrow
+    y = y - 0.20 * inner * (1 - t) ** 1.5 - 0.18 * outer * t**0.7 + 0.20 * furrow * (1 - t) ** 1.3 + 0.03 * furrow
     thick = looks.brow_thick * (1.0 - 0.65 * t**2)
     edge = band(x, y - thick, y + thick * 0.6)
-    fill(image, view, edge * (side, 1), blend(looks.hair * 0.8, looks.skin, 0.12))
+    fill(image, view, edge * (side, 1), looks.brows)
 
 
 def _folds(image: np.ndarray, view: View, looks: Looks, face: dict[str, float], shade: np.ndarray) -> None:
@@ -108,22 +108,22 @@ def _nose(image: np.ndarray, view: View, looks: Looks, face: dict[str, float], s
 
 def _mouth(image: np.ndarray, view: View, looks: Looks, face: dict[str, float]) -> None:
     smile, sneer, press = face["smile"], np.clip(face["sneer"], -0.3, 1.5), np.clip(face["press"], -0.3, 1.2)
-    opened = 0.30 * np.clip(face["open"], 0, 1.4)
-    width = looks.mouth_width * np.clip(1 + 0.22 * smile + 0.30 * face["stretch"], 0.6, 1.6)
+    opened = 0.36 * np.clip(face["open"], 0, 1.4)
+    width = looks.mouth_width * np.clip(1 + 0.25 * smile + 0.32 * face["stretch"], 0.6, 1.6)
     lip = looks.lip * np.clip(1 - 0.6 * press, 0.25, 1.2)
     x = width * _T
-    middle = looks.mouth_y - 0.14 * smile * (1 - _ARCH) + 0.03 * smile - 0.04 * sneer
-    top = middle - 0.30 * opened * _ARCH - 0.07 * sneer * np.abs(_T) ** 0.5 * _ARCH
+    middle = looks.mouth_y - 0.22 * smile * (1 - _ARCH) + 0.05 * smile - 0.05 * sneer
+    top = middle - 0.30 * opened * _ARCH - 0.10 * sneer * np.abs(_T) ** 0.5 * _ARCH
     bottom = middle + 0.75 * opened * _ARCH + 0.02 * sneer * _ARCH
     upper = top - lip * _ARCH**0.7 * (1 + 0.35 * np.abs(_T) - 0.2 * (np.abs(_T) < 0.1))
     lower = bottom + 1.25 * lip * _ARCH**0.7
     fill(image, view, band(x, upper, lower), looks.lips)
-    gap = opened + 0.09 * max(sneer, 0.0)
+    gap = opened + 0.10 * max(sneer, 0.0)
     if gap > 0.03:
         fill(image, view, band(x, top, bottom), np.array([38.0, 28.0, 62.0]))
         teeth = np.minimum(bottom, top + (0.05 + 0.06 * max(smile, 0.0) + 0.05 * max(face["stretch"], 0.0)) * _ARCH)
         fill(image, view, band(x * 0.86, top, teeth), _WHITE * 0.92)
-    stroke(image, view, points(x, (top + bottom) / 2 if gap <= 0.03 else top), looks.lips * 0.45, 0.03)
+    stroke(image, view, points(x, (top + bottom) / 2 if gap <= 0.03 else top), looks.lips * 0.4, 0.04)
     for side in (0, -1):
         stroke(image, view, np.array([(x[side], middle[side]), (x[side] * 1.06, middle[side] - 0.04 * smile)]), looks.skin * 0.5, 0.03)
     shadow = points(x[3:-3], lower[3:-3] + 0.05)

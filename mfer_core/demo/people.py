@@ -39,6 +39,7 @@ class Looks:
     iris: np.ndarray
     shirt: np.ndarray
     lips: np.ndarray
+    brows: np.ndarray
     hair_style: str
     beard: float  # 0 none .. 1 full
     glasses: bool
@@ -70,8 +71,8 @@ def person(seed: int, corpus: str, speaker: str, sex: str) -> Person:
     return Person(
         looks=_looks(rng, sex, shifted),
         throat=_throat(rng, sex, shifted),
-        face=manner(FACE, seed, corpus, speaker, shifted),
-        voice=manner(VOICE, seed, corpus, speaker, shifted),
+        face=manner(FACE, seed, corpus, speaker),
+        voice=manner(VOICE, seed, corpus, speaker),
     )
 
 
@@ -79,28 +80,30 @@ def _looks(rng: np.random.Generator, sex: str, shifted: bool) -> Looks:
     male = sex == "male"
     skin = _pick(rng, SKINS[3:] if shifted else SKINS) * rng.normal(1, 0.05) + rng.normal(0, 2, 3)
     hair = _pick(rng, HAIRS[:2] if shifted else HAIRS) * rng.normal(1, 0.1) + rng.normal(0, 2, 3)
+    hair *= min(1.0, 0.62 * skin.mean() / hair.mean()) if hair.mean() < skin.mean() * 1.1 else 1.0
     lips = skin * np.array([0.62, 0.55, 0.86]) + (np.array([12, -6, 10]) if not male else np.array([14, 14, 4]))
     return Looks(
         sex=sex,
         head_height=rng.uniform(1.24, 1.36) + (0.08 if shifted else 0.0),
         jaw=rng.uniform(0.45, 0.95) if male else rng.uniform(0.1, 0.6),
-        eye_x=rng.uniform(0.38, 0.45),
+        eye_x=rng.uniform(0.40, 0.46),
         eye_y=rng.uniform(-0.20, -0.10),
-        eye_width=rng.uniform(0.19, 0.24),
-        eye_height=rng.uniform(0.075, 0.105),
-        brow_y=rng.uniform(0.26, 0.33),
-        brow_thick=rng.uniform(0.055, 0.085) if male else rng.uniform(0.035, 0.06),
+        eye_width=rng.uniform(0.23, 0.28),
+        eye_height=rng.uniform(0.11, 0.14),
+        brow_y=rng.uniform(0.30, 0.36),
+        brow_thick=rng.uniform(0.065, 0.095) if male else rng.uniform(0.045, 0.07),
         brow_tilt=rng.normal(0, 0.025),
         nose_length=rng.uniform(0.42, 0.52),
         nose_width=rng.uniform(0.15, 0.21),
-        mouth_y=rng.uniform(0.68, 0.76),
-        mouth_width=rng.uniform(0.32, 0.40),
-        lip=rng.uniform(0.05, 0.075) if male else rng.uniform(0.065, 0.095),
+        mouth_y=rng.uniform(0.68, 0.74),
+        mouth_width=rng.uniform(0.36, 0.44),
+        lip=rng.uniform(0.06, 0.085) if male else rng.uniform(0.08, 0.11),
         skin=np.clip(skin, 0, 255),
         hair=np.clip(hair, 0, 255),
         iris=_pick(rng, IRISES),
         shirt=_pick(rng, SHIRTS) if shifted else _pick(rng, SHIRTS[:1]),
         lips=np.clip(lips, 0, 255),
+        brows=np.clip(np.minimum(0.7 * hair, 0.5 * skin), 0, 255),
         hair_style=str(rng.choice(HAIR_STYLES[sex])),
         beard=float(rng.uniform(0.3, 1.0)) if male and rng.random() < (0.7 if shifted else 0.25) else 0.0,
         glasses=bool(rng.random() < (0.4 if shifted else 0.12)),

@@ -23,21 +23,21 @@ class Scene:
 
 def studio(rng: np.random.Generator) -> Scene:
     """An evenly lit light wall, as where RAVDESS was recorded."""
-    wall = np.full(3, 226.0) + rng.normal(0, 3, 3)
+    wall = 226.0 + rng.normal(0, 3) + rng.normal(0, 1.5, 3)
     return Scene(wall + 6, wall - 6, float(rng.normal(0, 0.15)), furniture=False)
 
 
 def home(rng: np.random.Generator) -> Scene:
     """A room with a lamp on one side."""
-    wall = np.array([110.0, 140.0, 165.0]) + rng.normal(0, 22, 3)
+    wall = np.array([120.0, 140.0, 158.0]) * rng.uniform(0.7, 1.2) + rng.normal(0, 9, 3)
     side = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 0.9))
     return Scene(wall - 34 * side, wall + 34 * side, side, furniture=True)
 
 
 def anywhere(rng: np.random.Generator) -> Scene:
     """Any background and light, as in faces found on the web."""
-    left = rng.uniform(20, 235)
-    return Scene(np.full(3, left), np.full(3, np.clip(left + rng.normal(0, 40), 5, 250)), float(rng.normal(0, 0.45)), rng.random() < 0.4)
+    left = rng.uniform(60.0, 235.0)
+    return Scene(np.full(3, left), np.full(3, np.clip(left + rng.normal(0, 40), 5, 250)), float(rng.normal(0, 0.35)), rng.random() < 0.3)
 
 
 def paint(looks: Looks, scene: Scene, view: View, rng: np.random.Generator) -> np.ndarray:
@@ -69,8 +69,8 @@ def _body(image: np.ndarray, looks: Looks, view: View) -> None:
         fill(image, view, _squircle(1.12, 1.55, 0.3, 0.15), looks.hair * 0.8)
     if looks.hair_style == "bun":
         fill(image, view, ellipse(0, -chin - 0.18, 0.42, 0.34), looks.hair)
-    shirt = np.array([(-2.6, 4.0), (-2.3, chin + 0.85), (-1.3, chin + 0.5), (-0.6, chin + 0.3), (0.6, chin + 0.3), (1.3, chin + 0.5)])
-    shirt = np.concatenate([shirt, [(2.3, chin + 0.85), (2.6, 4.0)]])
+    shirt = np.array([(-2.9, 5.0), (-2.5, chin + 0.95), (-1.3, chin + 0.5), (-0.6, chin + 0.3), (0.6, chin + 0.3), (1.3, chin + 0.5)])
+    shirt = np.concatenate([shirt, [(2.5, chin + 0.95), (2.9, 5.0)]])
     fill(image, view, shirt, looks.shirt)
     neck = np.array([(-0.52, 0.7), (-0.55, chin + 0.34), (0.0, chin + 0.62), (0.55, chin + 0.34), (0.52, 0.7)])
     fill(image, view, neck, looks.skin * 0.80)
