@@ -1,4 +1,4 @@
-"""The commands beside the stages: check, profile, mfer, show."""
+"""The commands beside the stages, each a function whose docstring is its help."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -6,6 +6,8 @@ from pathlib import Path
 
 from flows.check import check_project
 from mfer_core.settings import load_settings
+
+MODEL = Path("data/register/model")
 
 
 def check() -> None:
@@ -36,6 +38,43 @@ def show() -> None:
     show_results(load_settings())
 
 
+def track() -> None:
+    """log to MLflow whatever of the results it does not hold yet"""
+    from flows.track import track_results
+
+    track_results(Path("data"), load_settings())
+
+
+def predict(paths: list[Path], model: Path) -> None:
+    """say what both arms and their fusion see in media files"""
+    from flows.show import show_predictions
+    from mfer_core.prediction import Predictor
+
+    show_predictions(Predictor.load(model).predict(paths))
+
+
+def inspect(clip_id: str, out: Path) -> None:
+    """draw a clip's faces, waveform and speech segments as a PNG"""
+    from mfer_core.media.inspect import inspect_clip
+
+    inspect_clip(Path("data/extract"), clip_id.split("/")[0], clip_id, out)
+    print(out)
+
+
+def ui() -> None:
+    """open the MLflow UI on loopback"""
+    from flows.servers import serve_mlflow
+
+    serve_mlflow(load_settings().tracking)
+
+
+def serve() -> None:
+    """start a Prefect server and a worker for the deployment mfer/full-pipeline on loopback"""
+    from flows.servers import serve_prefect
+
+    serve_prefect()
+
+
 def summary(name: str) -> str:
     """The one-line description of a command."""
     return globals()[name].__doc__
@@ -55,4 +94,17 @@ COMMANDS = {
     "profile": _add(profile, ("name", {"help": "file name in profiles/, without .yaml"})),
     "mfer": _add(mfer, ("--force", {"action": "store_true", "help": "run every stage again"})),
     "show": _add(show),
+    "predict": _add(
+        predict,
+        ("paths", {"nargs": "+", "type": Path, "metavar": "PATH", "help": "video or audio files"}),
+        ("--model", {"type": Path, "default": MODEL, "help": f"folder of a registered model (default {MODEL})"}),
+    ),
+    "inspect": _add(
+        inspect,
+        ("clip_id", {"help": "as in the manifest: <corpus>/<stem>"}),
+        ("--out", {"type": Path, "default": Path("clip.png"), "help": "PNG to write"}),
+    ),
+    "track": _add(track),
+    "ui": _add(ui),
+    "serve": _add(serve),
 }

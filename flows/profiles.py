@@ -19,6 +19,8 @@ def write_profile(name: str, out: Path) -> None:
         raise MferError(f"unknown profile {name!r}: choose one of {', '.join(names)}")
     yaml = YAML()
     yaml.width = 200
+    yaml.preserve_quotes = True
+    yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
     settings = yaml.load(PROFILES / "default.yaml")
     if name != "default":
         _merge(settings, yaml.load(PROFILES / f"{name}.yaml"))
@@ -30,10 +32,9 @@ def write_profile(name: str, out: Path) -> None:
 
 
 def _merge(base: MutableMapping, change: MutableMapping) -> None:
-    """Overlay ``change``: sections merge, everything else replaces. A section tagged !replace replaces whole."""
+    """Overlay ``change``: sections merge; values, lists and the map of corpora replace."""
     for key, value in change.items():
-        whole = getattr(getattr(value, "tag", None), "value", None) == "!replace"
-        if isinstance(value, MutableMapping) and isinstance(base.get(key), MutableMapping) and not whole:
+        if isinstance(value, MutableMapping) and key != "corpora":
             _merge(base[key], value)
         else:
             base[key] = value

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -41,3 +42,13 @@ def _seconds_table(seconds: dict) -> Table:
     table.add_section()
     table.add_row("all", f"{sum(spent['seconds'] for spent in seconds.values()):.1f}")
     return table
+
+
+def show_predictions(predictions: pd.DataFrame) -> None:
+    """A row per file and arm: the label and the three likeliest emotions."""
+    table = Table("file", "arm", "label", "likeliest")
+    classes = [name for name in predictions.columns if name not in ("path", "arm", "label")]
+    for _, row in predictions.iterrows():
+        likeliest = row[classes].astype(float).nlargest(3)
+        table.add_row(row["path"], row["arm"], row["label"], ", ".join(f"{name} {100 * value:.0f} %" for name, value in likeliest.items()))
+    Console().print(table)

@@ -26,14 +26,19 @@ def run_transfer(data: Path, settings: Settings) -> None:
 
 
 def publish_results(stage: str, data: Path, settings: Settings) -> None:
-    """Every table as a Prefect artifact; pooled figures and files in MLflow, protocol by protocol."""
-    out = data / stage
-    for table in sorted(out.glob("tables/*.md")):
+    """Every table as a Prefect artifact, and the stage's results in MLflow."""
+    for table in sorted((data / stage).glob("tables/*.md")):
         create_markdown_artifact(key=f"{stage}-{table.stem}".replace("_", "-").lower(), markdown=table.read_text(encoding="utf-8"))
-    files = sorted(path for path in out.rglob("*") if path.is_file())
-    for protocol, arms in read_json(out / "metrics.json").items():
+    files = log_stage(stage, data, settings)
+    get_run_logger().info(f"{stage}: {files} files in {data / stage}")
+
+
+def log_stage(stage: str, data: Path, settings: Settings) -> int:
+    """Means over folds and all files to MLflow, protocol by protocol; returns how many files."""
+    files = sorted(path for path in (data / stage).rglob("*") if path.is_file())
+    for protocol, arms in read_json(data / stage / "metrics.json").items():
         log_results(protocol, _flat(stage, arms), files, settings)
-    get_run_logger().info(f"{stage}: {len(files)} files in {out}")
+    return len(files)
 
 
 def _flat(stage: str, arms: dict) -> dict[str, float]:
