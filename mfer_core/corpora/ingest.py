@@ -14,6 +14,7 @@ from types import ModuleType
 
 from mfer_core import settings
 from mfer_core.corpora.contract import Facts, Measured
+from mfer_core.corpora.fetch import is_fetched
 from mfer_core.corpora.registry import adapter, verb
 from mfer_core.corpora.select import Candidate, drop_duplicates, order_takes
 from mfer_core.corpora.sources import where_to_get
@@ -73,6 +74,8 @@ def check_folder(name: str, corpus: settings.Corpus) -> Path:
         raise MferError(missing_message(name, corpus))
     if corpus.source != "demo" and (folder / DEMO_INDEX).exists():
         raise MferError(f"{name}: {folder} holds a synthetic corpus, and source is {corpus.source!r}: set path to the real one")
+    if corpus.source == "fetch" and not is_fetched(folder):
+        raise MferError(f"{name}: {folder} is not fetched completely: run ingest again, it goes on where it stopped")
     return folder
 
 

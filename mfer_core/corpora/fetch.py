@@ -1,0 +1,104 @@
+"""Fetch a corpus that is openly downloadable: archive by archive, resumed where it stopped."""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from mfer_core.corpora.download import Remote, TransientError, download, read_json_url
+from mfer_core.corpora.sources import SOURCES, Archive, Source, where_to_get
+from mfer_core.corpora.unpack import BrokenArchiveError, check_room, unpack
+from mfer_core.errors import MferError
+from mfer_core.files import digest, read_json, write_json
+
+DONE = ".fetched.json"  # archive name -> what was unpacked, and "complete" once nothing is left to do
+PARTS = ".fetch"  # archives on their way
+
+
+def fetch_corpus(adapter: str, folder: Path, source: Source | None = None) -> int:
+    """Bring a corpus into ``folder``; returns the number of files unpacked by this call (0: it was all there).
+
+    Each archive is downloaded, checked, unpacked and removed before the next, and noted in ``.fetched.json``: calling it
+    again goes on where it stopped. Raises TransientError (download.py) where trying again may help; MferError for a
+    corpus that cannot be fetched (says where to get it), for want of disk space and for archives that are not safe.
+    """
+    source = source or SOURCES[adapter]
+    archives = list_archives(source)
+    if not archives:
+        raise MferError(f"{adapter} cannot be fetched: {where_to_get(adapter, folder)}")
+    done = _read_done(folder)
+    missing = [archive for archive in archives if done.get(archive.remote.name) != _key(archive)]
+    # At worst all archives have come in and the largest lies there both packed and unpacked.
+    sizes = [archive.remote.expected for archive in missing]
+    check_room(folder, sum(sizes) + max(sizes, default=0), f"fetch {adapter}")
+    count = 0
+    for archive in missing:
+        count += _fetch_archive(archive, folder)
+        done[archive.remote.name] = _key(archive)
+        write_json(folder / DONE, {"archives": done, "complete": False})
+    write_json(folder / DONE, {"archives": done, "complete": True})
+    return count
+
+
+def is_fetched(folder: Path) -> bool:
+    """Whether ``fetch_corpus`` ended in ``folder`` with nothing left to do."""
+    return (folder / DONE).exists() and read_json(folder / DONE).get("complete") is True
+
+
+def list_archives(source: Source) -> list[Archive]:
+    """What is to be fetched; of a Zenodo record, sizes and checksums are asked for now.
+
+    Raises MferError when the record lacks a file or contradicts a checksum that is known.
+    """
+    if source.record is None:
+        return list(source.archives)
+    entries = [_read_entry(entry) for entry in read_json_url(source.record).get("files", [])]
+    archives = [Archive(remote=entry) for entry in entries if any(fnmatchcase(entry.name, pattern) for pattern in source.record_files)]
+    published = {archive.remote.name: archive.remote.checksum for archive in archives}
+    for name, checksum in source.known.items():
+        if published.get(name) != checksum:
+            raise MferError(f"{source.record}: {name} should have {checksum}, the record says {published.get(name)}")
+    return sorted(archives, key=lambda archive: archive.remote.name)
+
+
+def _read_entry(entry: dict[str, Any]) -> Remote:
+    try:
+        name = str(entry["key"])
+        if Path(name).name != name:
+            raise MferError(f"the record names a file {name!r}")
+        return Remote(url=entry["links"]["self"], name=name, size=int(entry["size"]), checksum=entry["checksum"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MferError(f"the record's list of files is not as expected: {error}") from error
+
+
+def _fetch_archive(archive: Archive, folder: Path) -> int:
+    path = download(archive.remote, folder / PARTS)
+    if archive.plain:
+        path.replace(folder / path.name)
+        count = 1
+    else:
+        count = _unpack_once(archive, path, folder)
+    if not any((folder / PARTS).iterdir()):
+        (folder / PARTS).rmdir()
+    return count
+
+
+def _unpack_once(archive: Archive, path: Path, folder: Path) -> int:
+    """Unpack and remove an archive; a damaged one without a published checksum is dropped, so that it is fetched again."""
+    try:
+        count = unpack(path, folder, archive.strip, archive.keep)
+    except BrokenArchiveError as error:
+        if archive.remote.checksum:
+            raise
+        path.unlink()
+        raise TransientError(f"{error}; dropped") from error
+    path.unlink()
+    return count
+
+
+def _key(archive: Archive) -> str:
+    remote = archive.remote
+    return digest(remote.url, remote.size, remote.checksum, archive.strip, archive.keep)
+
+
+def _read_done(folder: Path) -> dict[str, str]:
+    return read_json(folder / DONE)["archives"] if (folder / DONE).exists() else {}
