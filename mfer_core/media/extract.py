@@ -1,5 +1,6 @@
 """The extract stage over shards: what is there stays, what is missing is computed, what failed is a row with its reason."""
 
+import os
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -43,7 +44,8 @@ def extract_shard(shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, co
     todo = {clip_id: key for clip_id, key in shard.keys.items() if clip_id not in whole}
     if todo or not _holds(folders, shard, held["clips"]):
         paths = dict(zip(manifest.clip_id, manifest.path, strict=True))
-        fresh = _tables((clip_id, key, _extract(Path(raw) / paths[clip_id], settings)) for clip_id, key in todo.items())
+        threads = max(1, (os.cpu_count() or 1) // settings.workers)
+        fresh = _tables((clip_id, key, _extract(Path(raw) / paths[clip_id], settings, threads)) for clip_id, key in todo.items())
         for name, folder in folders.items():
             kept = held[name].filter(pc.is_in(held[name]["clip_id"], pa.array(sorted(whole), pa.string())))
             held[name] = pa.concat_tables([kept, fresh[name]])
@@ -98,10 +100,10 @@ def _holds(folders: dict[str, ShardFolder], shard: Shard, clips: pa.Table) -> bo
     return all(folder.holds(Shard(shard.name, expected[name])) for name, folder in folders.items())
 
 
-def _extract(path: Path, settings: Extract) -> ExtractedClip:
+def _extract(path: Path, settings: Extract, threads: int) -> ExtractedClip:
     """A clip's failure is a result too."""
     try:
-        return extract_clip(path, settings)
+        return extract_clip(path, settings, threads)
     except ClipError as error:
         return ExtractedClip([], None, {"reason": error.reason, "detail": error.detail, "frames": 0, "frames_with_face": 0})
 

@@ -1,0 +1,264 @@
+"""How fast extraction is beside what it cannot avoid (decoding) and beside the reference's way.
+
+    python -m benchmarks.extract                          a quick table, on clips that it makes
+    python -m benchmarks.extract --clips FOLDER           on your own recordings
+    python -m benchmarks.extract --count 40 --scale 100 2000
+
+Every line is measured in a process of its own, on the same cores, after a warm-up; lines are compared within one run.
+The reference's way: ffmpeg writes PNG frames, MTCNN sees each at full size, a second ffmpeg call writes the waveform.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from mfer_core.settings import Extract, load_settings
+
+SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".flv", ".webm"}
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a way costs per clip, seconds, and the most memory it held, MiB."""
+
+    name: str
+    wall_s: float
+    cpu_s: float
+    memory_mib: float
+
+
+def measure(name: str, way: Callable[[list[Path]], int], clips: list[Path], repeat: int) -> Cost:
+    """Run ``way``, which returns how many processes it had at once, afresh; the fastest of ``repeat`` counts."""
+    costs = []
+    for _ in range(repeat):
+        with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
+            costs.append(pool.submit(_timed, name, way, clips).result())
+    return min(costs, key=lambda cost: cost.wall_s)
+
+
+def _timed(name: str, way: Callable[[list[Path]], int], clips: list[Path]) -> Cost:
+    way(clips[:1])
+    start, cpu = time.perf_counter(), _cpu_s()
+    children = way(clips)
+    wall, cpu = time.perf_counter() - start, _cpu_s() - cpu
+    own, child = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return Cost(name, wall / len(clips), cpu / len(clips), own + children * child)
+
+
+def _cpu_s() -> float:
+    return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
+def decode_all(workers: int, clips: list[Path]) -> int:
+    """Every frame of picture and sound with PyAV, nothing else."""
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(_decode, clips))
+    return 0
+
+
+def _decode(path: Path) -> None:
+    import av
+
+    with av.open(str(path)) as container:
+        for stream in container.streams.video:
+            stream.codec_context.thread_count = 1
+        for packet in container.demux():
+            packet.decode()
+
+
+def decode_with_command(workers: int, clips: list[Path]) -> int:
+    """The same with the ffmpeg command."""
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda path: _ffmpeg("-threads", "1", "-i", str(path), "-f", "null", "-"), clips))
+    return workers
+
+
+def _ffmpeg(*arguments: str) -> None:
+    subprocess.run(["ffmpeg", "-nostdin", "-loglevel", "error", "-y", *arguments], check=True)
+
+
+def pipeline(settings: Extract, workers: int, clips: list[Path]) -> int:
+    """This project's way, shards on threads."""
+    from mfer_core.cache.shards import partition
+    from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
+
+    manifest = manifest_of(clips)
+    shards = partition(extract_keys(manifest, settings), settings.shard_clips)
+    with tempfile.TemporaryDirectory() as out, ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda shard: extract_shard(shard, manifest, Path("/"), Path(out), "bench", settings), shards))
+        accepted, rejects = finish_extract(shards, manifest, Path(out), "bench")
+    if accepted != len(clips):
+        raise SystemExit(f"{len(rejects)} clips rejected: {rejects.reason.value_counts().to_dict()}")
+    return 0
+
+
+def manifest_of(clips: list[Path]) -> pd.DataFrame:
+    """The same file may come several times: a clip is its place in the list."""
+    rows = [{"clip_id": f"bench/{place:05d}", "sha256": str(place), "path": str(path.absolute())} for place, path in enumerate(clips)]
+    return pd.DataFrame(rows)
+
+
+def pipeline_in_processes(settings: Extract, workers: int, clips: list[Path]) -> int:
+    """This project's way, shards on processes; their start counts."""
+    from mfer_core.cache.shards import partition
+    from mfer_core.media.extract import extract_keys, extract_shard
+
+    manifest = manifest_of(clips)
+    shards = partition(extract_keys(manifest, settings), settings.shard_clips)
+    with tempfile.TemporaryDirectory() as out, ProcessPoolExecutor(workers, mp_context=SPAWN) as pool:
+        jobs = [pool.submit(extract_shard, shard, manifest, Path("/"), Path(out), "bench", settings) for shard in shards]
+        for job in jobs:
+            job.result()
+    return workers
+
+
+def reference(rate: float, workers: int, clips: list[Path]) -> int:
+    """The reference's way, step by step, on ``workers`` threads."""
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(partial(_reference, rate), clips))
+    return workers
+
+
+def _reference(rate: float, path: Path) -> None:
+    import cv2
+
+    with tempfile.TemporaryDirectory() as folder:
+        _ffmpeg("-i", str(path), "-vf", f"fps={rate}", f"{folder}/%05d.png")
+        for picture in sorted(Path(folder).glob("*.png")):
+            try:
+                _reference_detector().detect(cv2.imread(str(picture)))
+            except ValueError:
+                continue  # the library's way to say that there is nothing
+        _ffmpeg("-i", str(path), "-vn", "-ac", "1", "-ar", "16000", f"{folder}/sound.wav")
+
+
+@cache
+def _reference_detector():
+    from mtcnnruntime.detector import MTCNN
+
+    return MTCNN()
+
+
+def quality(settings: Extract, clips: list[Path]) -> dict[str, float]:
+    """Boxes of the pipeline against the largest face that plain MTCNN finds in every sampled frame at full size."""
+    import numpy as np
+
+    from mfer_core.media.clip import extract_clip
+    from mfer_core.media.tracks import overlap
+
+    scores, lost, found = [], 0, 0
+    for path in clips:
+        for ours, full in zip(extract_clip(path, settings).frames, _full_size_faces(settings, path), strict=True):
+            found += full is not None
+            lost += full is not None and ours["x0"] is None
+            if full is not None and ours["x0"] is not None:
+                scores.append(float(overlap(np.array([[ours[side] for side in ("x0", "y0", "x1", "y1")]]), full[None])[0, 0]))
+    return {"faces": found, "lost": lost, "mean IoU": round(float(np.mean(scores)), 3), "lowest IoU": round(min(scores), 3)}
+
+
+def _full_size_faces(settings: Extract, path: Path) -> Iterator:
+    """Per sampled frame the largest face [x0, y0, x1, y1, confidence], or None."""
+    import numpy as np
+
+    from mfer_core.media.decode import Recording
+    from mfer_core.media.detector import MIN_CONFIDENCE
+    from mfer_core.media.picture import Display
+    from mfer_core.media.sampling import Sampler
+
+    sampler = Sampler(settings.frames_per_second, settings.max_duration_s)
+    with Recording(path, settings.clip_time_limit_s, settings.max_duration_s) as recording:
+        display = Display(recording.aspect, grayscale=False)
+        frames = (frame for frame in recording.frames() if hasattr(frame, "rotation"))
+        for sample in chain((sample for frame in frames for sample in sampler.push(frame)), sampler.finish()):
+            try:
+                boxes = np.asarray(_reference_detector().detect(display.reduced(sample.frame, 1 << 16)[0])[0]).reshape(-1, 5)
+            except ValueError:
+                boxes = np.zeros((0, 5))
+            boxes = boxes[boxes[:, 4] >= MIN_CONFIDENCE]
+            yield max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), default=None)
+
+
+def main() -> None:
+    options = _options()
+    settings = load_settings(options.settings).extract.model_copy(update={"workers": options.workers, "shard_clips": options.shard_clips})
+    with tempfile.TemporaryDirectory() as folder:
+        originals = _clips(options, Path(folder))
+        clips = [originals[place % len(originals)] for place in range(options.count)]
+        _print_costs(_costs(settings, clips, options), options)
+        print("boxes against full-size detection of every frame:", quality(settings, originals[: options.reference]))
+        if options.scale:
+            _print_scale(settings, Path(folder), options)
+
+
+def _costs(settings: Extract, clips: list[Path], options: argparse.Namespace) -> list[Cost]:
+    ways = {
+        "decode only, PyAV": (partial(decode_all, options.workers), clips),
+        "this pipeline, threads": (partial(pipeline, settings, options.workers), clips),
+        "this pipeline, processes": (partial(pipeline_in_processes, settings, options.workers), clips),
+    }
+    if shutil.which("ffmpeg"):
+        ways["decode only, ffmpeg command"] = (partial(decode_with_command, options.workers), clips)
+        ways["the reference's way"] = (partial(reference, settings.frames_per_second, options.workers), clips[: options.reference])
+    else:
+        print("ffmpeg is not installed: its two lines are left out")
+    return [measure(name, way, some, options.repeat) for name, (way, some) in ways.items()]
+
+
+def _print_costs(costs: list[Cost], options: argparse.Namespace) -> None:
+    decode = costs[0]
+    print(f"{options.count} clips on {options.workers} workers; per clip, ratios to decode only with PyAV")
+    print(f"{'':30} {'wall s':>8} {'ratio':>6} {'CPU s':>8} {'ratio':>6} {'peak MiB':>9}")
+    for cost in costs:
+        ratios = cost.wall_s / decode.wall_s, cost.cpu_s / decode.cpu_s
+        print(f"{cost.name:30} {cost.wall_s:8.3f} {ratios[0]:6.2f} {cost.cpu_s:8.3f} {ratios[1]:6.2f} {cost.memory_mib:9.0f}")
+
+
+def _print_scale(settings: Extract, folder: Path, options: argparse.Namespace) -> None:
+    from benchmarks.clips import write_small
+
+    clip = write_small(folder / "small.mp4")
+    print("time and memory by number of clips (320x180, 2.5 s):")
+    for count in options.scale:
+        cost = measure("", partial(pipeline, settings, options.workers), [clip] * count, options.repeat)
+        print(
+            f"{count:6} clips {cost.wall_s * 1000:8.2f} ms wall, {cost.cpu_s * 1000:8.2f} ms CPU per clip, peak {cost.memory_mib:.0f} MiB"
+        )
+
+
+def _clips(options: argparse.Namespace, folder: Path) -> list[Path]:
+    if options.clips:
+        return sorted(path for path in options.clips.rglob("*") if path.suffix.lower() in SUFFIXES)
+    from benchmarks.clips import write_ravdess_like
+
+    return [write_ravdess_like(folder / f"{seed}.mp4", seed) for seed in range(options.originals)]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, help="folder of recordings; made when not given")
+    parser.add_argument("--settings", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--count", type=int, default=12, help="clips to run over (originals come several times)")
+    parser.add_argument("--originals", type=int, default=2, help="clips to make")
+    parser.add_argument("--reference", type=int, default=2, help="clips for the reference's way and for the boxes")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--shard-clips", type=int, default=4)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--scale", type=int, nargs="*", default=[100, 400])
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
