@@ -129,8 +129,9 @@ class Train(Section):
     learning_rate: float = Field(gt=0)
     optimiser: Literal["adam", "adamw"]
     weight_decay: float = Field(ge=0)
-    schedule: Literal["constant", "plateau", "exponential"]
+    schedule: Literal["constant", "plateau", "exponential", "step"]
     schedule_factor: float = Field(gt=0, le=1)
+    schedule_step: int = Field(default=20, ge=1)  # of "step": epochs after which the rate falls (reference's code, stage 2a: 20, then 10 more)
     schedule_patience: int = Field(default=1, ge=0)  # of "plateau": epochs without a lower validation loss before the rate falls
     schedule_threshold: float = Field(default=1e-3, ge=0)  # of "plateau": relative change that counts as lower
     select: Literal["uar", "accuracy", "loss"] = "uar"  # what picks the checkpoint, on the validation part

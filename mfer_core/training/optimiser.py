@@ -2,7 +2,7 @@
 
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau, StepLR
 
 from mfer_core.settings import Train
 
@@ -20,15 +20,19 @@ def build_optimiser(groups: list[Group], hyper: Train) -> Optimizer:
 
 
 class Schedule:
-    """Learning rate per epoch: constant, exponential decay, or reduced when the validation loss stands still."""
+    """Learning rate per epoch: constant, exponential decay, one fall after some epochs, or a fall when the validation loss stands still."""
 
     def __init__(self, optimiser: Optimizer, hyper: Train):
         self.plateau = hyper.schedule == "plateau"
+        factor = 1.0 if hyper.schedule == "constant" else hyper.schedule_factor
         if self.plateau:
-            options = {"factor": hyper.schedule_factor, "patience": hyper.schedule_patience, "threshold": hyper.schedule_threshold}
-            self.scheduler = ReduceLROnPlateau(optimiser, **options)
+            self.scheduler = ReduceLROnPlateau(
+                optimiser, factor=factor, patience=hyper.schedule_patience, threshold=hyper.schedule_threshold
+            )
+        elif hyper.schedule == "step":
+            self.scheduler = StepLR(optimiser, hyper.schedule_step, factor)
         else:
-            self.scheduler = ExponentialLR(optimiser, hyper.schedule_factor if hyper.schedule == "exponential" else 1.0)
+            self.scheduler = ExponentialLR(optimiser, factor)
 
     def step(self, valid_loss: float) -> None:
         """Call it once per epoch."""

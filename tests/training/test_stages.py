@@ -51,9 +51,10 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
     assert not filecmp.cmp(first / "model.safetensors", other / "model.safetensors", shallow=False)
 
 
-@pytest.mark.parametrize("crash_at", [1, 3])
-def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(tmp_path, monkeypatch, crash_at):
-    whole = run_visual(tmp_path, "whole")
+@pytest.mark.parametrize(("crash_at", "schedule"), [(1, "plateau"), (3, "exponential"), (3, "step")])
+def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(tmp_path, monkeypatch, crash_at, schedule):
+    options = {"schedule": schedule, "schedule_factor": 0.5, "schedule_step": 2, "schedule_patience": 0}
+    whole = run_visual(tmp_path, "whole", train_visual=options)
     calls, train_epoch = [], loop.train_epoch
 
     def crashing(*arguments):
@@ -64,8 +65,8 @@ def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(tm
 
     monkeypatch.setattr(loop, "train_epoch", crashing)
     with pytest.raises(KeyboardInterrupt):
-        run_visual(tmp_path, "crashed")
-    resumed = run_visual(tmp_path, "crashed")
+        run_visual(tmp_path, "crashed", train_visual=options)
+    resumed = run_visual(tmp_path, "crashed", train_visual=options)
     assert len(calls) == 4 + 1  # the crash cost one call, no finished epoch ran again
     assert same_files(whole, resumed)
 
