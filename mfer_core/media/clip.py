@@ -46,7 +46,7 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
         sound_end_s = offset_s + sound.length_s if sound else 0.0
         duration_s = max(reader.sampler.end_s, sound_end_s)
     row = _waveform_row(sound, offset_s, settings.vad_threshold) if sound and sound.peak else None
-    return ExtractedClip(frames, row, _facts(frames, row, duration_s, sound, str(recording.damage)))
+    return ExtractedClip(frames, row, _facts(frames, row, duration_s, sound, _notes(recording, frames, sound)))
 
 
 class _Reader:
@@ -92,10 +92,20 @@ def _waveform_row(sound: Waveform, offset_s: float, threshold: float) -> dict:
     return {"sample_rate": SAMPLE_RATE, "offset_s": offset_s, "samples": sound.samples, "speech": speech}
 
 
-def _facts(frames: list[dict], row: dict | None, duration_s: float, sound: Waveform | None, damage: str) -> dict:
+def _notes(recording: Recording, frames: list[dict], sound: Waveform | None) -> str | None:
+    """What is odd about a clip that is accepted all the same."""
+    notes = {
+        str(recording.damage): recording.damage.damaged,
+        "a video track without frames": recording.video is not None and not frames,
+        "a sound track without samples": recording.audio is not None and sound is None,
+    }
+    return "; ".join(note for note, holds in notes.items() if holds) or None
+
+
+def _facts(frames: list[dict], row: dict | None, duration_s: float, sound: Waveform | None, notes: str | None) -> dict:
     return {
         "reason": None,
-        "detail": damage or None,
+        "detail": notes,
         "frames": len(frames),
         "frames_with_face": sum(frame["x0"] is not None for frame in frames),
         "duration_s": duration_s,

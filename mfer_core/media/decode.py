@@ -29,7 +29,7 @@ class Damage:
     damaged: int = 0
 
     def __str__(self) -> str:
-        return f"{self.damaged} of {self.packets} packets damaged" if self.damaged else ""
+        return f"{self.damaged} of {self.packets} packets damaged"
 
 
 class Recording:

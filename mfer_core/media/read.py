@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from mfer_core.cache.shards import read_shards
-from mfer_core.files import digest
 
 
 class FrameSequence(NamedTuple):
@@ -26,7 +25,7 @@ class Speech(NamedTuple):
     """The waveform of one clip after the method's VAD rule."""
 
     clip_id: str
-    key: str  # of the extraction and of the rule
+    key: str
     waveform: np.ndarray  # float32 [N] in -1..1 at 16 kHz
     segments: list[tuple[float, float]]  # what of the clip the waveform holds, end to end: seconds on the clip's clock
     sample_rate: int = 16_000  # Hz
@@ -71,18 +70,6 @@ def speeches(table: pa.Table, vad_min_clip_s: float) -> Iterator[Speech]:
         yield _speech(table.slice(row, 1), vad_min_clip_s)
 
 
-def frame_keys(out: Path, corpus: str) -> dict[str, str]:
-    """clip_id -> key of ``read_frames``, without decoding anything."""
-    tables = read_shards(Path(out) / "frames" / corpus, ["clip_id", "key"])
-    return {row["clip_id"]: row["key"] for table in tables for row in table.group_by(["clip_id", "key"]).aggregate([]).to_pylist()}
-
-
-def waveform_keys(out: Path, corpus: str, vad_min_clip_s: float) -> dict[str, str]:
-    """clip_id -> key of ``read_waveforms``."""
-    tables = read_shards(Path(out) / "waveforms" / corpus, ["clip_id", "key"])
-    return {row["clip_id"]: digest(row["key"], vad_min_clip_s) for table in tables for row in table.to_pylist()}
-
-
 def decode_image(data: bytes) -> np.ndarray:
     """uint8 [H, W], or RGB [H, W, 3] for a colour image."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -104,7 +91,7 @@ def _speech(row: pa.Table, vad_min_clip_s: float) -> Speech:
     spans = kept_spans(len(samples), segments, vad_min_clip_s * rate)
     times = [(offset + start / rate, offset + end / rate) for start, end in spans]
     waveform = np.concatenate([samples[start:end] for start, end in spans])
-    return Speech(clip_id, digest(key, vad_min_clip_s), waveform, times, rate)
+    return Speech(clip_id, key, waveform, times, rate)
 
 
 def kept_spans(length: int, speech: list[tuple[int, int]], longest_whole: float) -> list[tuple[int, int]]:
