@@ -7,11 +7,11 @@ All values are in the units of the expression axes of ``emotions.py``, where 1 i
 # beyond 0.5 the modality shows the partner rather than the label. Faces and voices have different partners, so the
 # other modality can settle it.
 FACE_AMBIGUOUS = 0.12
-VOICE_AMBIGUOUS = 0.12
+VOICE_AMBIGUOUS = 0.10
 MIX = (0.30, 0.70)
 
 # How strongly a clip expresses its emotion.
-STRENGTH = {"normal": 0.75, "strong": 1.05}
+STRENGTH = {"normal": 0.85, "strong": 1.15}
 STRENGTH_SPREAD = 0.15  # of a clip, standard deviation of the logarithm
 
 # Clip-level noise on every axis.
@@ -22,8 +22,8 @@ VOICE_NOISE = 0.07
 FACE_REST = 0.18  # a person's resting face: a constant on every axis
 VOICE_REST = 0.18
 FACE_STYLE = 0.30  # a person's own way to show one emotion
-VOICE_STYLE = 0.28
-GAIN_SPREAD = 0.25  # a person's expressiveness per axis, standard deviation of the logarithm
+VOICE_STYLE = 0.30
+GAIN_SPREAD = 0.18  # a person's expressiveness per axis, standard deviation of the logarithm
 
 # The custom set's people map emotions to faces and voices in their own way.
 SHIFT_GAIN = 0.7
@@ -31,4 +31,4 @@ FACE_SHIFT = 0.45
 VOICE_SHIFT = 0.45
 
 # The corpora that encoders are trained on are posed: all of the above, but for STRENGTH, times this.
-POSED = 0.5
+POSED = 0.4

@@ -45,8 +45,8 @@ def identity_faces(number: int, count: int, seed: int) -> Iterator[tuple[int, np
 
 def _face(who: Person, label: str, still: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One snapshot, somewhere between rest and apex and maybe in the middle of a word."""
-    apex = express(who.face, label, clip_strength(str(rng.choice(["normal", "strong"])), rng), rng)
-    axes = dict(zip(FACE_AXES, who.face.rest + rng.uniform(0.65, 1) * (apex - who.face.rest), strict=True))
+    apex = express(who.face, label, clip_strength("strong", rng), rng)
+    axes = dict(zip(FACE_AXES, who.face.rest + rng.uniform(0.75, 1) * (apex - who.face.rest), strict=True))
     axes["open"] = max(axes["open"], 0) * 0.75 + (0.45 * rng.uniform(0, 0.9) if rng.random() < 0.35 else 0)
     image = still.copy()
     pose = features.Pose(0.4 * rng.normal(), 0.2 * rng.normal() + 0.9 * axes["nod"], float(rng.random() < 0.04), 0.15 * rng.normal())

@@ -105,8 +105,8 @@ def _looks(rng: np.random.Generator, sex: str, shifted: bool) -> Looks:
         lips=np.clip(lips, 0, 255),
         brows=np.clip(np.minimum(0.7 * hair, 0.5 * skin), 0, 255),
         hair_style=str(rng.choice(HAIR_STYLES[sex])),
-        beard=float(rng.uniform(0.3, 1.0)) if male and rng.random() < (0.7 if shifted else 0.25) else 0.0,
-        glasses=bool(rng.random() < (0.4 if shifted else 0.12)),
+        beard=float(rng.uniform(0.25, 0.7)) if male and rng.random() < (0.7 if shifted else 0.25) else 0.0,
+        glasses=bool(rng.random() < (0.25 if shifted else 0.12)),
     )
 
 

@@ -49,8 +49,8 @@ class Timing:
 
 
 def timing(statement: tuple[Syllable, ...], rate: float, throat: Throat, lead: float, rng: np.random.Generator) -> Timing:
-    """Lay out a statement at ``rate`` (axis value; 1 is about a third faster), ``lead`` seconds of silence on each side."""
-    per_second = throat.rate * 2 ** (0.4 * rate)
+    """Lay out a statement at ``rate`` (axis value; 1 is 1.4 times as fast), ``lead`` seconds of silence on each side."""
+    per_second = throat.rate * 2 ** (0.5 * rate)
     lengths = rng.uniform(0.8, 1.2, len(statement)) / per_second
     lengths[-1] *= 1.3
     starts = lead + np.concatenate([[0], np.cumsum(lengths)[:-1]])
@@ -89,11 +89,11 @@ def _pitch(throat: Throat, axes: dict[str, float], plan: Timing, rng: np.random.
     begin, end = plan.starts[0], plan.starts[-1] + plan.lengths[-1]
     u = np.clip((times - begin) / (end - begin), 0, 1)
     spread = 2 ** np.clip(axes["range"], -2, 2)
-    semitones = 5.5 * axes["pitch"] + 1.2 * spread * (0.5 - u) + 6.0 * axes["slope"] * np.clip((u - 0.6) / 0.4, 0, 1)
+    semitones = 7.5 * axes["pitch"] + 1.2 * spread * (0.5 - u) + 8.0 * axes["slope"] * np.clip((u - 0.6) / 0.4, 0, 1)
     for number, (start, length) in enumerate(zip(plan.starts, plan.lengths, strict=True)):
         height = rng.uniform(0.6, 1.2) * (1.8 if number % 3 == 0 else -0.2)
         semitones += height * spread * np.exp(-(((times - start - length / 2) / (0.7 * length)) ** 2))
-    semitones += 1.1 * max(axes["tremor"], 0) * np.sin(2 * np.pi * (rng.uniform(5, 6.5) * times + rng.random()))
+    semitones += 1.8 * max(axes["tremor"], 0) * np.sin(2 * np.pi * (rng.uniform(5, 6.5) * times + rng.random()))
     wobble = lfilter([0.3], [1, -0.7], rng.normal(0, 1, len(times)))
     semitones += (0.12 + 0.5 * max(axes["rough"], 0)) * wobble
     return throat.pitch * 2 ** (np.interp(np.arange(samples) / RATE, times, semitones) / 12)
@@ -113,7 +113,7 @@ def _pulses(pitch: np.ndarray, axes: dict[str, float], rng: np.random.Generator)
 
 
 def _breath(throat: Throat, axes: dict[str, float], samples: int, rng: np.random.Generator) -> np.ndarray:
-    gain = 0.05 * 2 ** (2.2 * np.clip(axes["breath"] + throat.breath, -1.2, 1.6))
+    gain = 0.05 * 2 ** (2.6 * np.clip(axes["breath"] + throat.breath, -1.2, 1.6))
     return gain * lfilter([1, -0.9], [1], rng.normal(0, 1, samples))
 
 
@@ -128,7 +128,7 @@ def _loudness(plan: Timing, axes: dict[str, float], times: np.ndarray, rng: np.r
     count = len(plan.starts)
     accent = np.where(np.arange(count) % 3 == 0, 1.0, -0.6) * (0.25 + 0.45 * axes["accent"])
     weights = np.clip(0.75 + accent * 0.6 + rng.normal(0, 0.06, count), 0.15, 1.6)
-    shake = 1 + 0.35 * np.clip(axes["tremor"], 0, 1.5) * np.sin(2 * np.pi * (rng.uniform(5, 6.5) * times + rng.random()))
+    shake = 1 + 0.5 * np.clip(axes["tremor"], 0, 1.5) * np.sin(2 * np.pi * (rng.uniform(5, 6.5) * times + rng.random()))
     return plan.envelope(None, times, weights) * shake
 
 

@@ -1,0 +1,107 @@
+"""Whole corpora on disk: layout, repeatability, updates, and folders that are not ours."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from mfer_core.demo.write import INDEX, write_corpus
+from mfer_core.errors import MferError
+from mfer_core.settings import DemoSize
+
+
+def size(speakers: int, clips: int) -> DemoSize:
+    return DemoSize(speakers=speakers, clips_per_speaker=clips)
+
+
+def held(folder: Path) -> dict[str, str]:
+    """Relative path -> content hash of all files but the index."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != INDEX]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {path: (folder / path).stat().st_mtime_ns for path in held(folder)}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "example", "side"),
+    [
+        ("crema_d", "AudioWAV/1001_", {"VideoDemographics.csv"}),
+        ("shemo", "male/M01", {"shemo.json"}),
+        ("sdc", "MANDOOB (Night Courier)/ang/001.WAV", set()),
+        ("urdu", "Angry/SM1_F1_A001.wav", set()),
+        ("fer2013", "fer2013.csv", set()),
+    ],
+)
+def test_corpora_are_laid_out_like_the_real_ones(tmp_path, adapter, example, side):
+    write_corpus(adapter, tmp_path, size(5, 2), seed=1, workers=1)
+    found = held(tmp_path)
+    assert any(path.startswith(example) for path in found)
+    assert side <= set(found)
+    assert len(found) == (1 if adapter == "fer2013" else 10) + len(side)
+    assert set(json.loads((tmp_path / INDEX).read_text())) == set(found)
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(tmp_path):
+    write_corpus("ravdess", tmp_path / "one", size(2, 1), seed=1, workers=1)
+    write_corpus("ravdess", tmp_path / "two", size(2, 1), seed=1, workers=2)
+    assert held(tmp_path / "one") == held(tmp_path / "two")
+
+
+def test_a_second_run_writes_nothing_and_another_size_only_the_difference(tmp_path):
+    write_corpus("urdu", tmp_path, size(2, 4), seed=1, workers=1)
+    first = stamps(tmp_path)
+    write_corpus("urdu", tmp_path, size(2, 4), seed=1, workers=1)
+    assert stamps(tmp_path) == first
+    write_corpus("urdu", tmp_path, size(3, 5), seed=1, workers=1)
+    assert first.items() <= stamps(tmp_path).items()
+    assert len(held(tmp_path)) == 15
+    write_corpus("urdu", tmp_path, size(2, 1), seed=1, workers=1)
+    assert stamps(tmp_path).items() <= first.items()
+    assert len(held(tmp_path)) == 2
+    assert not (tmp_path / "Sad").exists()
+
+
+def test_another_seed_changes_every_clip(tmp_path):
+    write_corpus("sdc", tmp_path, size(2, 2), seed=1, workers=1)
+    first = held(tmp_path)
+    write_corpus("sdc", tmp_path, size(2, 2), seed=2, workers=1)
+    assert held(tmp_path).keys() == first.keys()
+    assert not held(tmp_path).items() & first.items()
+
+
+def test_a_lost_file_and_one_that_a_killed_run_left_half_done_are_written_again(tmp_path):
+    write_corpus("sdc", tmp_path, size(2, 3), seed=1, workers=1)
+    whole = held(tmp_path)
+    lost, half = sorted(whole)[:2]
+    (tmp_path / lost).unlink()
+    (tmp_path / half).write_bytes(b"half")
+    (tmp_path / half).with_name(".x.1.tmp.wav").touch()
+    index = json.loads((tmp_path / INDEX).read_text())
+    (tmp_path / INDEX).write_text(json.dumps(index | {half: None}))
+    write_corpus("sdc", tmp_path, size(2, 3), seed=1, workers=1)
+    assert held(tmp_path) == whole
+
+
+def test_a_folder_with_files_of_others_is_refused_untouched(tmp_path):
+    real = tmp_path / "Angry" / "SM1_F1_A001.wav"
+    real.parent.mkdir()
+    real.write_bytes(b"a real recording")
+    with pytest.raises(MferError, match=r"SM1_F1_A001\.wav, which the demo did not write"):
+        write_corpus("urdu", tmp_path, size(2, 4), seed=1, workers=1)
+    assert held(tmp_path) == {"Angry/SM1_F1_A001.wav": hashlib.sha256(b"a real recording").hexdigest()}
+
+
+def test_faces_fill_all_three_parts_and_no_identity_straddles_them(tmp_path):
+    write_corpus("fer2013", tmp_path, size(4, 9), seed=1, workers=1)
+    with (tmp_path / "fer2013.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["Usage"] for row in rows] == ["Training"] * 9 + ["PublicTest"] * 9 + ["PrivateTest"] * 9 + ["Training"] * 9
+    assert {row["emotion"] for row in rows} == set("0123456")
+    pixels = [[int(value) for value in row["pixels"].split()] for row in rows]
+    assert {len(face) for face in pixels} == {48 * 48}
+    assert all(0 <= min(face) < max(face) <= 255 for face in pixels)
+    assert len({tuple(face) for face in pixels}) == 36
