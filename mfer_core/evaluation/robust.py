@@ -1,40 +1,46 @@
-"""Fusion that holds on other data: the arms' calibrated decisions, weighted by how far each can still be trusted.
+"""Fusion that holds on other data: each arm is as sure as it can still be right there, and then their evidence is added.
 
 No label of the new corpus is used. How right an arm is there is estimated from its confidence alone (average
 thresholded confidence, Garg et al. 2022): the confidence that as many validation clips exceed as are right; the share
-of new clips above it estimates the new accuracy.
+of new clips above it estimates the new accuracy. The arm's temperature is then raised until its mean confidence equals
+that estimate. An arm near chance is left with next to no say; at home both keep the one they were calibrated with.
 """
 
 import torch
 from torch import Tensor
 
-SHARPNESS = 2.0  # how much more the better arm counts: weights ~ (log-odds against chance) ** sharpness
+HALVINGS = 40  # of the interval in which the temperature is sought
+LIMITS = (1e-2, 1e3)  # temperatures
 
 
-def log_confidence(logits: Tensor, temperature: float) -> Tensor:
-    """Calibrated log-probabilities [N, C]."""
-    return torch.log_softmax(logits.double() / temperature, 1)
+def negative_entropy(logits: Tensor) -> Tensor:
+    """Confidence score [N] of logits [N, C]."""
+    log_probabilities = torch.log_softmax(logits, 1)
+    return (log_probabilities.exp() * log_probabilities).sum(1)
 
 
 def estimated_accuracy(source: Tensor, source_labels: Tensor, target: Tensor) -> float:
-    """Label-free estimate of the accuracy on ``target`` from log-probabilities [N, C] on a labelled source and the target."""
-    score = (source.exp() * source).sum(1)  # negative entropy [N]
+    """Label-free estimate of the accuracy on ``target`` from logits [N, C] on a labelled source and on the target."""
     right = (source.argmax(1) == source_labels).double().mean()
-    threshold = torch.quantile(score, 1 - right)
-    return ((target.exp() * target).sum(1) > threshold).double().mean().item()
+    threshold = torch.quantile(negative_entropy(source), 1 - right)
+    return (negative_entropy(target) > threshold).double().mean().item()
 
 
-def trust(accuracy: float, classes: int) -> float:
-    """What an arm's decision should count: nothing at chance, growing with its accuracy above it (SAMME's weight, Hastie et al. 2009)."""
-    bounded = min(max(accuracy, 1e-3), 1 - 1e-3)
-    return max(0.0, float(torch.logit(torch.tensor(bounded)) + torch.log(torch.tensor(classes - 1.0))))
+def matched_temperature(logits: Tensor, accuracy: float) -> float:
+    """The temperature at which the mean confidence of ``logits`` [N, C] is ``accuracy``; near its limits when none is."""
+    low, high = (torch.tensor(limit, dtype=torch.float64).log() for limit in LIMITS)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        confidence = torch.softmax(logits / middle.exp(), 1).amax(1).mean()
+        low, high = (middle, high) if confidence > accuracy else (low, middle)
+    return middle.exp().item()
 
 
-def robust_fusion(decisions: list[Tensor], accuracies: list[float], present: Tensor) -> Tensor:
-    """Probabilities [N, C] of arms' calibrated log-probabilities [N, C], weighted by trust; ``present`` [N, arms] says who saw a clip."""
-    classes = decisions[0].shape[1]
-    weights = torch.tensor([trust(accuracy, classes) ** SHARPNESS for accuracy in accuracies], dtype=torch.float64) + 1e-6
-    shares = present.double() * weights  # [N, arms]
-    shares = shares / shares.sum(1, keepdim=True).clamp(min=1e-12)
-    mixed = sum(share[:, None] * decision for share, decision in zip(shares.T, decisions, strict=True))
-    return torch.softmax(mixed, 1)
+def robust_fusion(logits: list[Tensor], accuracies: list[float], present: Tensor) -> Tensor:
+    """Probabilities [N, C] from the arms' logits [N, C]; ``present`` bool [N, arms] says which arm saw which clip."""
+    evidence = torch.zeros_like(logits[0], dtype=torch.float64)
+    for values, accuracy, seen in zip(logits, accuracies, present.T, strict=True):
+        if seen.any():
+            temperature = matched_temperature(values[seen].double(), accuracy)
+            evidence += torch.log_softmax(values.double() / temperature, 1) * seen[:, None]
+    return torch.softmax(evidence, 1)

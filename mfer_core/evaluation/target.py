@@ -58,10 +58,9 @@ def hidden(arm: Arm, clips: Clips) -> Tensor:
 
 @dataclass(frozen=True)
 class Models:
-    """One fold's trained models by arm, and their calibration temperatures."""
+    """One fold's trained models by arm."""
 
     by_arm: Mapping[str, Arm | Fused]
-    temperatures: Mapping[str, float]
 
     def encoder(self, arm: str, modality: str) -> Arm:
         """The GRU that ``arm`` runs over ``modality``: stage 3 may have moved the fused model's own."""

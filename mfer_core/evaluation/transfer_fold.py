@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mfer_core.evaluation.adaptation import adapt, draw_support
-from mfer_core.evaluation.robust import estimated_accuracy, log_confidence, robust_fusion
+from mfer_core.evaluation.robust import estimated_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_model
 from mfer_core.settings import Transfer
@@ -32,8 +32,7 @@ class Outcome:
 
 
 def load_models(data: Path, protocol: str, fold: int, arms: list[str]) -> Models:
-    loaded = {arm: load_model(fold_folder(data, f"train_{arm}", protocol, fold)) for arm in arms}
-    return Models({arm: model for arm, (model, _) in loaded.items()}, {arm: config["temperature"] for arm, (_, config) in loaded.items()})
+    return Models({arm: load_model(fold_folder(data, f"train_{arm}", protocol, fold))[0] for arm in arms})
 
 
 def usable(clips: Clips, models: Models, arm: str) -> np.ndarray:
@@ -64,19 +63,17 @@ class FoldTransfer:
         """Label-free estimates of the single arms' accuracy on the target."""
         estimates = []
         for arm, values in logits.items():
-            temperature = self.models.temperatures[arm]
             seen = torch.from_numpy(usable(self.target, self.models, arm))
             known = torch.from_numpy(usable(self.source, self.models, arm))
-            decisions = log_confidence(self._source[arm][known], temperature), log_confidence(values[seen], temperature)
-            estimates.append(estimated_accuracy(decisions[0], self.source.labels[known], decisions[1]))
+            source = self._source[arm][known].double()
+            estimates.append(estimated_accuracy(source, self.source.labels[known], values[seen].double()))
         return estimates
 
     def robust(self, logits: dict[str, Tensor]) -> Tensor:
         """Probabilities [N, C] of the robust fusion of the single arms' logits."""
-        decisions = [log_confidence(values, self.models.temperatures[arm]) for arm, values in logits.items()]
         names = list(self.target.modalities)
         present = torch.from_numpy(self.target.present()[:, [names.index(arm) for arm in logits]])
-        return robust_fusion(decisions, self.accuracies(logits), present)
+        return robust_fusion(list(logits.values()), self.accuracies(logits), present)
 
 
 def zero_shot_outcomes(fold: FoldTransfer) -> Iterator[Outcome]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mfer_core.errors import MferError
 from mfer_core.evaluation.adaptation import adapt, draw_support
-from mfer_core.evaluation.robust import estimated_accuracy, log_confidence, robust_fusion
+from mfer_core.evaluation.robust import estimated_accuracy, matched_temperature, robust_fusion
 from mfer_core.evaluation.target import Features, normalise, shift
 from mfer_core.evaluation.transfer import honest_folds, transfer
 from mfer_core.files import sha256_file, write_table
@@ -100,34 +100,43 @@ def test_adaptation_learns_from_its_clips_and_stays_near_the_source_without_them
     assert (adapt(features, labels, torch.arange(20))[20:].argmax(1) == labels[20:]).float().mean() > 0.9
 
 
-def decisions(accuracy, confidence, count=400, seed=0):
-    """Log-probabilities of an arm that is right this often and this sure of itself, and the labels."""
+def decisions(accuracy, sure, count=400, seed=0):
+    """Logits [N, 4] of an arm that is right this often, surer where it is right, and the labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(4, size=count)
     right = rng.random(count) < accuracy
-    said = np.where(right, labels, (labels + 1) % 4)
-    sure = np.clip(np.where(right, confidence, confidence - 0.25) + 0.05 * rng.normal(size=count), 0.3, 0.97)
-    values = np.repeat((1 - sure)[:, None] / 3, 4, 1)
-    values[np.arange(count), said] = sure
-    return torch.from_numpy(np.log(values)), torch.from_numpy(labels)
+    values = np.zeros((count, 4))
+    values[np.arange(count), np.where(right, labels, (labels + 1) % 4)] = sure * np.where(right, 1, 0.4) + 0.2 * rng.normal(size=count)
+    return torch.from_numpy(values), torch.from_numpy(labels)
 
 
 def test_accuracy_is_guessed_from_confidence_alone():
-    source, labels = decisions(0.8, 0.9)
+    source, labels = decisions(0.8, 3)
     for accuracy in (0.8, 0.5, 0.3):
-        target, _ = decisions(accuracy, 0.9, seed=1)
+        target, _ = decisions(accuracy, 3, seed=1)
         assert estimated_accuracy(source, labels, target) == pytest.approx(accuracy, abs=0.12)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.3, 0.95), st.integers(0, 5))
+def test_the_matched_temperature_makes_an_arm_as_sure_as_told(accuracy, seed):
+    logits = torch.from_numpy(np.random.default_rng(seed).normal(size=(50, 4)))
+    confidence = torch.softmax(logits / matched_temperature(logits, accuracy), 1).amax(1).mean().item()
+    assert confidence == pytest.approx(accuracy, abs=1e-3)
+
+
 def test_an_arm_at_chance_does_not_drag_the_fusion_down():
-    good, labels = decisions(0.7, 0.8)
-    bad, _ = decisions(0.25, 0.9, seed=5)
-    mixed = robust_fusion([bad, good], [0.25, 0.7], torch.ones(400, 2))
-    assert (mixed.argmax(1) == labels).double().mean() >= (good.argmax(1) == labels).double().mean() - 0.01
+    good, labels = decisions(0.7, 3)
+    bad, _ = decisions(0.25, 30, seed=5)
+    right = (good.argmax(1) == labels).double().mean()
+    assert (
+        robust_fusion([bad, good], [0.25, 0.7], torch.ones(400, 2, dtype=torch.bool)).argmax(1) == labels
+    ).double().mean() >= right - 0.01
+    assert ((bad + good).argmax(1) == labels).double().mean() < right - 0.2  # what adding the logits as they are would do
 
 
 def test_a_clip_with_one_modality_is_decided_by_it():
-    first, second = (log_confidence(torch.randn(3, 4), 1.0) for _ in range(2))
-    mixed = robust_fusion([first, second], [0.5, 0.9], torch.tensor([[1, 0], [0, 1], [1, 1]]))
-    assert torch.allclose(mixed[0], first[0].exp()) and torch.allclose(mixed[1], second[1].exp())
+    first, second = (torch.randn(3, 4) for _ in range(2))
+    mixed = robust_fusion([first, second], [0.5, 0.9], torch.tensor([[True, False], [False, True], [True, True]]))
+    assert mixed[0].argmax() == first[0].argmax() and mixed[1].argmax() == second[1].argmax()
     assert torch.allclose(mixed.sum(1), torch.ones(3, dtype=torch.float64))
