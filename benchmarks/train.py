@@ -53,7 +53,7 @@ def only(clips: Clips, name: str) -> Clips:
 
 
 def new_arm(name: str) -> Arm:
-    return Arm(ArmConfig(modality=name, input_dim=DIM, hidden_size=HIDDEN, layers=2, dropout=0.0, pool=1, classes=CLASSES))
+    return Arm(ArmConfig(modality=name, input_dim=DIM, hidden_size=HIDDEN, layers=2, dropout=0.0, pool=1, readout="last", classes=CLASSES))
 
 
 class PlainClips(Dataset):

@@ -149,6 +149,7 @@ class TrainArm(Train):
     layers: int
     dropout: float = Field(ge=0, lt=1)
     pool: int = Field(default=1, ge=1)  # consecutive steps averaged before the GRU; the reference keeps every step
+    readout: Literal["last", "mean"] = "last"  # which of the GRU's states is classified; the reference takes the last
 
 
 class PretrainAudio(TrainArm):

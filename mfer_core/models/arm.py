@@ -16,6 +16,7 @@ class ArmConfig:
     layers: int
     dropout: float  # on the last hidden state, training only
     pool: int  # consecutive steps averaged into one before the GRU; 1 keeps every step
+    readout: str  # what of the GRU is classified: "last" valid state, or the "mean" of the valid states
     classes: tuple[str, ...]  # label names in id order
 
 
@@ -50,9 +51,12 @@ class Arm(nn.Module):
         self.scale.copy_(torch.where(std > 1e-6, 1 / std.clamp(min=1e-6), torch.ones_like(std)))
 
     def encode(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """Last valid hidden state of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is 0."""
+        """Hidden state [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is 0."""
         values, lengths = pool_steps((values - self.mean) * self.scale, lengths, self.config.pool)
         output, _ = self.gru(values)  # [B, T, H]
+        if self.config.readout == "mean":
+            valid = torch.arange(output.shape[1], device=output.device) < lengths[:, None]  # [B, T]
+            return (output * valid[..., None]).sum(1) / lengths.clamp(min=1)[:, None]
         last = output[torch.arange(len(output), device=output.device), (lengths - 1).clamp(min=0)]  # [B, H]
         return last * (lengths > 0).to(last.dtype)[:, None]
 

@@ -40,6 +40,7 @@ def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) 
         layers=shape.layers,
         dropout=shape.dropout,
         pool=shape.pool,
+        readout=shape.readout,
         classes=classes,
     )
     return Arm(config)

@@ -50,7 +50,7 @@ def train_audio_fold(protocol: str, fold: int, data: Path, settings: Settings) -
     hyper, corpus = settings.train_audio, settings.roles.benchmark
     parts, manifest = fold_parts(data, protocol, fold), manifest_of(data, [corpus])
     code = code_digest(__name__)
-    shape = settings.pretrain_audio.model_dump(include={"hidden_size", "layers", "dropout", "pool"})
+    shape = settings.pretrain_audio.model_dump(include={"hidden_size", "layers", "dropout", "pool", "readout"})
     inputs = [inputs_digest(data, ["audio"], [corpus], parts, manifest), parent_key(data, settings)]
     key = digest(STAGE, protocol, fold, settings.seed, hyper.model_dump(), shape, inputs, code)
     run = Run(

@@ -11,9 +11,13 @@ from mfer_core.models.arm import Arm, ArmConfig, pool_steps
 DIM = 5
 
 
-def make_arm(pool=1, layers=2):
+def make_arm(pool=1, layers=2, readout="last"):
     torch.manual_seed(0)
-    arm = Arm(ArmConfig(modality="audio", input_dim=DIM, hidden_size=7, layers=layers, dropout=0.5, pool=pool, classes=("a", "b", "c")))
+    arm = Arm(
+        ArmConfig(
+            modality="audio", input_dim=DIM, hidden_size=7, layers=layers, dropout=0.5, pool=pool, readout=readout, classes=("a", "b", "c")
+        )
+    )
     arm.standardise(torch.randn(DIM), torch.rand(DIM) + 0.5)
     return arm.eval()
 
@@ -23,9 +27,14 @@ def padded(clips, fill=0.0):
 
 
 @settings(max_examples=25, deadline=None)
-@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=6), pool=st.integers(1, 4), fill=st.sampled_from([0.0, 1e3]))
-def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill):
-    arm, clips = make_arm(pool), [torch.randn(length, DIM) for length in lengths]
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=6),
+    pool=st.integers(1, 4),
+    fill=st.sampled_from([0.0, 1e3]),
+    readout=st.sampled_from(["last", "mean"]),
+)
+def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill, readout):
+    arm, clips = make_arm(pool, readout=readout), [torch.randn(length, DIM) for length in lengths]
     together = arm(*padded(clips, fill))
     alone = torch.cat([arm(*padded([clip])) for clip in clips])
     assert torch.allclose(together, alone, atol=1e-5)
@@ -38,8 +47,9 @@ def test_the_last_valid_state_equals_the_packed_sequence():
     assert torch.allclose(arm.encode(values, lengths), arm.gru(packed)[1][-1], atol=1e-6)
 
 
-def test_a_clip_without_the_modality_has_a_zero_state():
-    arm = make_arm()
+@pytest.mark.parametrize("readout", ["last", "mean"])
+def test_a_clip_without_the_modality_has_a_zero_state(readout):
+    arm = make_arm(readout=readout)
     state = arm.encode(torch.randn(2, 4, DIM), torch.tensor([0, 4]))
     assert not state[0].any() and state[1].any()
 
