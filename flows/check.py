@@ -13,3 +13,10 @@ def check_project() -> Settings:
         if corpus.demo is None and not corpus.path.is_dir():
             raise MferError(missing_message(name, corpus))
     return settings
+
+
+def unfetched() -> list[str]:
+    """The corpora that the settings say to fetch and that are not there yet."""
+    from mfer_core.corpora.fetch import is_fetched
+
+    return [name for name, corpus in load_settings().corpora.items() if corpus.source == "fetch" and not is_fetched(corpus.path)]

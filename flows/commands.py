@@ -31,6 +31,13 @@ def mfer(force: bool) -> None:
     run_stage("mfer", force=force)
 
 
+def fetch(corpus: str) -> None:
+    """download a corpus that is openly available to its `path`; goes on where it stopped"""
+    from flows.stage import run_stage
+
+    run_stage("fetch", corpus=corpus)
+
+
 def show() -> None:
     """print the results, every stage's seconds and where to look"""
     from flows.show import show_results
@@ -61,18 +68,18 @@ def inspect(clip_id: str, out: Path) -> None:
     print(out)
 
 
-def ui() -> None:
+def ui(port: int) -> None:
     """open the MLflow UI on loopback"""
     from flows.servers import serve_mlflow
 
-    serve_mlflow(load_settings().tracking)
+    serve_mlflow(load_settings().tracking, port)
 
 
-def serve() -> None:
+def serve(port: int) -> None:
     """start a Prefect server and a worker for the deployment mfer/full-pipeline on loopback"""
     from flows.servers import serve_prefect
 
-    serve_prefect()
+    serve_prefect(port)
 
 
 def summary(name: str) -> str:
@@ -93,6 +100,7 @@ COMMANDS = {
     "check": _add(check),
     "profile": _add(profile, ("name", {"help": "file name in profiles/, without .yaml"})),
     "mfer": _add(mfer, ("--force", {"action": "store_true", "help": "run every stage again"})),
+    "fetch": _add(fetch, ("corpus", {"help": "a key of `corpora` in params.yaml"})),
     "show": _add(show),
     "predict": _add(
         predict,
@@ -105,6 +113,6 @@ COMMANDS = {
         ("--out", {"type": Path, "default": Path("clip.png"), "help": "PNG to write"}),
     ),
     "track": _add(track),
-    "ui": _add(ui),
-    "serve": _add(serve),
+    "ui": _add(ui, ("--port", {"type": int, "default": 5000})),
+    "serve": _add(serve, ("--port", {"type": int, "default": 4200})),
 }

@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger
 
 from mfer_core.settings import load_settings
 from tasks.account import publish_account
-from tasks.ingest import read_corpus
+from tasks.ingest import publish_report, read_corpus
 
 OUT = Path("data/ingest")
 
@@ -17,4 +17,5 @@ def ingest(corpus: str) -> None:
     settings = load_settings()
     line = read_corpus(corpus, settings.corpora[corpus], settings.ingest, OUT / corpus)
     get_run_logger().info(line)
+    publish_report(corpus, OUT / corpus)
     publish_account("ingest", corpus, OUT / corpus / "rejects.parquet", line)

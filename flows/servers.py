@@ -15,7 +15,7 @@ POOL = "mfer-pool"
 START_TIMEOUT_S = 120
 
 
-def serve_mlflow(tracking: Tracking, port: int = 5000) -> None:
+def serve_mlflow(tracking: Tracking, port: int) -> None:
     """The MLflow UI over the tracking store, until interrupted."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
     print(f"MLflow: http://{HOST}:{port}   (Ctrl-C ends it)", flush=True)
@@ -24,7 +24,7 @@ def serve_mlflow(tracking: Tracking, port: int = 5000) -> None:
     subprocess.run([sys.executable, "-m", *command], check=False)
 
 
-def serve_prefect(port: int = 4200) -> None:
+def serve_prefect(port: int) -> None:
     """A Prefect server, the deployment, and a worker for it, until interrupted."""
     os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
     server = _prefect_start("server", "start", "--host", HOST, "--port", str(port))

@@ -3,17 +3,29 @@
 from pathlib import Path
 
 from prefect import task
+from prefect.artifacts import create_markdown_artifact
 
-from mfer_core.corpora.ingest import ingest_corpus
+from mfer_core.corpora.ingest import corpus_notes, ingest_corpus
+from mfer_core.corpora.report import dataset_report
+from mfer_core.files import atomic_path
 from mfer_core.manifest import summarise, write_manifest, write_rejects
 from mfer_core.settings import Corpus, Ingest
 
 
 @task(task_run_name="read {name}")
 def read_corpus(name: str, corpus: Corpus, settings: Ingest, out: Path) -> str:
-    """Write the manifest and the rejects of a corpus; returns the line that accounts for every file."""
+    """Write the manifest, the rejects and the report of a corpus; returns the line that accounts for every file."""
     clips, rejects = ingest_corpus(name, corpus, settings.workers)
     rejected = write_rejects(out / "rejects.parquet", rejects)
     line = summarise(name, "ingest", len(clips), rejected, settings.rejects_limit, out / "rejects.parquet")
-    write_manifest(out / "manifest.parquet", clips, name)
+    manifest = write_manifest(out / "manifest.parquet", clips, name)
+    with atomic_path(out / "report.md") as temporary:
+        temporary.write_text(dataset_report(manifest, rejected, corpus_notes(name, corpus)), encoding="utf-8")
     return line
+
+
+@task
+def publish_report(name: str, out: Path) -> None:
+    """The dataset report as a Prefect artifact."""
+    key = f"dataset-{name}".replace("_", "-").lower()
+    create_markdown_artifact(key=key, markdown=(out / "report.md").read_text(encoding="utf-8"), description=f"What {name} holds")

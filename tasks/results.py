@@ -36,6 +36,8 @@ def publish_results(stage: str, data: Path, settings: Settings) -> None:
 def log_stage(stage: str, data: Path, settings: Settings) -> int:
     """Means over folds and all files to MLflow, protocol by protocol; returns how many files."""
     files = sorted(path for path in (data / stage).rglob("*") if path.is_file())
+    if stage == "evaluate":
+        log_results("datasets", {}, sorted((data / "ingest").glob("*/*.md")), settings)
     for protocol, arms in read_json(data / stage / "metrics.json").items():
         log_results(protocol, _flat(stage, arms), files, settings)
     return len(files)

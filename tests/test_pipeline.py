@@ -1,0 +1,222 @@
+"""The real pipeline on a shrunk real configuration: `dvc repro`, a kill, a Prefect server and worker, MLflow."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import mlflow
+import pytest
+from ruamel.yaml import YAML
+
+from mfer_core.cache.code import ROOT
+from mfer_core.files import read_json, read_table
+
+STAGE_LIMIT_S = 500
+DEMO = {"ravdess": (6, 8), "crema_d": (6, 6), "custom": (2, 8), "fer2013": (10, 14)}
+ARMS = {"visual", "audio", "fused", "baseline"}
+
+# Every process of the project writes down which project files it imported (Python runs this file at start).
+RECORD_IMPORTS = """
+import atexit, json, os, sys
+def record():
+    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    found = [os.path.relpath(file) for file in files if file.startswith(os.getcwd() + os.sep) and ".venv" not in file]
+    if len(sys.orig_argv) > 3 and sys.orig_argv[1:3] == ["-m", "flows"]:
+        path = os.path.join(os.environ["IMPORTS"], "-".join(sys.orig_argv[3:]).replace("--corpus-", "@") + ".json")
+        json.dump([file for file in found if os.path.getsize(file)], open(path, "w"))
+atexit.register(record)
+"""
+
+
+def shrink(project: Path) -> None:
+    """Fewer and shorter of everything; the same stages, libraries and formats."""
+    yaml = YAML()
+    values = yaml.load(project / "params.yaml")
+    for name in set(values["corpora"]) - set(DEMO):
+        del values["corpora"][name]
+    for name, (speakers, clips) in DEMO.items():
+        values["corpora"][name]["demo"] = {"speakers": speakers, "clips_per_speaker": clips}
+    values["clips"] = [name for name in values["clips"] if name in DEMO]
+    values["roles"]["pretraining"] = ["crema_d"]
+    values["folds"]["protocols"] = ["groupk:2", "report5"]
+    values["extract"]["shard_clips"] = 16
+    for stage in ("pretrain_vit", "pretrain_emotion2vec", "train_visual", "pretrain_audio", "train_audio", "train_fused"):
+        values[stage]["epochs"] = 1
+    values["evaluate"] |= {"bootstrap": 100, "permutations": 100}
+    values["transfer"]["shots"] = [0, 1]
+    values["register"]["protocol"] = "groupk:2"
+    yaml.dump(values, project / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project's files with shrunk settings."""
+    folder = tmp_path_factory.mktemp("clone") / "mfer"
+    for name in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    shrink(folder)
+    (folder / "record").mkdir()
+    (folder / "record" / "sitecustomize.py").write_text(RECORD_IMPORTS)
+    (folder / "imports").mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    return folder
+
+
+def environment(project: Path, **more: str) -> dict[str, str]:
+    own = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "SHELL": "/bin/sh"}
+    return os.environ | own | {"PYTHONPATH": f"{project}{os.pathsep}{project / 'record'}", "IMPORTS": str(project / "imports")} | more
+
+
+def run(project: Path, *command: str, **more: str) -> str:
+    """Run a command in the clone; returns all it printed."""
+    result = subprocess.run(
+        command,
+        cwd=project,
+        env=environment(project, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=STAGE_LIMIT_S,
+    )
+    assert result.returncode == 0, result.stdout[-6000:]
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def reproduced(project):
+    """The clone after a `dvc repro` that was killed in mid-run, with everything it had started, and begun again."""
+    log = project / "first.log"
+    with log.open("w") as file:
+        first = subprocess.Popen(["dvc", "repro"], cwd=project, env=environment(project), stdout=file, stderr=file)
+    shards = project / "data" / "extract" / "clips" / "ravdess"
+    while not list(shards.glob("[0-9]*.parquet")):
+        assert first.poll() is None, log.read_text()[-3000:]
+        time.sleep(0.1)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    done = {path.name: path.stat().st_mtime_ns for path in shards.glob("[0-9]*.parquet")}
+    output = run(project, "dvc", "repro")
+    assert all((shards / name).stat().st_mtime_ns == when for name, when in done.items()), "a shard that was done was done again"
+    assert not [path for path in project.glob("data/**/.*tmp*") if path.stat().st_mtime_ns > max(done.values())]
+    return output
+
+
+def test_every_arm_and_protocol_is_measured(project, reproduced):
+    metrics = read_json(project / "data" / "evaluate" / "metrics.json")
+    assert {name: set(arms) for name, arms in metrics.items()} == {"groupk:2": ARMS, "report5": ARMS}
+    accuracy = metrics["report5"]["fused"]["accuracy"]
+    assert set(accuracy) == {"mean", "std", "min", "max", "pooled", "ci95", "folds"}
+    assert len(accuracy["folds"]) == 5
+
+
+def test_every_file_is_accounted_for(project, reproduced):
+    for corpus, (speakers, clips) in DEMO.items():
+        manifest = read_table(project / "data" / "ingest" / corpus / "manifest.parquet")
+        rejects = read_table(project / "data" / "ingest" / corpus / "rejects.parquet")
+        assert len(manifest) + len(rejects) == speakers * clips
+
+
+def test_nothing_is_left_to_do_afterwards(project, reproduced):
+    assert "Data and pipelines are up to date" in run(project, "dvc", "repro")
+    assert "Data and pipelines are up to date" in run(project, "dvc", "status")
+
+
+def test_no_stage_imported_more_of_the_project_than_it_declares(project, reproduced):
+    pipeline = YAML(typ="safe").load((project / "dvc.yaml").read_text())["stages"]
+    plumbing = {
+        "flows/__main__.py",
+        "flows/api.py",
+        "flows/catalogue.py",
+        "flows/check.py",
+        "flows/commands.py",
+        "flows/quiet.py",
+        "flows/stage.py",
+    }
+    records = list((project / "imports").glob("*.json"))
+    assert {path.stem.split("@")[0].rstrip("-") for path in records} == set(pipeline)
+    for path in records:
+        entry = pipeline[path.stem.split("@")[0].rstrip("-")]
+        declared = entry.get("do", entry)["deps"]
+        imported = set(json.loads(path.read_text())) - plumbing - {"record/sitecustomize.py"}
+        missing = {file for file in imported if not any(file == dep or file.startswith(f"{dep}/") for dep in declared)}
+        assert not missing - {"mfer_core/lifeline.py"}, f"{path.stem} imported {missing}"
+
+
+def test_mlflow_holds_every_fold_and_the_champion(project, reproduced):
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("report5").experiment_id], "tags.kind = 'fold'")
+    assert {(run.data.tags["arm"], run.data.tags["fold"]) for run in runs} == {
+        (arm, str(fold)) for arm in ("visual", "audio", "fused") for fold in range(5)
+    }
+    assert all({"test_accuracy", "train_loss"} <= set(run.data.metrics) for run in runs)
+    parents = {run.data.tags["mlflow.parentRunId"] for run in runs}
+    assert client.get_run(next(iter(parents))).data.tags["kind"] == "pipeline"
+    assert client.get_model_version_by_alias("mfer", "champion").version == "1"
+
+
+def test_a_prediction_names_every_arm(project, reproduced):
+    clip = next((project / "data" / "raw" / "demo" / "custom").rglob("*.mov"))
+    output = run(project, sys.executable, "-m", "flows", "predict", str(clip), COLUMNS="200")
+    assert all(arm in output for arm in ("visual", "audio", "fused"))
+
+
+@pytest.fixture(scope="module")
+def api(project, reproduced):
+    """A real Prefect server with a worker for the deployment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    command = [sys.executable, "-m", "flows", "serve", "--port", str(port)]
+    with (project / "serve.log").open("w") as log:
+        serving = subprocess.Popen(command, cwd=project, env=environment(project), stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while "prefect deployment run" not in (project / "serve.log").read_text():
+        assert serving.poll() is None and time.monotonic() < deadline, (project / "serve.log").read_text()[-3000:]
+        time.sleep(0.5)
+    yield url
+    os.killpg(serving.pid, signal.SIGTERM)
+    serving.wait(timeout=30)
+
+
+def deploy_run(project: Path, url: str) -> str:
+    run(project, "prefect", "deployment", "run", "mfer/full-pipeline", "--watch", PREFECT_API_URL=url)
+    return newest_log(url)
+
+
+def newest_log(url: str) -> str:
+    """Everything the newest run of the parent flow logged."""
+    flow = httpx.get(f"{url}/flows/name/mfer").json()
+    runs = httpx.post(f"{url}/flow_runs/filter", json={"flows": {"id": {"any_": [flow["id"]]}}, "sort": "START_TIME_DESC"}).json()
+    logs = httpx.post(f"{url}/logs/filter", json={"logs": {"flow_run_id": {"any_": [runs[0]["id"]]}}, "limit": 200}).json()
+    return "\n".join(entry["message"] for entry in logs)
+
+
+def test_a_deployment_run_after_dvc_says_up_to_date(project, api):
+    assert "0 stages ran" in deploy_run(project, api)
+
+
+def test_what_a_deployment_run_makes_is_up_to_date_for_dvc(project, api):
+    yaml = YAML()
+    values = yaml.load(project / "params.yaml")
+    values["evaluate"]["bootstrap"] = 120
+    yaml.dump(values, project / "params.yaml")
+    log = deploy_run(project, api)
+    assert "Running stage 'evaluate'" in log
+    assert "Running stage 'train_fused'" not in log
+    assert "Data and pipelines are up to date" in run(project, "dvc", "status")
+    names = {flow["name"] for flow in httpx.post(f"{api}/flows/filter", json={}).json()}
+    assert {"mfer", "evaluate"} <= names
+    subflow = httpx.post(f"{api}/flow_runs/filter", json={"flow_runs": {"name": {"any_": ["evaluate"]}}}).json()[0]
+    assert subflow["parent_task_run_id"], "the stage is not a subflow of the parent flow"
