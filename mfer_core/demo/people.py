@@ -84,7 +84,7 @@ def _looks(rng: np.random.Generator, sex: str, shifted: bool) -> Looks:
     lips = skin * np.array([0.62, 0.55, 0.86]) + (np.array([12, -6, 10]) if not male else np.array([14, 14, 4]))
     return Looks(
         sex=sex,
-        head_height=rng.uniform(1.24, 1.36) + (0.08 if shifted else 0.0),
+        head_height=rng.uniform(1.24, 1.36) + (0.02 if shifted else 0.0),
         jaw=rng.uniform(0.45, 0.95) if male else rng.uniform(0.1, 0.6),
         eye_x=rng.uniform(0.40, 0.46),
         eye_y=rng.uniform(-0.20, -0.10),

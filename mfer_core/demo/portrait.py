@@ -30,7 +30,7 @@ def studio(rng: np.random.Generator) -> Scene:
 def home(rng: np.random.Generator) -> Scene:
     """A room with a lamp on one side."""
     wall = np.array([120.0, 140.0, 158.0]) * rng.uniform(0.7, 1.2) + rng.normal(0, 9, 3)
-    side = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 0.9))
+    side = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.3, 0.6))
     return Scene(wall - 34 * side, wall + 34 * side, side, furniture=True)
 
 
@@ -134,10 +134,10 @@ def _light(looks: Looks, scene: Scene, view: View) -> np.ndarray:
 
     light = 1 + 0.28 * scene.light * np.tanh(x) * spot(0, 0.3, 2.2, 2.2)
     light -= 0.16 * spot(0, looks.head_height + 0.2, 0.9, 0.22)  # under the chin
-    light += 0.07 * spot(0, -0.65, 0.6, 0.3)  # forehead
-    light += 0.08 * spot(0, 0.15, 0.07, 0.28)  # bridge of the nose
+    light += 0.09 * spot(0, -0.6, 0.6, 0.3)  # forehead
+    light += 0.12 * spot(0, 0.2, 0.09, 0.3)  # bridge of the nose
     for side in (-1, 1):
-        light -= 0.13 * spot(side * looks.eye_x, looks.eye_y - 0.04, 0.28, 0.14)  # eye sockets
-        light += 0.06 * spot(side * 0.52, 0.28, 0.22, 0.2)  # cheeks
+        light -= 0.18 * spot(side * looks.eye_x, looks.eye_y - 0.04, 0.28, 0.14)  # eye sockets
+        light += 0.08 * spot(side * 0.52, 0.28, 0.22, 0.2)  # cheeks
         light -= 0.08 * spot(side * 0.95, 0.4, 0.22, 0.8)  # turning away
     return light
