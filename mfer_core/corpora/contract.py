@@ -3,6 +3,7 @@
 A corpus is one module of ``mfer_core.corpora``. Its docstring is the datasheet (source, licence, size, what a name
 means). It must have
 
+    SOURCE: sources.Source         where to get it, its licence, what can be fetched
     LANGUAGE: str | None           ISO 639-1, None where clips differ or nothing is spoken
     SUFFIXES: frozenset[str]       lower case; files of any other kind are rejected as "not a media file"
     read(path, side) -> Facts      what the name says; ``path`` is relative to the corpus's folder, "/" as separator;

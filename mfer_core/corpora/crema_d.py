@@ -18,8 +18,25 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mfer_core.corpora.contract import AUDIO, VIDEO, Facts, walk
+from mfer_core.corpora.sources import Archive, Source
 from mfer_core.errors import ClipError, MferError
 
+MIRROR = "https://gitlab.com/api/v4/projects/cs-cooper-lab%2Fcrema-d-mirror/repository/archive.zip"
+SOURCE = Source(
+    page="https://github.com/CheyneyComputerScience/CREMA-D",
+    licence="Open Database License",
+    how="set source: fetch (sound only), or clone it, or its mirror at gitlab.com/cs-cooper-lab/crema-d-mirror, with git-lfs installed",
+    layout="AudioWAV/, AudioMP3/ or VideoFlash/ and VideoDemographics.csv",
+    archives=(
+        Archive(url=f"{MIRROR}?path=AudioWAV", name="AudioWAV.zip", about=600_000_000, strip=1),
+        Archive(
+            url="https://raw.githubusercontent.com/CheyneyComputerScience/CREMA-D/master/VideoDemographics.csv",
+            name="VideoDemographics.csv",
+            about=5_000,
+            plain=True,
+        ),
+    ),
+)
 LANGUAGE = "en"
 SUFFIXES = AUDIO | VIDEO
 NAME = re.compile(

@@ -20,9 +20,16 @@ from mfer_core import settings
 from mfer_core.corpora import contract
 from mfer_core.corpora.contract import AUDIO, VIDEO, Facts
 from mfer_core.corpora.custom_manifest import Row, read_rows
+from mfer_core.corpora.sources import Source
 from mfer_core.errors import ClipError, MferError
 from mfer_core.labels import canonical
 
+SOURCE = Source(
+    page="your own recordings",
+    licence="yours",
+    how="copy or link them there",
+    layout="a folder per class, names with the emotion as third field between _, or any names and a manifest",
+)
 LANGUAGE = None
 SUFFIXES = AUDIO | VIDEO
 LABEL_FIELD = 2  # of the name's parts between "_", counted from 0

@@ -21,7 +21,7 @@ PARTS = ("Training", "PublicTest", "PrivateTest")
 FOLDER_PARTS = {"train": "Training", "test": "PublicTest", "valid": "PublicTest", "val": "PublicTest", "validation": "PublicTest"}
 FOLDER_PARTS |= {part.lower(): part for part in PARTS}
 MEMBER_LIMIT = 1 << 20  # bytes; an image of 48x48 pixels takes about one thousandth of it
-CSV_BLOCK = 16 << 20  # bytes read at a time
+CSV_BLOCK = 2 << 20  # bytes read at a time
 
 Picture = np.ndarray | ClipError
 

@@ -24,9 +24,16 @@ import pandas as pd
 
 from mfer_core.corpora.contract import Facts, Measured
 from mfer_core.corpora.face_layouts import SIDE, FaceLayout, open_layout
+from mfer_core.corpora.sources import Source
 from mfer_core.errors import ClipError, MferError
 from mfer_core.media.probe import Media
 
+SOURCE = Source(
+    page="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge/data",
+    licence="research use",
+    how="download it with a Kaggle account",
+    layout="fer2013.csv, the folders train/ and test/, or a zip of either",
+)
 LANGUAGE = None
 SUFFIXES = frozenset({"", ".jpg", ".jpeg", ".png", ".bmp"})  # rows of a csv have none
 BLANK_RANGE = 8  # grey levels: blank JPEGs span up to 3, the flattest faces 20

@@ -4,8 +4,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from mfer_core.corpora.download import Remote, TransientError, download, read_json_url
-from mfer_core.corpora.sources import SOURCES, Archive, Source, where_to_get
+from mfer_core.corpora.download import TransientError, download, read_json_url
+from mfer_core.corpora.registry import adapter as find_adapter
+from mfer_core.corpora.sources import Archive, Source
 from mfer_core.corpora.unpack import BrokenArchiveError, check_room, unpack
 from mfer_core.errors import MferError
 from mfer_core.files import digest, read_json, write_json
@@ -21,19 +22,19 @@ def fetch_corpus(adapter: str, folder: Path, source: Source | None = None) -> in
     again goes on where it stopped. Raises TransientError (download.py) where trying again may help; MferError for a
     corpus that cannot be fetched (says where to get it), for want of disk space and for archives that are not safe.
     """
-    source = source or SOURCES[adapter]
+    source = source or find_adapter(adapter).SOURCE
     archives = list_archives(source)
     if not archives:
-        raise MferError(f"{adapter} cannot be fetched: {where_to_get(adapter, folder)}")
+        raise MferError(f"{adapter} cannot be fetched: {source.directions(folder)}")
     done = _read_done(folder)
-    missing = [archive for archive in archives if done.get(archive.remote.name) != _key(archive)]
+    missing = [archive for archive in archives if done.get(archive.name) != _key(archive)]
     # At worst all archives have come in and the largest lies there both packed and unpacked.
-    sizes = [archive.remote.expected for archive in missing]
+    sizes = [archive.expected for archive in missing]
     check_room(folder, sum(sizes) + max(sizes, default=0), f"fetch {adapter}")
     count = 0
     for archive in missing:
         count += _fetch_archive(archive, folder)
-        done[archive.remote.name] = _key(archive)
+        done[archive.name] = _key(archive)
         write_json(folder / DONE, {"archives": done, "complete": False})
     write_json(folder / DONE, {"archives": done, "complete": True})
     return count
@@ -52,26 +53,26 @@ def list_archives(source: Source) -> list[Archive]:
     if source.record is None:
         return list(source.archives)
     entries = [_read_entry(entry) for entry in read_json_url(source.record).get("files", [])]
-    archives = [Archive(remote=entry) for entry in entries if any(fnmatchcase(entry.name, pattern) for pattern in source.record_files)]
-    published = {archive.remote.name: archive.remote.checksum for archive in archives}
+    archives = [entry for entry in entries if any(fnmatchcase(entry.name, pattern) for pattern in source.record_files)]
+    published = {archive.name: archive.checksum for archive in archives}
     for name, checksum in source.known.items():
         if published.get(name) != checksum:
             raise MferError(f"{source.record}: {name} should have {checksum}, the record says {published.get(name)}")
-    return sorted(archives, key=lambda archive: archive.remote.name)
+    return sorted(archives, key=lambda archive: archive.name)
 
 
-def _read_entry(entry: dict[str, Any]) -> Remote:
+def _read_entry(entry: dict[str, Any]) -> Archive:
     try:
         name = str(entry["key"])
         if Path(name).name != name:
             raise MferError(f"the record names a file {name!r}")
-        return Remote(url=entry["links"]["self"], name=name, size=int(entry["size"]), checksum=entry["checksum"])
+        return Archive(url=entry["links"]["self"], name=name, size=int(entry["size"]), checksum=entry["checksum"])
     except (KeyError, TypeError, ValueError) as error:
         raise MferError(f"the record's list of files is not as expected: {error}") from error
 
 
 def _fetch_archive(archive: Archive, folder: Path) -> int:
-    path = download(archive.remote, folder / PARTS)
+    path = download(archive, folder / PARTS)
     if archive.plain:
         path.replace(folder / path.name)
         count = 1
@@ -87,7 +88,7 @@ def _unpack_once(archive: Archive, path: Path, folder: Path) -> int:
     try:
         count = unpack(path, folder, archive.strip, archive.keep)
     except BrokenArchiveError as error:
-        if archive.remote.checksum:
+        if archive.checksum:
             raise
         path.unlink()
         raise TransientError(f"{error}; dropped") from error
@@ -96,8 +97,7 @@ def _unpack_once(archive: Archive, path: Path, folder: Path) -> int:
 
 
 def _key(archive: Archive) -> str:
-    remote = archive.remote
-    return digest(remote.url, remote.size, remote.checksum, archive.strip, archive.keep)
+    return digest(archive.url, archive.size, archive.checksum, archive.strip, archive.keep)
 
 
 def _read_done(folder: Path) -> dict[str, str]:

@@ -17,7 +17,6 @@ from mfer_core.corpora.contract import Facts, Measured
 from mfer_core.corpora.fetch import is_fetched
 from mfer_core.corpora.registry import adapter, verb
 from mfer_core.corpora.select import Candidate, drop_duplicates, order_takes
-from mfer_core.corpora.sources import where_to_get
 from mfer_core.errors import ClipError, MferError
 from mfer_core.manifest import Clip, Reject
 from mfer_core.progress import track
@@ -41,7 +40,7 @@ def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> tuple[lis
     side = verb(module, "prepare")(folder, corpus)
     paths = verb(module, "find")(folder, side)
     if not paths:
-        raise MferError(f"{name}: no clips in {folder}: {where_to_get(corpus.adapter, folder)}")
+        raise MferError(f"{name}: no clips in {folder}: {module.SOURCE.directions(folder)}")
     facts, rejected = _read_names(module, paths, side)
 
     def measure(some: list[str]) -> dict[str, Measured | ClipError]:
@@ -64,7 +63,7 @@ def corpus_notes(name: str, corpus: settings.Corpus) -> list[str]:
 
 def missing_message(name: str, corpus: settings.Corpus) -> str:
     """One line for a corpus whose folder is not there: where to get it and where to put it."""
-    return f"{name}: no folder {corpus.path}: {where_to_get(corpus.adapter, corpus.path)}"
+    return f"{name}: no folder {corpus.path}: {adapter(corpus.adapter).SOURCE.directions(corpus.path)}"
 
 
 def check_folder(name: str, corpus: settings.Corpus) -> Path:

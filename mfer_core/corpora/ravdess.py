@@ -18,9 +18,19 @@ import re
 from pathlib import PurePosixPath
 
 from mfer_core.corpora.contract import AUDIO, VIDEO, Facts
+from mfer_core.corpora.sources import Source
 from mfer_core.errors import ClipError
 from mfer_core.labels import LABEL_SETS
 
+SOURCE = Source(
+    page="https://zenodo.org/records/1188976",
+    licence="CC BY-NC-SA 4.0",
+    how="set source: fetch, or download Video_Speech_Actor_*.zip and Audio_Speech_Actors_01-24.zip and unpack them",
+    layout="any folders with files named like 01-01-05-02-01-02-11.mp4",
+    record="https://zenodo.org/api/records/1188976",
+    record_files=("Video_Speech_Actor_*.zip", "Audio_Speech_Actors_01-24.zip"),
+    known={"Audio_Speech_Actors_01-24.zip": "md5:bc696df654c87fed845eb13823edef8a"},
+)
 LANGUAGE = "en"
 SUFFIXES = AUDIO | VIDEO
 NAME = re.compile(

@@ -12,8 +12,15 @@ import re
 from pathlib import PurePosixPath
 
 from mfer_core.corpora.contract import AUDIO, Facts
+from mfer_core.corpora.sources import Source
 from mfer_core.errors import ClipError
 
+SOURCE = Source(
+    page="https://doi.org/10.1109/ACCESS.2021.3110992",
+    licence="none stated",
+    how="there is no public download: ask the authors, or set source: absent",
+    layout="a folder per source with files ending in seg_ang.wav, seg_hap.wav, seg_nat.wav or seg_sad.wav",
+)
 LANGUAGE = "ar"
 SUFFIXES = AUDIO
 NAME = re.compile(r".*seg_(?P<emotion>ang|hap|nat|sad)", re.IGNORECASE)

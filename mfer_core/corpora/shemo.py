@@ -13,10 +13,32 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mfer_core.corpora.contract import AUDIO, Facts, find, walk
+from mfer_core.corpora.sources import Archive, Source
 from mfer_core.errors import ClipError, MferError
 from mfer_core.files import read_json
 from mfer_core.labels import canonical
 
+REPOSITORY = "https://media.githubusercontent.com/media/mansourehk/ShEMO/master"
+SOURCE = Source(
+    page="https://github.com/mansourehk/ShEMO",
+    licence="research use",
+    how="set source: fetch, or download female.zip and male.zip from the page and unpack them",
+    layout="female/ and male/ with files named like F02A05.wav, and shemo.json if there is one",
+    archives=(
+        Archive(
+            url=f"{REPOSITORY}/female.zip",
+            name="female.zip",
+            size=374_368_830,
+            checksum="sha256:663d8d7dceb44adbbf87d84be3a080fb691d169fbd972f6941e6302bc39f71e6",
+        ),
+        Archive(
+            url=f"{REPOSITORY}/male.zip",
+            name="male.zip",
+            size=496_606_401,
+            checksum="sha256:747670d0d918e59d5e5020cf66610242890b093d42968c467c4f02eb5e6a6b1a",
+        ),
+    ),
+)
 LANGUAGE = "fa"
 SUFFIXES = AUDIO
 NAME = re.compile(r"(?P<speaker>(?P<sex>[MF])\d{2})(?P<emotion>[AFHNSW])\d{2}")

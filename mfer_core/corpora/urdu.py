@@ -11,8 +11,23 @@ import re
 from pathlib import PurePosixPath
 
 from mfer_core.corpora.contract import AUDIO, Facts
+from mfer_core.corpora.sources import Archive, Source
 from mfer_core.errors import ClipError
 
+SOURCE = Source(
+    page="https://github.com/siddiquelatif/URDU-Dataset",
+    licence="research use",
+    how="set source: fetch, or download the repository and unpack it",
+    layout="Angry/, Happy/, Neutral/ and Sad/ with files named like SM1_F10_A010.wav",
+    archives=(
+        Archive(
+            url="https://codeload.github.com/siddiquelatif/URDU-Dataset/zip/refs/heads/master",
+            name="URDU-Dataset.zip",
+            about=90_000_000,
+            strip=1,
+        ),
+    ),
+)
 LANGUAGE = "ur"
 SUFFIXES = AUDIO
 NAME = re.compile(r"(?P<speaker>S(?P<sex>[MF])\d+)_F\d+_(?P<emotion>[AHNS])\d{2,4}")

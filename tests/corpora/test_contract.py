@@ -6,7 +6,6 @@ import pytest
 
 from mfer_core.corpora.ingest import ingest_corpus
 from mfer_core.corpora.registry import adapter, verb
-from mfer_core.corpora.sources import SOURCES
 from mfer_core.errors import MferError
 from mfer_core.manifest import clips_frame, validate
 from tests.corpora.layouts import LAYOUTS
@@ -73,7 +72,7 @@ def test_a_missing_or_empty_folder_says_where_to_get_the_corpus(name, tmp_path):
     for folder in (tmp_path / "missing", tmp_path / "empty"):
         with pytest.raises(MferError, match=r"put|manifest"):
             ingest_corpus("set", layout.settings(folder), workers=1)
-    assert SOURCES[layout.adapter].page
+    assert adapter(layout.adapter).SOURCE.page
 
 
 def test_absent_is_empty(name, tmp_path):

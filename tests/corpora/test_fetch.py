@@ -5,10 +5,11 @@ import zipfile
 
 import pytest
 
-from mfer_core.corpora.download import Remote, TransientError
+from mfer_core.corpora.download import TransientError
 from mfer_core.corpora.fetch import fetch_corpus, is_fetched, list_archives
 from mfer_core.corpora.ingest import ingest_corpus
-from mfer_core.corpora.sources import SOURCES, Archive, Source
+from mfer_core.corpora.registry import adapter as find_adapter
+from mfer_core.corpora.sources import Archive, Source
 from mfer_core.errors import MferError
 from mfer_core.settings import Corpus
 from tests.corpora.http_server import serve
@@ -41,7 +42,7 @@ def record(site, tmp_path):
         )
     entries.append({"key": "Video_Song_Actor_01.zip", "size": 1, "checksum": "md5:0", "links": {"self": f"{site.url}/none"}})
     site.files["/record"] = json.dumps({"files": entries}).encode()
-    return source(record=f"{site.url}/record", record_files=SOURCES["ravdess"].record_files)
+    return source(record=f"{site.url}/record", record_files=find_adapter("ravdess").SOURCE.record_files)
 
 
 def zip_of(members: dict[str, bytes]) -> bytes:
@@ -57,7 +58,7 @@ def source(**facts) -> Source:
 
 
 def one_archive(site, name="a.zip", **facts) -> Source:
-    return source(archives=(Archive(remote=Remote(url=f"{site.url}/{name}", name=name), **facts),))
+    return source(archives=(Archive(url=f"{site.url}/{name}", name=name, **facts),))
 
 
 def test_a_record_is_fetched_checked_unpacked_and_ingested(site, record, tmp_path):
@@ -87,7 +88,7 @@ def test_a_fetch_that_broke_goes_on_and_until_then_nothing_is_ingested(site, rec
 
 
 def test_a_record_that_contradicts_a_known_checksum_is_refused(site, record):
-    known = SOURCES["ravdess"].known
+    known = find_adapter("ravdess").SOURCE.known
     assert known == {"Audio_Speech_Actors_01-24.zip": "md5:bc696df654c87fed845eb13823edef8a"}
     with pytest.raises(MferError, match="should have md5:bc696"):
         list_archives(source(record=record.record, record_files=record.record_files, known=known))
@@ -132,7 +133,7 @@ def test_a_malicious_archive_stops_the_fetch_and_nothing_is_unpacked(site, tmp_p
 
 
 def test_want_of_disk_space_is_found_before_anything_is_fetched(site, tmp_path):
-    huge = source(archives=(Archive(remote=Remote(url=f"{site.url}/a.zip", name="a.zip", size=10**15)),))
+    huge = source(archives=(Archive(url=f"{site.url}/a.zip", name="a.zip", size=10**15),))
     with pytest.raises(MferError, match="no room to fetch ravdess"):
         fetch_corpus("ravdess", tmp_path / "raw", huge)
     assert not site.requests
@@ -142,9 +143,9 @@ def test_want_of_disk_space_is_found_before_anything_is_fetched(site, tmp_path):
 def test_what_cannot_be_fetched_says_where_to_get_it_and_where_to_put_it(adapter, tmp_path):
     with pytest.raises(MferError) as caught:
         fetch_corpus(adapter, tmp_path / "raw")
-    assert SOURCES[adapter].page in str(caught.value) and str(tmp_path / "raw") in str(caught.value)
+    assert find_adapter(adapter).SOURCE.page in str(caught.value) and str(tmp_path / "raw") in str(caught.value)
 
 
 def test_what_can_be_fetched_is_declared_with_sizes(tmp_path):
     for name in ("crema_d", "shemo", "urdu"):
-        assert all(archive.remote.expected and archive.remote.url.startswith("https://") for archive in SOURCES[name].archives)
+        assert all(archive.expected and archive.url.startswith("https://") for archive in find_adapter(name).SOURCE.archives)
