@@ -53,7 +53,20 @@ def only(clips: Clips, name: str) -> Clips:
 
 
 def new_arm(name: str) -> Arm:
-    return Arm(ArmConfig(modality=name, input_dim=DIM, hidden_size=HIDDEN, layers=2, dropout=0.0, pool=1, readout="last", classes=CLASSES))
+    return Arm(
+        ArmConfig(
+            modality=name,
+            input_dim=DIM,
+            hidden_size=HIDDEN,
+            layers=2,
+            dropout=0.0,
+            pool=1,
+            readout="last",
+            noise=0.0,
+            jitter=0.0,
+            classes=CLASSES,
+        )
+    )
 
 
 class PlainClips(Dataset):

@@ -149,6 +149,8 @@ class TrainArm(Train):
     layers: int
     dropout: float = Field(ge=0, lt=1)
     pool: int = Field(default=1, ge=1)  # consecutive steps averaged before the GRU; the reference keeps every step
+    noise: float = Field(default=0.0, ge=0)  # augmentation: added to every step, in standard deviations of the embeddings
+    jitter: float = Field(default=0.0, ge=0)  # augmentation: added to all steps of a clip alike, as another person's voice or face would
     readout: Literal["last", "mean"] = "last"  # which of the GRU's states is classified; the reference takes the last
 
 

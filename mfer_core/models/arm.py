@@ -15,8 +15,10 @@ class ArmConfig:
     hidden_size: int  # H of the GRU
     layers: int
     dropout: float  # on the last hidden state, training only
-    pool: int  # consecutive steps averaged into one before the GRU; 1 keeps every step
-    readout: str  # what of the GRU is classified: "last" valid state, or the "mean" of the valid states
+    pool: int = 1  # consecutive steps averaged into one before the GRU; 1 keeps every step
+    readout: str = "last"  # what of the GRU is classified: "last" valid state, or the "mean" of the valid states
+    noise: float = 0.0  # standard deviation of what training adds to every standardised step
+    jitter: float = 0.0  # of what training adds to all steps of a clip alike, as another person or microphone would
     classes: tuple[str, ...]  # label names in id order
 
 
@@ -50,9 +52,18 @@ class Arm(nn.Module):
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(std > 1e-6, 1 / std.clamp(min=1e-6), torch.ones_like(std)))
 
+    def _disturb(self, values: Tensor) -> Tensor:
+        """Augmentation of standardised embeddings [B, T, D], in training only."""
+        if self.training and self.config.noise:
+            values = values + self.config.noise * torch.randn_like(values)
+        if self.training and self.config.jitter:
+            values = values + self.config.jitter * torch.randn_like(values[:, :1])
+        return values
+
     def encode(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Hidden state [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is 0."""
         values, lengths = pool_steps((values - self.mean) * self.scale, lengths, self.config.pool)
+        values = self._disturb(values)
         output, _ = self.gru(values)  # [B, T, H]
         if self.config.readout == "mean":
             valid = torch.arange(output.shape[1], device=output.device) < lengths[:, None]  # [B, T]

@@ -17,6 +17,7 @@ from mfer_core.training.optimiser import Group
 from mfer_core.training.results import begin, finish, fit_temperature, is_done, probability_table
 
 CLASSES = label_set("eight")
+SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter"}  # what an arm's settings say about its model
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,7 @@ class ArmJob:
 
 
 def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) -> Arm:
-    config = ArmConfig(
-        modality=modality,
-        input_dim=dim,
-        hidden_size=shape.hidden_size,
-        layers=shape.layers,
-        dropout=shape.dropout,
-        pool=shape.pool,
-        readout=shape.readout,
-        classes=classes,
-    )
-    return Arm(config)
+    return Arm(ArmConfig(modality=modality, input_dim=dim, classes=classes, **shape.model_dump(include=SHAPE)))
 
 
 def load_parts(job: ArmJob, modalities: dict[str, Modality]) -> dict[str, Clips]:

@@ -10,7 +10,7 @@ from mfer_core.files import digest, read_json
 from mfer_core.models.arm import Arm
 from mfer_core.models.store import CONFIG, load_model
 from mfer_core.settings import Settings
-from mfer_core.training.arm import CLASSES, ArmJob, new_arm, train_arm
+from mfer_core.training.arm import CLASSES, SHAPE, ArmJob, new_arm, train_arm
 from mfer_core.training.inputs import Modality, fold_parts, inputs_digest, manifest_of
 from mfer_core.training.loop import Run, seed_of
 from mfer_core.training.optimiser import Group, trainable
@@ -50,7 +50,7 @@ def train_audio_fold(protocol: str, fold: int, data: Path, settings: Settings) -
     hyper, corpus = settings.train_audio, settings.roles.benchmark
     parts, manifest = fold_parts(data, protocol, fold), manifest_of(data, [corpus])
     code = code_digest(__name__)
-    shape = settings.pretrain_audio.model_dump(include={"hidden_size", "layers", "dropout", "pool", "readout"})
+    shape = settings.pretrain_audio.model_dump(include=SHAPE)
     inputs = [inputs_digest(data, ["audio"], [corpus], parts, manifest), parent_key(data, settings)]
     key = digest(STAGE, protocol, fold, settings.seed, hyper.model_dump(), shape, inputs, code)
     run = Run(

@@ -81,7 +81,20 @@ def make_clips(values, speakers):
 
 def test_normalising_per_speaker_undoes_what_is_constant_about_a_person():
     torch.manual_seed(0)
-    arm = Arm(ArmConfig(modality="audio", input_dim=3, hidden_size=2, layers=1, dropout=0.0, pool=1, readout="last", classes=("a",)))
+    arm = Arm(
+        ArmConfig(
+            modality="audio",
+            input_dim=3,
+            hidden_size=2,
+            layers=1,
+            dropout=0.0,
+            pool=1,
+            readout="last",
+            noise=0.0,
+            jitter=0.0,
+            classes=("a",),
+        )
+    )
     arm.standardise(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 0.5]))
     plain = [torch.randn(20, 3) for _ in range(4)]
     moved = [value * 3 + 7 if i < 2 else value for i, value in enumerate(plain)]

@@ -15,7 +15,16 @@ def make_arm(pool=1, layers=2, readout="last"):
     torch.manual_seed(0)
     arm = Arm(
         ArmConfig(
-            modality="audio", input_dim=DIM, hidden_size=7, layers=layers, dropout=0.5, pool=pool, readout=readout, classes=("a", "b", "c")
+            modality="audio",
+            input_dim=DIM,
+            hidden_size=7,
+            layers=layers,
+            dropout=0.5,
+            pool=pool,
+            readout=readout,
+            noise=0.3,
+            jitter=0.3,
+            classes=("a", "b", "c"),
         )
     )
     arm.standardise(torch.randn(DIM), torch.rand(DIM) + 0.5)

@@ -13,9 +13,7 @@ SIZES = {"visual": (4, 3), "audio": (6, 5)}  # input dim, hidden size
 
 def make_arm(modality, classes=("a", "b", "c")):
     dim, hidden = SIZES[modality]
-    return Arm(
-        ArmConfig(modality=modality, input_dim=dim, hidden_size=hidden, layers=2, dropout=0.3, pool=1, readout="last", classes=classes)
-    )
+    return Arm(ArmConfig(modality=modality, input_dim=dim, hidden_size=hidden, layers=2, dropout=0.3, classes=classes))
 
 
 @pytest.fixture
