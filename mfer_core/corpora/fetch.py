@@ -23,6 +23,8 @@ def fetch_corpus(adapter: str, folder: Path, source: Source | None = None) -> in
     corpus that cannot be fetched (says where to get it), for want of disk space and for archives that are not safe.
     """
     source = source or find_adapter(adapter).SOURCE
+    if source.record and is_fetched(folder):
+        return 0  # without asking the record: the machine may be off the network by now
     archives = list_archives(source)
     if not archives:
         raise MferError(f"{adapter} cannot be fetched: {source.directions(folder)}")
@@ -54,6 +56,8 @@ def list_archives(source: Source) -> list[Archive]:
         return list(source.archives)
     entries = [_read_entry(entry) for entry in read_json_url(source.record).get("files", [])]
     archives = [entry for entry in entries if any(fnmatchcase(entry.name, pattern) for pattern in source.record_files)]
+    if not archives:
+        raise MferError(f"{source.record} lists none of {', '.join(source.record_files)}")
     published = {archive.name: archive.checksum for archive in archives}
     for name, checksum in source.known.items():
         if published.get(name) != checksum:

@@ -55,10 +55,11 @@ def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> tuple[lis
 
 def corpus_notes(name: str, corpus: settings.Corpus) -> list[str]:
     """What a person should know about a corpus and its side files, one sentence each; none where its source is "absent"."""
-    if corpus.source == "absent":
+    module = adapter(corpus.adapter)
+    if corpus.source == "absent" or not hasattr(module, "notes"):
         return []
-    module, folder = adapter(corpus.adapter), check_folder(name, corpus)
-    return verb(module, "notes")(folder, verb(module, "prepare")(folder, corpus))
+    folder = check_folder(name, corpus)
+    return module.notes(folder, verb(module, "prepare")(folder, corpus))
 
 
 def missing_message(name: str, corpus: settings.Corpus) -> str:
@@ -146,7 +147,7 @@ def _forms(path: str) -> tuple[str, str, str]:
 
 def _clip(name: str, language: str | None, clip_id: str, candidate: Candidate) -> Clip:
     facts, measured = candidate.facts, candidate.measured
-    media = vars(measured.media) | {"has_audio": measured.media.has_audio and not facts.silent_track}
+    media = vars(measured.media) | ({"has_audio": False, "sample_rate": None} if facts.silent_track else {})
     return Clip(
         clip_id=f"{name}/{clip_id}",
         corpus=name,

@@ -69,7 +69,7 @@ def test_a_record_is_fetched_checked_unpacked_and_ingested(site, record, tmp_pat
     assert len(clips) == 2 and not rejects
     asked = len(site.requests)
     assert fetch_corpus("ravdess", folder, record) == 0
-    assert [path for path, _, _ in site.requests[asked:]] == ["/record"]
+    assert len(site.requests) == asked  # nothing is asked once all is there
 
 
 def test_a_fetch_that_broke_goes_on_and_until_then_nothing_is_ingested(site, record, tmp_path):
