@@ -124,8 +124,9 @@ class Recording:
 
 
 def frame_time(frame: av.VideoFrame | av.AudioFrame) -> float:
-    """Presentation time in seconds; the decoding time where a container (AVI) knows no other.
+    """Presentation time in seconds; the decoding time where a container knows no other.
 
+    AVI stores no times at all: those of H.264 with B-frames in it are the decoder's guess, up to two frames off.
     Raises ClipError ("no timestamps").
     """
     ticks = frame.pts if frame.pts is not None else frame.dts

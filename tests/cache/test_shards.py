@@ -40,7 +40,7 @@ def contents(folder) -> dict[str, bytes]:
 
 
 @given(st.lists(st.tuples(KEYS, st.integers(1, 6), st.one_of(st.none(), st.integers(0, 3))), max_size=4), KEYS, st.integers(1, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_files_do_not_depend_on_history(tmp_path_factory, history, keys, shard_clips):
     worn, clean = tmp_path_factory.mktemp("worn"), tmp_path_factory.mktemp("clean")
     for step in history:
@@ -53,7 +53,7 @@ def test_files_do_not_depend_on_history(tmp_path_factory, history, keys, shard_c
 
 
 @given(KEYS, st.integers(1, 6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_nothing_is_computed_twice(tmp_path_factory, keys, shard_clips):
     folder = tmp_path_factory.mktemp("shards")
     assert sorted(update(folder, keys, shard_clips)) == sorted(clip_id for clip_id in keys if rows_of(clip_id, ""))
