@@ -14,7 +14,7 @@ from mfer_core.files import atomic_path, read_json, write_json
 from mfer_core.progress import track
 from mfer_core.settings import DemoSize
 
-INDEX = ".demo.json"  # relative path -> key of what the file holds; null while it is not known to be whole
+INDEX = ".demo.json"  # relative path -> key of what the file holds, if it is there; null while it is being cleared away
 
 
 def write_corpus(adapter: str, folder: Path, size: DemoSize, seed: int, workers: int) -> None:
@@ -32,11 +32,12 @@ def write_corpus(adapter: str, folder: Path, size: DemoSize, seed: int, workers:
     gone = sorted(held.keys() - keys.keys())
     if not stale and not gone:
         return
-    # Claim the files before touching them, so that a run that was killed is known to have been ours.
+    # Claim what is about to change, clear it away, and only then promise it: files are written atomically, so after
+    # a killed run one that is there is whole and of its key, and the next run goes on with the missing ones.
     write_json(folder / INDEX, {**keys, **dict.fromkeys([*stale, *gone])})
-    _remove(folder, gone)
-    _write(folder, [wanted[path] for path in stale], seed, workers, f"demo {adapter}")
+    _remove(folder, [*stale, *gone])
     write_json(folder / INDEX, keys)
+    _write(folder, [wanted[path] for path in stale], seed, workers, f"demo {adapter}")
 
 
 def _refuse_foreign(folder: Path, held: dict) -> None:
@@ -93,9 +94,17 @@ def _run(jobs: list[partial], workers: int, title: str) -> Iterator:
     if min(workers, len(jobs)) <= 1:
         yield from track((job() for job in jobs), title, len(jobs))
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=lifeline.follow, initargs=(os.getpid(),)) as pool:
+    with ProcessPoolExecutor(workers, _context(), initializer=lifeline.follow, initargs=(os.getpid(),)) as pool:
         yield from track(pool.map(_call, jobs, chunksize=2), title, len(jobs))
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """Workers forked from a server that has imported what they need, where the system can; else spawned."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mfer_core.demo.clips", "mfer_core.demo.faces"])
+    return context
 
 
 def _call(job: partial):

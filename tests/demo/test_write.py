@@ -73,17 +73,33 @@ def test_another_seed_changes_every_clip(tmp_path):
     assert not held(tmp_path).items() & first.items()
 
 
-def test_a_lost_file_and_one_that_a_killed_run_left_half_done_are_written_again(tmp_path):
+def test_the_next_run_finishes_what_a_killed_one_left(tmp_path):
     write_corpus("sdc", tmp_path, size(2, 3), seed=1, workers=1)
-    whole = held(tmp_path)
+    whole, before = held(tmp_path), stamps(tmp_path)
     lost, half = sorted(whole)[:2]
     (tmp_path / lost).unlink()
-    (tmp_path / half).write_bytes(b"half")
+    (tmp_path / half).write_bytes(b"of another seed")
     (tmp_path / half).with_name(".x.1.tmp.wav").touch()
     index = json.loads((tmp_path / INDEX).read_text())
     (tmp_path / INDEX).write_text(json.dumps(index | {half: None}))
     write_corpus("sdc", tmp_path, size(2, 3), seed=1, workers=1)
     assert held(tmp_path) == whole
+    after = stamps(tmp_path)
+    assert {path for path in whole if after[path] != before[path]} == {lost, half}
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):
+    def fail(path, *_, **__):
+        Path(path).write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("mfer_core.demo.clips.soundfile.write", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_corpus("sdc", tmp_path, size(2, 1), seed=1, workers=1)
+    assert held(tmp_path) == {}
+    monkeypatch.undo()
+    write_corpus("sdc", tmp_path, size(2, 1), seed=1, workers=1)
+    assert len(held(tmp_path)) == 2
 
 
 def test_a_folder_with_files_of_others_is_refused_untouched(tmp_path):
