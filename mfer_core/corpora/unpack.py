@@ -66,6 +66,8 @@ def _check_members(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.ZipIn
 
 def _fault(info: zipfile.ZipInfo) -> str | None:
     path, mode = PurePosixPath(info.filename), info.external_attr >> 16
+    if not path.parts:
+        return "is no name"
     if path.is_absolute() or "\\" in info.filename or ":" in path.parts[0]:
         return "is an absolute or foreign path"
     if ".." in path.parts:

@@ -37,7 +37,7 @@ def test_members_are_stripped_chosen_and_moved_into_place(tmp_path):
 @pytest.mark.parametrize(
     "member",
     [
-        *("/etc/passwd", "../up.wav", "a/../../up.wav", "C:\\a.wav", "C:/a.wav", "\\\\host\\a.wav", "..\\a.wav"),
+        *(".", "/etc/passwd", "../up.wav", "a/../../up.wav", "C:\\a.wav", "C:/a.wav", "\\\\host\\a.wav", "..\\a.wav"),
         (link("a.wav"), b"/etc/passwd"),
         (link("pipe", stat.S_IFIFO), b""),
     ],
