@@ -101,11 +101,29 @@ def transfer_metrics(rows: pd.DataFrame) -> dict:
 
 
 def transfer(data: Path, settings: Settings) -> dict:
-    """Write ``data/transfer`` and return its metrics. Raises MferError when a stage before it has not run."""
+    """Write ``data/transfer`` and return its metrics: none where the transfer corpus is left out on purpose.
+
+    Raises MferError when a stage before it has not run.
+    """
     data = Path(data)
+    if settings.corpora[settings.roles.transfer].source == "absent":
+        return _left_out(data / "transfer", settings.roles.transfer)
     with one_thread():
         rows, predictions, moved = run_folds(data, settings)
     metrics = transfer_metrics(rows)
+    _write_tables(data / "transfer" / "tables", settings, metrics, rows, predictions, moved)
+    write_json(data / "transfer" / "metrics.json", metrics)
+    return metrics
+
+
+def _left_out(out: Path, corpus: str) -> dict:
+    note = f"{corpus} has source absent: bring your own recordings to see how the models do on other data."
+    write_report_table(out / "tables", "transfer", "On the transfer corpus", pd.DataFrame({"protocol": []}), note, False)
+    write_json(out / "metrics.json", {})
+    return {}
+
+
+def _write_tables(out: Path, settings: Settings, metrics: dict, rows: pd.DataFrame, predictions: pd.DataFrame, moved: pd.DataFrame) -> None:
     synthetic = settings.corpora[settings.roles.transfer].source == "demo"
     overlap = "" if rows.speaker_disjoint.all() else " Some supports share speakers with their query: too few speakers."
     how = f"Few-shot: embeddings normalised per {settings.transfer.normalisation}." if settings.transfer.normalisation != "none" else ""
@@ -121,6 +139,4 @@ def transfer(data: Path, settings: Settings) -> dict:
         ),
     }
     for name, (title, frame, notes) in tables.items():
-        write_report_table(data / "transfer" / "tables", name, title, frame, notes, synthetic)
-    write_json(data / "transfer" / "metrics.json", metrics)
-    return metrics
+        write_report_table(out, name, title, frame, notes, synthetic)

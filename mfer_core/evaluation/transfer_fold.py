@@ -1,7 +1,7 @@
 """One fold's models on the transfer corpus: decisions of every arm, zero-shot and after a few clips per class."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,36 +35,43 @@ def load_models(data: Path, protocol: str, fold: int, arms: list[str]) -> Models
     return Models({arm: load_model(fold_folder(data, f"train_{arm}", protocol, fold))[0] for arm in arms})
 
 
-def usable(clips: Clips, models: Models, arm: str) -> np.ndarray:
+def usable(clips: Clips, arm: str) -> np.ndarray:
     """Indices of the clips that an arm can see: the fused one and the robust fusion need either modality."""
-    names = SINGLE if arm not in SINGLE else (arm,)
-    columns = [list(clips.modalities).index(name) for name in names if name in clips.modalities]
+    names = list(clips.modalities)
+    columns = [names.index(name) for name in ((arm,) if arm in SINGLE else SINGLE) if name in names]
     return np.flatnonzero(clips.present()[:, columns].any(1))
 
 
 class FoldTransfer:
-    """Everything about one fold that the settings share: features of source validation and target clips."""
+    """Everything about one fold that the settings share. Arms that can see no clip of the target are left out."""
 
     def __init__(self, models: Models, source: Clips, target: Clips):
-        self.models, self.source, self.target = models, source, target
-        self.single = [arm for arm in SINGLE if arm in models.by_arm]
-        self._source = {arm: features(models, arm, source, "none").logits() for arm in self.single}
+        self.models = Models({arm: model for arm, model in models.by_arm.items() if len(usable(target, arm))})
+        self.source, self.target = source, target
+        self.single = [arm for arm in SINGLE if arm in self.models.by_arm]
+        self._source = {arm: features(self.models, arm, source, "none").logits() for arm in self.single}
 
-    def zero_shot(self, how: str) -> dict[str, tuple[Tensor, Tensor]]:
-        """arm -> logits and probabilities [N, C] under one normalisation, the robust fusion included."""
-        found = {arm: features(self.models, arm, self.target, how).logits() for arm in self.models.by_arm}
-        result = {arm: (logits, torch.softmax(logits.double(), 1)) for arm, logits in found.items()}
+    def logits(self, how: str) -> dict[str, Tensor]:
+        """arm -> logits [N, C] of the target under one normalisation."""
+        return {arm: features(self.models, arm, self.target, how).logits() for arm in self.models.by_arm}
+
+    def outcomes(self, logits: dict[str, Tensor], setting: str, draw: int = 0, query: np.ndarray | None = None) -> Iterator[Outcome]:
+        """The arms' decisions on the ``query`` clips (default: all), the robust fusion's among them."""
+        decisions = {arm: torch.softmax(values.double(), 1) for arm, values in logits.items()}
         if len(self.single) == 2:
-            mixed = self.robust({arm: found[arm] for arm in self.single})
-            result["robust"] = (mixed.log(), mixed)
-        return result
+            decisions["robust"] = self.robust({arm: logits[arm] for arm in self.single})
+        for arm, probabilities in decisions.items():
+            clips = usable(self.target, arm)
+            clips = clips if query is None else np.intersect1d(clips, query)
+            if len(clips):
+                yield Outcome(arm, setting, draw, clips, probabilities[clips].numpy())
 
     def accuracies(self, logits: dict[str, Tensor]) -> list[float]:
         """Label-free estimates of the single arms' accuracy on the target."""
         estimates = []
         for arm, values in logits.items():
-            seen = torch.from_numpy(usable(self.target, self.models, arm))
-            known = torch.from_numpy(usable(self.source, self.models, arm))
+            seen = torch.from_numpy(usable(self.target, arm))
+            known = torch.from_numpy(usable(self.source, arm))
             source = self._source[arm][known].double()
             estimates.append(estimated_accuracy(source, self.source.labels[known], values[seen].double()))
         return estimates
@@ -79,9 +86,7 @@ class FoldTransfer:
 def zero_shot_outcomes(fold: FoldTransfer) -> Iterator[Outcome]:
     """Every arm under every normalisation."""
     for how in NORMALISATIONS:
-        for arm, (_, probabilities) in fold.zero_shot(how).items():
-            clips = usable(fold.target, fold.models, arm)
-            yield Outcome(arm, f"zero-shot, {how} normalisation", 0, clips, probabilities[clips].numpy())
+        yield from fold.outcomes(fold.logits(how), f"zero-shot, {how} normalisation")
 
 
 def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iterator[Outcome]:
@@ -90,26 +95,21 @@ def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iter
     labels, speakers = fold.target.labels.numpy(), np.array(fold.target.speakers)
     for shots in settings.shots:
         if shots == 0:
-            for arm, (_, probabilities) in fold.zero_shot(settings.normalisation).items():
-                clips = usable(fold.target, fold.models, arm)
-                yield Outcome(arm, "0-shot", 0, clips, probabilities[clips].numpy())
+            yield from fold.outcomes({arm: own.logits() for arm, own in read.items()}, "0-shot")
             continue
         for draw in range(settings.draws):
             support, query, disjoint = draw_support(labels, speakers, shots, np.random.default_rng([seed, shots, draw]))
-            yield from _adapted(fold, read, support, query, disjoint, shots, draw)
+            for outcome in fold.outcomes(_adapted(fold, read, support), f"{shots}-shot", draw, query):
+                yield replace(outcome, speaker_disjoint=disjoint)
 
 
-def _adapted(fold: FoldTransfer, read: dict[str, Features], support, query, disjoint: bool, shots: int, draw: int) -> Iterator[Outcome]:
-    logits = {}
+def _adapted(fold: FoldTransfer, read: dict[str, Features], support: np.ndarray) -> dict[str, Tensor]:
+    """arm -> logits after adaptation to what the arm can see of the support; unchanged where that is nothing."""
+    result = {}
     for arm, own in read.items():
-        visible = usable(fold.target, fold.models, arm)
-        logits[arm] = adapt(own, fold.target.labels, torch.from_numpy(np.intersect1d(support, visible)))
-    decisions = {arm: torch.softmax(values.double(), 1) for arm, values in logits.items()}
-    if len(fold.single) == 2:
-        decisions["robust"] = fold.robust({arm: logits[arm] for arm in fold.single})
-    for arm, probabilities in decisions.items():
-        clips = np.intersect1d(query, usable(fold.target, fold.models, arm))
-        yield Outcome(arm, f"{shots}-shot", draw, clips, probabilities[clips].numpy(), disjoint)
+        seen = np.intersect1d(support, usable(fold.target, arm))
+        result[arm] = adapt(own, fold.target.labels, torch.from_numpy(seen)) if len(seen) else own.logits()
+    return result
 
 
 def shifts(fold: FoldTransfer) -> dict[str, dict[str, float]]:

@@ -61,6 +61,27 @@ def test_without_an_honest_protocol_there_is_nothing_to_transfer(transferred, tm
         honest_folds(tmp_path)
 
 
+def test_a_set_of_sound_alone_is_predicted_by_what_can_hear_it(transferred, tmp_path):
+    data, options, _ = transferred
+    for name in ("folds", "train_visual", "train_audio", "train_fused", "ingest"):
+        (tmp_path / name).symlink_to(data / name)
+    for modality, corpus in (("visual", "ravdess"), ("audio", "ravdess"), ("audio", "custom")):
+        (tmp_path / "embed" / modality).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "embed" / modality / corpus).symlink_to(data / "embed" / modality / corpus)
+    (tmp_path / "embed" / "visual" / "custom").mkdir()
+    metrics = transfer(tmp_path, options)["groupk:2"]
+    assert set(metrics["visual"]) == {"source test part"} and set(metrics["robust"]) == {"source test part"}
+    assert metrics["fused"]["zero-shot, none normalisation"]["accuracy"]["mean"] > 0.2
+    assert "absent" in (tmp_path / "transfer" / "tables" / "transfer.md").read_text()
+
+
+def test_without_a_transfer_corpus_the_stage_says_so(transferred, tmp_path):
+    _, options, _ = transferred
+    custom = options.corpora["custom"].model_copy(update={"source": "absent"})
+    assert transfer(tmp_path, options.model_copy(update={"corpora": options.corpora | {"custom": custom}})) == {}
+    assert "source absent" in (tmp_path / "transfer" / "tables" / "transfer.md").read_text()
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 12), st.integers(0, 9))
 def test_support_and_query_never_share_a_clip_and_share_speakers_only_when_said(people, repeats, shots, seed):

@@ -30,6 +30,7 @@ def small_settings(**changes: object) -> Settings:
         "train_audio": fast | {"gru_learning_rate": 5e-3},
         "train_fused": {"epochs": 3},
         "evaluate": {"bootstrap": 100, "permutations": 200},
+        "transfer": {"draws": 1},
     }
     for section, values in [*merged.items(), *changes.items()]:
         base[section] = base[section] | values if isinstance(values, dict) else values
