@@ -41,6 +41,8 @@ RECORDINGS = {
     "sdc": Recording(44_100, -48, voice.OTHER_VOWELS, (6, 9)),
     "urdu": Recording(44_100, -52, voice.VOWELS, (6, 9)),
 }
+# "Kids are talking by the door" and "Dogs are sitting by the door", as far as this voice can say them.
+RAVDESS_STATEMENTS = {"1": "ti a to ti ma me to", "2": "to a si ti ma me to"}
 
 
 def write_clip(folder: Path, clip: Clip, seed: int) -> str:
@@ -60,13 +62,11 @@ def write_clip(folder: Path, clip: Clip, seed: int) -> str:
 
 
 def statement(corpus: str, name: str) -> tuple[voice.Syllable, ...]:
-    """The syllables of a corpus's sentence; the two of RAVDESS follow its own."""
+    """The syllables of a corpus's sentence; the two of RAVDESS have the rhythm and vowels of its own."""
     if corpus == "ravdess":
-        first = ("ti", "sa") if name == "1" else ("do", "si")
-        words = (first[0], "a", "to" if name == "1" else "ti", "ti" if name == "1" else "me", "ma", "me", "do")
-        return tuple(voice.Syllable("t" if word[0] == "d" else word[0] if len(word) > 1 else "", word[-1]) for word in words)
+        return tuple(voice.Syllable(sound[:-1], sound[-1]) for sound in RAVDESS_STATEMENTS[name].split())
     rng = generator(corpus, "statement", name)
-    count = rng.integers(RECORDINGS[corpus].syllables[0], RECORDINGS[corpus].syllables[1] + 1)
+    count = rng.integers(*RECORDINGS[corpus].syllables, endpoint=True)
     return tuple(voice.Syllable(str(rng.choice(["s", "t", "m", ""])), str(rng.choice(list("ieaou")))) for _ in range(count))
 
 
