@@ -77,17 +77,28 @@ class Extract(Section):
 class PretrainVit(Section):
     checkpoint: str | None  # hub id or folder; null trains the compact ViT below
     revision: str | None
-    image_size: int
-    patch_size: int
+    image_size: int  # pixels, square
+    patch_size: int  # pixels of the image per token and side
+    stem_channels: list[int] = []  # of convolutions that each halve the image, in place of the patch projection; [] for none
     hidden_size: int
     layers: int
     heads: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
-    patience: int  # epochs without a better PublicTest before stopping
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+    patience: int  # epochs without a better PublicTest before stopping; 0 never stops
+
+    @model_validator(mode="after")
+    def _shapes_fit(self):
+        if self.image_size % self.patch_size or self.hidden_size % self.heads:
+            raise ValueError("patch_size must divide image_size, and heads must divide hidden_size")
+        if self.stem_channels and 2 ** len(self.stem_channels) != self.patch_size:
+            raise ValueError(
+                f"{len(self.stem_channels)} stem_channels make tokens of {2 ** len(self.stem_channels)} pixels: set patch_size to that"
+            )
+        return self
 
 
 class PretrainEmotion2vec(Section):
@@ -131,7 +142,7 @@ class Train(Section):
     weight_decay: float = Field(ge=0)
     schedule: Literal["constant", "plateau", "exponential", "step"]
     schedule_factor: float = Field(gt=0, le=1)
-    schedule_step: int = Field(default=20, ge=1)  # of "step": epochs after which the rate falls (reference's code, stage 2a: 20, then 10 more)
+    schedule_step: int = Field(default=20, ge=1)  # of "step": epochs to where the rate falls (reference's code, stage 2a: 20, then 10 more)
     schedule_patience: int = Field(default=1, ge=0)  # of "plateau": epochs without a lower validation loss before the rate falls
     schedule_threshold: float = Field(default=1e-3, ge=0)  # of "plateau": relative change that counts as lower
     select: Literal["uar", "accuracy", "loss"] = "uar"  # what picks the checkpoint, on the validation part

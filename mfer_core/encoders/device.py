@@ -37,6 +37,20 @@ def inference(device: torch.device, precision: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Train a compact model on one core: the same bytes on any number of cores, and two such stages can share a machine.
+
+    Their products are so small that more threads gain little alone, and wait for each other when the cores are busy.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def in_halves(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:
     """``run(items)``, cut in two as often as the memory asks for. Raises MferError when a single item does not fit."""
     try:

@@ -5,12 +5,12 @@ import math
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-ROTATION = math.radians(12)
-SCALE = 0.15  # share by which a face is drawn larger or smaller
-SHIFT = 0.12  # share of the image's side
+ROTATION = math.radians(9)
+SCALE = 0.1  # share by which a face is drawn larger or smaller
+SHIFT = 0.06  # share of the image's side
 CONTRAST = 0.3
-BRIGHTNESS = 0.15
-ERASED = 0.25  # share of images that lose a rectangle
+BRIGHTNESS = 0.1
+ERASED = 0.1  # share of images that lose a rectangle
 
 
 def augment_faces(faces: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from torch.nn.functional import cross_entropy, layer_norm
 
+from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
 from mfer_core.encoders.emotion2vec_config import RATE, Layers, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
@@ -52,7 +53,7 @@ def pretrain_emotion2vec(
     train, valid = split_speakers(speakers, seed)
     layers = compact_layers(settings.conv_dim)
     conf = model_conf(settings.hidden_size, settings.layers, settings.prenet_layers, settings.heads, layers, pos_groups=settings.heads)
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         batches = ExactBatches(build_model(conf, len(names) + 1), layers)
         random_uar = _probe(batches, waveforms, targets, train, valid)

@@ -13,10 +13,12 @@ import pandas as pd
 import torch
 from sklearn.metrics import recall_score
 from torch.nn.functional import cross_entropy
-from transformers import ViTConfig, ViTForImageClassification
+from transformers import ViTConfig
 
+from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.face_augmentation import augment_faces
 from mfer_core.encoders.images import FILE
+from mfer_core.encoders.vit_stem import vit_class, weight_scale
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, write_json
 from mfer_core.labels import label_set
@@ -35,9 +37,10 @@ def pretrain_vit(images: np.ndarray, labels: list[str], splits: list[str], setti
     """
     started = time.monotonic()
     parts, dropped = split_faces(images, labels, splits)
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = ViTForImageClassification(_config(settings))
+        config = _config(settings)
+        model = vit_class(config)(config)
         history = _fit(model, parts, settings, torch.Generator().manual_seed(seed))
     metrics = {f"{name}_{key}": value for name in SPLITS[1:] for key, value in _score(model, *parts[name]).items()}
     metrics |= {"epochs": len(history), "parameters": sum(p.numel() for p in model.parameters()), "duplicates_dropped": dropped}
@@ -79,10 +82,12 @@ def _config(settings: PretrainVit) -> ViTConfig:
     return ViTConfig(
         image_size=settings.image_size,
         patch_size=settings.patch_size,
+        stem_channels=settings.stem_channels,
         hidden_size=settings.hidden_size,
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,
         intermediate_size=4 * settings.hidden_size,
+        initializer_range=weight_scale(settings.hidden_size),
         id2label=dict(enumerate(LABELS)),
         label2id={name: number for number, name in enumerate(LABELS)},
         num_labels=len(LABELS),

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import ViTConfig, ViTForImageClassification
+from transformers import ViTConfig
 
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device, in_halves, inference
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
+from mfer_core.encoders.vit_stem import vit_class
 from mfer_core.errors import MferError
 from mfer_core.files import read_json
 
@@ -74,7 +75,7 @@ def _load_model(folder: Path) -> torch.nn.Module:
         raise MferError(f"{folder} holds a {kind!r} model: this encoder reads model_type 'vit'")
     config = ViTConfig.from_pretrained(folder, local_files_only=True)
     try:
-        model, report = ViTForImageClassification.from_pretrained(
+        model, report = vit_class(config).from_pretrained(
             folder, config=config, local_files_only=True, attn_implementation="sdpa", output_loading_info=True
         )
     except (OSError, RuntimeError, ValueError) as error:
