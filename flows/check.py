@@ -10,7 +10,7 @@ def check_project() -> Settings:
 
     settings = load_settings()
     for name, corpus in settings.corpora.items():
-        if corpus.demo is None and not corpus.path.is_dir():
+        if corpus.source == "local" and not corpus.path.is_dir():
             raise MferError(missing_message(name, corpus))
     return settings
 

@@ -16,5 +16,5 @@ def demo() -> None:
     settings = load_settings()
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, corpus in settings.corpora.items():
-        if corpus.demo:
+        if corpus.source == "demo":
             write_corpus.with_options(task_run_name=name)(corpus, settings.seed, settings.ingest.workers)

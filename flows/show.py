@@ -7,36 +7,52 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.stage import SECONDS
+from mfer_core.errors import MferError
 from mfer_core.files import read_json
 from mfer_core.settings import Settings
 
-METRICS = Path("data/evaluate/metrics.json")
+TABLES = Path("data/evaluate/tables")
+RESULTS = ["protocol", "arm", "accuracy % over folds", "accuracy % pooled (95 % CI by speaker)", "UAR %", "macro F1 %"]
+PAIRS = ["protocol", "first", "second", "accuracy difference, points", "accuracy p (permutation by speaker)"]
+GAP = ["model", "leaky accuracy %", "honest accuracy %", "gap, points"]
 
 
 def show_results(settings: Settings) -> None:
-    """Print the tables of the last run. Raises MferError when there are no metrics yet."""
+    """Print the tables of the last run. Raises MferError when there are none yet."""
     console = Console()
-    console.print(_seconds_table(read_json(SECONDS)) if SECONDS.exists() else "no stage has run here yet")
-    console.print(_metrics_table(read_json(METRICS), settings))
-    console.print("tables and plots  data/evaluate, data/transfer")
-    console.print(f"every fold        make ui   (mlflow ui --backend-store-uri {settings.tracking.uri})")
+    if SECONDS.exists():
+        console.print(_seconds_table(read_json(SECONDS)))
+    note = " (synthetic demonstration corpora)" if settings.synthetic else ""
+    pairs, gap = _read("pairs"), _read("leakage")
+    console.print(_table(f"results{note}", _read("results")[RESULTS]))
+    console.print(_table("paired tests of the fused arm", pairs[pairs["first"] == "fused"][PAIRS]))
+    console.print(
+        _table(
+            "leakage gap: the same models, people shared between training and test or not", gap[~gap.model.str.startswith("published")][GAP]
+        )
+    )
+    console.print(
+        "tables and plots  data/evaluate, data/transfer\nevery fold        make ui\nyour own video    python -m flows predict VIDEO",
+        highlight=False,
+    )
 
 
-def _metrics_table(metrics: dict, settings: Settings) -> Table:
-    title = "results" + (" on synthetic demonstration corpora" if settings.corpora[settings.roles.benchmark].demo else "")
-    table = Table("protocol", "arm", "accuracy %", "UAR %", "macro F1 %", "95 % interval", title=title)
-    for protocol, arms in metrics.items():
-        for arm, values in arms.items():
-            if "accuracy" not in values:
-                continue
-            cells = [f"{100 * values[name]['mean']:.1f} ± {100 * values[name]['std']:.1f}" for name in ("accuracy", "uar", "macro_f1")]
-            low, high = values["accuracy"]["ci95"]
-            table.add_row(protocol, arm, *cells, f"{100 * low:.1f} – {100 * high:.1f}")
+def _read(name: str) -> pd.DataFrame:
+    path = TABLES / f"{name}.csv"
+    if not path.exists():
+        raise MferError(f"no results in {TABLES}: run `dvc repro` first")
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _table(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(*frame.columns, title=title, title_justify="left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*row)
     return table
 
 
 def _seconds_table(seconds: dict) -> Table:
-    table = Table("stage", "seconds", title="each stage's last run")
+    table = Table("stage", "seconds", title="each stage's last run", title_justify="left")
     for stage, spent in sorted(seconds.items(), key=lambda item: item[1]["ended"]):
         table.add_row(stage, f"{spent['seconds']:.1f}")
     table.add_section()

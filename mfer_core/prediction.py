@@ -10,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 
+from mfer_core.cache.schemas import WAVEFORMS
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import VitEncoder, load_vit
 from mfer_core.files import read_json
 from mfer_core.media.clip import ExtractedClip, extract_clip
-from mfer_core.media.read import decode_image, kept_spans
+from mfer_core.media.read import decode_image, speeches
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_model
 from mfer_core.settings import Extract
@@ -57,7 +59,9 @@ class Predictor:
         """The rows of one extracted clip."""
         visual, audio = self._embed_frames(clip), self._embed_waveform(clip)
         lengths = torch.tensor([len(visual)]), torch.tensor([len(audio)])
-        padded = [torch.from_numpy(values if len(values) else np.zeros((1, values.shape[1]), np.float32))[None] for values in (visual, audio)]
+        padded = [
+            torch.from_numpy(values if len(values) else np.zeros((1, values.shape[1]), np.float32))[None] for values in (visual, audio)
+        ]
         with torch.no_grad():
             logits = {"fused": self.model(padded[0], lengths[0], padded[1], lengths[1])}
             if len(visual):
@@ -76,7 +80,6 @@ class Predictor:
     def _embed_waveform(self, clip: ExtractedClip) -> np.ndarray:
         if clip.waveform is None:
             return np.zeros((0, self.model.audio.config.input_dim), np.float32)
-        samples = clip.waveform["samples"].astype(np.float32) / 32768
-        speech = [(segment["start_s"], segment["end_s"]) for segment in clip.waveform["speech"]]
-        kept = [samples[start:end] for start, end in kept_spans(len(samples), speech, self.extract.vad_min_clip_s)]
-        return self.audio.embed([np.concatenate(kept)])[0]  # [T, D]
+        row = pa.Table.from_pylist([{"clip_id": "", "key": "", **clip.waveform}], WAVEFORMS)
+        (speech,) = speeches(row, self.extract.vad_min_clip_s)
+        return self.audio.embed([speech.waveform])[0]  # [T, D]

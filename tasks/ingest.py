@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from mfer_core.corpora.ingest import corpus_notes, ingest_corpus
 from mfer_core.corpora.report import dataset_report
 from mfer_core.files import atomic_path
-from mfer_core.manifest import summarise, write_manifest, write_rejects
+from mfer_core.manifest import read_manifest, summarise, write_manifest, write_rejects
 from mfer_core.settings import Corpus, Ingest
 
 
@@ -18,7 +18,8 @@ def read_corpus(name: str, corpus: Corpus, settings: Ingest, out: Path) -> str:
     clips, rejects = ingest_corpus(name, corpus, settings.workers)
     rejected = write_rejects(out / "rejects.parquet", rejects)
     line = summarise(name, "ingest", len(clips), rejected, settings.rejects_limit, out / "rejects.parquet")
-    manifest = write_manifest(out / "manifest.parquet", clips, name)
+    write_manifest(out / "manifest.parquet", clips, name)
+    manifest = read_manifest(out / "manifest.parquet")
     with atomic_path(out / "report.md") as temporary:
         temporary.write_text(dataset_report(manifest, rejected, corpus_notes(name, corpus)), encoding="utf-8")
     return line

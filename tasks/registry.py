@@ -17,6 +17,7 @@ from mfer_core.errors import MferError
 from mfer_core.files import digest, read_json, sha256_file, write_json
 from mfer_core.labels import label_set
 from mfer_core.settings import Register, Settings
+from mfer_core.training.results import fold_folder
 from tasks.lineage import lineage
 from tasks.model_card import write_card
 from tasks.tracking import client, experiment
@@ -28,7 +29,7 @@ KEY_TAG = "mfer.key"
 
 def chosen_fold(data: Path, settings: Register) -> Path:
     """The fold whose inner validation split was best: test parts have no say. Raises MferError when there is none."""
-    folders = sorted((data / "train_fused" / settings.protocol).glob("fold-*"))
+    folders = sorted(fold_folder(data, "train_fused", settings.protocol, 0).parent.glob("fold-*"))
     if not folders:
         raise MferError(f"no fused model under {settings.protocol} to register: see register.protocol and arms in params.yaml")
     return max(folders, key=lambda folder: pd.read_csv(folder / "history.csv").valid_uar.max())

@@ -1,5 +1,6 @@
 """Tasks of stages evaluate and transfer, and their results in Prefect and MLflow."""
 
+import re
 from pathlib import Path
 
 from prefect import get_run_logger, task
@@ -11,6 +12,8 @@ from mfer_core.evaluation.transfer import transfer
 from mfer_core.files import read_json
 from mfer_core.settings import Settings
 from tasks.tracking import log_results
+
+NOT_IN_NAMES = re.compile(r"[^\w\-./ ]")  # what MLflow refuses in a metric's name
 
 
 @task(cache_policy=NO_CACHE)
@@ -48,7 +51,7 @@ def _flat(stage: str, arms: dict) -> dict[str, float]:
     found: dict[str, float] = {}
     for path, value in _leaves(arms):
         if path[-1] == "mean" and isinstance(value, float):
-            found["/".join((stage, *path[:-1]))] = value
+            found[NOT_IN_NAMES.sub("", "/".join((stage, *path[:-1])))] = value
     return found
 
 
