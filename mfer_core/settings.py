@@ -189,7 +189,7 @@ class Transfer(Section):
     shots: list[int]  # clips per class of adaptation
     seed: int
     draws: int = Field(default=3, ge=1)  # supports drawn per fold and number of shots
-    normalisation: Literal["none", "corpus", "speaker"] = "corpus"  # unsupervised, of embeddings to the training moments, for the shots
+    normalisation: Literal["none", "corpus", "speaker"] = "speaker"  # unsupervised, of embeddings to the training moments, for the shots
 
 
 class Register(Section):

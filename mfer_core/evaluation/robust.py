@@ -2,7 +2,8 @@
 
 No label of the new corpus is used. How right an arm is there is estimated from its confidence alone (average
 thresholded confidence, Garg et al. 2022): the confidence that as many validation clips exceed as are right; the share
-of new clips above it estimates the new accuracy. The arm's temperature is then raised until its mean confidence equals
+of new clips above it estimates the new accuracy. An arm that gives everything the same few names is sure and wrong, so
+the estimate shrinks with the variety of its answers against that on the validation clips. The arm's temperature is then raised until its mean confidence equals
 that estimate. An arm near chance is left with next to no say; at home both keep the one they were calibrated with.
 """
 
@@ -24,6 +25,17 @@ def estimated_accuracy(source: Tensor, source_labels: Tensor, target: Tensor) ->
     right = (source.argmax(1) == source_labels).double().mean()
     threshold = torch.quantile(negative_entropy(source), 1 - right)
     return (negative_entropy(target) > threshold).double().mean().item()
+
+
+def variety(logits: Tensor) -> float:
+    """How many classes the decisions on logits [N, C] are spread over: the exponential of their entropy, 1..C."""
+    shares = torch.bincount(logits.argmax(1), minlength=logits.shape[1]).double() / len(logits)
+    return torch.special.entr(shares).sum().exp().item()
+
+
+def believed_accuracy(source: Tensor, source_labels: Tensor, target: Tensor) -> float:
+    """The estimate, shrunk by what variety the decisions on the target lack."""
+    return estimated_accuracy(source, source_labels, target) * min(1.0, variety(target) / variety(source))
 
 
 def matched_temperature(logits: Tensor, accuracy: float) -> float:

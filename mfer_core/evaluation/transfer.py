@@ -10,7 +10,7 @@ from mfer_core.evaluation.metrics import calibration, calibration_error, confusi
 from mfer_core.evaluation.protocols import protocol
 from mfer_core.evaluation.tables import write_report_table
 from mfer_core.evaluation.transfer_fold import FoldTransfer, Outcome, few_shot_outcomes, load_models, shifts, zero_shot_outcomes
-from mfer_core.evaluation.transfer_tables import collapse_table, normalisation_table, shift_table, shots_table, source_table
+from mfer_core.evaluation.transfer_tables import collapse_table, folds_table, normalisation_table, shift_table, shots_table, source_table
 from mfer_core.files import read_table, write_json
 from mfer_core.labels import label_set
 from mfer_core.settings import Settings
@@ -68,10 +68,11 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def _source_rows(fold: FoldTransfer) -> list[dict]:
-    """Every arm on the fold's own test part: what robustness costs at home."""
-    outcomes = [outcome for outcome in zero_shot_outcomes(fold) if "none" in outcome.setting]
-    facts = {"setting": "source test part", "draw": 0, "speaker_disjoint": True}
-    return [{"arm": outcome.arm, **facts, **outcome_scores(outcome, fold.target.labels.numpy())} for outcome in outcomes]
+    """Every arm on the fold's own test part, under every normalisation: what robustness costs at home."""
+    labels = fold.target.labels.numpy()
+    facts = {"draw": 0, "speaker_disjoint": True}
+    renamed = ((outcome, outcome.setting.replace("zero-shot", "source test part")) for outcome in zero_shot_outcomes(fold))
+    return [{"arm": outcome.arm, "setting": setting, **facts, **outcome_scores(outcome, labels)} for outcome, setting in renamed]
 
 
 def _predictions(outcome: Outcome, labels: np.ndarray) -> pd.DataFrame:
@@ -129,6 +130,11 @@ def _write_tables(out: Path, settings: Settings, metrics: dict, rows: pd.DataFra
     how = f"Few-shot: embeddings normalised per {settings.transfer.normalisation}." if settings.transfer.normalisation != "none" else ""
     tables = {
         "transfer": ("On the transfer corpus (accuracy, %)", shots_table(metrics, settings.transfer.shots), how + overlap),
+        "folds": (
+            "Zero-shot, fold by fold (accuracy, %)",
+            folds_table(metrics),
+            "Last columns: fused minus the better single arm, in points.",
+        ),
         "normalisation": ("Zero-shot, by unsupervised normalisation (accuracy, %)", normalisation_table(metrics), ""),
         "source": ("The same models on their own test parts (accuracy, %)", source_table(metrics), ""),
         "collapse": ("Zero-shot: which emotion becomes which", collapse_table(predictions), "All folds together, no normalisation."),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mfer_core.evaluation.adaptation import adapt, draw_support
-from mfer_core.evaluation.robust import estimated_accuracy, robust_fusion
+from mfer_core.evaluation.robust import believed_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_model
 from mfer_core.settings import Transfer
@@ -73,7 +73,7 @@ class FoldTransfer:
             seen = torch.from_numpy(usable(self.target, arm))
             known = torch.from_numpy(usable(self.source, arm))
             source = self._source[arm][known].double()
-            estimates.append(estimated_accuracy(source, self.source.labels[known], values[seen].double()))
+            estimates.append(believed_accuracy(source, self.source.labels[known], values[seen].double()))
         return estimates
 
     def robust(self, logits: dict[str, Tensor]) -> Tensor:

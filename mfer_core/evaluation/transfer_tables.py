@@ -47,7 +47,30 @@ def normalisation_table(metrics: dict) -> pd.DataFrame:
 
 
 def source_table(metrics: dict) -> pd.DataFrame:
-    return pd.DataFrame(_by_setting(metrics, {"source test part": "source test part"}))
+    return pd.DataFrame(_by_setting(metrics, {how: f"source test part, {how} normalisation" for how in NORMALISATIONS}))
+
+
+def folds_table(metrics: dict) -> pd.DataFrame:
+    """Fold by fold and normalisation: is a fused decision at least as good as the better single arm?"""
+    rows = []
+    for name, arms in metrics.items():
+        for how in NORMALISATIONS:
+            found = {
+                arm: arms[arm][f"zero-shot, {how} normalisation"]["accuracy"]["folds"]
+                for arm in ARMS
+                if f"zero-shot, {how} normalisation" in arms.get(arm, {})
+            }
+            for fold, values in enumerate(zip(*found.values(), strict=True)):
+                accuracy = dict(zip(found, values, strict=True))
+                best = max(accuracy.get(arm, 0.0) for arm in ("visual", "audio"))
+                margins = {
+                    f"{TITLES.get(arm, arm)} - best": f"{100 * (accuracy[arm] - best):+.1f}"
+                    for arm in ("fused", "robust")
+                    if arm in accuracy
+                }
+                cells = {TITLES.get(arm, arm): percent(value) for arm, value in accuracy.items()}
+                rows.append({"protocol": protocol(name).label, "normalisation": how, "fold": str(fold), **cells, **margins})
+    return pd.DataFrame(rows).fillna("-")
 
 
 def collapse_table(predictions: pd.DataFrame) -> pd.DataFrame:
