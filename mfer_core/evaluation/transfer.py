@@ -107,8 +107,9 @@ def transfer(data: Path, settings: Settings) -> dict:
     Raises MferError when a stage before it has not run.
     """
     data = Path(data)
-    if settings.corpora[settings.roles.transfer].source == "absent":
-        return _left_out(data / "transfer", settings.roles.transfer)
+    corpus = settings.roles.transfer
+    if corpus is None or settings.corpora[corpus].source == "absent":
+        return _left_out(data / "transfer")
     with one_thread():
         rows, predictions, moved = run_folds(data, settings)
     metrics = transfer_metrics(rows)
@@ -117,8 +118,8 @@ def transfer(data: Path, settings: Settings) -> dict:
     return metrics
 
 
-def _left_out(out: Path, corpus: str) -> dict:
-    note = f"{corpus} has source absent: bring your own recordings to see how the models do on other data."
+def _left_out(out: Path) -> dict:
+    note = "The settings name no transfer corpus: bring your own recordings to see how the models do on other data."
     write_report_table(out / "tables", "transfer", "On the transfer corpus", pd.DataFrame({"protocol": []}), note, False)
     write_json(out / "metrics.json", {})
     return {}

@@ -80,7 +80,7 @@ def test_without_a_transfer_corpus_the_stage_says_so(transferred, tmp_path):
     _, options, _ = transferred
     custom = options.corpora["custom"].model_copy(update={"source": "absent"})
     assert transfer(tmp_path, options.model_copy(update={"corpora": options.corpora | {"custom": custom}})) == {}
-    assert "source absent" in (tmp_path / "transfer" / "tables" / "transfer.md").read_text()
+    assert "no transfer corpus" in (tmp_path / "transfer" / "tables" / "transfer.md").read_text()
 
 
 @settings(max_examples=40, deadline=None)
