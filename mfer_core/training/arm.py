@@ -7,14 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from mfer_core.errors import MferError
+from mfer_core.files import digest
 from mfer_core.labels import label_set
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.settings import Train, TrainArm
 from mfer_core.training.clips import Clips
 from mfer_core.training.inputs import PARTS, Modality, load_modality, make_clips, step_statistics
-from mfer_core.training.loop import Run, fit, one_thread
+from mfer_core.training.loop import Run, fit, one_thread, seed_of
 from mfer_core.training.optimiser import Group
-from mfer_core.training.results import begin, finish, fit_temperature, is_done, probability_table
+from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
 
 CLASSES = label_set("eight")
 SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter"}  # what an arm's settings say about its model
@@ -31,6 +32,13 @@ class ArmJob:
     benchmark: str  # corpus
     parts: dict[str, list[str]]
     manifest: pd.DataFrame
+    inputs: str  # digest of what the fold reads
+
+
+def fold_run(stage: str, protocol: str, fold: int, data: Path, seed: int, *shaped_by: object) -> Run:
+    """The run of one fold of a stage; ``shaped_by`` is everything else that its key covers."""
+    key = digest(stage, protocol, fold, seed, *shaped_by)
+    return Run(fold_folder(data, stage, protocol, fold), key, seed_of(seed, stage, protocol, fold), f"{stage} {protocol} fold {fold}")
 
 
 def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) -> Arm:
@@ -61,6 +69,7 @@ def fold_facts(job: ArmJob, clips: dict[str, Clips], encoders: dict[str, dict], 
         "training_clips": len(clips["train"]),
         "encoders": encoders,
         "code": code,
+        "data": job.inputs,
         "temperature": temperature,
         "best_epoch": best_epoch,
     }

@@ -6,15 +6,13 @@ import torch
 
 from mfer_core.cache.code import code_digest
 from mfer_core.errors import MferError
-from mfer_core.files import digest, read_json
+from mfer_core.files import read_json
 from mfer_core.models.arm import Arm
 from mfer_core.models.store import CONFIG, load_model
 from mfer_core.settings import Settings
-from mfer_core.training.arm import CLASSES, SHAPE, ArmJob, new_arm, train_arm
+from mfer_core.training.arm import CLASSES, SHAPE, ArmJob, fold_run, new_arm, train_arm
 from mfer_core.training.inputs import Modality, fold_parts, inputs_digest, manifest_of
-from mfer_core.training.loop import Run, seed_of
 from mfer_core.training.optimiser import Group, trainable
-from mfer_core.training.results import fold_folder
 
 STAGE = "train_audio"
 PARENT = "pretrain_audio"
@@ -51,10 +49,7 @@ def train_audio_fold(protocol: str, fold: int, data: Path, settings: Settings) -
     parts, manifest = fold_parts(data, protocol, fold), manifest_of(data, [corpus])
     code = code_digest(__name__)
     shape = settings.pretrain_audio.model_dump(include=SHAPE)
-    inputs = [inputs_digest(data, ["audio"], [corpus], parts, manifest), parent_key(data, settings)]
-    key = digest(STAGE, protocol, fold, settings.seed, hyper.model_dump(), shape, inputs, code)
-    run = Run(
-        fold_folder(data, STAGE, protocol, fold), key, seed_of(settings.seed, STAGE, protocol, fold), f"{STAGE} {protocol} fold {fold}"
-    )
-    job = ArmJob("audio", protocol, fold, Path(data), corpus, parts, manifest)
+    inputs = inputs_digest(data, ["audio"], [corpus], parts, manifest)
+    run = fold_run(STAGE, protocol, fold, data, settings.seed, hyper.model_dump(), shape, inputs, parent_key(data, settings), code)
+    job = ArmJob("audio", protocol, fold, Path(data), corpus, parts, manifest, inputs)
     return train_arm(job, run, code, hyper, lambda modality: start_arm(Path(data), modality, settings, run.seed))

@@ -5,14 +5,14 @@ from pathlib import Path
 import torch
 
 from mfer_core.cache.code import code_digest
-from mfer_core.files import digest, read_json
+from mfer_core.files import read_json
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, load_model
 from mfer_core.settings import Settings
-from mfer_core.training.arm import CLASSES, ArmJob, fold_facts, load_parts, with_place
+from mfer_core.training.arm import CLASSES, ArmJob, fold_facts, fold_run, load_parts, with_place
 from mfer_core.training.clips import Clips, in_order
 from mfer_core.training.inputs import fold_parts, inputs_digest, load_modality, manifest_of
-from mfer_core.training.loop import PREDICT_BATCH, Progress, Run, fit, one_thread, seed_of
+from mfer_core.training.loop import PREDICT_BATCH, Progress, Run, fit, one_thread
 from mfer_core.training.optimiser import trainable
 from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
 
@@ -49,16 +49,12 @@ def train_fused_fold(protocol: str, fold: int, data: Path, settings: Settings) -
     folders = {name: fold_folder(data, f"train_{name}", protocol, fold) for name in MODALITIES}
     parents = [read_json(folder / CONFIG)["key"] for folder in folders.values()]
     code = code_digest(__name__)
-    key = digest(
-        STAGE, protocol, fold, settings.seed, hyper.model_dump(), parents, inputs_digest(data, MODALITIES, [corpus], parts, manifest), code
-    )
-    run = Run(
-        fold_folder(data, STAGE, protocol, fold), key, seed_of(settings.seed, STAGE, protocol, fold), f"{STAGE} {protocol} fold {fold}"
-    )
+    inputs = inputs_digest(data, MODALITIES, [corpus], parts, manifest)
+    run = fold_run(STAGE, protocol, fold, data, settings.seed, hyper.model_dump(), parents, inputs, code)
     if is_done(run.folder, run.key):
         return run.folder
     begin(run.folder)
-    job = ArmJob("fused", protocol, fold, data, corpus, parts, manifest)
+    job = ArmJob("fused", protocol, fold, data, corpus, parts, manifest, inputs)
     with one_thread():
         return _train(job, run, code, folders, settings)
 

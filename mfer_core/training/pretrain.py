@@ -120,6 +120,7 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         "encoders": {"audio": modality.metadata},
         "training_speakers": sorted({*clips["train"].speakers}),
         "code": code,
+        "data": inputs,
         "corpora": corpora,
     }
     _write(run, arm, progress.history, predictions, matrix, facts)
