@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test lint ui serve lock
+.PHONY: run test bench lint ui serve lock
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -23,6 +23,12 @@ run: .venv/.installed
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: .venv/.installed
+	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.embed
+	$(BIN)/python -m benchmarks.train
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
