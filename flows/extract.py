@@ -16,9 +16,10 @@ DATA = Path("data")
 def extract(corpus: str) -> None:
     """Fill frames/, waveforms/ and clips/ of one corpus; shards that are there are not done again."""
     settings = load_settings()
+    raw = settings.corpus(corpus).path
     manifest = read_manifest(DATA / "ingest" / corpus / "manifest.parquet")
     out = DATA / "extract"
-    shards = extract_shards(corpus, manifest, settings.corpora[corpus].path, out, settings.extract)
+    shards = extract_shards(corpus, manifest, raw, out, settings.extract)
     line = account_for(corpus, shards, manifest, out, settings.extract)
     get_run_logger().info(line)
     publish_account("extract", corpus, out / "clips" / corpus / "rejects.parquet", line)

@@ -15,7 +15,7 @@ OUT = Path("data/ingest")
 def ingest(corpus: str) -> None:
     """Write manifest.parquet and rejects.parquet of one corpus."""
     settings = load_settings()
-    line = read_corpus(corpus, settings.corpora[corpus], settings.ingest, OUT / corpus)
+    line = read_corpus(corpus, settings.corpus(corpus), settings.ingest, OUT / corpus)
     get_run_logger().info(line)
     publish_report(corpus, OUT / corpus)
     publish_account("ingest", corpus, OUT / corpus / "rejects.parquet", line)

@@ -228,6 +228,12 @@ class Settings(Section):
     register_model: Register = Field(alias="register")
     tracking: Tracking
 
+    def corpus(self, name: str) -> Corpus:
+        """A corpus by name. Raises MferError naming the choices."""
+        if name not in self.corpora:
+            raise MferError(f"unknown corpus {name!r}: choose one of {', '.join(self.corpora)}, or add it to corpora in params.yaml")
+        return self.corpora[name]
+
     @property
     def synthetic(self) -> bool:
         """Whether the benchmark is a demonstration corpus: every place that shows its numbers says so."""

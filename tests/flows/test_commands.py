@@ -1,0 +1,65 @@
+"""What a person types, and the one line that they read when it is wrong."""
+
+import shutil
+
+import pytest
+from ruamel.yaml import YAML
+
+from flows.__main__ import main
+from mfer_core.cache.code import ROOT
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project with the committed settings."""
+    for name in ("params.yaml", "dvc.yaml", "prefect.toml", "profiles"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def said(capsys) -> str:
+    """The single line on stderr."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_a_missing_corpus_folder_says_where_to_get_it_and_where_to_put_it(project, capsys):
+    assert main(["profile", "report"]) == 1
+    line = said(capsys)
+    assert line.startswith("error: ravdess: no folder data/raw/ravdess")
+    assert "zenodo" in line.lower()
+
+
+def test_an_unknown_key_in_the_settings_is_one_line(project, capsys):
+    yaml = YAML()
+    values = yaml.load(project / "params.yaml")
+    values["embed"]["dtyp"] = "float16"
+    yaml.dump(values, project / "params.yaml")
+    assert main(["check"]) == 1
+    assert "unknown key embed.dtyp; choices there: dtype" in said(capsys)
+
+
+def test_the_default_settings_are_in_order(project, capsys):
+    assert main(["check"]) == 0
+    assert "profile default" in capsys.readouterr().out
+
+
+def test_results_that_are_not_there_yet_are_asked_for(project, capsys):
+    assert main(["show"]) == 1
+    assert "dvc repro" in said(capsys)
+
+
+def test_outside_the_project_it_says_where_to_stand(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["check"]) == 1
+    assert "project's folder" in said(capsys)
+
+
+def test_an_unknown_stage_is_refused_with_the_choices(project, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train"])
+    assert stop.value.code == 2
+    assert "train_visual" in capsys.readouterr().err
