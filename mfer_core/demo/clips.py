@@ -74,7 +74,7 @@ def _speech(clip: Clip, who: Person, strength: float, rng: np.random.Generator) 
     recording = RECORDINGS[clip.corpus]
     axes = dict(zip(VOICE_AXES, express(who.voice, clip.label, strength, rng), strict=True))
     words = statement(clip.corpus, clip.statement)
-    plan = voice.timing(words, axes["rate"], who.throat, float(rng.uniform(0.25, 0.4)), rng)
+    plan = voice.timing(words, axes, who.throat, float(rng.uniform(0.25, 0.4)), rng)
     plan = plan.within(SHORTEST_S, LONGEST_S)
     return plan, voice.record(voice.speak(who.throat, axes, plan, recording.vowels, rng), recording.rate, recording.noise_db, rng)
 

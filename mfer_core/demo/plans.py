@@ -88,13 +88,13 @@ def crema_d(number: int, rng: np.random.Generator) -> Iterator[Clip]:
 
 
 def shemo(number: int, rng: np.random.Generator) -> Iterator[Clip]:
-    """Anger and neutrality most often, fear and surprise seldom."""
+    """Fear and surprise seldom, as in the real corpus."""
     sex = _SEXES[number % 2]
     speaker = f"{sex[0].upper()}{number // 2 + 1:02d}"
     names = {"A": "angry", "F": "fearful", "H": "happy", "N": "neutral", "S": "sad", "W": "surprised"}
     counts = dict.fromkeys(names, 0)
     while max(counts.values()) < 99:
-        for code in "ANHSANHSWF":
+        for code in "ANHSWFANHS":
             counts[code] += 1
             path = f"{sex}/{speaker}{code}{counts[code]:02d}.wav"
             yield Clip(path, "shemo", speaker, sex, names[code], _intensity(rng), str(rng.integers(40)))

@@ -31,11 +31,12 @@ class Timing:
     starts: np.ndarray
     lengths: np.ndarray
     duration: float
+    staccato: float = 0.0  # share of a syllable that is silence instead
 
     def within(self, shortest: float, longest: float) -> "Timing":
         """The same statement, said faster if the clip would last longer than ``longest``, silence after it if too short."""
         squeeze = min(1.0, longest / self.duration)
-        return Timing(self.syllables, self.starts * squeeze, self.lengths * squeeze, max(shortest, self.duration * squeeze))
+        return Timing(self.syllables, self.starts * squeeze, self.lengths * squeeze, max(shortest, self.duration * squeeze), self.staccato)
 
     def envelope(self, vowel: str | None, times: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """How much ``vowel`` (None: any) sounds at ``times``: 0..1, ``weights`` scale the syllables."""
@@ -43,18 +44,18 @@ class Timing:
         for number, syllable in enumerate(self.syllables):
             if vowel in (None, syllable.vowel):
                 u = (times - self.starts[number]) / self.lengths[number]
-                bump = np.clip(np.minimum((u + 0.12) / 0.25, (1.12 - u) / 0.35), 0, 1)
+                bump = np.clip(np.minimum((u + 0.12) / 0.25, (1.12 - self.staccato - u) / 0.35), 0, 1)
                 total = np.maximum(total, bump * (1.0 if weights is None else weights[number]))
         return total
 
 
-def timing(statement: tuple[Syllable, ...], rate: float, throat: Throat, lead: float, rng: np.random.Generator) -> Timing:
-    """Lay out a statement at ``rate`` (axis value; 1 is 1.4 times as fast), ``lead`` seconds of silence on each side."""
-    per_second = throat.rate * 2 ** (0.5 * rate)
+def timing(statement: tuple[Syllable, ...], axes: dict[str, float], throat: Throat, lead: float, rng: np.random.Generator) -> Timing:
+    """Lay out a statement with ``lead`` seconds of silence on each side."""
+    per_second = throat.rate * 2 ** (0.5 * axes["rate"])
     lengths = rng.uniform(0.8, 1.2, len(statement)) / per_second
     lengths[-1] *= 1.3
     starts = lead + np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    return Timing(statement, starts, lengths, float(starts[-1] + lengths[-1] + lead))
+    return Timing(statement, starts, lengths, float(starts[-1] + lengths[-1] + lead), float(np.clip(0.25 + 0.3 * axes["staccato"], 0, 0.6)))
 
 
 def speak(throat: Throat, axes: dict[str, float], plan: Timing, vowels: dict, rng: np.random.Generator) -> np.ndarray:
@@ -66,7 +67,7 @@ def speak(throat: Throat, axes: dict[str, float], plan: Timing, vowels: dict, rn
     source = _tilt(source, np.clip(axes["tension"] + throat.tilt, -1.5, 1.6)) * loud
     voice = np.zeros(samples)
     for vowel in sorted({syllable.vowel for syllable in plan.syllables}):
-        shaped = sosfilt(_resonances(vowels[vowel], throat.formants), source)
+        shaped = sosfilt(_resonances(vowels[vowel], throat.formants * 2 ** (0.25 * axes["smile"])), source)
         voice += shaped * plan.envelope(vowel, times)
     voice /= np.abs(voice).max() + 1e-9
     voice += 0.25 * _consonants(plan, samples, rng)
