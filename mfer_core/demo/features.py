@@ -131,7 +131,7 @@ def _mouth(image: np.ndarray, view: View, looks: Looks, face: dict[str, float]) 
 
 
 def _glasses(image: np.ndarray, view: View, looks: Looks) -> None:
-    frame = np.array([40.0, 38.0, 42.0])
+    frame = blend(_DARK, looks.skin, 0.4)
     for side in (-1, 1):
         ring = ellipse(side * looks.eye_x, looks.eye_y + 0.03, 0.30, 0.22)
         stroke(image, view, np.concatenate([ring, ring[:1]]), frame, 0.03)
