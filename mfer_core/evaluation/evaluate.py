@@ -77,7 +77,7 @@ def _histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.Da
 
 
 def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, predictions: pd.DataFrame, speaker_of: dict[str, str]) -> None:
-    synthetic = settings.corpora[settings.roles.benchmark].source == "demo"
+    synthetic = settings.synthetic
     encoders = encoder_names(data, settings)
     recalls = {(name, arm): class_recalls(table, CLASSES) for name in metrics for arm, table in _by_arm(predictions, name).items()}
     manifests = {path.parent.name: read_manifest(path) for path in sorted((data / "ingest").glob("*/manifest.parquet"))}
@@ -106,7 +106,7 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
 
 
 def _write_plots(out: Path, data: Path, settings: Settings, predictions: pd.DataFrame) -> None:
-    note = ", synthetic data" if settings.corpora[settings.roles.benchmark].source == "demo" else ""
+    note = ", synthetic data" if settings.synthetic else ""
     for protocol in predictions.protocol.unique():
         arms, name = _by_arm(predictions, protocol), protocol.replace(":", "-")
         plot_confusions(out / "plots", name, arms, CLASSES, note)

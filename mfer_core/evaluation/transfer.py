@@ -126,7 +126,7 @@ def _left_out(out: Path) -> dict:
 
 
 def _write_tables(out: Path, settings: Settings, metrics: dict, rows: pd.DataFrame, predictions: pd.DataFrame, moved: pd.DataFrame) -> None:
-    synthetic = settings.corpora[settings.roles.transfer].source == "demo"
+    synthetic = settings.synthetic or settings.corpora[settings.roles.transfer].source == "demo"
     overlap = "" if rows.speaker_disjoint.all() else " Some supports share speakers with their query: too few speakers."
     how = f"Few-shot: embeddings normalised per {settings.transfer.normalisation}." if settings.transfer.normalisation != "none" else ""
     tables = {
