@@ -13,7 +13,7 @@ FRAME_RATE = Fraction(30000, 1001)
 
 
 def write_video(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray, rate: int, size: tuple[int, int]) -> None:
-    """Write uint8 BGR pictures [height, width, 3] at 30000/1001 per second and mono int16 sound [N] at ``rate`` Hz.
+    """Write uint8 BGRA pictures [height, width, 4] at 30000/1001 per second and mono int16 sound [N] at ``rate`` Hz.
 
     ``size`` is (width, height) in pixels; the suffix of ``path`` (.mp4 or .mov) chooses the container.
     """
@@ -27,7 +27,7 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray, r
             stream.codec_context.thread_count = 1
             stream.codec_context.flags |= Flags.bitexact
         for number, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2YUV_I420), format="yuv420p")
             frame.pts = number
             frame.time_base = 1 / FRAME_RATE
             container.mux(video.encode(frame))
