@@ -15,7 +15,7 @@ from mfer_core.encoders.emotion2vec_batch import ExactBatches
 from mfer_core.encoders.emotion2vec_config import Layers, hop, layers_of, read_config, read_tokens, receptive_field
 from mfer_core.encoders.emotion2vec_model import load_model
 from mfer_core.encoders.windows import join_windows, split_windows
-from mfer_core.errors import ClipError
+from mfer_core.errors import ClipError, MferError
 
 SHAPING_FILES = ("config.yaml", "tokens.txt")
 
@@ -49,6 +49,17 @@ class Emotion2vecEncoder:
         frames = iter(self._embed_pieces([piece.samples for piece in pieces], batch_size))
         whole = iter(pieces)
         return [join_windows([(next(whole), next(frames)) for _ in range(count)]) for count in counts]
+
+    def classify(self, waveforms: list[np.ndarray], batch_size: int = 1) -> np.ndarray:
+        """float32 [N, len(labels)]: the probabilities of the checkpoint's own head on the mean frame (a zero-shot baseline).
+
+        Raises MferError for a checkpoint without a head.
+        """
+        if self.model.proj is None:
+            raise MferError(f"{self.metadata['name']} has no head: only the '+' checkpoints of emotion2vec classify")
+        means = np.stack([frames.mean(0) for frames in self.embed(waveforms, batch_size)])
+        with inference(self.device, "fp32"):
+            return self.model.proj(torch.from_numpy(means).to(self.device)).softmax(-1).cpu().numpy()
 
     def centres(self, frames: int) -> np.ndarray:
         """The sample position of the centre of each of the first ``frames`` frames."""

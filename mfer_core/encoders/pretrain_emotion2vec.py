@@ -16,6 +16,8 @@ from ruamel.yaml import YAML
 from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import cross_entropy, layer_norm
 
 from mfer_core.encoders.device import one_thread
@@ -62,7 +64,7 @@ def pretrain_emotion2vec(
     metrics = {"valid_uar_random_weights": random_uar, "valid_uar_trained": trained_uar, "chance": 1 / len(names)}
     metrics |= {"valid_uar_head": max(row["valid_uar"] for row in history), "epochs": len(history), "clips_train": len(train)}
     metrics |= {"clips_valid": len(valid), "parameters": sum(p.numel() for p in batches.model.parameters())}
-    _save(batches.model, conf, names, out)
+    write_checkpoint(batches.model, conf, names, out)
     with atomic_path(out / "history.csv") as path:
         pd.DataFrame(history).to_csv(path, index=False)
     write_json(out / "metrics.json", metrics)
@@ -162,14 +164,13 @@ def _uar(truth: torch.Tensor, found) -> float:
 
 def _probe(batches: ExactBatches, waveforms: Waveforms, targets, train, valid) -> float:
     """UAR on the held-out speakers of a logistic regression on mean frames."""
-    features, truth = _pooled(batches, waveforms, train).numpy(), targets[train]
-    scale = features.std(0) + 1e-6
-    probe = LogisticRegression(max_iter=500).fit(features / scale, truth)
-    return _uar(targets[valid], probe.predict(_pooled(batches, waveforms, valid).numpy() / scale))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    probe.fit(_pooled(batches, waveforms, train).numpy(), targets[train])
+    return _uar(targets[valid], probe.predict(_pooled(batches, waveforms, valid).numpy()))
 
 
-def _save(model: torch.nn.Module, conf: dict, names: list[str], out: Path) -> None:
-    """config.yaml, configuration.json, tokens.txt, and the weights last."""
+def write_checkpoint(model: torch.nn.Module, conf: dict, names: list[str], out: Path) -> None:
+    """Write the FunASR layout (config.yaml, configuration.json, tokens.txt, weights last); the head's classes are ``names`` and <unk>."""
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = {"tokenizer": "CharTokenizer", "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True}}
     with atomic_path(out / "config.yaml") as path:

@@ -39,13 +39,12 @@ def pretrain_vit(images: np.ndarray, labels: list[str], splits: list[str], setti
     parts, dropped = split_faces(images, labels, splits)
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        config = _config(settings)
-        model = vit_class(config)(config)
+        model = build_vit(settings)
         history = _fit(model, parts, settings, torch.Generator().manual_seed(seed))
     metrics = {f"{name}_{key}": value for name in SPLITS[1:] for key, value in _score(model, *parts[name]).items()}
     metrics |= {"epochs": len(history), "parameters": sum(p.numel() for p in model.parameters()), "duplicates_dropped": dropped}
     metrics |= {f"images_{name}": len(parts[name][1]) for name in SPLITS}
-    _save(model, settings, out)
+    save_vit(model, settings, out)
     with atomic_path(out / "history.csv") as path:
         pd.DataFrame(history).to_csv(path, index=False)
     write_json(out / "metrics.json", metrics)
@@ -78,8 +77,9 @@ def split_faces(images: np.ndarray, labels: list[str], splits: list[str]) -> tup
     return parts, int(leaked.sum())
 
 
-def _config(settings: PretrainVit) -> ViTConfig:
-    return ViTConfig(
+def build_vit(settings: PretrainVit) -> torch.nn.Module:
+    """A fresh compact ViT with random weights (torch's global generator)."""
+    config = ViTConfig(
         image_size=settings.image_size,
         patch_size=settings.patch_size,
         stem_channels=settings.stem_channels,
@@ -92,6 +92,7 @@ def _config(settings: PretrainVit) -> ViTConfig:
         label2id={name: number for number, name in enumerate(LABELS)},
         num_labels=len(LABELS),
     )
+    return vit_class(config)(config)
 
 
 def _pixels(faces: torch.Tensor, side: int) -> torch.Tensor:
@@ -145,7 +146,8 @@ def _score(model, faces: torch.Tensor, classes: torch.Tensor) -> dict[str, float
     return {"accuracy": float((found == classes).float().mean()), "uar": float(uar)}
 
 
-def _save(model, settings: PretrainVit, out: Path) -> None:
+def save_vit(model: torch.nn.Module, settings: PretrainVit, out: Path) -> None:
+    """Write the Hugging Face layout: config.json, model.safetensors, preprocessor_config.json."""
     model.save_pretrained(out)
     side = {"height": settings.image_size, "width": settings.image_size}
     flags = {"do_resize": True, "do_rescale": True, "do_normalize": True, "resample": 2, "rescale_factor": 1 / 255}

@@ -1,0 +1,41 @@
+"""First layer of the compact Emotion2vec: a fixed short-time Fourier front end, in the form of a convolution.
+
+Seven learned convolutions on raw samples need thousands of hours; from minutes of speech they learn little. One convolution
+with the published receptive field and step (400 and 320 samples) whose filters are windowed sinusoids gives the layers
+behind it what a spectrogram gives. Each frequency has four phases, because the activation behind the convolution keeps
+one sign: together the four show the magnitude.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from mfer_core.encoders.emotion2vec_config import RATE, Layers
+
+WINDOW, STEP = 400, 320  # samples: 25 ms every 20 ms
+HARMONICS = np.linspace(60, 1200, 30)  # Hz: pitch and its harmonics
+FORMANTS = np.geomspace(1280, 7500, 18)  # Hz
+FREQUENCIES = np.concatenate([HARMONICS, FORMANTS])
+# The layer normalisation behind it adds 1e-5 to the variance: at this gain loud frames lie above that and pauses below, so
+# that loudness survives the normalisation.
+GAIN = 0.1
+FILTER_LAYERS: Layers = [(4 * len(FREQUENCIES), WINDOW, STEP)]
+
+
+def speech_filters() -> torch.Tensor:
+    """float32 [4 * frequencies, 1, WINDOW]: Hann-windowed cosines at phases 0, 90, 180, 270 degrees."""
+    time = np.arange(WINDOW) / RATE
+    window = np.hanning(WINDOW)
+    phases = np.arange(4) * math.pi / 2
+    waves = np.cos(2 * math.pi * FREQUENCIES[None, :, None] * time + phases[:, None, None]) * window
+    waves -= waves.mean(-1, keepdims=True)
+    return torch.from_numpy(GAIN * waves.reshape(-1, 1, WINDOW) / window.sum() * 2).float()
+
+
+def install_filters(model: torch.nn.Module) -> None:
+    """Set and freeze the first convolution of an Emotion2vec built with FILTER_LAYERS."""
+    weight = model.modality_encoders["AUDIO"].local_encoder.conv_layers[0][0].weight
+    with torch.no_grad():
+        weight.copy_(speech_filters())
+    weight.requires_grad_(False)

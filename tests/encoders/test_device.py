@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from mfer_core.encoders.device import choose_device, in_halves, one_thread
+from mfer_core.errors import MferError
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does():
+    sizes = []
+
+    def run(items):
+        sizes.append(len(items))
+        if len(items) > 3:
+            raise torch.OutOfMemoryError
+        return [item * 2 for item in items]
+
+    assert in_halves(run, list(range(10))) == [item * 2 for item in range(10)]
+    assert sizes == [10, 5, 2, 3, 5, 2, 3]
+
+
+def test_one_item_that_does_not_fit_and_other_errors_are_told():
+    def full(items):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    def broken(items):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(MferError, match="does not fit"):
+        in_halves(full, [1, 2])
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        in_halves(broken, [1, 2])
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(MferError, match="auto, cpu"):
+        choose_device("gpuu")
+
+
+def test_threads_are_given_back():
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before

@@ -1,0 +1,96 @@
+"""Both compact encoders: they learn what can be learnt, hold people apart, and give the same bytes again."""
+
+import numpy as np
+import pytest
+
+from mfer_core.encoders.emotion2vec import load_emotion2vec
+from mfer_core.encoders.pretrain_emotion2vec import pretrain_emotion2vec, split_speakers
+from mfer_core.encoders.pretrain_vit import pretrain_vit, split_faces
+from mfer_core.encoders.vit import load_vit
+from mfer_core.errors import MferError
+from mfer_core.settings import PretrainEmotion2vec, PretrainVit
+
+SPEECH = PretrainEmotion2vec(
+    **{"checkpoint": None, "revision": None, "conv_dim": 16, "hidden_size": 32, "prenet_layers": 1, "layers": 1, "heads": 4},
+    **{"epochs": 6, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "label_smoothing": 0.1},
+)
+
+
+@pytest.fixture
+def faces(random):
+    """120 faces; happy ones are bright above, sad ones below."""
+    labels = ["happy", "sad"] * 60
+    tilt = np.where(np.arange(120) % 2, -1, 1)[:, None, None] * np.linspace(60, -60, 48)[None, :, None]
+    images = np.clip(128 + tilt + random.normal(0, 20, (120, 48, 48)), 0, 255).astype(np.uint8)
+    return images, labels, ["Training"] * 80 + ["PublicTest"] * 20 + ["PrivateTest"] * 20
+
+
+@pytest.fixture
+def speech(random):
+    """Six speakers say two vowels, high for happy and low for sad."""
+    time = np.arange(8000) / 16000
+    rows = [(speaker, label) for speaker in range(6) for label in ("happy", "sad") for _ in range(3)]
+    waves = [np.sin(2 * np.pi * (900 if label == "happy" else 200) * (1 + speaker / 50) * time) for speaker, label in rows]
+    waves = [(0.1 * wave + random.normal(0, 0.01, 8000)).astype(np.float32) for wave in waves]
+    return waves, [label for _, label in rows], [f"a-{speaker}" for speaker, _ in rows]
+
+
+@pytest.mark.parametrize("stem", [[], [4, 8, 16]])
+def test_the_vit_learns_and_the_folder_is_its_checkpoint(faces, vit_settings, tmp_path, stem):
+    settings = PretrainVit(**{**vit_settings.model_dump(), "stem_channels": stem, "epochs": 6})
+    metrics = pretrain_vit(*faces, settings, 1, tmp_path)
+    encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
+    found = [encoder.labels[number] for number in encoder.classify(list(faces[0][100:])).argmax(1)]
+    assert metrics["PrivateTest_accuracy"] == pytest.approx(np.mean(np.array(found) == faces[1][100:]))
+    assert metrics["PrivateTest_accuracy"] >= 0.9
+    assert (tmp_path / "history.csv").read_text().startswith("epoch,train_loss,public_accuracy")
+
+
+def test_the_vit_stops_early(faces, vit_settings, tmp_path):
+    settings = PretrainVit(**{**vit_settings.model_dump(), "epochs": 20, "patience": 1})
+    assert pretrain_vit(*faces, settings, 1, tmp_path)["epochs"] < 20
+
+
+def test_training_faces_that_stand_in_a_test_part_are_dropped(faces):
+    images, labels, splits = faces
+    images[3], images[5] = images[90], images[110]
+    parts, dropped = split_faces(images, labels, splits)
+    assert dropped == 2
+    assert [len(parts[name][1]) for name in ("Training", "PublicTest", "PrivateTest")] == [78, 20, 20]
+
+
+def test_faces_with_an_unknown_label_or_an_empty_split_are_refused(faces):
+    images, labels, splits = faces
+    with pytest.raises(MferError, match="'calm'"):
+        split_faces(images, ["calm", *labels[1:]], splits)
+    with pytest.raises(MferError, match="PrivateTest"):
+        split_faces(images[:100], labels[:100], splits[:100])
+
+
+def test_emotion2vec_learns_and_beats_random_weights(speech, tmp_path):
+    metrics = pretrain_emotion2vec(*speech, SPEECH, 1, tmp_path)
+    assert metrics["valid_uar_trained"] >= max(0.9, metrics["valid_uar_random_weights"])
+    encoder = load_emotion2vec(str(tmp_path), None, "cpu", "fp32")
+    assert encoder.labels == ["happy", "sad", "<unk>"]
+    assert (tmp_path / "tokens.txt").read_text(encoding="utf-8").splitlines()[0] == "开心/happy"
+    assert encoder.embed(speech[0][:2])[0].shape == (24, 32)
+
+
+def test_pretraining_gives_the_same_bytes_again(faces, speech, vit_settings, tmp_path):
+    short = SPEECH.model_copy(update={"epochs": 1})
+    for name in ("one", "two"):
+        pretrain_vit(*faces, vit_settings, 1, tmp_path / name / "vit")
+        pretrain_emotion2vec(*speech, short, 1, tmp_path / name / "speech")
+    for path in sorted((tmp_path / "one").rglob("*.*")):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path.name
+
+
+def test_no_speaker_is_on_both_sides_and_every_corpus_is_on_each():
+    speakers = [f"{corpus}-{number}" for corpus in ("a", "b") for number in range(5) for _ in range(3)]
+    train, valid = split_speakers(speakers, 1)
+    names = [{speakers[row] for row in rows} for rows in (train, valid)]
+    assert not names[0] & names[1]
+    assert {name[0] for name in names[1]} == {"a", "b"}
+    assert len(train) + len(valid) == len(speakers)
+    with pytest.raises(MferError, match="5 are needed"):
+        split_speakers(["a-1", "a-2"], 1)
