@@ -79,7 +79,7 @@ def _users() -> list[Path]:
 
 def keep(port: int) -> None:
     """Run the server until nobody uses it."""
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(command)
     try:
         while server.poll() is None and _users():

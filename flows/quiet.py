@@ -1,4 +1,4 @@
-"""Nothing calls home: the switches of every library that would, set before any of them is imported."""
+"""Nothing calls home, nothing chatters: the libraries' switches, set before any of them is imported."""
 
 import os
 
@@ -7,6 +7,8 @@ SWITCHES = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is down costs seconds, not minutes; `flows track` catches up
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DVC_NO_ANALYTICS": "true",
     "TOKENIZERS_PARALLELISM": "false",

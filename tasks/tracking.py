@@ -47,7 +47,7 @@ def experiment(name: str, tracking: Tracking) -> str:
             return found.experiment_id
         served = os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http")
         location = None if served else (Path(tracking.artifacts) / name).absolute().as_uri()
-        return store.create_experiment(name, artifact_location=location)
+        return store.create_experiment(name, location, tags={"mlflow.experimentKind": "custom_model_development"})
 
 
 def _find(store: MlflowClient, where: str, tag: str, value: str) -> Run | None:
@@ -64,7 +64,7 @@ def pipeline_run(name: str, settings: Settings) -> str:
     if found := _find(store, where, PIPELINE_TAG, mark):
         return found.info.run_id
     tags = lineage(settings) | {PIPELINE_TAG: mark, "kind": "pipeline"}
-    title = time.strftime(f"{settings.profile} %Y-%m-%d %H:%M:%S", time.localtime(started))
+    title = time.strftime(f"%m-%d %H:%M {settings.profile}", time.localtime(started))
     run = store.create_run(where, run_name=title, tags=tags)
     store.set_terminated(run.info.run_id)
     return run.info.run_id
