@@ -104,25 +104,30 @@ class PretrainVit(Section):
 class PretrainEmotion2vec(Section):
     checkpoint: str | None  # hub id or folder; null trains the compact Emotion2vec below
     revision: str | None
-    conv_dim: int
     hidden_size: int
-    prenet_layers: int
+    prenet_layers: int  # transformer blocks of the audio encoder, before the shared ``layers``
     layers: int
     heads: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _heads_fit(self):
+        if self.hidden_size % self.heads:
+            raise ValueError("heads must divide hidden_size")
+        return self
 
 
 class Embed(Section):
     dtype: Literal["float16", "float32"]
     precision: Literal["fp32", "bf16"]
     device: str  # "auto", "cpu", "cuda", "cuda:0"
-    visual_batch: int
-    audio_batch: int
-    shard_clips: int
+    visual_batch: int = Field(ge=1)  # frames
+    audio_batch: int = Field(ge=1)  # clips; on a CPU they go one by one, which is fastest there
+    shard_clips: int = Field(ge=1)
 
 
 class Folds(Section):

@@ -22,8 +22,9 @@ from torch.nn.functional import cross_entropy, layer_norm
 
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
-from mfer_core.encoders.emotion2vec_config import RATE, Layers, model_conf
+from mfer_core.encoders.emotion2vec_config import RATE, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
+from mfer_core.encoders.speech_filters import FILTER_LAYERS, install_filters
 from mfer_core.encoders.waveform_augmentation import augment_waveform
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, write_json
@@ -53,11 +54,14 @@ def pretrain_emotion2vec(
     names = _classes(labels)
     targets = torch.tensor([names.index(label) for label in labels])
     train, valid = split_speakers(speakers, seed)
-    layers = compact_layers(settings.conv_dim)
-    conf = model_conf(settings.hidden_size, settings.layers, settings.prenet_layers, settings.heads, layers, pos_groups=settings.heads)
+    conf = model_conf(
+        settings.hidden_size, settings.layers, settings.prenet_layers, settings.heads, FILTER_LAYERS, pos_groups=settings.heads
+    )
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        batches = ExactBatches(build_model(conf, len(names) + 1), layers)
+        model = build_model(conf, len(names) + 1)
+        install_filters(model)
+        batches = ExactBatches(model, FILTER_LAYERS)
         random_uar = _probe(batches, waveforms, targets, train, valid)
         history = _fit(batches, waveforms, targets, train, valid, settings, np.random.default_rng(seed))
     trained_uar = _probe(batches, waveforms, targets, train, valid)
@@ -71,11 +75,6 @@ def pretrain_emotion2vec(
     seconds = time.monotonic() - started
     log.info("pretrain_emotion2vec: validation UAR %.3f trained, %.3f with random weights, in %.0f s", trained_uar, random_uar, seconds)
     return metrics
-
-
-def compact_layers(dim: int) -> Layers:
-    """The published kernels and strides (50 frames per second) with narrow first layers, which see the most samples."""
-    return [(dim // 4, 10, 5), (dim // 2, 3, 2), (dim, 3, 2), (dim, 3, 2), (dim, 3, 2), (dim, 2, 2), (dim, 2, 2)]
 
 
 def split_speakers(speakers: list[str], seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from mfer_core.errors import MferError
 from mfer_core.settings import PretrainEmotion2vec, PretrainVit
 
 SPEECH = PretrainEmotion2vec(
-    **{"checkpoint": None, "revision": None, "conv_dim": 16, "hidden_size": 32, "prenet_layers": 1, "layers": 1, "heads": 4},
+    **{"checkpoint": None, "revision": None, "hidden_size": 32, "prenet_layers": 1, "layers": 1, "heads": 4},
     **{"epochs": 6, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "label_smoothing": 0.1},
 )
 
