@@ -6,8 +6,8 @@ All values are in the units of the expression axes of ``emotions.py``, where 1 i
 # Share of clips whose face (or voice) is drawn towards the label's partner in that modality, and how far it may go:
 # beyond 0.5 the modality shows the partner rather than the label. Faces and voices have different partners, so the
 # other modality can settle it.
-FACE_AMBIGUOUS = 0.12
-VOICE_AMBIGUOUS = 0.10
+FACE_AMBIGUOUS = 0.10
+VOICE_AMBIGUOUS = 0.08
 MIX = (0.30, 0.70)
 
 # How strongly a clip expresses its emotion.
@@ -19,10 +19,10 @@ FACE_NOISE = 0.06
 VOICE_NOISE = 0.07
 
 # What makes unseen people harder than unseen clips.
-FACE_REST = 0.18  # a person's resting face: a constant on every axis
-VOICE_REST = 0.18
-FACE_STYLE = 0.30  # a person's own way to show one emotion
-VOICE_STYLE = 0.30
+FACE_REST = 0.15
+VOICE_REST = 0.15
+FACE_STYLE = 0.24
+VOICE_STYLE = 0.26
 GAIN_SPREAD = 0.18  # a person's expressiveness per axis, standard deviation of the logarithm
 
 # The custom set's people map emotions to faces and voices in their own way.
