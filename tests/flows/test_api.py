@@ -1,0 +1,60 @@
+"""The shared local Prefect API: found by the second process, gone with the last one that uses it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from mfer_core.cache.code import ROOT
+
+USE = """
+import sys
+from flows.quiet import quiet
+quiet()
+from flows.api import ensure_api
+ensure_api()
+import os
+print(os.environ["PREFECT_API_URL"], flush=True)
+sys.stdin.read()
+"""
+
+
+def start(folder) -> subprocess.Popen:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
+    return subprocess.Popen(
+        [sys.executable, "-c", USE], cwd=folder, env=environment | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "prefect.toml").write_text((ROOT / "prefect.toml").read_text())
+    return tmp_path
+
+
+def test_processes_share_one_api_which_ends_even_after_they_are_killed(folder):
+    first, second = start(folder), start(folder)
+    urls = {process.stdout.readline().strip() for process in (first, second)}
+    assert len(urls) == 1
+    url = urls.pop()
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    time.sleep(3)
+    assert answers(url), "the API went although a process still uses it"
+    second.send_signal(signal.SIGKILL)
+    second.wait()
+    deadline = time.monotonic() + 60
+    while answers(url):
+        assert time.monotonic() < deadline, "the API outlived its users"
+        time.sleep(0.5)
