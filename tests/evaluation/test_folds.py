@@ -30,7 +30,7 @@ def parts(folds):
         yield {part: set(group.clip_id) for part, group in rows.groupby("part")}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     name=st.sampled_from([*RAVDESS_PRESETS, "loso", "groupk:3", "groupk:5"]),
     actors=st.sets(st.integers(1, 24), min_size=6, max_size=24),

@@ -20,15 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def small_settings(**changes: object) -> Settings:
     """The real default, shrunk to seconds. ``changes`` are merged section by section."""
-    small = {"hidden_size": 12, "layers": 1, "dropout": 0.0, "pool": 1}
-    fast = {"epochs": 4, "learning_rate": 1e-2}
+    small = {"hidden_size": 12, "layers": 1, "dropout": 0.0, "pool": 1, "readout": "last", "noise": 0.0, "jitter": 0.0}
+    fast = {"epochs": 4, "learning_rate": 1e-2, "select": "uar", "label_smoothing": 0.03}
     base = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)
     merged = {
         "folds": {"protocols": ["luna5", "report5"]},
         "train_visual": small | fast,
         "pretrain_audio": small | fast | {"cross_corpus_epochs": 0},
         "train_audio": fast | {"gru_learning_rate": 5e-3},
-        "train_fused": {"epochs": 3},
+        "train_fused": {"epochs": 3, "select": "uar"},
         "evaluate": {"bootstrap": 100, "permutations": 200},
         "transfer": {"draws": 1},
     }
