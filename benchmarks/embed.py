@@ -1,0 +1,143 @@
+"""How fast the encoders are, on this machine and in one run: published implementation against this one, fp32 and bf16.
+
+python -m benchmarks.embed [--threads N] [--device cpu]: random weights of the real architectures (emotion2vec base, ViT-B/16), the same clips
+and cores for every row. Speech: seconds of audio per second; frames: per second; next to the machine's measured matrix
+product, in FLOP per second, and the share of it that a forward reaches.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from ruamel.yaml import YAML
+from transformers import ViTConfig, ViTForImageClassification
+
+from mfer_core.encoders.emotion2vec import load_emotion2vec
+from mfer_core.encoders.emotion2vec_config import PUBLISHED_LAYERS, model_conf
+from mfer_core.encoders.emotion2vec_model import build_model
+from mfer_core.encoders.images import FILE
+from mfer_core.encoders.vit import load_vit
+from mfer_core.files import write_json
+
+AUDIO_GFLOP_PER_S = 14.0  # emotion2vec base, per second of audio
+FRAME_GFLOP = 35.0  # ViT-B/16, per frame
+CLIP_S, CLIPS, FRAMES = 3.7, 4, 8  # RAVDESS's mean clip, s
+LABELS = ["angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "<unk>"]
+
+
+Run = Callable[[], object]
+
+
+def fastest(runs: dict[str, Run], rounds: int, device: str) -> dict[str, float]:
+    """Seconds of each run's fastest turn; the runs take turns, so that a busy machine slows all of them alike."""
+    best: dict[str, float] = {}
+    for turn in range(rounds + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            if device != "cpu":
+                torch.cuda.synchronize()
+            if turn:  # the first one warms up
+                best[name] = min(best.get(name, np.inf), time.perf_counter() - started)
+    return best
+
+
+def product_rate(dtype: torch.dtype, device: str, repeats: int) -> float:
+    """FLOP per second of a 2048 x 2048 matrix product."""
+    side = 2048
+    one, other = (torch.randn(side, side, dtype=dtype, device=device) for _ in range(2))
+    return 2 * side**3 / fastest({"": lambda: one @ other}, repeats, device)[""]
+
+
+def speech_folder(folder: Path) -> Path:
+    """emotion2vec base with random weights, readable by FunASR and by this project."""
+    conf = model_conf(768, 8, 4, 12, PUBLISHED_LAYERS)
+    tokenizer = {"tokenizer": "CharTokenizer", "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True}}
+    folder.mkdir()
+    torch.save({"model": build_model(conf, len(LABELS)).state_dict()}, folder / "model.pt")
+    YAML(typ="safe").dump({"model": "Emotion2vec", "model_conf": conf, **tokenizer}, folder / "config.yaml")
+    metas = {"init_param": "model.pt", "config": "config.yaml", "tokenizer_conf": {"token_list": "tokens.txt"}}
+    write_json(folder / "configuration.json", {"file_path_metas": metas})
+    (folder / "tokens.txt").write_text("\n".join(LABELS) + "\n")
+    return folder
+
+
+def frames_folder(folder: Path) -> Path:
+    ViTForImageClassification(ViTConfig(num_labels=7)).save_pretrained(folder)
+    write_json(folder / FILE, {"size": {"height": 224, "width": 224}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    return folder
+
+
+def speech_rows(folder: Path, device: str, repeats: int, batch: int) -> list[tuple[str, float, np.ndarray]]:
+    """(name, seconds, frames of the first clip) of the published implementation and of this one."""
+    from funasr import AutoModel
+
+    random = np.random.default_rng(1)
+    lengths = random.uniform(0.8, 1.2, CLIPS) * CLIP_S * 16000
+    clips = [random.normal(0, 0.1, int(length)).astype(np.float32) for length in lengths * CLIPS * CLIP_S * 16000 / lengths.sum()]
+    published = AutoModel(model=str(folder), disable_update=True, disable_pbar=True, disable_log=True, device=device, log_level="ERROR")
+
+    def generate():
+        return [published.generate(clip, granularity="frame", disable_pbar=True)[0]["feats"] for clip in clips]
+
+    encoders = {name: load_emotion2vec(str(folder), None, device, name) for name in ("fp32", "bf16")}
+    own = {f"this encoder {name}": lambda encoder=encoder: encoder.embed(clips, batch) for name, encoder in encoders.items()}
+    return timed({"AutoModel.generate fp32": generate, **own}, repeats, device)
+
+
+def frame_rows(folder: Path, device: str, repeats: int, batch: int) -> list[tuple[str, float, np.ndarray]]:
+    random = np.random.default_rng(1)
+    images = [random.integers(0, 256, (224, 224), dtype=np.uint8) for _ in range(FRAMES)]
+    plain = ViTForImageClassification.from_pretrained(folder).eval().to(device)
+    pixels = torch.stack([(torch.from_numpy(image).float() / 127.5 - 1).expand(3, -1, -1) for image in images]).to(device)
+
+    @torch.inference_mode()
+    def forward():
+        return torch.cat([plain.vit(part).last_hidden_state[:, 0] for part in pixels.split(batch)]).cpu().numpy()
+
+    encoders = {name: load_vit(str(folder), None, device, name) for name in ("fp32", "bf16")}
+    own = {f"this encoder {name}": lambda encoder=encoder: encoder.embed(images, batch) for name, encoder in encoders.items()}
+    return timed({"transformers forward fp32": forward, **own}, repeats, device)
+
+
+def timed(runs: dict[str, Run], repeats: int, device: str) -> list[tuple[str, float, np.ndarray]]:
+    took = fastest(runs, repeats, device)
+    return [(name, took[name], run()[0]) for name, run in runs.items()]
+
+
+def table(rows: list[tuple[str, float, np.ndarray]], work: float, unit: str, gflop: float, rates: dict[str, float]) -> str:
+    lines = [f"| | {unit} per second | against the published | cosine | of the matrix product |", "|---|---|---|---|---|"]
+    first = rows[0]
+    for name, took, values in rows:
+        cosine = float((values * first[2]).sum() / np.linalg.norm(values) / np.linalg.norm(first[2]))
+        share = gflop * 1e9 * work / took / rates["bf16" if "bf16" in name else "fp32"]
+        lines.append(f"| {name} | {work / took:.2f} | {first[1] / took:.2f}x | {cosine:.5f} | {share:.0%} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--audio-batch", type=int, default=1)
+    parser.add_argument("--visual-batch", type=int, default=8)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    rates = {name: product_rate(dtype, given.device, 5) for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
+    print(
+        f"{given.threads} threads on {given.device}; matrix product: {rates['fp32'] / 1e9:.0f} GFLOP/s fp32, {rates['bf16'] / 1e9:.0f} bf16\n"
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        speech = speech_rows(speech_folder(Path(temporary) / "speech"), given.device, given.repeats, given.audio_batch)
+        print(table(speech, CLIPS * CLIP_S, "s of audio", AUDIO_GFLOP_PER_S, rates) + "\n")
+        frames = frame_rows(frames_folder(Path(temporary) / "frames"), given.device, given.repeats, given.visual_batch)
+        print(table(frames, FRAMES, "frames", FRAME_GFLOP, rates))
+
+
+if __name__ == "__main__":
+    main()
