@@ -17,25 +17,34 @@ WINDOW, STEP = 400, 320  # samples: 25 ms every 20 ms
 HARMONICS = np.linspace(60, 1200, 30)  # Hz: pitch and its harmonics
 FORMANTS = np.geomspace(1280, 7500, 18)  # Hz
 FREQUENCIES = np.concatenate([HARMONICS, FORMANTS])
+EMPHASIS_HZ = 300  # above it a filter's gain grows with its frequency, as speech falls off
 # The layer normalisation behind it adds 1e-5 to the variance: at this gain loud frames lie above that and pauses below, so
-# that loudness survives the normalisation.
+# that loudness survives. A second normalisation follows the activation; channels that hear nothing and hold CONSTANT give
+# it something that loudness is measured against.
 GAIN = 0.1
-FILTER_LAYERS: Layers = [(4 * len(FREQUENCIES), WINDOW, STEP)]
+SILENT = 32
+CONSTANT = 3.0
+FILTER_LAYERS: Layers = [(4 * len(FREQUENCIES) + SILENT, WINDOW, STEP)]
 
 
 def speech_filters() -> torch.Tensor:
-    """float32 [4 * frequencies, 1, WINDOW]: Hann-windowed cosines at phases 0, 90, 180, 270 degrees."""
+    """float32 [4 * frequencies + SILENT, 1, WINDOW]: Hann-windowed cosines at phases 0, 90, 180, 270 degrees, then zeros."""
     time = np.arange(WINDOW) / RATE
     window = np.hanning(WINDOW)
     phases = np.arange(4) * math.pi / 2
-    waves = np.cos(2 * math.pi * FREQUENCIES[None, :, None] * time + phases[:, None, None]) * window
+    waves = np.cos(2 * math.pi * FREQUENCIES[:, None, None] * time + phases[:, None]) * window  # [frequency, phase, sample]
     waves -= waves.mean(-1, keepdims=True)
-    return torch.from_numpy(GAIN * waves.reshape(-1, 1, WINDOW) / window.sum() * 2).float()
+    gain = GAIN * np.maximum(0.5, FREQUENCIES / EMPHASIS_HZ) / (window.sum() / 2)
+    filters = (waves * gain[:, None, None]).reshape(-1, 1, WINDOW)
+    return torch.from_numpy(np.concatenate([filters, np.zeros((SILENT, 1, WINDOW))])).float()
 
 
 def install_filters(model: torch.nn.Module) -> None:
-    """Set and freeze the first convolution of an Emotion2vec built with FILTER_LAYERS."""
-    weight = model.modality_encoders["AUDIO"].local_encoder.conv_layers[0][0].weight
+    """Set the front end of an Emotion2vec built with FILTER_LAYERS; its filters are frozen."""
+    front = model.modality_encoders["AUDIO"].local_encoder.conv_layers[0]
+    norm = next(module for module in front.modules() if isinstance(module, torch.nn.LayerNorm))
     with torch.no_grad():
-        weight.copy_(speech_filters())
-    weight.requires_grad_(False)
+        front[0].weight.copy_(speech_filters())
+        norm.weight.fill_(CONSTANT)
+        norm.bias[-SILENT:] = CONSTANT
+    front[0].weight.requires_grad_(False)
