@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import ViTConfig
+from transformers.utils.logging import disable_progress_bar
 
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device, in_halves, inference
@@ -74,6 +75,7 @@ def _load_model(folder: Path) -> torch.nn.Module:
     if kind != "vit":
         raise MferError(f"{folder} holds a {kind!r} model: this encoder reads model_type 'vit'")
     config = ViTConfig.from_pretrained(folder, local_files_only=True)
+    disable_progress_bar()  # of milliseconds, for each of which a terminal would keep a line
     try:
         model, report = vit_class(config).from_pretrained(
             folder, config=config, local_files_only=True, attn_implementation="sdpa", output_loading_info=True

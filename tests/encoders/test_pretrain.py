@@ -63,8 +63,13 @@ def test_faces_with_an_unknown_label_or_an_empty_split_are_refused(faces):
     images, labels, splits = faces
     with pytest.raises(MferError, match="'calm'"):
         split_faces(images, ["calm", *labels[1:]], splits)
-    with pytest.raises(MferError, match="PrivateTest"):
-        split_faces(images[:100], labels[:100], splits[:100])
+    with pytest.raises(MferError, match="PublicTest"):
+        split_faces(images[:80], labels[:80], splits[:80])
+
+
+def test_a_corpus_without_private_test_has_no_figure_of_it(faces):
+    images, labels, splits = faces
+    assert set(split_faces(images[:100], labels[:100], splits[:100])[0]) == {"Training", "PublicTest"}
 
 
 def test_emotion2vec_learns_and_beats_random_weights(speech, tmp_path):
