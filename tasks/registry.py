@@ -18,6 +18,7 @@ from mfer_core.files import digest, read_json, sha256_file, write_json
 from mfer_core.labels import label_set
 from mfer_core.settings import Register, Settings
 from mfer_core.training.results import fold_folder
+from tasks import pyfunc
 from tasks.lineage import lineage
 from tasks.model_card import write_card
 from tasks.tracking import client, experiment
@@ -80,7 +81,7 @@ def _log_model(folder: Path, key: str, store: MlflowClient, settings: Settings) 
     with mlflow.start_run(experiment_id=experiment("register", settings.tracking), run_name=f"{chosen.name} {key}", tags=lineage(settings)):
         logged = mlflow.pyfunc.log_model(
             name=chosen.name,
-            python_model="tasks/pyfunc.py",
+            python_model=pyfunc.__file__,
             artifacts={"model": str(folder)},
             code_paths=["mfer_core"],
             signature=infer_signature(example, output),
