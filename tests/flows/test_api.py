@@ -26,7 +26,12 @@ sys.stdin.read()
 def start(folder) -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
     return subprocess.Popen(
-        [sys.executable, "-c", USE], cwd=folder, env=environment | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", USE],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
