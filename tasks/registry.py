@@ -14,7 +14,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from mfer_core.errors import MferError
-from mfer_core.files import digest, read_json, sha256_file, write_json
+from mfer_core.files import atomic_path, digest, read_json, sha256_file, write_json
 from mfer_core.labels import label_set
 from mfer_core.settings import Register, Settings
 from mfer_core.training.results import fold_folder
@@ -34,6 +34,15 @@ def chosen_fold(data: Path, settings: Register) -> Path:
     if not folders:
         raise MferError(f"no fused model under {settings.protocol} to register: see register.protocol and arms in params.yaml")
     return max(folders, key=lambda folder: pd.read_csv(folder / "history.csv").valid_uar.max())
+
+
+@task(cache_policy=NO_CACHE)
+def nothing_to_register(data: Path, settings: Settings) -> None:
+    """Say so, in the log and in the stage's folder, where the settings leave the arm out."""
+    line = f"nothing to register: the arm {settings.register_model.arm} is not among arms: {', '.join(settings.arms)}"
+    get_run_logger().info(line)
+    with atomic_path(data / "register" / "README.md") as temporary:
+        temporary.write_text(f"{line}\n", encoding="utf-8")
 
 
 @task(cache_policy=NO_CACHE)

@@ -64,7 +64,7 @@ def pretrain_emotion2vec(
         batches = ExactBatches(model, FILTER_LAYERS)
         random_uar = _probe(batches, waveforms, targets, train, valid)
         history = _fit(batches, waveforms, targets, train, valid, settings, np.random.default_rng(seed))
-    trained_uar = _probe(batches, waveforms, targets, train, valid)
+        trained_uar = _probe(batches, waveforms, targets, train, valid)
     metrics = {"valid_uar_random_weights": random_uar, "valid_uar_trained": trained_uar, "chance": 1 / len(names)}
     metrics |= {"valid_uar_head": max(row["valid_uar"] for row in history), "epochs": len(history), "clips_train": len(train)}
     metrics |= {"clips_valid": len(valid), "parameters": sum(p.numel() for p in batches.model.parameters())}
