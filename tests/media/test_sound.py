@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchaudio.functional
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mfer_core.errors import ClipError
@@ -22,6 +22,7 @@ def audio_frame(data: np.ndarray, fmt: str, layout: str, first: int = 0, rate: i
 
 
 @given(st.sampled_from([8_000, 11_025, 22_050, 44_100, 48_000]), st.floats(0.002, 62), st.integers(0, 9))
+@example(44_100, 16.8671875, 0)
 @settings(max_examples=15, deadline=None)
 def test_blocks_resample_like_the_whole(rate, seconds, seed):
     samples = (0.2 * np.random.default_rng(seed).standard_normal(round(rate * seconds))).astype(np.float32)
@@ -30,8 +31,9 @@ def test_blocks_resample_like_the_whole(rate, seconds, seed):
         resampler.push(part)
     whole = torchaudio.functional.resample(torch.from_numpy(samples), rate, 16_000).numpy()
     blocks = resampler.finish()
-    assert len(blocks) == len(whole)
-    assert np.abs(blocks - np.clip(np.round(whole * 32768), -32768, 32767)).max() <= 1
+    assert len(blocks) == -(-len(samples) * 16_000 // rate)  # torchaudio rounds long lengths through float32: one sample may lack
+    assert 0 <= len(blocks) - len(whole) <= 1
+    assert np.abs(blocks[: len(whole)] - np.clip(np.round(whole * 32768), -32768, 32767)).max() <= 1
 
 
 @pytest.mark.parametrize(
