@@ -12,7 +12,7 @@ from mfer_core.files import read_json
 from mfer_core.settings import Settings
 
 TABLES = Path("data/evaluate/tables")
-RESULTS = ["protocol", "arm", "accuracy % over folds", "accuracy % pooled (95 % CI by speaker)", "UAR %", "macro F1 %"]
+RESULTS = ["protocol", "arm", "accuracy % over folds", "accuracy % pooled (95 % CI by speaker)"]
 PAIRS = ["protocol", "first", "second", "accuracy difference, points", "accuracy p (permutation by speaker)"]
 GAP = ["model", "leaky accuracy %", "honest accuracy %", "gap, points"]
 
