@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mfer_core.encoders.device import one_thread
 from mfer_core.errors import MferError
 from mfer_core.evaluation.metrics import calibration, calibration_error, confusion, scores
 from mfer_core.evaluation.protocols import protocol
@@ -15,7 +16,6 @@ from mfer_core.files import read_table, write_json
 from mfer_core.labels import label_set
 from mfer_core.settings import Settings
 from mfer_core.training.inputs import Modality, fold_parts, load_modality, make_clips, manifest_of
-from mfer_core.training.loop import one_thread
 
 CLASSES = label_set("eight")
 

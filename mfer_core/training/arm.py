@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mfer_core.encoders.device import one_thread
 from mfer_core.errors import MferError
 from mfer_core.files import digest
 from mfer_core.labels import label_set
@@ -13,7 +14,7 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.settings import Train, TrainArm
 from mfer_core.training.clips import Clips
 from mfer_core.training.inputs import PARTS, Modality, load_modality, make_clips, step_statistics
-from mfer_core.training.loop import Run, fit, one_thread, seed_of
+from mfer_core.training.loop import Run, fit, seed_of
 from mfer_core.training.optimiser import Group
 from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
 

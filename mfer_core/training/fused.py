@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from mfer_core.cache.code import code_digest
+from mfer_core.encoders.device import one_thread
 from mfer_core.files import read_json
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, load_model
@@ -12,7 +13,7 @@ from mfer_core.settings import Settings
 from mfer_core.training.arm import CLASSES, ArmJob, fold_facts, fold_run, load_parts, with_place
 from mfer_core.training.clips import Clips, in_order
 from mfer_core.training.inputs import fold_parts, inputs_digest, load_modality, manifest_of
-from mfer_core.training.loop import PREDICT_BATCH, Progress, Run, fit, one_thread
+from mfer_core.training.loop import PREDICT_BATCH, Progress, Run, fit
 from mfer_core.training.optimiser import trainable
 from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
 

@@ -1,8 +1,6 @@
 """The one training loop of all stages."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,17 +33,6 @@ class Run:
 def seed_of(*parts: object) -> int:
     """A seed for one job, from whatever names it."""
     return int(digest(*parts), 16) % 2**31
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One torch thread inside: sums come out the same whatever runs beside this job."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def pick_device(name: str) -> torch.device:

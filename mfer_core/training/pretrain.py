@@ -9,6 +9,7 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mfer_core.cache.code import code_digest
+from mfer_core.encoders.device import one_thread
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, digest, write_json, write_table
 from mfer_core.models.arm import Arm
@@ -17,7 +18,7 @@ from mfer_core.settings import Settings
 from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
 from mfer_core.training.inputs import PARTS, Modality, inputs_digest, load_modality, make_clips, manifest_of, step_statistics
-from mfer_core.training.loop import Progress, Run, fit, forget_checkpoint, one_thread, seed_of
+from mfer_core.training.loop import Progress, Run, fit, forget_checkpoint, seed_of
 from mfer_core.training.optimiser import trainable
 from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table, markdown_table, matrix_markdown
 from mfer_core.training.results import begin, is_done, probability_table, write_history
