@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mfer_core.encoders.device import choose_device
 from mfer_core.files import digest
 from mfer_core.settings import Train
 from mfer_core.training.balance import class_weights, draw, hide_modalities
@@ -33,11 +34,6 @@ class Run:
 def seed_of(*parts: object) -> int:
     """A seed for one job, from whatever names it."""
     return int(digest(*parts), 16) % 2**31
-
-
-def pick_device(name: str) -> torch.device:
-    """The device a stage trains on; "auto" is the first GPU where there is one."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def logits_of(model: nn.Module, clips: Clips) -> Tensor:
@@ -95,7 +91,7 @@ def fit(model: nn.Module, groups: list[Group], train: Clips, valid: Clips, class
     Continues from the last epoch's checkpoint in ``run.folder`` where there is one of the same key; the result is the
     same either way, since every epoch draws its random numbers from its own seed.
     """
-    device = pick_device(hyper.device)
+    device = choose_device(hyper.device)
     model.to(device)
     optimiser = build_optimiser(groups, hyper)
     schedule = Schedule(optimiser, hyper)
