@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mfer_core.errors import MferError
+from mfer_core.settings_faults import explain
 
 Arm = Literal["visual", "audio", "fused"]
 
@@ -270,28 +271,4 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
     except YAMLError as error:
         raise MferError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        raise MferError(f"{path}: {_explain(error)}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    """One line for the first fault: where, what, and the choices when a key is unknown."""
-    fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key {where}; choices there: {', '.join(_choices(fault['loc'][:-1]))}"
-    if fault["type"] == "missing":
-        return f"missing key {where}"
-    return f"{where}: {fault['msg'].removeprefix('Value error, ')}" if where else fault["msg"].removeprefix("Value error, ")
-
-
-def _choices(location: tuple) -> list[str]:
-    """The keys that the section at ``location`` knows."""
-    section: type[BaseModel] = Settings
-    for part in location:
-        field = next((f for name, f in section.model_fields.items() if part in (name, f.alias)), None)
-        annotation = field.annotation if field else None
-        if annotation == dict[str, Corpus]:
-            section = Corpus
-        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            section = annotation
-    return [field.alias or name for name, field in section.model_fields.items()]
+        raise MferError(f"{path}: {explain(error, Settings)}") from error
