@@ -6,8 +6,8 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from mfer_core.corpora.ingest import corpus_notes, ingest_corpus
-from mfer_core.corpora.report import dataset_report
-from mfer_core.files import atomic_path
+from mfer_core.corpora.report import dataset_report, report_figures
+from mfer_core.files import atomic_path, write_json
 from mfer_core.manifest import read_manifest, summarise, write_manifest, write_rejects
 from mfer_core.settings import Corpus, Ingest
 
@@ -20,6 +20,7 @@ def read_corpus(name: str, corpus: Corpus, settings: Ingest, out: Path) -> str:
     line = summarise(name, "ingest", len(clips), rejected, settings.rejects_limit, out / "rejects.parquet")
     write_manifest(out / "manifest.parquet", clips, name)
     manifest = read_manifest(out / "manifest.parquet")
+    write_json(out / "report.json", report_figures(manifest, rejected))
     with atomic_path(out / "report.md") as temporary:
         temporary.write_text(dataset_report(manifest, rejected, corpus_notes(name, corpus)), encoding="utf-8")
     return line

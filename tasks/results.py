@@ -11,7 +11,7 @@ from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.transfer import transfer
 from mfer_core.files import read_json
 from mfer_core.settings import Settings
-from tasks.tracking import log_results
+from tasks.tracking import log_dataset, log_results
 
 NOT_IN_NAMES = re.compile(r"[^\w\-./ ]")  # what MLflow refuses in a metric's name
 
@@ -40,7 +40,8 @@ def log_stage(stage: str, data: Path, settings: Settings) -> int:
     """Means over folds and all files to MLflow, protocol by protocol; returns how many files."""
     files = sorted(path for path in (data / stage).rglob("*") if path.is_file())
     if stage == "evaluate":
-        log_results("datasets", {}, sorted((data / "ingest").glob("*/*.md")), settings)
+        for corpus in settings.corpora:
+            log_dataset(corpus, data / "ingest" / corpus, settings)
     for protocol, arms in read_json(data / stage / "metrics.json").items():
         log_results(protocol, _flat(stage, arms), files, settings)
     return len(files)

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from mfer_core.evaluation.plots import confusion_figure
 from mfer_core.evaluation.summary import fold_scores
-from mfer_core.files import read_json, read_table
+from mfer_core.files import read_json, read_table, sha256_file
 from mfer_core.lifeline import owner
 from mfer_core.settings import Settings, Tracking
 from tasks.lineage import lineage
@@ -125,6 +125,24 @@ def _params(stage: str, config: dict, settings: Settings) -> list[Param]:
     for modality, encoder in config["encoders"].items():
         values |= {f"{modality}_encoder": encoder.get("name"), f"{modality}_encoder_hash": encoder.get("hash")}
     return [Param(name, str(value)) for name, value in values.items()]
+
+
+def log_dataset(corpus: str, folder: Path, settings: Settings) -> None:
+    """The report of a corpus as a run of experiment ``datasets``: figures as metrics, tables as text; none where it is absent."""
+    report, figures = folder / "report.md", read_json(folder / "report.json")
+    if not figures["clips"]:
+        return
+    tags = lineage(settings) | {KEY_TAG: f"{corpus} {sha256_file(report)[:16]}", "kind": "dataset", "corpus": corpus}
+    try:
+        store, where = client(settings.tracking), experiment("datasets", settings.tracking)
+        if _find(store, where, KEY_TAG, tags[KEY_TAG]):
+            return
+        run, now = store.create_run(where, run_name=corpus, tags=tags).info.run_id, int(time.time() * 1000)
+        store.log_batch(run, metrics=[Metric(name, value, now, 0) for name, value in figures.items()])
+        store.log_artifact(run, str(report))
+        store.set_terminated(run)
+    except MlflowException as error:
+        log.warning("MLflow did not take %s (%s); `python -m flows track` logs it later", folder, str(error).splitlines()[0])
 
 
 def log_results(name: str, metrics: dict, files: list[Path], settings: Settings) -> None:

@@ -11,6 +11,8 @@ from mfer_core.files import write_json, write_table
 from mfer_core.labels import label_set
 from mfer_core.settings import load_settings
 from tasks import tracking
+from tasks.ingest import read_corpus
+from tests.corpora.layouts import LAYOUTS
 
 LABELS = label_set("eight")
 
@@ -40,9 +42,9 @@ def fold(tmp_path, settings):
     return folder.relative_to(tmp_path)
 
 
-def runs(settings, kind: str):
+def runs(settings, kind: str, name: str = "luna5"):
     store = tracking.client(settings.tracking)
-    return store.search_runs([store.get_experiment_by_name("luna5").experiment_id], f"tags.kind = '{kind}'")
+    return store.search_runs([store.get_experiment_by_name(name).experiment_id], f"tags.kind = '{kind}'")
 
 
 def test_a_fold_is_logged_once_under_its_pipeline_run(fold, settings):
@@ -69,3 +71,17 @@ def test_a_server_that_is_down_costs_a_warning_and_the_result_is_logged_later(fo
     tracking.client.cache_clear()
     tracking.log_fold(fold, settings)
     assert len(runs(settings, "fold")) == 1
+
+
+def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path, settings):
+    for corpus, source in (("urdu", "local"), ("shemo", "local"), ("sdc", "absent")):
+        LAYOUTS[corpus].build(tmp_path / "raw" / corpus)
+        read_corpus.fn(corpus, LAYOUTS[corpus].settings(tmp_path / "raw" / corpus, source=source), settings.ingest, tmp_path / corpus)
+    for corpus in ("urdu", "shemo", "sdc", "urdu"):
+        tracking.log_dataset(corpus, tmp_path / corpus, settings)
+    logged = runs(settings, "dataset", "datasets")
+    found = {run.info.run_name: run for run in logged}
+    assert len(logged) == 2 and {name: run.data.metrics["clips"] for name, run in found.items()} == {"urdu": 4, "shemo": 4}
+    assert found["urdu"].data.metrics["label_sad"] == 1 and "label_calm" not in found["urdu"].data.metrics
+    (report,) = tracking.client(settings.tracking).list_artifacts(found["shemo"].info.run_id)
+    assert report.path == "report.md"
