@@ -8,14 +8,16 @@ from mfer_core.settings import load_settings
 from tasks.embed import embed_audio, embed_visual
 
 DATA = Path("data")
+SPEED = 0.2  # chance that a view of a stage 2a clip plays faster or slower (reference method, "Augmentation, audio")
 
 
 @flow(name="embed", flow_run_name="embed {corpus}")
 def embed(corpus: str) -> None:
-    """Fill embed/visual/ and embed/audio/ of one corpus; clips that are there are not done again."""
+    """Fill embed/visual/ and embed/audio/ of one corpus, with its augmented views; clips that are there are not done again."""
     settings = load_settings()
+    speed = SPEED if corpus in settings.roles.pretraining else 0.0
     clips = {
-        "visual": embed_visual(corpus, DATA, settings.embed),
-        "audio": embed_audio(corpus, DATA, settings.extract, settings.embed),
+        "visual": embed_visual(corpus, DATA, settings.embed, settings.views_of(corpus, "visual")),
+        "audio": embed_audio(corpus, DATA, settings.extract, settings.embed, settings.views_of(corpus, "audio"), speed),
     }
     get_run_logger().info(f"embed {corpus}: " + ", ".join(f"{count} clips {arm}" for arm, count in clips.items()))

@@ -129,6 +129,7 @@ class Embed(Section):
     visual_batch: int = Field(ge=1)  # frames
     audio_batch: int = Field(ge=1)  # clips; on a CPU they go one by one, which is fastest there
     shard_clips: int = Field(ge=1)
+    views: int = Field(default=0, ge=0, le=99)  # augmented views cached per clip that is trained on, beside the clean one
 
 
 class Folds(Section):
@@ -239,6 +240,11 @@ class Settings(Section):
         if name not in self.corpora:
             raise MferError(f"unknown corpus {name!r}: choose one of {', '.join(self.corpora)}, or add it to corpora in params.yaml")
         return self.corpora[name]
+
+    def views_of(self, corpus: str, modality: str) -> int:
+        """How many augmented views of a corpus are cached: none of what is never trained on."""
+        trained = corpus == self.roles.benchmark or (modality == "audio" and corpus in self.roles.pretraining)
+        return self.embed.views if trained else 0
 
     @property
     def synthetic(self) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from mfer_core.cache.embeddings import view_folders
 from mfer_core.cache.shards import read_shards
 from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
@@ -26,19 +27,31 @@ def no_clips(out: Path) -> int:
     return 0
 
 
+def drop_views(folder: Path, keep: int) -> None:
+    """Remove the augmented views that the settings no longer ask for."""
+    for path in view_folders(folder)[keep:]:
+        shutil.rmtree(path)
+
+
 @task(cache_policy=NO_CACHE)
-def embed_visual(corpus: str, data: Path, settings: Embed) -> int:
-    """ViT embeddings of a corpus's faces; returns the number of clips."""
+def embed_visual(corpus: str, data: Path, settings: Embed, views: int) -> int:
+    """ViT embeddings of a corpus's faces, clean and in augmented ``views``; returns the number of clips computed."""
     if not holds_clips(data / "extract" / "frames" / corpus):
         return no_clips(data / "embed" / "visual" / corpus)
     encoder = load_vit(*checkpoint_of(data / "pretrain_vit"), settings.device, settings.precision)
-    return embed_corpus_visual(data / "extract", corpus, data / "embed", encoder, settings)
+    drop_views(data / "embed" / "visual" / corpus, views)
+    return sum(embed_corpus_visual(data / "extract", corpus, data / "embed", encoder, settings, view) for view in range(views + 1))
 
 
 @task(cache_policy=NO_CACHE)
-def embed_audio(corpus: str, data: Path, extract: Extract, settings: Embed) -> int:
-    """emotion2vec embeddings of a corpus's waveforms; returns the number of clips."""
+def embed_audio(corpus: str, data: Path, extract: Extract, settings: Embed, views: int, speed: float) -> int:
+    """emotion2vec embeddings of a corpus's waveforms, clean and in augmented ``views``; returns the number of clips computed.
+
+    ``speed``: the chance that a view is faster or slower.
+    """
     if not holds_clips(data / "extract" / "waveforms" / corpus):
         return no_clips(data / "embed" / "audio" / corpus)
     encoder = load_emotion2vec(*checkpoint_of(data / "pretrain_emotion2vec"), settings.device, settings.precision)
-    return embed_corpus_audio(data / "extract", corpus, data / "embed", encoder, settings, extract.vad_min_clip_s)
+    drop_views(data / "embed" / "audio" / corpus, views)
+    shaped = (encoder, settings, extract.vad_min_clip_s)
+    return sum(embed_corpus_audio(data / "extract", corpus, data / "embed", *shaped, view, speed) for view in range(views + 1))

@@ -10,7 +10,7 @@ from mfer_core.cache.shards import read_metadata, read_shards
 
 @dataclass(frozen=True)
 class Embeddings:
-    """clip_id -> float32 [T, D], and the encoder's name, revision and hash as stored with them."""
+    """clip_id -> [T, D], and the encoder's name, revision and hash as stored with them."""
 
     values: dict[str, np.ndarray]
     metadata: dict
@@ -23,12 +23,22 @@ def embedding_row(clip_id: str, key: str, values: np.ndarray, times_s: np.ndarra
     return {"clip_id": clip_id, "key": key, "length": length, "dim": dim, "times_s": times_s.astype(np.float32), "values": packed}
 
 
-def read_embeddings(folder: Path) -> Embeddings:
-    """Load a corpus's embeddings. Raises MferError when the folder is missing."""
+def view_folder(folder: Path, view: int) -> Path:
+    """Where a corpus's embeddings of one augmented view are; view 0 is the clean one, in ``folder`` itself."""
+    return Path(folder) / f"view-{view:02d}" if view else Path(folder)
+
+
+def view_folders(folder: Path) -> list[Path]:
+    """The folders of the augmented views that are there, in order."""
+    return sorted(Path(folder).glob("view-[0-9][0-9]"))
+
+
+def read_embeddings(folder: Path, dtype: str = "float32") -> Embeddings:
+    """Load a corpus's embeddings as ``dtype``. Raises MferError when the folder is missing."""
     metadata = read_metadata(folder)
     values: dict[str, np.ndarray] = {}
     for table in read_shards(folder, ["clip_id", "length", "dim", "values"]):
         for row in table.to_pylist():
             array = np.frombuffer(row["values"], metadata["dtype"]).reshape(row["length"], row["dim"])
-            values[row["clip_id"]] = array.astype(np.float32)
+            values[row["clip_id"]] = array.astype(dtype)
     return Embeddings(dict(sorted(values.items())), metadata)

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from mfer_core.cache.code import code_digest
-from mfer_core.cache.embeddings import embedding_row
+from mfer_core.cache.embeddings import embedding_row, view_folder
 from mfer_core.cache.schemas import EMBEDDINGS, FRAMES, WAVEFORMS
 from mfer_core.cache.shards import Shard, ShardFolder, partition, read_shards
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder
+from mfer_core.encoders.views import DTYPE, frames_view, waveform_view
 from mfer_core.encoders.vit import VitEncoder
 from mfer_core.files import digest
 from mfer_core.media.read import frame_sequences, speeches
@@ -26,38 +27,51 @@ from mfer_core.settings import Embed
 Row = tuple[str, np.ndarray, np.ndarray]  # clip_id, values [T, D], seconds [T]
 
 
-def embed_corpus_visual(extract: Path, corpus: str, out: Path, encoder: VitEncoder, settings: Embed) -> int:
+def embed_corpus_visual(extract: Path, corpus: str, out: Path, encoder: VitEncoder, settings: Embed, view: int = 0) -> int:
     """Embed a corpus's face frames into ``out``/visual/``corpus``; returns how many clips were computed.
 
-    ``extract`` is data/extract, ``out`` data/embed. Raises MferError when the extract stage has not run.
+    ``extract`` is data/extract, ``out`` data/embed; an augmented ``view`` (see views.py) goes into a folder of its own.
+    Raises MferError when the extract stage has not run.
     """
 
     def embed(rows: pa.Table) -> Iterator[Row]:
         for clips in _groups(frame_sequences(rows), encoder.device.type):
-            images = [image for clip in clips for image in clip.images]
+            images = [image for clip in clips for image in frames_view(clip, view)]
             values = encoder.embed(images, settings.visual_batch)
             cuts = np.cumsum([len(clip.images) for clip in clips])[:-1]
             yield from ((clip.clip_id, part, clip.times) for clip, part in zip(clips, np.split(values, cuts), strict=True))
 
     source = ShardFolder(Path(extract) / "frames" / corpus, FRAMES)
-    return _embed(source, Path(out) / "visual" / corpus, embed, encoder.metadata, settings, "mfer_core.encoders.vit")
+    return _embed(source, Path(out) / "visual" / corpus, embed, encoder.metadata, settings, "mfer_core.encoders.vit", view)
 
 
-def embed_corpus_audio(extract: Path, corpus: str, out: Path, encoder: Emotion2vecEncoder, settings: Embed, vad_min_clip_s: float) -> int:
+def embed_corpus_audio(
+    extract: Path,
+    corpus: str,
+    out: Path,
+    encoder: Emotion2vecEncoder,
+    settings: Embed,
+    vad_min_clip_s: float,
+    view: int = 0,
+    speed: float = 0.0,
+) -> int:
     """Embed a corpus's speech into ``out``/audio/``corpus``, 50 steps per second; returns how many clips were computed.
 
     ``vad_min_clip_s``: of longer clips only the speech is embedded (see media.read). A step's time is the centre of its
-    frame on the clip's clock, cut pauses included. Raises MferError when the extract stage has not run.
+    frame on the clip's clock, cut pauses included. An augmented ``view`` (see views.py), faster or slower with probability
+    ``speed``, goes into a folder of its own. Raises MferError when the extract stage has not run.
     """
 
     def embed(rows: pa.Table) -> Iterator[Row]:
         for clips in _groups(speeches(rows, vad_min_clip_s), encoder.device.type):
-            frames = encoder.embed([clip.waveform for clip in clips], settings.audio_batch)
-            yield from ((clip.clip_id, part, clip.times(encoder.centres(len(part)))) for clip, part in zip(clips, frames, strict=True))
+            waveforms = [waveform_view(clip, view, speed) for clip in clips]
+            for clip, waveform, part in zip(clips, waveforms, encoder.embed(waveforms, settings.audio_batch), strict=True):
+                stretch = len(clip.waveform) / len(waveform)  # a view that plays faster is still on the clip's clock
+                yield clip.clip_id, part, clip.times(encoder.centres(len(part)) * stretch)
 
     source = ShardFolder(Path(extract) / "waveforms" / corpus, WAVEFORMS)
-    shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s}
-    return _embed(source, Path(out) / "audio" / corpus, embed, shaping, settings, "mfer_core.encoders.emotion2vec")
+    shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s} | ({"speed": speed} if view else {})
+    return _embed(source, Path(out) / "audio" / corpus, embed, shaping, settings, "mfer_core.encoders.emotion2vec", view)
 
 
 def _groups(clips: Iterable, device: str) -> Iterator[list]:
@@ -69,18 +83,20 @@ def _groups(clips: Iterable, device: str) -> Iterator[list]:
 
 
 def _embed(
-    source: ShardFolder, folder: Path, embed: Callable[[pa.Table], Iterator[Row]], encoder: dict, settings: Embed, entry: str
+    source: ShardFolder, corpus: Path, embed: Callable[[pa.Table], Iterator[Row]], encoder: dict, settings: Embed, entry: str, view: int
 ) -> int:
-    shaping = {**encoder, "dtype": settings.dtype, "precision": settings.precision}
-    code = [code_digest(entry), code_digest("mfer_core.media.read")]
+    folder = view_folder(corpus, view)
+    dtype = DTYPE if view else settings.dtype
+    shaping = {**encoder, "dtype": dtype, "precision": settings.precision} | ({"view": view} if view else {})
+    code = [code_digest(entry), code_digest("mfer_core.media.read")] + ([code_digest("mfer_core.encoders.views")] if view else [])
     raw = _row_keys(source.folder)
     shards = partition({clip_id: digest(key, shaping, code) for clip_id, key in raw.items()}, settings.shard_clips)
     folder.mkdir(parents=True, exist_ok=True)
     target = ShardFolder(folder, EMBEDDINGS, shaping)
     todo = [shard for shard in shards if not target.holds(shard)]
     computed = 0
-    for shard, rows in track(_read_ahead(source, target, todo, raw), f"embed {folder.parent.name} {folder.name}", len(todo)):
-        fresh = [embedding_row(clip, shard.keys[clip], values.astype(settings.dtype), times) for clip, values, times in embed(rows)]
+    for shard, rows in track(_read_ahead(source, target, todo, raw), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
+        fresh = [embedding_row(clip, shard.keys[clip], values.astype(dtype), times) for clip, values, times in embed(rows)]
         target.write(shard, pa.concat_tables([target.reusable(shard), pa.Table.from_pylist(fresh, target.schema)]))
         computed += len(fresh)
     target.prune(shards)

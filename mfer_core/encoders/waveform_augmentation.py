@@ -5,9 +5,12 @@ import numpy as np
 RATE = 16000  # Hz
 
 
-def augment_waveform(waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Gain 0.8-1.2 (p .5), speed 0.95-1.05 (p .5), time mask 20-50 ms (p .3), white noise at 20-30 dB (p .3); float32 [N] -> [M]."""
-    if generator.random() < 0.5:
+def augment_waveform(waveform: np.ndarray, generator: np.random.Generator, speed: float = 0.5) -> np.ndarray:
+    """Gain 0.8-1.2 (p .5), time mask 20-50 ms (p .3), white noise at 20-30 dB (p .3), and with probability ``speed`` speed 0.95-1.05.
+
+    float32 [N] -> [M].
+    """
+    if generator.random() < speed:
         waveform = _speed(waveform, generator.uniform(0.95, 1.05))
     if generator.random() < 0.5:
         waveform = waveform * generator.uniform(0.8, 1.2)

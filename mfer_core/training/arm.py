@@ -82,7 +82,7 @@ def train_arm(job: ArmJob, run: Run, code: str, hyper: Train, build: Callable[[M
         return run.folder
     begin(run.folder)
     with one_thread():
-        modality = load_modality(job.data, job.modality, [job.benchmark])
+        modality = load_modality(job.data, job.modality, [job.benchmark], views=True)
         clips = load_parts(job, {job.modality: modality})
         arm, groups = build(modality)
         arm.standardise(*step_statistics(clips["train"], job.modality))

@@ -1,7 +1,7 @@
 """Clips in memory and batches of them: what every stage trains on and predicts."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ class Clips:
     labels: Tensor  # int64 [N], ids in the declared label set
     modalities: Mapping[str, list[Tensor | None]]
     dims: Mapping[str, int]  # D of each modality, also where no clip has it
+    views: Mapping[str, list[list[Tensor | None]]] = field(default_factory=dict)  # augmented: ``views[m][v]`` is like ``modalities[m]``
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -32,8 +33,17 @@ class Clips:
 
     def select(self, indices: list[int]) -> "Clips":
         modalities = {name: [values[i] for i in indices] for name, values in self.modalities.items()}
+        views = {name: [[values[i] for i in indices] for values in several] for name, several in self.views.items()}
         speakers = tuple(self.speakers[i] for i in indices)
-        return Clips(tuple(self.clip_ids[i] for i in indices), speakers, self.labels[indices], modalities, self.dims)
+        return Clips(tuple(self.clip_ids[i] for i in indices), speakers, self.labels[indices], modalities, self.dims, views)
+
+    def draw_views(self, rng: np.random.Generator) -> "Clips":
+        """The clips with each modality of each clip in one of its views, the clean one among them, drawn evenly."""
+        drawn = dict(self.modalities)
+        for name, views in self.views.items():
+            choices = [self.modalities[name], *views]
+            drawn[name] = [choices[view][i] for i, view in enumerate(rng.integers(len(choices), size=len(self)))]
+        return replace(self, modalities=drawn, views={})
 
     def present(self) -> np.ndarray:
         """Which modalities each clip has, bool [N, M]."""
@@ -46,7 +56,7 @@ def collate(clips: Clips, indices: list[int], hidden: np.ndarray | None = None) 
     for column, (name, values) in enumerate(clips.modalities.items()):
         shown = [None if hidden is not None and hidden[i, column] else values[i] for i in indices]
         padded = pad_sequence(
-            [torch.zeros(1, clips.dims[name]) if value is None else value for value in shown], batch_first=True
+            [torch.zeros(1, clips.dims[name]) if value is None else value.float() for value in shown], batch_first=True
         )  # [B, T, D]
         inputs += [padded, torch.tensor([0 if value is None else len(value) for value in shown])]
     return inputs, clips.labels[indices]

@@ -1,5 +1,6 @@
 """Stage 3: both arms together, from the two arms of the same fold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,16 +23,24 @@ MODALITIES = ("visual", "audio")  # the order of the fused model's inputs
 
 
 def hidden_states(fused: Fused, clips: Clips) -> Clips:
-    """The clips with each modality's embeddings replaced by the arm's last hidden state, as one step [1, H]."""
+    """The clips with each modality's embeddings, in every view, replaced by the arm's last hidden state, as one step [1, H]."""
     fused.eval()
+    states = _states(fused, clips)
+    views: dict[str, list] = {}
+    for name, several in clips.views.items():
+        views[name] = [_states(fused, replace(clips, modalities={**clips.modalities, name: values}))[name] for values in several]
+    sizes = {"visual": fused.visual.config.hidden_size, "audio": fused.audio.config.hidden_size}
+    return Clips(clips.clip_ids, clips.speakers, clips.labels, states, sizes, views)
+
+
+def _states(fused: Fused, clips: Clips) -> dict[str, list]:
     states: dict[str, list] = {name: [None] * len(clips) for name in MODALITIES}
     with torch.no_grad():
         for indices, (inputs, _) in in_order(clips, PREDICT_BATCH):
             for name, arm, values, lengths in zip(MODALITIES, (fused.visual, fused.audio), inputs[::2], inputs[1::2], strict=True):
                 for i, state, length in zip(indices, arm.encode(values, lengths), lengths, strict=True):
                     states[name][i] = state[None].clone() if length else None
-    sizes = {"visual": fused.visual.config.hidden_size, "audio": fused.audio.config.hidden_size}
-    return Clips(clips.clip_ids, clips.speakers, clips.labels, states, sizes)
+    return states
 
 
 def train_parts(fused: Fused, clips: dict[str, Clips], settings: Settings, run: Run) -> Progress:
@@ -61,7 +70,7 @@ def train_fused_fold(protocol: str, fold: int, data: Path, settings: Settings) -
 
 
 def _train(job: ArmJob, run: Run, code: str, folders: dict[str, Path], settings: Settings) -> Path:
-    modalities = {name: load_modality(job.data, name, [job.benchmark]) for name in MODALITIES}
+    modalities = {name: load_modality(job.data, name, [job.benchmark], views=True) for name in MODALITIES}
     clips = load_parts(job, modalities)
     fused = Fused(*(load_model(folders[name])[0] for name in MODALITIES))
     progress = train_parts(fused, clips, settings, run)

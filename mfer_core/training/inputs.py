@@ -1,7 +1,7 @@
 """What a fold's job reads: labels and speakers, embeddings, folds; and the digests that its key covers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mfer_core.cache.embeddings import Embeddings, read_embeddings
+from mfer_core.cache.embeddings import Embeddings, read_embeddings, view_folders
 from mfer_core.cache.shards import read_metadata, read_shards
 from mfer_core.errors import MferError
 from mfer_core.files import digest, read_table
@@ -36,12 +36,16 @@ def fold_parts(data: Path, protocol: str, fold: int) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Modality:
-    """One modality's embeddings of some corpora: clip_id -> [T, D], clip_id -> key, and the encoder's metadata."""
+    """One modality's embeddings of some corpora: clip_id -> [T, D], clip_id -> key, and the encoder's metadata.
+
+    ``views`` holds the augmented views, one map clip_id -> [T, D] per view, in half precision as they are stored.
+    """
 
     values: dict[str, Tensor]
     keys: dict[str, str]
     metadata: dict
     dim: int
+    views: list[dict[str, Tensor]] = field(default_factory=list)
 
 
 def _stamp(folder: Path) -> tuple:
@@ -49,13 +53,30 @@ def _stamp(folder: Path) -> tuple:
 
 
 @lru_cache(maxsize=8)
-def _load(folder: Path, stamp: tuple) -> Embeddings:
+def _load(folder: Path, stamp: tuple, dtype: str = "float32") -> Embeddings:
     """Kept for the process: all folds that it trains share one copy (``stamp`` tells a changed folder)."""
-    return read_embeddings(folder)
+    return read_embeddings(folder, dtype)
 
 
-def load_modality(data: Path, modality: str, corpora: Iterable[str]) -> Modality:
-    """Embeddings of ``corpora``. Raises MferError when a folder is missing or the encoders differ."""
+def _load_views(folders: list[Path]) -> list[dict[str, Tensor]]:
+    """The augmented views of some corpora. Raises MferError when the corpora differ in their number."""
+    found = [view_folders(folder) for folder in folders]
+    if len({len(views) for views in found}) > 1:
+        counts = ", ".join(f"{len(views)} in {folder}" for views, folder in zip(found, folders, strict=True))
+        raise MferError(f"the corpora have different numbers of augmented views ({counts}): run embed again for all of them")
+    several = []
+    for same in zip(*found, strict=True):
+        loaded = [_load(folder, _stamp(folder), "float16").values for folder in same]
+        several.append({clip: torch.from_numpy(value) for values in loaded for clip, value in values.items() if len(value)})
+    return several
+
+
+def load_modality(data: Path, modality: str, corpora: Iterable[str], views: bool = False) -> Modality:
+    """Embeddings of ``corpora``, for training with their augmented ``views``.
+
+    Raises MferError when a folder is missing, or the encoders or the numbers of views differ.
+    """
+    corpora = list(corpora)
     values: dict[str, Tensor] = {}
     keys: dict[str, str] = {}
     metadata: dict = {}
@@ -68,7 +89,8 @@ def load_modality(data: Path, modality: str, corpora: Iterable[str]) -> Modality
         values |= {clip_id: torch.from_numpy(value) for clip_id, value in found.values.items() if len(value)}
         keys |= embedding_keys(folder)
     dim = next(iter(values.values())).shape[1] if values else 1
-    return Modality(values, keys, metadata, dim)
+    folders = [Path(data) / "embed" / modality / corpus for corpus in corpora]
+    return Modality(values, keys, metadata, dim, _load_views(folders) if views else [])
 
 
 def embedding_keys(folder: Path) -> dict[str, str]:
@@ -87,10 +109,11 @@ def inputs_digest(
     for modality in modalities:
         for corpus in corpora:
             folder = Path(data) / "embed" / modality / corpus
-            keys = embedding_keys(folder)
-            facts.append(
-                [modality, read_metadata(folder), [[part, [[clip, keys.get(clip)] for clip in clips]] for part, clips in parts.items()]]
-            )
+            for view in (folder, *view_folders(folder)):
+                keys = embedding_keys(view)
+                facts.append(
+                    [modality, read_metadata(view), [[part, [[clip, keys.get(clip)] for clip in clips]] for part, clips in parts.items()]]
+                )
     known = sorted({clip for clips in parts.values() for clip in clips})
     return digest(facts, manifest.loc[known, ["label", "speaker"]].values.tolist())
 
@@ -104,7 +127,11 @@ def make_clips(clip_ids: Iterable[str], manifest: pd.DataFrame, classes: tuple[s
         raise MferError(f"labels {', '.join(unknown)} are not among the stage's classes: {', '.join(classes)}")
     labels = torch.tensor([classes.index(label) for label in rows.label], dtype=torch.int64)
     values = {name: [modality.values.get(clip) for clip in chosen] for name, modality in modalities.items()}
-    return Clips(tuple(chosen), tuple(rows.speaker), labels, values, {name: modality.dim for name, modality in modalities.items()})
+    dims = {name: modality.dim for name, modality in modalities.items()}
+    views = {
+        name: [[view.get(clip) for clip in chosen] for view in modality.views] for name, modality in modalities.items() if modality.views
+    }
+    return Clips(tuple(chosen), tuple(rows.speaker), labels, values, dims, views)
 
 
 def step_statistics(clips: Clips, modality: str) -> tuple[Tensor, Tensor]:

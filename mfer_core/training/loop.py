@@ -49,8 +49,9 @@ def logits_of(model: nn.Module, clips: Clips) -> Tensor:
 
 
 def train_epoch(model: nn.Module, optimiser: Optimizer, loss: nn.Module, clips: Clips, hyper: Train, rng: np.random.Generator) -> float:
-    """One pass over ``clips``, a step every ``hyper.accumulation`` batches; returns the mean loss per clip."""
+    """One pass over ``clips``, each in a view of its own, a step every ``hyper.accumulation`` batches; returns the mean loss per clip."""
     model.train()
+    clips = clips.draw_views(rng)
     device = next(model.parameters()).device
     order = draw(clips.labels.numpy(), loss.weight.numel(), hyper.sampler_power, rng)
     hidden = hide_modalities(clips.present(), hyper.modality_dropout, rng) if hyper.modality_dropout else None

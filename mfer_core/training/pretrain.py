@@ -111,7 +111,7 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         return folder
     begin(folder)
     with one_thread():
-        modality = load_modality(data, "audio", corpora)
+        modality = load_modality(data, "audio", corpora, views=True)
         clips = {part: make_clips(parts[part], manifest, CLASSES, {"audio": modality}) for part in PARTS}
         arm, progress = train_four(run, modality, clips, settings)
         predictions = probability_table(arm, clips["test"], CLASSES)

@@ -1,15 +1,22 @@
 """Small encoders with random weights, written once a session in the layouts of the published ones."""
 
+import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
+from mfer_core.cache.schemas import FRAMES, WAVEFORMS
+from mfer_core.cache.shards import ShardFolder, partition
 from mfer_core.encoders.device import one_thread
+from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
+from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.emotion2vec_config import model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
 from mfer_core.encoders.pretrain_vit import build_vit, save_vit
-from mfer_core.settings import PretrainVit
+from mfer_core.encoders.vit import load_vit
+from mfer_core.settings import Embed, PretrainVit
 
 NARROW = [(8, 10, 5)] + [(8, 3, 2)] * 4 + [(8, 2, 2)] * 2  # published kernels and strides
 VIT = {
@@ -55,3 +62,40 @@ def emotion2vec_folder(tmp_path_factory):
 def waveforms(random):
     """Five clips of 0.02 to 1.6 s, float32 in -1..1 at 16 kHz."""
     return [random.normal(0, 0.1, length).astype(np.float32) for length in (25600, 399, 8000, 16001, 15999)]
+
+
+EMBED = Embed(dtype="float32", precision="fp32", device="cpu", visual_batch=4, audio_batch=2, shard_clips=4)
+SPEECH = [{"start_s": 0.5, "end_s": 1.0}, {"start_s": 1.5, "end_s": 2.0}]
+
+
+def extracted(folder, keys):
+    """Frames and waveforms of clips; what a clip holds follows from its id and key alone."""
+    for kind, schema in (("frames", FRAMES), ("waveforms", WAVEFORMS)):
+        shards = ShardFolder(folder / kind / "toy", schema)
+        for shard in partition(keys, 3):
+            rows = [row for clip_id, key in shard.keys.items() for row in _rows(kind, clip_id, key)]
+            shards.write(shard, pa.Table.from_pylist(rows, shards.schema))
+        shards.prune(partition(keys, 3))
+
+
+def _rows(kind, clip_id, key):
+    random = np.random.default_rng(sum((clip_id + key).encode()))
+    base = {"clip_id": clip_id, "key": key}
+    if kind == "waveforms":
+        samples = random.integers(-3000, 3000, 40000).astype(np.int16)
+        return [{**base, "sample_rate": 16000, "offset_s": 0.25, "samples": samples, "speech": SPEECH}]
+    images = random.integers(0, 256, (random.integers(1, 7), 40, 40), dtype=np.uint8)
+    encoded = [cv2.imencode(".png", image)[1].tobytes() for image in images]
+    return [{**base, "index": index, "time_s": index / 5, "image": data, "face_source": "centre"} for index, data in enumerate(encoded)]
+
+
+@pytest.fixture
+def embed(tmp_path, vit_folder, emotion2vec_folder):
+    vit, speech = load_vit(str(vit_folder), None, "cpu", "fp32"), load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32")
+
+    def run(keys, out="embed", settings=EMBED, vad_min_clip_s=3.0, view=0):
+        extracted(tmp_path / "extract", keys)
+        visual = embed_corpus_visual(tmp_path / "extract", "toy", tmp_path / out, vit, settings, view)
+        return visual, embed_corpus_audio(tmp_path / "extract", "toy", tmp_path / out, speech, settings, vad_min_clip_s, view)
+
+    return run

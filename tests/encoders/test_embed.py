@@ -4,50 +4,11 @@ import pyarrow as pa
 import pytest
 
 from mfer_core.cache.embeddings import read_embeddings
-from mfer_core.cache.schemas import FRAMES, WAVEFORMS
-from mfer_core.cache.shards import ShardFolder, partition, read_shards
-from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
-from mfer_core.encoders.emotion2vec import load_emotion2vec
+from mfer_core.cache.shards import read_shards
+from mfer_core.encoders.embed import embed_corpus_visual
 from mfer_core.encoders.vit import load_vit
 from mfer_core.errors import MferError
-from mfer_core.settings import Embed
-
-SETTINGS = Embed(dtype="float32", precision="fp32", device="cpu", visual_batch=4, audio_batch=2, shard_clips=4)
-SPEECH = [{"start_s": 0.5, "end_s": 1.0}, {"start_s": 1.5, "end_s": 2.0}]
-
-
-def extracted(folder, keys):
-    """Frames and waveforms of clips; what a clip holds follows from its id and key alone."""
-    for kind, schema in (("frames", FRAMES), ("waveforms", WAVEFORMS)):
-        shards = ShardFolder(folder / kind / "toy", schema)
-        for shard in partition(keys, 3):
-            rows = [row for clip_id, key in shard.keys.items() for row in _rows(kind, clip_id, key)]
-            shards.write(shard, pa.Table.from_pylist(rows, shards.schema))
-        shards.prune(partition(keys, 3))
-
-
-def _rows(kind, clip_id, key):
-    random = np.random.default_rng(sum((clip_id + key).encode()))
-    base = {"clip_id": clip_id, "key": key}
-    if kind == "waveforms":
-        samples = random.integers(-3000, 3000, 40000).astype(np.int16)
-        return [{**base, "sample_rate": 16000, "offset_s": 0.25, "samples": samples, "speech": SPEECH}]
-    images = random.integers(0, 256, (random.integers(1, 7), 40, 40), dtype=np.uint8)
-    encoded = [cv2.imencode(".png", image)[1].tobytes() for image in images]
-    return [{**base, "index": index, "time_s": index / 5, "image": data, "face_source": "centre"} for index, data in enumerate(encoded)]
-
-
-@pytest.fixture
-def embed(tmp_path, vit_folder, emotion2vec_folder):
-    vit, speech = load_vit(str(vit_folder), None, "cpu", "fp32"), load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32")
-
-    def run(keys, out="embed", settings=SETTINGS, vad_min_clip_s=3.0):
-        extracted(tmp_path / "extract", keys)
-        visual = embed_corpus_visual(tmp_path / "extract", "toy", tmp_path / out, vit, settings)
-        return visual, embed_corpus_audio(tmp_path / "extract", "toy", tmp_path / out, speech, settings, vad_min_clip_s)
-
-    return run
-
+from tests.encoders.conftest import EMBED
 
 KEYS = {f"toy/{number}": "k" for number in range(9)}
 
@@ -74,9 +35,9 @@ def test_clips_that_are_gone_leave(embed, tmp_path):
 
 def test_a_setting_that_shapes_values_computes_again_and_one_that_does_not_does_not(embed, tmp_path):
     embed(KEYS)
-    assert embed(KEYS, settings=SETTINGS.model_copy(update={"visual_batch": 2, "audio_batch": 1})) == (0, 0)
+    assert embed(KEYS, settings=EMBED.model_copy(update={"visual_batch": 2, "audio_batch": 1})) == (0, 0)
     assert embed(KEYS, vad_min_clip_s=1.0) == (0, 9)
-    assert embed(KEYS, settings=SETTINGS.model_copy(update={"dtype": "float16"})) == (9, 9)
+    assert embed(KEYS, settings=EMBED.model_copy(update={"dtype": "float16"})) == (9, 9)
     assert read_embeddings(tmp_path / "embed" / "visual" / "toy").metadata["dtype"] == "float16"
 
 
@@ -107,4 +68,4 @@ def test_values_are_those_of_the_encoder(embed, tmp_path, vit_folder):
 
 def test_without_extracted_shards_the_message_says_what_to_run(tmp_path, vit_folder):
     with pytest.raises(MferError, match="run the stage"):
-        embed_corpus_visual(tmp_path, "toy", tmp_path, load_vit(str(vit_folder), None, "cpu", "fp32"), SETTINGS)
+        embed_corpus_visual(tmp_path, "toy", tmp_path, load_vit(str(vit_folder), None, "cpu", "fp32"), EMBED)
