@@ -22,17 +22,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was asked. A fault that a person can mend is one line on stderr and exit status 1."""
+    """Run what was asked; returns the exit status. A fault that a person can mend is one line on stderr and status 1."""
     quiet()
     try:
         options = vars(_parser().parse_args(arguments))
         name = options.pop("command")
         if run := options.pop("run", None):
-            run(**options)
-        else:
-            from flows.stage import run_stage
+            return run(**options) or 0
+        from flows.stage import run_stage
 
-            run_stage(name, **options)
+        run_stage(name, **options)
     except MferError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

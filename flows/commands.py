@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.check import check_project
 from mfer_core.settings import load_settings
 
-MODEL = Path("data/register/model")
+MODEL = "data/register/model"
 
 
 def check() -> None:
@@ -52,12 +52,14 @@ def track() -> None:
     track_results(Path("data"), load_settings())
 
 
-def predict(paths: list[Path], model: Path) -> None:
-    """say what both arms and their fusion see in media files"""
+def predict(paths: list[Path], model: str, out: Path | None, window: float, step: float) -> int:
+    """say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some rejected"""
+    from flows.predict import predict_media
     from flows.show import show_predictions
-    from mfer_core.prediction import Predictor
 
-    show_predictions(Predictor.load(model).predict(paths))
+    run, status = predict_media(paths, model, window, step, out)
+    show_predictions(run, out)
+    return status
 
 
 def inspect(clip_id: str, out: Path) -> None:
@@ -104,8 +106,11 @@ COMMANDS = {
     "show": _add(show),
     "predict": _add(
         predict,
-        ("paths", {"nargs": "+", "type": Path, "metavar": "PATH", "help": "video or audio files"}),
-        ("--model", {"type": Path, "default": MODEL, "help": f"folder of a registered model (default {MODEL})"}),
+        ("paths", {"nargs": "+", "type": Path, "metavar": "PATH", "help": "video or audio files, and folders of them"}),
+        ("--model", {"default": MODEL, "help": f"a model's folder (default {MODEL}), or in the MLflow registry: models:/mfer@champion"}),
+        ("--out", {"type": Path, "metavar": "DIR", "help": "also write tables, plots and DIR/report.html"}),
+        ("--window", {"type": float, "default": 4.0, "help": "of the timeline, seconds (default 4)"}),
+        ("--step", {"type": float, "default": 1.0, "help": "between two windows, seconds (default 1)"}),
     ),
     "inspect": _add(
         inspect,

@@ -1,14 +1,19 @@
 """What a person reads at the end of a run: results, seconds, and where to look."""
 
+import os
+import sys
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from flows.stage import SECONDS
 from mfer_core.errors import MferError
 from mfer_core.files import read_json
+from mfer_core.prediction.tables import Run, Seen
+from mfer_core.prediction.windows import label_segments
 from mfer_core.settings import Settings
 
 TABLES = Path("data/evaluate/tables")
@@ -60,11 +65,44 @@ def _seconds_table(seconds: dict) -> Table:
     return table
 
 
-def show_predictions(predictions: pd.DataFrame) -> None:
-    """A row per file and arm: the label and the three likeliest emotions."""
-    table = Table("file", "arm", "label", "likeliest")
-    classes = [name for name in predictions.columns if name not in ("path", "arm", "label")]
-    for _, row in predictions.iterrows():
-        likeliest = row[classes].astype(float).nlargest(3)
-        table.add_row(row["path"], row["arm"], row["label"], ", ".join(f"{name} {100 * value:.0f} %" for name, value in likeliest.items()))
-    Console().print(table)
+def show_predictions(run: Run, out: Path | None) -> None:
+    """A row per file and arm, the stretches of longer clips, what was rejected, and where the rest lies."""
+    console = Console()
+    if run.seen:
+        console.print(_predictions_table(run))
+    for seen in run.seen:
+        if seen.timeline.start_s.nunique() > 1:
+            console.print(_timeline_table(seen))
+        for note in seen.notes:
+            console.print(f"{seen.path}: {note}", highlight=False, markup=False, soft_wrap=True)
+    for path in run.others:
+        console.print(f"left alone: {path}: no media by its name", highlight=False, markup=False, soft_wrap=True)
+    for one in run.rejected:
+        print(f"rejected: {one.path}: {one.reason}", file=sys.stderr)
+    if run.warning:
+        console.print(f"the model was {run.warning}", highlight=False)
+    if out:
+        console.print(f"open {(out / 'report.html').absolute().as_uri()} in a browser", highlight=False, soft_wrap=True)
+    else:
+        console.print("plots, tables and a page to look at: --out FOLDER", highlight=False)
+
+
+def _predictions_table(run: Run) -> Table:
+    table = Table(Column("clip", overflow="fold"), "arm", "label", "likeliest")
+    common = os.path.commonpath([Path(seen.path).parent for seen in run.seen])
+    for seen in run.seen:
+        for place, (_, row) in enumerate(seen.table.iterrows()):
+            likeliest = row[list(run.classes)].astype(float).nlargest(3)
+            shares = ", ".join(f"{name} {100 * value:.0f} %" for name, value in likeliest.items())
+            table.add_row(Text("" if place else os.path.relpath(seen.path, common)), row["arm"], row["label"], shares)
+        table.add_section()
+    return table
+
+
+def _timeline_table(seen: Seen) -> Table:
+    """Each arm's labels over time, windows of one label joined."""
+    table = Table("arm", "seconds and label", title=Text(Path(seen.path).name), title_justify="left")
+    for arm in seen.timeline.arm.unique():
+        stretches = (f"{start:.1f}-{end:.1f} {label}" for start, end, label in label_segments(seen.timeline, arm))
+        table.add_row(arm, ", ".join(stretches))
+    return table

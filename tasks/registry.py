@@ -14,8 +14,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from mfer_core.errors import MferError
-from mfer_core.files import atomic_path, digest, read_json, sha256_file, write_json
+from mfer_core.files import atomic_path, digest, read_json, sha256_file
 from mfer_core.labels import label_set
+from mfer_core.prediction.predictor import ModelSettings
 from mfer_core.settings import Register, Settings
 from mfer_core.training.results import fold_folder
 from tasks import pyfunc
@@ -53,7 +54,7 @@ def assemble_model(data: Path, settings: Settings) -> Path:
     shutil.copytree(data / "pretrain_vit", folder / "visual", dirs_exist_ok=True)
     shutil.copytree(data / "pretrain_emotion2vec", folder / "audio", dirs_exist_ok=True)
     shutil.copytree(fold, folder / "fused", dirs_exist_ok=True)
-    write_json(folder / "settings.json", {"extract": settings.extract.model_dump()})
+    ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(folder)
     card = write_card(read_json(fold / "config.json"), read_json(data / "evaluate" / "metrics.json"), settings)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return folder

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
 from mfer_core.cache.shards import read_shards
@@ -14,6 +14,7 @@ from mfer_core.files import atomic_path
 from mfer_core.media.read import decode_image
 
 COLUMNS, MAX_FACES = 8, 48
+WAVE_POINTS = 20_000  # a longer waveform is drawn as its envelope
 EDGES = {"detected": "tab:green", "track": "tab:blue", "held": "tab:orange", "centre": "tab:red"}
 
 
@@ -26,14 +27,12 @@ def inspect_clip(out: Path, corpus: str, clip_id: str, png: Path) -> dict:
     facts, frames, sound = (_rows(Path(out) / name / corpus, clip_id) for name in ("clips", "frames", "waveforms"))
     if not facts:
         raise MferError(f"no clip {clip_id!r} in {Path(out) / 'clips' / corpus}: ids look like {_example(Path(out), corpus)!r}")
-    shown = (
-        [frames[place] for place in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MAX_FACES)).astype(int))] if frames else []
-    )
+    shown = spread(frames, MAX_FACES)
     rows = -(-len(shown) // COLUMNS)
     figure = Figure(figsize=(12, 1.7 * rows + 4.2), layout="constrained")
     faces, wave, text = figure.subfigures(3, 1, height_ratios=(max(1.7 * rows, 0.4), 2.4, 1.6))
-    _draw_faces(faces, shown, rows)
-    _draw_wave(wave.subplots(), sound[0] if sound else None, facts[0])
+    draw_faces(faces, shown, rows)
+    draw_wave(wave.subplots(), sound[0] if sound else None, facts[0])
     text.text(0.02, 0.95, _describe(facts[0], frames, sound), va="top", family="monospace", fontsize=9)
     with atomic_path(Path(png)) as temporary:
         figure.savefig(temporary, dpi=100)
@@ -53,7 +52,13 @@ def _example(out: Path, corpus: str) -> str | None:
     return table["clip_id"][0].as_py() if table is not None and len(table) else None
 
 
-def _draw_faces(figure, shown: list[dict], rows: int) -> None:
+def spread(frames: list[dict], most: int) -> list[dict]:
+    """At most ``most`` of a clip's frames, evenly over its time."""
+    return [frames[place] for place in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int))]
+
+
+def draw_faces(figure: SubFigure, shown: list[dict], rows: int) -> None:
+    """Face crops of FRAMES rows, ``COLUMNS`` to a row, in the colour of where they come from."""
     if not shown:
         figure.suptitle("no video", fontsize=9)
         return
@@ -72,14 +77,18 @@ def _frame(shape: tuple[int, ...], colour: str) -> Rectangle:
     return Rectangle((0, 0), shape[1] - 1, shape[0] - 1, fill=False, edgecolor=colour, linewidth=3)
 
 
-def _draw_wave(axis: Axes, sound: dict | None, facts: dict) -> None:
+def draw_wave(axis: Axes, sound: dict | None, facts: dict) -> None:
+    """A WAVEFORMS row with its speech segments, on the clip's clock."""
     axis.set_xlim(0, facts["duration_s"] or 1)
     axis.set_xlabel("seconds on the clip's clock", fontsize=8)
     if sound is None:
         axis.set_title("no sound" if facts["peak"] is None else "digital silence", fontsize=9)
         return
     samples = np.asarray(sound["samples"], np.float32) / 32768
-    axis.plot(sound["offset_s"] + np.arange(len(samples)) / sound["sample_rate"], samples, linewidth=0.4, color="0.3")
+    stride = 1 + len(samples) // WAVE_POINTS
+    starts = np.arange(0, len(samples), stride)
+    low, high = np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
+    axis.fill_between(sound["offset_s"] + starts / sound["sample_rate"], low, high, linewidth=0.4, color="0.3")
     for segment in sound["speech"]:
         axis.axvspan(*(sound["offset_s"] + segment[name] for name in ("start_s", "end_s")), color="tab:green", alpha=0.25)
     axis.set_title("waveform; green: speech (Silero VAD)", fontsize=9)

@@ -1,0 +1,71 @@
+"""A prediction as a picture: faces, sound, and what each arm sees."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mfer_core.files import atomic_path
+from mfer_core.media.inspect import COLUMNS, draw_faces, draw_wave, spread
+from mfer_core.prediction.predictor import ARMS, Prediction
+
+# One per emotion in the label set's order, after Okabe & Ito's for the colour-blind; page.html has the same for light and dark.
+COLOURS = ("#808080", "#56b4e9", "#d9b300", "#0057a3", "#d55e00", "#b5508c", "#009e73", "#222222")
+HATCHES = {"visual": "//", "audio": "..", "fused": ""}
+
+
+def plot_prediction(prediction: Prediction, png: Path) -> None:
+    """Write ``draw_prediction`` as PNG, atomically."""
+    with atomic_path(Path(png)) as temporary:
+        draw_prediction(prediction).savefig(temporary, dpi=90, metadata={"Software": None})
+
+
+def draw_prediction(prediction: Prediction) -> Figure:
+    """Eight faces, the waveform with its speech, and the emotions: curves over windows, bars where there is one window only."""
+    clip, windows = prediction.clip, prediction.timeline.groupby(["start_s", "end_s"], sort=False).ngroups
+    arms = [arm for arm in ARMS if arm in set(prediction.table.arm)]
+    panels = len(arms) if windows > 1 else 1
+    figure = Figure(figsize=(11, 5.0 + 1.6 * panels), layout="constrained")
+    figure.suptitle(_title(prediction.table), fontsize=11)
+    faces, rest = figure.subfigures(2, 1, height_ratios=(1.8 if clip.frames else 0.3, 2.4 + 1.6 * panels))
+    draw_faces(faces, spread(clip.frames, COLUMNS), 1)
+    axes = rest.subplots(1 + panels, 1, squeeze=False)[:, 0]
+    draw_wave(axes[0], clip.waveform, clip.facts)
+    if windows > 1:
+        _draw_curves(axes[1:], arms, prediction)
+    else:
+        _draw_bars(axes[1], arms, prediction.table)
+    return figure
+
+
+def _title(table: pd.DataFrame) -> str:
+    return Path(table.path.iloc[0]).name + ":  " + "   ".join(f"{row.arm} {row.label}" for row in table.itertuples())
+
+
+def _classes(table: pd.DataFrame) -> list[str]:
+    return list(table.columns[table.columns.get_loc("label") + 1 :])
+
+
+def _draw_curves(axes: np.ndarray, arms: list[str], prediction: Prediction) -> None:
+    for axis, arm in zip(axes, arms, strict=True):
+        rows = prediction.timeline[prediction.timeline.arm == arm]
+        for name, colour in zip(_classes(rows), COLOURS, strict=False):
+            axis.plot((rows.start_s + rows.end_s) / 2, rows[name], color=colour, label=name, linewidth=1.6, marker=".", markersize=4)
+        axis.set(xlim=(0, prediction.clip.facts["duration_s"]), ylim=(0, 1))
+        axis.set_ylabel(arm, fontsize=9)
+    axes[-1].set_xlabel("seconds: centre of the window", fontsize=8)
+    axes[0].legend(*axes[0].get_legend_handles_labels(), ncols=8, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+
+
+def _draw_bars(axis: Axes, arms: list[str], table: pd.DataFrame) -> None:
+    names = _classes(table)
+    for place, arm in enumerate(arms):
+        (row,) = table[table.arm == arm][names].to_numpy()
+        where = np.arange(len(names)) + 0.27 * (place - (len(arms) - 1) / 2)
+        axis.bar(where, row, 0.25, color=COLOURS[: len(names)], hatch=HATCHES[arm], edgecolor="white", linewidth=0.5)
+        axis.bar(0, 0, color="0.6", hatch=HATCHES[arm], edgecolor="white", label=arm)
+    axis.set_xticks(range(len(names)), names, fontsize=8)
+    axis.set(ylim=(0, 1), ylabel="probability")
+    axis.legend(fontsize=8)

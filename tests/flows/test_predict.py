@@ -1,0 +1,120 @@
+"""python -m flows predict: folders in, tables, plots and a page out, and the exit status that scripts read."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import cv2
+import pandas as pd
+import pytest
+
+from flows.__main__ import main
+from mfer_core.files import read_json
+from tests.prediction.conftest import model, recordings  # noqa: F401 (fixtures)
+
+MEDIA = ["inner/mute.mp4", "inner/sound & <b>.wav", "long.mp4", "short.mp4"]
+
+
+@pytest.fixture(scope="module")
+def predicted(model, recordings, tmp_path_factory):  # noqa: F811
+    """The output folder of a run over everything, and its exit status."""
+    out = tmp_path_factory.mktemp("predicted") / "out"
+    status = main(["predict", str(recordings), "--model", str(model), "--out", str(out), "--window", "2"])
+    return out, status
+
+
+def test_a_folder_with_a_broken_file_predicts_the_others_and_says_so(predicted, recordings):  # noqa: F811
+    out, status = predicted
+    assert status == 2
+    found = read_json(out / "predictions.json")
+    assert [clip["path"] for clip in found["clips"]] == [str(recordings / name) for name in MEDIA]
+    (rejected,) = found["rejected"]
+    assert rejected["path"].endswith("broken.mp4")
+    assert rejected["reason"].startswith("unreadable")
+    assert found["not_media"] == [str(recordings / "notes.txt")]
+
+
+def test_json_csv_and_parquet_say_the_same(predicted):
+    out, _ = predicted
+    found = read_json(out / "predictions.json")
+    for name in ("predictions", "timeline"):
+        table = pd.read_parquet(out / f"{name}.parquet")
+        pd.testing.assert_frame_equal(table, pd.read_csv(out / f"{name}.csv"), rtol=1e-4, atol=1e-6, check_dtype=False)
+    whole = {(clip["path"], arm): values["label"] for clip in found["clips"] for arm, values in clip["arms"].items()}
+    table = pd.read_parquet(out / "predictions.parquet")
+    assert whole == {(row.path, row.arm): row.label for row in table.itertuples()}
+    windows = sum(len(window["arms"]) for clip in found["clips"] for window in clip["timeline"])
+    assert windows == len(pd.read_parquet(out / "timeline.parquet"))
+
+
+def test_every_clip_has_a_plot_and_nothing_is_left_half_written(predicted):
+    out, _ = predicted
+    plots = sorted((out / "plots").iterdir())
+    assert [path.name[5:-4] for path in plots] == ["mute", "sound & <b>", "long", "short"]
+    assert all(cv2.imread(str(path)).std() > 5 for path in plots)
+    assert not list(out.rglob(".*"))
+
+
+class Page(HTMLParser):
+    """The words, and every address that the page would load."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.words, self.addresses, self.pictures = "", [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset") and not value.startswith(("data:", "#"))]
+        self.pictures += tag == "img"
+        assert tag != "img" or dict(attrs)["alt"]
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_the_page_stands_alone_and_shows_names_as_they_are(predicted):
+    out, _ = predicted
+    text = (out / "report.html").read_text()
+    page = Page(text)
+    assert not page.addresses
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert page.pictures == len(MEDIA)
+    assert "sound & <b>.wav" in page.words
+    assert "synthetic demonstration corpora" in page.words
+    assert "broken.mp4: unreadable" in page.words
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+def test_the_page_works_in_a_browser(predicted, tmp_path):
+    """The page's own script answers the keyboard: a probe appended to a copy presses a key and leaves what it read."""
+    out, _ = predicted
+    probe = """<script>
+      const timeline = document.querySelector("svg[data-windows]");
+      timeline.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
+      document.title = timeline.nextElementSibling.textContent + "|" + [...document.images].every(i => i.complete && i.naturalWidth > 0);
+    </script>"""
+    (tmp_path / "probe.html").write_text((out / "report.html").read_text().replace("</body>", probe + "</body>"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+    result = subprocess.run([*command, (tmp_path / "probe.html").as_uri()], capture_output=True, text=True, timeout=120)
+    title = re.search("<title>(.*)</title>", result.stdout).group(1)
+    assert re.fullmatch(r"1\.0 to 3\.0 s: visual \w+ \d+ %, audio \w+ \d+ %, fused \w+ \d+ %\|true", title)
+
+
+def test_nothing_predicted_is_a_failure_and_all_predicted_none(model, recordings, capsys):  # noqa: F811
+    assert main(["predict", str(recordings / "broken.mp4"), "--model", str(model)]) == 1
+    assert "broken.mp4: unreadable" in capsys.readouterr().err
+    assert main(["predict", str(recordings / "short.mp4"), "--model", str(model)]) == 0
+    assert "fused" in capsys.readouterr().out
+
+
+def test_what_is_not_there_is_one_line(model, recordings, tmp_path, capsys):  # noqa: F811
+    assert main(["predict", str(tmp_path), "--model", str(model)]) == 1
+    assert main(["predict", str(tmp_path / "none.mp4"), "--model", str(model)]) == 1
+    assert main(["predict", str(recordings / "short.mp4"), "--model", str(tmp_path)]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert [re.sub("[^ ]*/", "", line).split(":")[1] for line in lines] == [
+        f" no video or audio file in {tmp_path.name}",
+        " no file or folder none.mp4",
+        " cannot read settings.json",
+    ]

@@ -1,0 +1,64 @@
+"""What the arms see is what training saw: the same embeddings, on the recording's clock."""
+
+import numpy as np
+import pytest
+
+from mfer_core.errors import ClipError, MferError
+from mfer_core.files import read_json, write_json
+from mfer_core.prediction import Predictor
+from mfer_core.prediction.notes import notes_on
+
+
+def shares(table, arm):
+    return table[table.arm == arm].iloc[:, 5:].to_numpy()
+
+
+def test_a_recording_has_the_rows_of_what_it_has(predictor, recordings):
+    expected = {
+        "short.mp4": ["visual", "audio", "fused"],
+        "inner/sound & <b>.wav": ["audio", "fused"],
+        "inner/mute.mp4": ["visual", "fused"],
+    }
+    for name, arms in expected.items():
+        table = predictor.predict([recordings / name])
+        assert list(table.columns) == ["path", "start_s", "end_s", "arm", "label", *predictor.classes]
+        assert list(table.arm) == arms
+        assert table[list(predictor.classes)].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-6)
+        assert all(row.label == max(predictor.classes, key=lambda name, row=row: getattr(row, name)) for row in table.itertuples())
+
+
+def test_windows_see_their_part_of_one_pass_through_the_encoders(predictor, recordings):
+    result = predictor.examine(recordings / "long.mp4", 2.0, 1.0)
+    embedded = predictor.embed(result.clip)
+    assert list(result.timeline.start_s.unique()) == [0, 1, 2, 3, 4, 5]
+    (arms,) = predictor.decide([embedded.between(1.0, 3.0)])
+    for arm, values in arms.items():
+        assert shares(result.timeline[result.timeline.start_s == 1.0], arm)[0] == pytest.approx(values.numpy(), abs=1e-6)
+    assert set(result.timeline.arm[result.timeline.start_s == 4.0]) == {"visual", "fused"}, "the sound ends after 3 s"
+    assert len(np.unique(shares(result.timeline, "visual"), axis=0)) > 3, "the face moves"
+
+
+def test_a_window_as_long_as_the_recording_is_the_recording(predictor, recordings):
+    result = predictor.examine(recordings / "long.mp4", 60.0, 1.0)
+    assert result.timeline.equals(result.table)
+
+
+def test_what_a_person_must_know_is_noted(predictor, recordings):
+    def notes(name):
+        return "; ".join(notes_on(predictor.examine(recordings / name).clip, predictor.settings.extract))
+
+    assert "the image arm has no say" in notes("inner/sound & <b>.wav")
+    assert "no sound: the audio arm has no say" in notes("inner/mute.mp4")
+
+
+def test_a_file_that_is_none_says_why(predictor, recordings):
+    with pytest.raises(ClipError, match="unreadable"):
+        predictor.examine(recordings / "broken.mp4")
+
+
+def test_a_models_folder_without_its_settings_is_named(model, tmp_path):
+    with pytest.raises(MferError, match=r"settings\.json"):
+        Predictor.load(tmp_path)
+    write_json(tmp_path / "settings.json", {"extract": read_json(model / "settings.json")["extract"]})
+    with pytest.raises(MferError, match="synthetic: Field required"):
+        Predictor.load(tmp_path)
