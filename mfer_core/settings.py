@@ -138,6 +138,16 @@ class Folds(Section):
     seed: int
 
 
+class Finetune(Section):
+    """Training of an encoder's last blocks together with its arm, from the extracted frames or waveforms."""
+
+    blocks: int = Field(default=0, ge=-1)  # so many; 0: none, the cached embeddings are used; -1: all behind the convolutional front end
+    learning_rate: float = Field(default=1e-5, gt=0)  # of these blocks
+    augment: bool = True  # change faces and waveforms at random, each time anew
+    crop_s: float = Field(default=2.5, ge=0)  # seconds of a clip's sound that one step of training sees; 0: all of it
+    checkpointing: bool = False  # compute the blocks again in the backward pass: less memory, more time
+
+
 class Train(Section):
     """Hyperparameters of one training stage (reference method, 'Training, three stages')."""
 
@@ -160,9 +170,11 @@ class Train(Section):
     modality_dropout: float = Field(default=0.0, ge=0, lt=1)  # stage 3: chance that one arm is hidden from a clip
     device: str = "cpu"  # "auto", "cpu", "cuda", "cuda:0"; compact models are fastest on the CPU
     precision: Literal["fp32", "bf16"] = "fp32"
+    gradient_clip: float = Field(default=0.0, ge=0)  # largest norm of a step's gradient; 0: any
 
 
 class TrainArm(Train):
+    finetune: Finetune = Finetune()
     hidden_size: int
     layers: int
     dropout: float = Field(ge=0, lt=1)
@@ -177,12 +189,24 @@ class PretrainAudio(TrainArm):
 
 
 class TrainAudio(Train):
+    finetune: Finetune = Finetune()
     start: Literal["pretrain_audio", "scratch"] = "pretrain_audio"  # where the GRU comes from
     gru_learning_rate: float = Field(gt=0)  # of the GRU taken over from stage 2a
 
 
 class TrainFused(Train):
     trainable: Literal["classifier", "all"]  # report: all; code: classifier
+    finetune_visual: Finetune = Finetune()
+    finetune_audio: Finetune = Finetune()
+
+    def finetune_of(self, modality: str) -> Finetune:
+        return {"visual": self.finetune_visual, "audio": self.finetune_audio}[modality]
+
+    @model_validator(mode="after")
+    def _encoders_learn_with_the_arms(self):
+        if self.trainable != "all" and (self.finetune_visual.blocks or self.finetune_audio.blocks):
+            raise ValueError("finetune_visual and finetune_audio train encoders through the arms: set trainable to all")
+        return self
 
 
 class Evaluate(Section):

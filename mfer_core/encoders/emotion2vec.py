@@ -43,7 +43,7 @@ class Emotion2vecEncoder:
         """
         pieces, counts = [], []
         for waveform in waveforms:
-            windows = split_windows(self._prepare(waveform), self.layers)
+            windows = split_windows(self.prepare(waveform), self.layers)
             pieces += windows
             counts.append(len(windows))
         frames = iter(self._embed_pieces([piece.samples for piece in pieces], batch_size))
@@ -61,11 +61,17 @@ class Emotion2vecEncoder:
         with inference(self.device, "fp32"):
             return self.model.proj(torch.from_numpy(means).to(self.device)).softmax(-1).cpu().numpy()
 
+    @property
+    def dim(self) -> int:
+        """D of the frames."""
+        return self.model.cfg.embed_dim
+
     def centres(self, frames: int) -> np.ndarray:
         """The sample position of the centre of each of the first ``frames`` frames."""
         return np.arange(frames) * hop(self.layers) + receptive_field(self.layers) / 2
 
-    def _prepare(self, waveform: np.ndarray) -> torch.Tensor:
+    def prepare(self, waveform: np.ndarray) -> torch.Tensor:
+        """float32 [N]: the samples as the model takes them, normalised where the checkpoint asks for it. Raises ClipError for none."""
         if waveform.size == 0:
             raise ClipError("empty waveform", "no samples to embed")
         samples = torch.from_numpy(np.ascontiguousarray(waveform, np.float32))

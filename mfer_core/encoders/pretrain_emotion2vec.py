@@ -25,7 +25,7 @@ from mfer_core.encoders.emotion2vec_batch import ExactBatches
 from mfer_core.encoders.emotion2vec_config import RATE, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.speech_filters import FILTER_LAYERS, install_filters
-from mfer_core.encoders.waveform_augmentation import augment_waveform
+from mfer_core.encoders.waveform_augmentation import augment_waveform, crop_waveform
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, write_json
 from mfer_core.labels import EMOTIONS
@@ -121,7 +121,7 @@ def _fit(batches: ExactBatches, waveforms: Waveforms, targets, train, valid, set
         model.train()
         losses = []
         for rows in np.array_split(generator.permutation(train), steps):
-            clips = [_normalised(_crop(augment_waveform(waveforms[row], generator), generator)) for row in rows]
+            clips = [_normalised(crop_waveform(augment_waveform(waveforms[row], generator), int(CROP_S * RATE), generator)) for row in rows]
             logits = model.proj(_mean_frames(batches, clips))
             loss = cross_entropy(logits, targets[rows], label_smoothing=settings.label_smoothing)
             optimiser.zero_grad()
@@ -137,12 +137,6 @@ def _fit(batches: ExactBatches, waveforms: Waveforms, targets, train, valid, set
             best, best_state = uar, copy.deepcopy(model.state_dict())
     model.load_state_dict(best_state)
     return history
-
-
-def _crop(waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    length = int(CROP_S * RATE)
-    start = int(generator.integers(0, max(1, len(waveform) - length)))
-    return waveform[start : start + length]
 
 
 @torch.inference_mode()

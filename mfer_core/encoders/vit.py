@@ -36,7 +36,7 @@ class VitEncoder:
 
     def embed(self, images: list[np.ndarray], batch_size: int = 64) -> np.ndarray:
         """float32 [N, D]: the CLS feature of each uint8 [H, W] or [H, W, 3] image."""
-        return self._batches(images, batch_size, self._features, self.model.config.hidden_size)
+        return self._batches(images, batch_size, self._features, self.dim)
 
     def classify(self, images: list[np.ndarray], batch_size: int = 64) -> np.ndarray:
         """float32 [N, len(labels)]: the probabilities of the checkpoint's own classifier (a zero-shot baseline)."""
@@ -58,7 +58,16 @@ class VitEncoder:
 
     def _cls(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         pixels = self.preprocessing.normalise(self.preprocessing.resize(list(images)).to(self.device))
+        return self.features(pixels)
+
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """[N, D]: the CLS features of preprocessed images [N, 3, H, W]."""
         return self.model.vit(pixels).last_hidden_state[:, 0]
+
+    @property
+    def dim(self) -> int:
+        """D of the features."""
+        return self.model.config.hidden_size
 
 
 def load_vit(checkpoint: str, revision: str | None, device: str, precision: str) -> VitEncoder:

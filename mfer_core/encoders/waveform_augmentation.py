@@ -38,3 +38,9 @@ def _mask(waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def _noise(waveform: np.ndarray, snr_db: float, generator: np.random.Generator) -> np.ndarray:
     power = float(np.mean(waveform**2))
     return waveform + generator.normal(0, np.sqrt(power / 10 ** (snr_db / 10)), len(waveform))
+
+
+def crop_waveform(waveform: np.ndarray, length: int, generator: np.random.Generator) -> np.ndarray:
+    """``length`` samples from anywhere, or all there are."""
+    start = int(generator.integers(0, max(1, len(waveform) - length)))
+    return waveform[start : start + length]

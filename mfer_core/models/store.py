@@ -1,10 +1,12 @@
 """Models on disk: safetensors beside a JSON config. Never a pickle."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, read_json
@@ -13,6 +15,8 @@ from mfer_core.models.fusion import Fused
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+ENCODER = "encoder."  # prefix, before the modality, of the encoders' blocks that were trained with a model
+Blocks = dict[str, dict[str, Tensor]]  # modality -> name in the encoder's model -> weights
 
 
 def describe_model(model: Arm | Fused) -> dict:
@@ -31,17 +35,36 @@ def build_model(description: dict) -> Arm | Fused:
     return Fused(_arm(description["visual"]), _arm(description["audio"])) if description["kind"] == "fused" else _arm(description)
 
 
-def save_weights(folder: Path, model: Arm | Fused) -> None:
+def save_weights(folder: Path, model: Arm | Fused, blocks: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
+    """``blocks``: the weights of the encoders that were trained with the model."""
+    weights = dict(model.state_dict())
+    for modality, own in (blocks or {}).items():
+        weights |= {f"{ENCODER}{modality}.{name}": value for name, value in own.items()}
     with atomic_path(Path(folder) / WEIGHTS) as temporary:
-        save_file({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}, temporary)
+        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, temporary)
 
 
-def load_model(folder: Path) -> tuple[Arm | Fused, dict]:
-    """The model of a fold's folder in evaluation mode, and its config. Raises MferError naming the file at fault."""
+def load_trained(folder: Path) -> tuple[Arm | Fused, dict, Blocks]:
+    """The model of a fold's folder in evaluation mode, its config, and the encoders' blocks that were trained with it
+    ({} where they were not). Raises MferError naming the file at fault.
+    """
     config = read_json(Path(folder) / CONFIG)
     try:
         model = build_model(config["model"])
-        model.load_state_dict(load_file(Path(folder) / WEIGHTS))
+        weights = load_file(Path(folder) / WEIGHTS)
+        blocks: Blocks = {}
+        for key in [key for key in weights if key.startswith(ENCODER)]:
+            modality, name = key.removeprefix(ENCODER).split(".", 1)
+            blocks.setdefault(modality, {})[name] = weights.pop(key)
+        model.load_state_dict(weights)
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise MferError(f"cannot load the model in {folder}: {error}") from error
-    return model.eval(), config
+    return model.eval(), config, blocks
+
+
+def load_model(folder: Path) -> tuple[Arm | Fused, dict]:
+    """A model that stands on the cached embeddings, and its config. Raises MferError for one with an encoder of its own."""
+    model, config, blocks = load_trained(folder)
+    if blocks:
+        raise MferError(f"the model in {folder} was trained with its {' and '.join(blocks)} encoder: the cached embeddings are not its own")
+    return model, config

@@ -23,8 +23,9 @@ from mfer_core.errors import MferError
 from mfer_core.files import read_json, write_json
 from mfer_core.media.clip import ExtractedClip, extract_clip
 from mfer_core.media.read import decode_image, speeches
+from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
-from mfer_core.models.store import load_model
+from mfer_core.models.store import load_trained
 from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, window_spans
 from mfer_core.settings import Extract
 
@@ -82,7 +83,9 @@ class Predictor:
         settings = ModelSettings.read(folder)
         visual = load_vit(*checkpoint_of(folder / "visual"), device, "fp32")
         audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")
-        model, _ = load_model(folder / "fused")
+        model, config, blocks = load_trained(folder / "fused")
+        for modality, own in blocks.items():
+            put_blocks({"visual": visual, "audio": audio}[modality], own, config["encoders"][modality])
         return cls(visual, audio, model, settings)
 
     @property

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from torch import Tensor
 
 from mfer_core.encoders.device import one_thread
 from mfer_core.errors import MferError
 from mfer_core.files import digest
 from mfer_core.labels import label_set
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.settings import Train, TrainArm
+from mfer_core.settings import TrainArm, TrainAudio
 from mfer_core.training.clips import Clips
-from mfer_core.training.inputs import PARTS, Modality, load_modality, make_clips, step_statistics
-from mfer_core.training.loop import Run, fit, seed_of
+from mfer_core.training.finetune import blocks_of, embedded, fit_with_encoders, open_modality
+from mfer_core.training.inputs import PARTS, Modality, make_clips, step_statistics
+from mfer_core.training.loop import Run, seed_of
 from mfer_core.training.optimiser import Group
 from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
 
@@ -76,18 +78,29 @@ def fold_facts(job: ArmJob, clips: dict[str, Clips], encoders: dict[str, dict], 
     }
 
 
-def train_arm(job: ArmJob, run: Run, code: str, hyper: Train, build: Callable[[Modality], tuple[Arm, list[Group]]]) -> Path:
-    """Train one arm on one fold and write its folder; returns at once when that is done under ``run.key``."""
+def train_arm(
+    job: ArmJob,
+    run: Run,
+    code: str,
+    hyper: TrainArm | TrainAudio,
+    build: Callable[[Modality], tuple[Arm, list[Group]]],
+    blocks: dict[str, Tensor] | None = None,
+) -> Path:
+    """Train one arm on one fold and write its folder; returns at once when that is done under ``run.key``.
+
+    ``blocks``: of the encoder, where a stage before this one trained some.
+    """
     if is_done(run.folder, run.key):
         return run.folder
     begin(run.folder)
     with one_thread():
-        modality = load_modality(job.data, job.modality, [job.benchmark], views=True)
+        modality, source = open_modality(job.data, job.modality, [job.benchmark], hyper, hyper.finetune, blocks or {})
         clips = load_parts(job, {job.modality: modality})
         arm, groups = build(modality)
         arm.standardise(*step_statistics(clips["train"], job.modality))
-        progress = fit(arm, groups, clips["train"], clips["valid"], len(CLASSES), hyper, run)
-        predictions = with_place(probability_table(arm, clips["test"], CLASSES), job.modality, job.protocol, job.fold)
-        encoders = {job.modality: modality.metadata}
-        facts = fold_facts(job, clips, encoders, code, fit_temperature(arm, clips["valid"]), progress.best_epoch)
-        return finish(run, arm, progress.history, predictions, CLASSES, facts)
+        progress = fit_with_encoders(arm, groups, clips, len(CLASSES), hyper, run, [source])
+        valid, test = (embedded(clips[part], [source]) for part in ("valid", "test"))
+        predictions = with_place(probability_table(arm, test, CLASSES), job.modality, job.protocol, job.fold)
+        encoders = {job.modality: source.metadata if source else modality.metadata}
+        facts = fold_facts(job, clips, encoders, code, fit_temperature(arm, valid), progress.best_epoch)
+        return finish(run, arm, progress.history, predictions, CLASSES, facts, blocks_of([source]))

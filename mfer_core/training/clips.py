@@ -1,6 +1,6 @@
 """Clips in memory and batches of them: what every stage trains on and predicts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,13 +13,24 @@ BUCKET_BATCHES = 8  # batches whose clips are sorted by length together
 
 
 @dataclass(frozen=True)
+class LazyClip:
+    """A clip's frames or waveform, read when a batch needs them: changed at random where ``read`` is given a generator."""
+
+    steps: int  # of its embeddings: what batches are sorted by
+    read: Callable[[np.random.Generator | None], Tensor]
+
+    def __len__(self) -> int:
+        return self.steps
+
+
+@dataclass(frozen=True)
 class Clips:
-    """Clips of one part of a fold. ``modalities[m][i]`` is [T, D], or None where clip i lacks modality m."""
+    """Clips of one part of a fold. ``modalities[m][i]`` is [T, D] or lazy, or None where clip i lacks modality m."""
 
     clip_ids: tuple[str, ...]
     speakers: tuple[str, ...]
     labels: Tensor  # int64 [N], ids in the declared label set
-    modalities: Mapping[str, list[Tensor | None]]
+    modalities: Mapping[str, Sequence[Tensor | LazyClip | None]]
     dims: Mapping[str, int]  # D of each modality, also where no clip has it
     views: Mapping[str, list[list[Tensor | None]]] = field(default_factory=dict)  # augmented: ``views[m][v]`` is like ``modalities[m]``
 
@@ -50,16 +61,22 @@ class Clips:
         return np.array([[value is not None for value in values] for values in self.modalities.values()]).T.reshape(len(self), -1)
 
 
-def collate(clips: Clips, indices: list[int], hidden: np.ndarray | None = None) -> Batch:
-    """Right-pad the clips at ``indices``. ``hidden`` [N, M] marks modalities to leave out (modality dropout)."""
+def collate(clips: Clips, indices: list[int], hidden: np.ndarray | None = None, rng: np.random.Generator | None = None) -> Batch:
+    """Right-pad the clips at ``indices``. ``hidden`` [N, M] marks modalities to leave out (modality dropout); ``rng``: for training."""
     inputs: list[Tensor] = []
     for column, (name, values) in enumerate(clips.modalities.items()):
-        shown = [None if hidden is not None and hidden[i, column] else values[i] for i in indices]
-        padded = pad_sequence(
-            [torch.zeros(1, clips.dims[name]) if value is None else value.float() for value in shown], batch_first=True
-        )  # [B, T, D]
+        chosen = [None if hidden is not None and hidden[i, column] else values[i] for i in indices]
+        shown = [_in_memory(value, rng) for value in chosen]
+        like = next((value for value in shown if value is not None), torch.zeros(1, clips.dims[name]))
+        padded = pad_sequence([torch.zeros_like(like[:1]) if value is None else value for value in shown], batch_first=True)  # [B, T, D]
         inputs += [padded, torch.tensor([0 if value is None else len(value) for value in shown])]
     return inputs, clips.labels[indices]
+
+
+def _in_memory(value: Tensor | LazyClip | None, rng: np.random.Generator | None) -> Tensor | None:
+    if value is None:
+        return None
+    return value.read(rng) if isinstance(value, LazyClip) else value.float()  # views are stored in half precision
 
 
 def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[list[int]]:

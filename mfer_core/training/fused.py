@@ -8,18 +8,19 @@ import torch
 from mfer_core.cache.code import code_digest
 from mfer_core.encoders.device import one_thread
 from mfer_core.files import read_json
+from mfer_core.models.finetuned import MODALITIES
 from mfer_core.models.fusion import Fused
-from mfer_core.models.store import CONFIG, load_model
+from mfer_core.models.store import CONFIG, load_trained
 from mfer_core.settings import Settings
 from mfer_core.training.arm import CLASSES, ArmJob, fold_facts, fold_run, load_parts, with_place
 from mfer_core.training.clips import Clips, in_order
-from mfer_core.training.inputs import fold_parts, inputs_digest, load_modality, manifest_of
+from mfer_core.training.finetune import Sources, blocks_of, embedded, fit_with_encoders, open_modality
+from mfer_core.training.inputs import fold_parts, inputs_digest, manifest_of
 from mfer_core.training.loop import PREDICT_BATCH, Progress, Run, fit
 from mfer_core.training.optimiser import trainable
 from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
 
 STAGE = "train_fused"
-MODALITIES = ("visual", "audio")  # the order of the fused model's inputs
 
 
 def hidden_states(fused: Fused, clips: Clips) -> Clips:
@@ -43,11 +44,11 @@ def _states(fused: Fused, clips: Clips) -> dict[str, list]:
     return states
 
 
-def train_parts(fused: Fused, clips: dict[str, Clips], settings: Settings, run: Run) -> Progress:
-    """Fit the whole network, or only the classifier, for which the arms' hidden states are computed once."""
+def train_parts(fused: Fused, clips: dict[str, Clips], settings: Settings, run: Run, sources: Sources) -> Progress:
+    """Fit the whole network, encoders that learn included, or only the classifier, for which the arms' hidden states are computed once."""
     hyper = settings.train_fused
     if hyper.trainable == "all":
-        return fit(fused, trainable(fused, hyper.learning_rate), clips["train"], clips["valid"], len(CLASSES), hyper, run)
+        return fit_with_encoders(fused, trainable(fused, hyper.learning_rate), clips, len(CLASSES), hyper, run, sources)
     train, valid = hidden_states(fused, clips["train"]), hidden_states(fused, clips["valid"])
     return fit(fused.head, trainable(fused.head, hyper.learning_rate), train, valid, len(CLASSES), hyper, run)
 
@@ -70,11 +71,18 @@ def train_fused_fold(protocol: str, fold: int, data: Path, settings: Settings) -
 
 
 def _train(job: ArmJob, run: Run, code: str, folders: dict[str, Path], settings: Settings) -> Path:
-    modalities = {name: load_modality(job.data, name, [job.benchmark], views=True) for name in MODALITIES}
+    hyper = settings.train_fused
+    arms, opened = [], {}
+    for name in MODALITIES:
+        arm, _, blocks = load_trained(folders[name])
+        arms.append(arm)
+        opened[name] = open_modality(job.data, name, [job.benchmark], hyper, hyper.finetune_of(name), blocks.get(name, {}))
+    modalities, sources = {name: modality for name, (modality, _) in opened.items()}, [source for _, source in opened.values()]
     clips = load_parts(job, modalities)
-    fused = Fused(*(load_model(folders[name])[0] for name in MODALITIES))
-    progress = train_parts(fused, clips, settings, run)
-    predictions = with_place(probability_table(fused, clips["test"], CLASSES), "fused", job.protocol, job.fold)
-    encoders = {name: modality.metadata for name, modality in modalities.items()}
-    facts = fold_facts(job, clips, encoders, code, fit_temperature(fused, clips["valid"]), progress.best_epoch)
-    return finish(run, fused, progress.history, predictions, CLASSES, facts)
+    fused = Fused(*arms)
+    progress = train_parts(fused, clips, settings, run, sources)
+    valid, test = (embedded(clips[part], sources) for part in ("valid", "test"))
+    predictions = with_place(probability_table(fused, test, CLASSES), "fused", job.protocol, job.fold)
+    encoders = {name: source.metadata if source else modality.metadata for name, (modality, source) in opened.items()}
+    facts = fold_facts(job, clips, encoders, code, fit_temperature(fused, valid), progress.best_epoch)
+    return finish(run, fused, progress.history, predictions, CLASSES, facts, blocks_of(sources))

@@ -41,11 +41,11 @@ def logits_of(model: nn.Module, clips: Clips) -> Tensor:
     model.eval()
     device = next(model.parameters()).device
     rows: dict[int, Tensor] = {}
-    with torch.inference_mode():
-        for indices, (inputs, _) in in_order(clips, PREDICT_BATCH):
+    with torch.no_grad():
+        for indices, (inputs, _) in in_order(clips, getattr(model, "predict_batch", PREDICT_BATCH)):
             logits = model(*(value.to(device) for value in inputs)).cpu()
             rows |= dict(zip(indices, logits, strict=True))
-    return torch.stack([rows[i] for i in range(len(clips))]).clone()
+    return torch.stack([rows[i] for i in range(len(clips))])
 
 
 def train_epoch(model: nn.Module, optimiser: Optimizer, loss: nn.Module, clips: Clips, hyper: Train, rng: np.random.Generator) -> float:
@@ -58,11 +58,13 @@ def train_epoch(model: nn.Module, optimiser: Optimizer, loss: nn.Module, clips: 
     batches = bucketed(order, clips.lengths(), hyper.batch_size, rng)
     total = 0.0
     for number, indices in enumerate(batches, 1):
-        inputs, labels = collate(clips, indices, hidden)
+        inputs, labels = collate(clips, indices, hidden, rng)
         with torch.autocast(device.type, torch.bfloat16, enabled=hyper.precision == "bf16"):
             value = loss(model(*(part.to(device) for part in inputs)), labels.to(device))
         (value / hyper.accumulation).backward()
         if number % hyper.accumulation == 0 or number == len(batches):
+            if hyper.gradient_clip:
+                nn.utils.clip_grad_norm_(model.parameters(), hyper.gradient_clip)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         total += value.item() * len(indices)

@@ -17,8 +17,9 @@ from mfer_core.models.store import CONFIG, describe_model, save_weights
 from mfer_core.settings import Settings
 from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
-from mfer_core.training.inputs import PARTS, Modality, inputs_digest, load_modality, make_clips, manifest_of, step_statistics
-from mfer_core.training.loop import Progress, Run, fit, forget_checkpoint, seed_of
+from mfer_core.training.finetune import Source, blocks_of, embedded, fit_with_encoders, open_modality
+from mfer_core.training.inputs import PARTS, inputs_digest, load_modality, make_clips, manifest_of, step_statistics
+from mfer_core.training.loop import Progress, Run, forget_checkpoint, seed_of
 from mfer_core.training.optimiser import trainable
 from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table, markdown_table, matrix_markdown
 from mfer_core.training.results import begin, is_done, probability_table, write_history
@@ -51,21 +52,23 @@ def speaker_parts(manifest: pd.DataFrame, seed: int) -> dict[str, list[str]]:
     return {part: sorted(clips) for part, clips in parts.items()}
 
 
-def train_four(run: Run, modality: Modality, clips: dict[str, Clips], settings: Settings) -> tuple[Arm, Progress]:
-    """Fit a fresh 4-class arm; returns it and its progress."""
+def train_four(
+    run: Run, data: Path, corpora: list[str], clips: dict[str, Clips], settings: Settings
+) -> tuple[Arm, Progress, Source | None]:
+    """Fit a fresh 4-class arm; returns it, its progress, and its encoder where that learned too."""
     hyper = settings.pretrain_audio
     for part in ("train", "valid"):
         if not len(clips[part]):
             raise MferError(f"{run.name}: no {part} clips; stage 2a needs a corpus of at least three speakers")
     torch.manual_seed(run.seed)
-    arm = new_arm("audio", modality.dim, hyper, CLASSES)
+    arm = new_arm("audio", clips["train"].dims["audio"], hyper, CLASSES)
     arm.standardise(*step_statistics(clips["train"], "audio"))
-    return arm, fit(arm, trainable(arm, hyper.learning_rate), clips["train"], clips["valid"], len(CLASSES), hyper, run)
+    _, source = open_modality(data, "audio", corpora, hyper, hyper.finetune, {}) if hyper.finetune.blocks else (None, None)
+    progress = fit_with_encoders(arm, trainable(arm, hyper.learning_rate), clips, len(CLASSES), hyper, run, [source])
+    return arm, progress, source
 
 
-def cross_corpus(
-    run: Run, clips: dict[str, Clips], modality: Modality, corpora: list[str], settings: Settings
-) -> dict[str, dict[str, float]]:
+def cross_corpus(run: Run, data: Path, clips: dict[str, Clips], corpora: list[str], settings: Settings) -> dict[str, dict[str, float]]:
     """UAR by corpus left out of training and corpus tested: all clips of the one left out, else the test part."""
     result: dict[str, dict[str, float]] = {}
     hyper = settings.pretrain_audio.model_copy(update={"epochs": settings.pretrain_audio.cross_corpus_epochs})
@@ -78,8 +81,8 @@ def cross_corpus(
         seen = {
             part: clips[part].select([i for i, clip in enumerate(clips[part].clip_ids) if corpus_of(clip) != left_out]) for part in PARTS
         }
-        arm, _ = train_four(own, modality, seen, smaller)
-        tables = [probability_table(arm, clips[part], CLASSES) for part in PARTS]
+        arm, _, source = train_four(own, data, corpora, seen, smaller)
+        tables = [probability_table(arm, embedded(clips[part], [source]), CLASSES) for part in PARTS]
         unseen = pd.concat([table[table.clip_id.map(corpus_of) == left_out] for table in tables])
         tested = pd.concat([tables[-1][tables[-1].clip_id.map(corpus_of) != left_out], unseen], ignore_index=True)
         found = corpus_table(tested.assign(corpus=tested.clip_id.map(corpus_of)))
@@ -113,24 +116,24 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     with one_thread():
         modality = load_modality(data, "audio", corpora, views=True)
         clips = {part: make_clips(parts[part], manifest, CLASSES, {"audio": modality}) for part in PARTS}
-        arm, progress = train_four(run, modality, clips, settings)
-        predictions = probability_table(arm, clips["test"], CLASSES)
-        matrix = cross_corpus(run, clips, modality, corpora, settings)
+        arm, progress, source = train_four(run, data, corpora, clips, settings)
+        predictions = probability_table(arm, embedded(clips["test"], [source]), CLASSES)
+        matrix = cross_corpus(run, data, clips, corpora, settings)
     predictions.insert(1, "corpus", manifest.corpus.loc[predictions.clip_id].to_numpy())
     facts = {
-        "encoders": {"audio": modality.metadata},
+        "encoders": {"audio": source.metadata if source else modality.metadata},
         "training_speakers": sorted({*clips["train"].speakers}),
         "code": code,
         "data": inputs,
         "corpora": corpora,
     }
+    save_weights(run.folder, arm, blocks_of([source]))
     _write(run, arm, progress.history, predictions, matrix, facts)
     return folder
 
 
 def _write(run: Run, arm: Arm, history: list[dict], predictions: pd.DataFrame, matrix: dict, facts: dict) -> None:
     metrics = corpus_table(predictions)
-    save_weights(run.folder, arm)
     write_history(run.folder, history)
     write_table(run.folder / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
     write_json(run.folder / "metrics.json", metrics)

@@ -10,7 +10,7 @@ from torch import nn
 
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, read_json, read_table, write_json, write_table
-from mfer_core.models.store import CONFIG, describe_model, save_weights
+from mfer_core.models.store import CONFIG, Blocks, describe_model, save_weights
 from mfer_core.training.clips import Clips
 from mfer_core.training.loop import Run, forget_checkpoint, logits_of
 
@@ -59,9 +59,11 @@ def fit_temperature(model: nn.Module, clips: Clips) -> float:
     return round(grid[losses.index(min(losses))].item(), 4)
 
 
-def finish(run: Run, model: nn.Module, history: list[dict], predictions: pd.DataFrame, classes: tuple[str, ...], facts: dict) -> Path:
-    """Write a trained fold's files, the marker last."""
-    save_weights(run.folder, model)
+def finish(
+    run: Run, model: nn.Module, history: list[dict], predictions: pd.DataFrame, classes: tuple[str, ...], facts: dict, blocks: Blocks
+) -> Path:
+    """Write a trained fold's files, the marker last; ``blocks`` are the weights of encoders that were trained with the model."""
+    save_weights(run.folder, model, blocks)
     write_history(run.folder, history)
     write_table(run.folder / "predictions.parquet", predictions, predictions_schema(classes))
     write_json(run.folder / CONFIG, {"key": run.key, "model": describe_model(model), "labels": list(classes), **facts})
