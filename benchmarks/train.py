@@ -1,18 +1,21 @@
-"""One epoch of each training stage at RAVDESS size and the reference's dimensions, three ways.
+"""One epoch of each training stage at RAVDESS size and the reference's dimensions, in several ways.
 
-ours       the project's loop: clips in memory once, batches of like length, stage 3 on hidden states computed once
-plain      a DataLoader over the same embeddings: shuffled batches padded to their longest, torch's defaults
-reference  the reference's way: both encoders run again for every clip of every epoch (measured on a few clips, scaled)
+ours, fp32 and bf16   the project's loop: batches of like length, models/gru.py, stage 3 on hidden states computed once
+plain, packed         a DataLoader over the same embeddings, held in memory as ours are: an item per clip, shuffled batches
+                      packed with pack_padded_sequence, torch's GRU and AdamW by their defaults
+plain, padded         the same without packing: the state at each clip's last step is taken out of the padded batch
+reference             the reference's way: both encoders run again for every clip of every epoch, then the plain loop
 
-    python benchmarks/train.py --batches 6 --precision bf16
+    python benchmarks/train.py --batches 6
 
 A stage is timed on --batches batches per way and scaled to 1440 clips; --batches 90 runs the epoch whole. The ways take
-turns, and each is given its best round, so that a busy machine disturbs them alike.
+turns and each is given its best round. Times are seconds of the processor, on one thread, as a fold trains.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -35,6 +38,8 @@ DIM, HIDDEN = 768, 384
 STEPS = {"visual": (15, 26), "audio": (110, 260)}  # shortest, longest: about 18 frames and 185 steps of 20 ms in the mean
 CLASSES = label_set("eight")
 STAGE3_EPOCHS = 8
+PRECISIONS = ("fp32", "bf16")
+PLAIN = ("packed", "padded")
 
 
 def random_clips(count: int, seed: int) -> Clips:
@@ -89,23 +94,24 @@ def plain_batch(items: list) -> tuple[list[Tensor], list[Tensor], Tensor]:
 
 
 class PlainModel(nn.Module):
-    """GRUs over packed sequences and a linear layer over their last states."""
+    """GRUs and a linear layer over their last valid states."""
 
-    def __init__(self, modalities: int):
+    def __init__(self, modalities: int, packed: bool):
         super().__init__()
+        self.packed = packed
         self.grus = nn.ModuleList(nn.GRU(DIM, HIDDEN, 2, batch_first=True) for _ in range(modalities))
         self.classifier = nn.Linear(HIDDEN * modalities, len(CLASSES))
 
+    def last_state(self, gru: nn.GRU, values: Tensor, lengths: Tensor) -> Tensor:
+        if self.packed:
+            return gru(pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False))[1][-1]
+        return gru(values)[0][torch.arange(len(lengths)), lengths - 1]
+
     def forward(self, values: list[Tensor], lengths: list[Tensor]) -> Tensor:
-        packed = [
-            pack_padded_sequence(part, length, batch_first=True, enforce_sorted=False) for part, length in zip(values, lengths, strict=True)
-        ]
-        return self.classifier(torch.cat([gru(part)[1][-1] for gru, part in zip(self.grus, packed, strict=True)], 1))
+        return self.classifier(torch.cat([self.last_state(*parts) for parts in zip(self.grus, values, lengths, strict=True)], 1))
 
 
-def plain_epoch(clips: Clips, frozen: bool) -> None:
-    model = PlainModel(len(clips.modalities))
-    model.grus.requires_grad_(not frozen)
+def plain_epoch(model: PlainModel, clips: Clips) -> None:
     optimiser = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], 1e-3)
     for values, lengths, labels in DataLoader(PlainClips(clips), BATCH, shuffle=True, collate_fn=plain_batch):
         nn.functional.cross_entropy(model(values, lengths), labels).backward()
@@ -132,57 +138,66 @@ def encoder_seconds(clips: int) -> float:
 
     vit, speech = ViTModel(ViTConfig()).eval(), Wav2Vec2Model(Wav2Vec2Config()).eval()
     frames, sound = torch.randn(18, 3, 224, 224), torch.randn(1, int(3.7 * 16000))
-    start = time.perf_counter()
+    start = time.process_time()
     with torch.no_grad():
         for _ in range(clips):
             vit(frames)
             speech(sound)
-    return (time.perf_counter() - start) / clips
+    return (time.process_time() - start) / clips
 
 
 def best_times(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Shortest time in seconds of each way, taking turns."""
+    """Shortest time of each way, in seconds of this process, taking turns."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            start = time.perf_counter()
+            start = time.process_time()
             way()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.process_time() - start)
     return {name: min(values) for name, values in times.items()}
 
 
-def stages(clips: Clips, hyper: Train) -> dict[str, dict[str, Callable[[], None]]]:
-    visual, audio = only(clips, "visual"), only(clips, "audio")
-    return {
-        "1 visual": {"ours": lambda: our_epoch(new_arm("visual"), visual, hyper), "plain": lambda: plain_epoch(visual, False)},
-        "2a and 2b audio": {"ours": lambda: our_epoch(new_arm("audio"), audio, hyper), "plain": lambda: plain_epoch(audio, False)},
-        "3 fused, classifier": {"ours": lambda: our_stage3(clips, hyper), "plain": lambda: plain_epoch(clips, True)},
-    }
+def hyperparameters(precision: str) -> Train:
+    return Train(
+        epochs=1, batch_size=BATCH, accumulation=1, learning_rate=1e-3, optimiser="adamw", weight_decay=0, schedule="constant",
+        schedule_factor=1, patience=0, label_smoothing=0, class_weight_power=0, sampler_power=0.5, precision=precision,
+    )  # fmt: skip
+
+
+def stages(clips: Clips) -> dict[str, dict[str, Callable[[], None]]]:
+    def arm(name: str) -> dict[str, Callable[[], None]]:
+        own = only(clips, name)
+        ours = {f"ours {kind}": partial(our_epoch, new_arm(name), own, hyperparameters(kind)) for kind in PRECISIONS}
+        return ours | {f"plain {kind}": partial(plain_epoch, PlainModel(1, kind == "packed"), own) for kind in PLAIN}
+
+    ours = {f"ours {kind}": partial(our_stage3, clips, hyperparameters(kind)) for kind in PRECISIONS}
+    plain = {kind: PlainModel(2, kind == "packed") for kind in PLAIN}
+    for model in plain.values():
+        model.grus.requires_grad_(False)
+    fused = ours | {f"plain {kind}": partial(plain_epoch, model, clips) for kind, model in plain.items()}
+    return {"1 visual": arm("visual"), "2a and 2b audio": arm("audio"), "3 fused, classifier": fused}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, default=6, help="batches of 16 clips timed per way")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of our loop; the plain one is fp32")
     parser.add_argument("--encoder-clips", type=int, default=1, help="clips on which the encoders are timed; 0 leaves them out")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    hyper = Train(
-        epochs=1, batch_size=BATCH, accumulation=1, learning_rate=1e-3, optimiser="adamw", weight_decay=0, schedule="constant",
-        schedule_factor=1, patience=0, label_smoothing=0, class_weight_power=0, sampler_power=0.5, precision=options.precision,
-    )  # fmt: skip
+    torch.set_num_threads(1)
     scale = CLIPS / (options.batches * BATCH)
     clips = random_clips(options.batches * BATCH, 0)
     encoders = encoder_seconds(options.encoder_clips) * CLIPS if options.encoder_clips else float("nan")
-    print(f"{'stage':22}{'ours s/epoch':>14}{'plain s/epoch':>15}{'ratio':>7}{'reference s/epoch':>19}{'ratio':>8}")
-    for name, ways in stages(clips, hyper).items():
-        best = best_times(ways, options.rounds)
-        ours = best["ours"] * scale / (STAGE3_EPOCHS if name.startswith("3") else 1)
-        plain = best["plain"] * scale
-        reference = plain + encoders
-        print(f"{name:22}{ours:14.1f}{plain:15.1f}{plain / ours:7.1f}{reference:19.0f}{reference / ours:8.0f}")
+    ours, plain = [f"ours {kind}" for kind in PRECISIONS], [f"plain {kind}" for kind in PLAIN]
+    columns = (*ours, *plain, "reference")
+    print("seconds per epoch, and how many times faster than plain packed, plain padded and the reference")
+    print(f"{'stage':20}" + "".join(f"{name:>16}" for name in columns) + "".join(f"{f'{name}: faster':>24}" for name in ours))
+    for name, ways in stages(clips).items():
+        seconds = {way: value * scale for way, value in best_times(ways, options.rounds).items()}
+        seconds |= {way: seconds[way] / STAGE3_EPOCHS for way in ours if name.startswith("3")}
+        seconds["reference"] = min(seconds[way] for way in plain) + encoders
+        ratios = [" / ".join(f"{seconds[peer] / seconds[own]:.1f}" for peer in (*plain, "reference")) for own in ours]
+        print(f"{name:20}" + "".join(f"{seconds[way]:16.1f}" for way in columns) + "".join(f"{ratio:>24}" for ratio in ratios))
 
 
 if __name__ == "__main__":

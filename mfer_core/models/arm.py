@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mfer_core.models.gru import run_gru
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArmConfig:
@@ -64,7 +66,7 @@ class Arm(nn.Module):
         """Hidden state [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is 0."""
         values, lengths = pool_steps((values - self.mean) * self.scale, lengths, self.config.pool)
         values = self._disturb(values)
-        output, _ = self.gru(values)  # [B, T, H]
+        output = run_gru(self.gru, values)  # [B, T, H]
         if self.config.readout == "mean":
             valid = torch.arange(output.shape[1], device=output.device) < lengths[:, None]  # [B, T]
             return (output * valid[..., None]).sum(1) / lengths.clamp(min=1)[:, None]

@@ -56,7 +56,7 @@ def train_epoch(model: nn.Module, optimiser: Optimizer, loss: nn.Module, clips: 
     order = draw(clips.labels.numpy(), loss.weight.numel(), hyper.sampler_power, rng)
     hidden = hide_modalities(clips.present(), hyper.modality_dropout, rng) if hyper.modality_dropout else None
     batches = bucketed(order, clips.lengths(), hyper.batch_size, rng)
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=device)  # read once: asking a GPU for a number waits for it
     for number, indices in enumerate(batches, 1):
         inputs, labels = collate(clips, indices, hidden, rng)
         with torch.autocast(device.type, torch.bfloat16, enabled=hyper.precision == "bf16"):
@@ -67,8 +67,8 @@ def train_epoch(model: nn.Module, optimiser: Optimizer, loss: nn.Module, clips: 
                 nn.utils.clip_grad_norm_(model.parameters(), hyper.gradient_clip)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        total += value.item() * len(indices)
-    return total / len(order)
+        total += value.detach() * len(indices)
+    return total.item() / len(order)
 
 
 def validate(model: nn.Module, clips: Clips) -> dict[str, float]:
