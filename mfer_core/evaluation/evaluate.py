@@ -9,7 +9,7 @@ from mfer_core.evaluation.baseline import baseline_features, baseline_prediction
 from mfer_core.evaluation.material import corpora_table, matrix_table, pretraining_table, training_table
 from mfer_core.evaluation.pairs import compare
 from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
-from mfer_core.evaluation.summary import class_recalls, summarise
+from mfer_core.evaluation.summary import class_recalls, headline, summarise
 from mfer_core.evaluation.tables import write_report_table
 from mfer_core.files import read_json, read_table, write_json, write_table
 from mfer_core.labels import label_set
@@ -125,5 +125,6 @@ def evaluate(data: Path, settings: Settings) -> dict:
     write_table(out / "predictions.parquet", predictions, predictions_schema(CLASSES))
     _write_tables(out, data, settings, metrics, predictions, speaker_of)
     _write_plots(out, data, settings, predictions)
+    write_json(out / "summary.json", headline(metrics))
     write_json(out / "metrics.json", metrics)
     return metrics

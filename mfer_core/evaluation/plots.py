@@ -1,4 +1,4 @@
-"""Figures (PNG) with the figures behind them (CSV, for dvc plots)."""
+"""Figures as PNG, which `dvc plots` and a browser show offline; what is behind them is in the predictions and histories."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mfer_core.evaluation.metrics import calibration, confusion
 from mfer_core.files import atomic_path
@@ -28,11 +29,6 @@ def _panels(count: int, side: float = 3.6) -> tuple[Figure, list[Axes]]:
 def _save(figure: Figure, path: Path) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def draw_confusion(axes: Axes, table: pd.DataFrame, classes: tuple[str, ...], title: str) -> None:
@@ -58,53 +54,45 @@ def confusion_figure(table: pd.DataFrame, classes: tuple[str, ...] | list[str], 
 
 
 def plot_confusions(folder: Path, name: str, arms: Mapping[str, pd.DataFrame], classes: tuple[str, ...], note: str) -> None:
-    """``confusion_<name>.png`` with a panel per arm, and a CSV per arm of actual and predicted names."""
+    """``confusion_<name>.png`` with a panel per arm."""
     figure, panels = _panels(len(arms))
     for axes, (arm, table) in zip(panels, arms.items(), strict=True):
         draw_confusion(axes, table, classes, arm)
-        predicted = np.array(classes)[table[list(classes)].to_numpy().argmax(1)]
-        _write_csv(pd.DataFrame({"actual": table.label.to_numpy(), "predicted": predicted}), folder / f"confusion_{name}_{arm}.csv")
     figure.suptitle(f"{name}: recall in %{note}", fontsize=9)
     _save(figure, folder / f"confusion_{name}.png")
 
 
 def plot_reliability(folder: Path, name: str, arms: Mapping[str, pd.DataFrame], classes: tuple[str, ...], note: str) -> None:
-    """``reliability_<name>.png``: accuracy against confidence, per arm; and the bins as CSV."""
+    """``reliability_<name>.png``: accuracy against confidence, per arm."""
     figure, (axes,) = _panels(1, 4.2)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-    frames = []
     for arm, table in arms.items():
         sums = calibration(table[list(classes)].to_numpy(), _codes(table.label, classes))
         filled = sums[sums[:, 0] > 0]
         axes.plot(filled[:, 1] / filled[:, 0], filled[:, 2] / filled[:, 0], marker="o", markersize=3, label=arm)
-        frames.append(
-            pd.DataFrame(
-                {"arm": arm, "clips": filled[:, 0], "confidence": filled[:, 1] / filled[:, 0], "accuracy": filled[:, 2] / filled[:, 0]}
-            )
-        )
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     axes.set_title(f"{name}: reliability{note}", fontsize=9)
     axes.legend(fontsize=8)
     _save(figure, folder / f"reliability_{name}.png")
-    _write_csv(pd.concat(frames), folder / f"reliability_{name}.csv")
 
 
 def plot_curves(folder: Path, name: str, histories: Mapping[str, pd.DataFrame], note: str) -> None:
-    """``curves_<name>.png``: loss and validation UAR by epoch, a line per fold, a panel per arm; and the CSV.
+    """``curves_<name>.png``: loss and validation UAR by epoch, a line per fold, a panel per arm.
 
     ``histories``: arm -> rows of every fold (columns fold, epoch, train_loss, valid_loss, valid_uar).
     """
     figure, panels = _panels(len(histories))
+    line = {"alpha": 0.6, "linewidth": 1, "marker": ".", "markersize": 3}
     for axes, (arm, rows) in zip(panels, histories.items(), strict=True):
         for _, fold in rows.groupby("fold"):
-            axes.plot(fold.epoch, fold.valid_uar, color="C0", alpha=0.6, linewidth=1)
-            axes.plot(fold.epoch, fold.train_loss, color="C1", alpha=0.6, linewidth=1)
-            axes.plot(fold.epoch, fold.valid_loss, color="C2", alpha=0.6, linewidth=1)
+            axes.plot(fold.epoch, fold.valid_uar, color="C0", **line)
+            axes.plot(fold.epoch, fold.train_loss, color="C1", **line)
+            axes.plot(fold.epoch, fold.valid_loss, color="C2", **line)
         axes.set(xlabel="epoch", ylim=(0, None))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title(arm, fontsize=9)
     for colour, label in (("C0", "valid UAR"), ("C1", "train loss"), ("C2", "valid loss")):
         panels[0].plot([], [], color=colour, label=label)
     panels[0].legend(fontsize=7)
     figure.suptitle(f"{name}: training curves, a line per fold{note}", fontsize=9)
     _save(figure, folder / f"curves_{name}.png")
-    _write_csv(pd.concat([rows.assign(arm=arm) for arm, rows in histories.items()]), folder / f"curves_{name}.csv")

@@ -55,6 +55,14 @@ def summarise(table: pd.DataFrame, speakers: pd.Series, classes: tuple[str, ...]
     return result
 
 
+def headline(metrics: dict) -> dict:
+    """protocol -> arm -> accuracy and UAR, means over folds: the few figures by which `dvc metrics` tells versions apart."""
+    names = ("accuracy", "uar")
+    return {
+        name: {arm: {metric: found[metric]["mean"] for metric in names} for arm, found in arms.items()} for name, arms in metrics.items()
+    }
+
+
 def class_recalls(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float | None]:
     """Recall per class name over all predictions; None for a class that does not occur."""
     matrix = count(table, pd.Series(0, index=table.index), classes).confusion[0]

@@ -9,6 +9,7 @@ from mfer_core.encoders.device import one_thread
 from mfer_core.errors import MferError
 from mfer_core.evaluation.metrics import calibration, calibration_error, confusion, scores
 from mfer_core.evaluation.protocols import protocol
+from mfer_core.evaluation.summary import headline
 from mfer_core.evaluation.tables import write_report_table
 from mfer_core.evaluation.transfer_fold import FoldTransfer, Outcome, few_shot_outcomes, load_models, shifts, zero_shot_outcomes
 from mfer_core.evaluation.transfer_tables import collapse_table, folds_table, normalisation_table, shift_table, shots_table, source_table
@@ -114,14 +115,22 @@ def transfer(data: Path, settings: Settings) -> dict:
         rows, predictions, moved = run_folds(data, settings)
     metrics = transfer_metrics(rows)
     _write_tables(data / "transfer" / "tables", settings, metrics, rows, predictions, moved)
+    write_json(data / "transfer" / "summary.json", headline(_as_trained(metrics)))
     write_json(data / "transfer" / "metrics.json", metrics)
     return metrics
+
+
+def _as_trained(metrics: dict) -> dict:
+    """protocol -> arm -> zero-shot metrics; an arm that the target has no clips for is not in it."""
+    setting = "zero-shot, none normalisation"
+    return {name: {arm: found[setting] for arm, found in arms.items() if setting in found} for name, arms in metrics.items()}
 
 
 def _left_out(out: Path) -> dict:
     note = "The settings name no transfer corpus: bring your own recordings to see how the models do on other data."
     write_report_table(out / "tables", "transfer", "On the transfer corpus", pd.DataFrame({"protocol": []}), note, False)
-    write_json(out / "metrics.json", {})
+    for name in ("summary.json", "metrics.json"):
+        write_json(out / name, {})
     return {}
 
 

@@ -29,6 +29,8 @@ def test_metrics_have_the_agreed_shape(evaluated):
                 assert set(stats) == {"mean", "std", "min", "max", "pooled", "ci95", "folds"}
                 assert len(stats["folds"]) == folds
                 assert stats["ci95"][0] <= stats["pooled"] <= stats["ci95"][1]
+    few = read_json(data / "evaluate" / "summary.json")
+    assert few["report5"]["fused"] == {name: metrics["report5"]["fused"][name]["mean"] for name in ("accuracy", "uar")}
 
 
 def test_folds_that_share_speakers_flatter_a_model_that_learns_speakers(evaluated):
@@ -64,11 +66,11 @@ def test_published_figures_stand_beside_ours_with_their_protocol(evaluated):
     assert (table.system == "this project").sum() == 2
 
 
-def test_plots_come_with_their_figures(evaluated):
+def test_plots_are_pictures_that_need_no_network(evaluated):
     plots = evaluated[0] / "evaluate" / "plots"
     for name in ("confusion_report5", "reliability_report5", "curves_groupk-2"):
         assert (plots / f"{name}.png").stat().st_size > 5000
-    assert {"actual", "predicted"} == set(pd.read_csv(plots / "confusion_report5_fused.csv").columns)
+    assert {path.suffix for path in plots.iterdir()} == {".png"}, "dvc plots draws tables with scripts from the web"
 
 
 def test_evaluating_twice_gives_the_same_bytes(evaluated):
