@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from mfer_core.settings import Settings
+from tasks.registry import register_folder
 from tasks.results import log_stage
 from tasks.tracking import log_fold
 
 
 def track_results(data: Path, settings: Settings) -> None:
-    """Log every fold and every result under ``data``; what MLflow holds already is left alone."""
+    """Log every fold, every result and the registered model under ``data``; what MLflow holds already is left alone."""
     folders = [data / "pretrain_audio", *sorted(data.glob("train_*/*/fold-*"))]
     for folder in folders:
         if (folder / "config.json").exists():
@@ -16,3 +17,5 @@ def track_results(data: Path, settings: Settings) -> None:
     for stage in ("evaluate", "transfer"):
         if (data / stage / "metrics.json").exists():
             log_stage(stage, data, settings)
+    if (data / "register" / "model").exists():
+        print(register_folder(data / "register" / "model", settings))

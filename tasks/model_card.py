@@ -1,21 +1,34 @@
 """The model card: what a person must know before using a model."""
 
+from mfer_core.corpora.registry import adapter
+from mfer_core.evaluation.protocols import protocol
 from mfer_core.settings import Settings
 
 CARD = """# {name}: audio-visual emotion recognition
 
 {warning}
 - **Arms**: image (5 frames per second, MTCNN faces, ViT, GRU) and audio (Silero VAD, emotion2vec, GRU), fused by a linear layer.
+- **Input**: a video or audio file. **Output**: a label and a probability per class, for each arm that has its modality and for both.
 - **Classes**: {classes}.
 - **Trained on**: {speakers} speakers of {benchmark} ({protocol}, fold {fold}); chosen among the folds by the inner validation split, never by its test part.
 - **Training speakers**: {names}.
 - **Encoders**: visual {visual}; audio {audio}.
-- **Accuracy under {protocol}** (all folds, test speakers unseen): {accuracy}.
-- **Under report5** (clips shuffled, actors on both sides: leaky, for comparison only): {leaky}.
-- **Licence of the data**: that of the corpora in use; RAVDESS is CC BY-NC-SA 4.0, so a model trained on it is not for commercial use.
+
+| protocol | arm | accuracy | UAR | macro F1 |
+|---|---|---|---|---|
+{metrics}
+
+Mean ± standard deviation over folds (95 % interval, speakers resampled), per cent.{leaky}
+
+- **Licence of the data**: {licences}. A model is bound by the terms of what it was trained on.
+- **Licence of the encoders**: visual {visual_licence}; audio {audio_licence}.
 - **Intended use**: research on acted emotion in speech and face. Not for judging a person, hiring, policing, medicine or education.
-- **Limits**: acted emotion in two sentences; {transfer}. What an emotion looks and sounds like differs between people and cultures.
+- **Limits**: acted emotion in the sentences of {benchmark}; see stage transfer for how far accuracy falls on other people's recordings.
+  What an emotion looks and sounds like differs between people and cultures.
 """
+METRICS = ("accuracy", "uar", "macro_f1")
+# Of published checkpoints, where their publishers state one.
+CHECKPOINT_LICENCES = {"dima806/facial_emotions_image_detection": "Apache-2.0", "trpakov/vit-face-expression": "Apache-2.0"}
 
 
 def write_card(config: dict, metrics: dict, settings: Settings) -> str:
@@ -27,14 +40,18 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
         classes=", ".join(config["labels"]),
         speakers=len(config["training_speakers"]),
         benchmark=settings.roles.benchmark,
-        protocol=chosen.protocol,
+        protocol=protocol(chosen.protocol).label,
         fold=config["fold"],
         names=", ".join(config["training_speakers"]),
         visual=_encoder(config, "visual"),
         audio=_encoder(config, "audio"),
-        accuracy=_figure(metrics, chosen.protocol, chosen.arm),
-        leaky=_figure(metrics, "report5", chosen.arm),
-        transfer="see stage transfer for how far accuracy falls on other people's recordings",
+        metrics="\n".join(_rows(metrics)),
+        leaky=" Leaky: people or clips of the test part had a say in training; for comparison only."
+        if any(not protocol(name).honest for name in metrics)
+        else "",
+        licences=_data_licences(settings),
+        visual_licence=_encoder_licence(settings.pretrain_vit.checkpoint, [settings.roles.faces]),
+        audio_licence=_encoder_licence(settings.pretrain_emotion2vec.checkpoint, settings.roles.pretraining),
     )
 
 
@@ -43,9 +60,39 @@ def _encoder(config: dict, modality: str) -> str:
     return f"{encoder['name']} ({encoder['hash']})" if encoder else "none"
 
 
-def _figure(metrics: dict, protocol: str, arm: str) -> str:
-    if "accuracy" not in metrics.get(protocol, {}).get(arm, {}):
+def _rows(metrics: dict) -> list[str]:
+    """A line per protocol and arm, the honest protocols first."""
+    names = sorted(metrics, key=lambda name: (not protocol(name).honest, name))
+    return [
+        f"| {protocol(name).label} | {arm} | {' | '.join(_figure(metrics[name][arm].get(metric)) for metric in METRICS)} |"
+        for name in names
+        for arm in ("visual", "audio", "fused", "baseline")
+        if arm in metrics[name]
+    ]
+
+
+def _figure(values: dict | None) -> str:
+    if values is None:
         return "not evaluated"
-    values = metrics[protocol][arm]["accuracy"]
     low, high = values["ci95"]
-    return f"{100 * values['mean']:.1f} ± {100 * values['std']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+    return f"{100 * values['mean']:.1f} ± {100 * values['std']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _data_licences(settings: Settings) -> str:
+    """Of every corpus that had a part in the model."""
+    roles = settings.roles
+    used = [roles.benchmark, *roles.pretraining, *([] if settings.pretrain_vit.checkpoint or roles.faces is None else [roles.faces])]
+    return ", ".join(f"{name} {_corpus_licence(name, settings)}" for name in dict.fromkeys(used))
+
+
+def _corpus_licence(name: str, settings: Settings) -> str:
+    corpus = settings.corpora[name]
+    if corpus.source == "absent":
+        return "(absent)"
+    return "(synthetic, of this project: MIT)" if corpus.source == "demo" else f"({adapter(corpus.adapter).SOURCE.licence})"
+
+
+def _encoder_licence(checkpoint: str | None, corpora: list[str | None]) -> str:
+    if checkpoint is None:
+        return f"trained by this pipeline on {', '.join(filter(None, corpora))}: the terms of that data"
+    return f"{checkpoint}: {CHECKPOINT_LICENCES.get(checkpoint, 'the terms of its publisher')}"

@@ -8,24 +8,22 @@ import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, digest, read_json, sha256_file
-from mfer_core.labels import label_set
 from mfer_core.prediction.predictor import ModelSettings
 from mfer_core.settings import Register, Settings
 from mfer_core.training.results import fold_folder
 from tasks import pyfunc
+from tasks.champion import CHAMPION, beats, standing
 from tasks.lineage import lineage
 from tasks.model_card import write_card
+from tasks.signature import input_example, model_signature
 from tasks.tracking import client, experiment
 
-CHAMPION = "champion"
-SCORE_TAG = "mfer.accuracy"
 KEY_TAG = "mfer.key"
 
 
@@ -62,21 +60,29 @@ def assemble_model(data: Path, settings: Settings) -> Path:
 
 @task(cache_policy=NO_CACHE)
 def register_model(folder: Path, settings: Settings) -> None:
-    """Register the folder, once per content; the alias champion moves only to a better one on the same honest protocol."""
-    logger = get_run_logger()
-    chosen = settings.register_model
-    key = digest([[str(path.relative_to(folder)), sha256_file(path)] for path in sorted(folder.rglob("*")) if path.is_file()])
+    """The card as an artifact of the run, and the folder in the registry."""
     create_markdown_artifact(key="model-card", markdown=(folder / "README.md").read_text(encoding="utf-8"))
+    get_run_logger().info(register_folder(folder, settings))
+
+
+def register_folder(folder: Path, settings: Settings) -> str:
+    """Make the folder a version of the registered model, once per content, and the champion where it beats that one.
+
+    Returns what became of it, in words; a registry that does not answer is no error: the folder stays.
+    """
     try:
-        store = client(settings.tracking)
-        if versions := [v for v in store.search_model_versions(f"name='{chosen.name}'") if v.tags.get(KEY_TAG) == key]:
-            logger.info(f"{chosen.name} version {versions[0].version} is this model already")
-            return
-        version = _log_model(folder, key, store, settings)
-        crowned = _crown(store, chosen, version)
-        logger.info(f"registered {chosen.name} version {version}" + (f", now {CHAMPION}" if crowned else f"; the {CHAMPION} stays"))
+        return _register(folder, settings)
     except MlflowException as error:
-        logger.warning(f"MLflow did not take the model ({str(error).splitlines()[0]}); `python -m flows track` registers it later")
+        return f"MLflow did not take the model ({str(error).splitlines()[0]}); `python -m flows track` registers it later"
+
+
+def _register(folder: Path, settings: Settings) -> str:
+    name, store = settings.register_model.name, client(settings.tracking)
+    key = digest([[str(path.relative_to(folder)), sha256_file(path)] for path in sorted(folder.rglob("*")) if path.is_file()])
+    if versions := [v for v in store.search_model_versions(f"name='{name}'") if v.tags.get(KEY_TAG) == key]:
+        return f"{name} version {versions[0].version} is this model already"
+    version = _log_model(folder, key, store, settings)
+    return f"registered {name} version {version}, {_crown(store, name, version)}"
 
 
 def _log_model(folder: Path, key: str, store: MlflowClient, settings: Settings) -> str:
@@ -84,9 +90,6 @@ def _log_model(folder: Path, key: str, store: MlflowClient, settings: Settings) 
     chosen = settings.register_model
     mlflow.set_tracking_uri(store.tracking_uri)
     score = read_json(folder.parents[1] / "evaluate" / "metrics.json")[chosen.protocol][chosen.arm]["accuracy"]["mean"]
-    example = pd.DataFrame({"path": ["recording.mp4"]})
-    labels = label_set("eight")
-    output = pd.DataFrame([{"arm": "fused", "label": labels[0], **dict.fromkeys(labels, 0.125), "path": "recording.mp4"}])
     os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
     with mlflow.start_run(experiment_id=experiment("register", settings.tracking), run_name=f"{chosen.name} {key}", tags=lineage(settings)):
         logged = mlflow.pyfunc.log_model(
@@ -94,24 +97,25 @@ def _log_model(folder: Path, key: str, store: MlflowClient, settings: Settings) 
             python_model=pyfunc.__file__,
             artifacts={"model": str(folder)},
             code_paths=["mfer_core"],
-            signature=infer_signature(example, output),
+            signature=model_signature(),
+            input_example=input_example(),
             pip_requirements=["-r requirements.lock"],
             metadata={"protocol": chosen.protocol, "synthetic": settings.synthetic},
         )
         mlflow.log_metric("accuracy", score)
-    version = mlflow.register_model(logged.model_uri, chosen.name, tags={KEY_TAG: key, SCORE_TAG: str(score), "protocol": chosen.protocol})
+    tags = standing(chosen.protocol, settings.roles.benchmark, settings.synthetic, score)
+    version = mlflow.register_model(logged.model_uri, chosen.name, tags={KEY_TAG: key, **tags})
     store.update_model_version(chosen.name, version.version, (folder / "README.md").read_text(encoding="utf-8"))
     return version.version
 
 
-def _crown(store: MlflowClient, chosen: Register, version: str) -> bool:
-    """Move the alias when there is no champion under this protocol or the new model beats it."""
+def _crown(store: MlflowClient, name: str, version: str) -> str:
+    """Move the alias to ``version`` where it beats its bearer; returns what became of it, in words."""
     try:
-        champion = store.get_model_version_by_alias(chosen.name, CHAMPION)
+        champion = store.get_model_version_by_alias(name, CHAMPION).tags
     except MlflowException:  # no such alias yet
         champion = None
-    score = float(store.get_model_version(chosen.name, version).tags[SCORE_TAG])
-    if champion and champion.tags["protocol"] == chosen.protocol and float(champion.tags[SCORE_TAG]) >= score:
-        return False
-    store.set_registered_model_alias(chosen.name, CHAMPION, version)
-    return True
+    crowned, reason = beats(store.get_model_version(name, version).tags, champion)
+    if crowned:
+        store.set_registered_model_alias(name, CHAMPION, version)
+    return f"{'now' if crowned else 'not'} the {CHAMPION}: {reason}"

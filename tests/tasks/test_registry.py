@@ -1,0 +1,152 @@
+"""A registered model is code and safetensors, answers for paths and for bytes, and is served without a pickle."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from pathlib import Path
+
+import httpx
+import mlflow
+import pandas as pd
+import pytest
+
+from flows.predict import model_folder
+from mfer_core.cache.code import ROOT
+from mfer_core.errors import MferError
+from mfer_core.files import write_json
+from mfer_core.settings import Settings, load_settings
+from tasks import registry, tracking
+from tests.prediction.conftest import model, predictor, recordings  # noqa: F401 (fixtures)
+
+CHAMPION = "models:/mfer@champion"
+
+
+def changed(settings: Settings, **values: object) -> Settings:
+    chosen = settings.register_model.model_copy(update=values)
+    return settings.model_copy(update={"register_model": chosen})
+
+
+@pytest.fixture(scope="module")
+def project(model, tmp_path_factory):  # noqa: F811
+    """A project whose register stage has assembled a model, and its settings."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("requirements.lock", "params.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "mfer_core", folder / "mfer_core", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".prefect").mkdir()
+    accuracy = {"luna5": {"fused": {"accuracy": {"mean": 0.6}}}, "report5": {"fused": {"accuracy": {"mean": 0.9}}}}
+    write_json(folder / "data" / "evaluate" / "metrics.json", accuracy)
+    shutil.copytree(model, folder / "data" / "register" / "model")
+    (folder / "data" / "register" / "model" / "README.md").write_text("# a card\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.client.cache_clear()
+        yield folder, load_settings()
+    tracking.client.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def registered(project):
+    """What registering said: a first time, again, and after a change under a leaky protocol."""
+    folder, settings = project
+    card = folder / "data" / "register" / "model" / "README.md"
+    said = [registry.register_folder(folder / "data" / "register" / "model", settings) for _ in range(2)]
+    card.write_text("# another card\n")
+    said.append(registry.register_folder(folder / "data" / "register" / "model", changed(settings, protocol="report5")))
+    return said
+
+
+def test_a_model_is_registered_once_and_a_leaky_protocol_makes_no_champion(registered):
+    assert registered[0] == "registered mfer version 1, now the champion: there was none"
+    assert registered[1] == "mfer version 1 is this model already"
+    assert registered[2].startswith("registered mfer version 2, not the champion: report5 is leaky")
+
+
+def test_what_is_registered_holds_no_pickle_and_is_found_by_its_alias(registered, predictor, recordings):  # noqa: F811
+    folder = model_folder(CHAMPION)
+    stored = [path for path in folder.parents[1].rglob("*") if path.is_file()]
+    assert {path.suffix for path in stored} <= {".py", ".json", ".safetensors", ".yaml", ".txt", ".md", ".html", "", ".lock"}
+    assert (folder / "README.md").read_text() == "# a card\n"
+    expected = predictor.predict([recordings / "short.mp4"])
+    assert type(predictor).load(folder).predict([recordings / "short.mp4"]).equals(expected)
+
+
+def test_an_unknown_model_is_one_line(registered):
+    with pytest.raises(MferError, match=r"^no model models:/mfer@nobody in the MLflow registry: .*$"):
+        model_folder("models:/mfer@nobody")
+
+
+def test_the_pyfunc_answers_for_paths_bytes_and_windows(registered, predictor, recordings):  # noqa: F811
+    assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    served = mlflow.pyfunc.load_model(CHAMPION)
+    clip = recordings / "short.mp4"
+    rows = [{"path": str(clip)}, {"content": b64encode(clip.read_bytes()).decode(), "name": "upload.mp4"}]
+    answer = served.predict(pd.DataFrame(rows))
+    assert list(answer.path.unique()) == [str(clip), "upload.mp4"]
+    assert list(answer.columns) == served.metadata.signature.outputs.input_names()
+    halves = [part.drop(columns="path").reset_index(drop=True) for _, part in answer.groupby("path")]
+    assert halves[0].equals(halves[1])
+    windows = served.predict(pd.DataFrame([{"path": str(recordings / "long.mp4")}]), params={"window_s": 2.0})
+    pd.testing.assert_frame_equal(windows, predictor.examine(recordings / "long.mp4", 2.0, 1.0).timeline)
+    for bad in (
+        {"path": str(clip), "content": "AAAA"},
+        {"name": "nothing.mp4"},
+        {"content": "not base64!", "name": "a"},
+        {"path": "none.mp4"},
+    ):
+        with pytest.raises(mlflow.MlflowException, match=r"either path|not base64|missing file"):
+            served.predict(pd.DataFrame([bad]))
+
+
+@pytest.fixture(scope="module")
+def server(registered, project):
+    """`mlflow models serve` of the champion, on loopback; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", CHAMPION, "--env-manager", "local", "--host", "127.0.0.1"]
+    with Path("serve.log").open("w") as log:
+        serving = subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield wait_for(f"http://127.0.0.1:{port}", serving)
+    finally:
+        os.killpg(serving.pid, 15)
+        serving.wait(timeout=30)
+
+
+def wait_for(url: str, serving: subprocess.Popen) -> str:
+    deadline = time.monotonic() + 400
+    while True:
+        assert serving.poll() is None and time.monotonic() < deadline, Path("serve.log").read_text()[-3000:]
+        try:
+            if httpx.get(f"{url}/ping", timeout=5).is_success:
+                return url
+        except httpx.TransportError:
+            time.sleep(0.3)
+
+
+def test_the_served_model_answers_for_a_path_an_upload_and_its_own_example(server, predictor, recordings):  # noqa: F811
+    def ask(body: dict) -> httpx.Response:
+        return httpx.post(f"{server}/invocations", json=body, timeout=60)
+
+    clip = recordings / "short.mp4"
+    expected = predictor.predict([clip])
+    rows = [{"path": str(clip)}, {"name": "mine.mp4", "content": b64encode(clip.read_bytes()).decode()}]
+    answer = pd.DataFrame(ask({"dataframe_records": rows}).raise_for_status().json()["predictions"])
+    for name, part in (("mine.mp4", answer[3:]), (str(clip), answer[:3])):
+        assert set(part.path) == {name}
+        pd.testing.assert_frame_equal(part.drop(columns="path").reset_index(drop=True), expected.drop(columns="path"), atol=1e-6)
+    body = {"dataframe_records": [{"path": str(recordings / "long.mp4")}], "params": {"window_s": 2}}
+    assert len(ask(body).raise_for_status().json()["predictions"]) == len(predictor.examine(recordings / "long.mp4", 2.0, 1.0).timeline)
+    example = json.loads((model_folder(CHAMPION).parents[1] / "serving_input_example.json").read_text())
+    assert [row["arm"] for row in ask(example).raise_for_status().json()["predictions"]] == ["audio", "fused"]
+    refused = ask({"dataframe_records": [{"path": "none.mp4"}]})
+    assert refused.status_code == 400 and "missing file" in refused.json()["message"]
