@@ -1,7 +1,6 @@
 """One clip from file to rows: the code whose digest is part of every extraction key."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -13,20 +12,12 @@ from mfer_core.media.decode import Recording
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import Crop, FaceCropper
 from mfer_core.media.picture import Display
+from mfer_core.media.result import ExtractedClip
 from mfer_core.media.sampling import Sample, Sampler
 from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform, speech_segments
 from mfer_core.settings import Extract
 
 JPEG_QUALITY = 95
-
-
-@dataclass(frozen=True)
-class ExtractedClip:
-    """What a clip gave: rows for FRAMES and WAVEFORMS (without clip_id and key) and the facts for EXTRACTED."""
-
-    frames: list[dict]
-    waveform: dict | None  # None without a track and for digital silence
-    facts: dict
 
 
 def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedClip:

@@ -15,7 +15,8 @@ from mfer_core.cache.shards import Shard, ShardFolder, read_shards
 from mfer_core.errors import ClipError
 from mfer_core.files import digest
 from mfer_core.manifest import Reject, write_rejects
-from mfer_core.media.clip import ExtractedClip, extract_clip
+from mfer_core.media.apart import ClipProcess
+from mfer_core.media.result import ExtractedClip
 from mfer_core.settings import Extract
 
 # What only says how the work is cut and judged; vad_min_clip_s is applied at reading (see read.py).
@@ -27,7 +28,7 @@ SCHEMAS = {"frames": FRAMES, "waveforms": WAVEFORMS, "clips": EXTRACTED}  # in t
 def extract_keys(manifest: pd.DataFrame, settings: Extract) -> dict[str, str]:
     """clip_id -> key of everything that shapes its rows: content, settings, code, libraries."""
     shape = settings.model_dump(exclude=SHAPES_NOTHING)
-    code = code_digest("mfer_core.media.clip")
+    code = code_digest("mfer_core.media.apart")
     libraries = {name: version(name) for name in LIBRARIES}
     return {row.clip_id: digest(row.sha256, shape, code, libraries) for row in manifest.itertuples()}
 
@@ -45,7 +46,8 @@ def extract_shard(shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, co
     if todo or not _holds(folders, shard, held["clips"]):
         paths = dict(zip(manifest.clip_id, manifest.path, strict=True))
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
-        fresh = _tables((clip_id, key, _extract(Path(raw) / paths[clip_id], settings, threads)) for clip_id, key in todo.items())
+        with ClipProcess(settings, threads) as process:
+            fresh = _tables((clip_id, key, _extract(process, Path(raw) / paths[clip_id])) for clip_id, key in todo.items())
         for name, folder in folders.items():
             kept = held[name].filter(pc.is_in(held[name]["clip_id"], pa.array(sorted(whole), pa.string())))
             held[name] = pa.concat_tables([kept, fresh[name]])
@@ -100,10 +102,10 @@ def _holds(folders: dict[str, ShardFolder], shard: Shard, clips: pa.Table) -> bo
     return all(folder.holds(Shard(shard.name, expected[name])) for name, folder in folders.items())
 
 
-def _extract(path: Path, settings: Extract, threads: int) -> ExtractedClip:
+def _extract(process: ClipProcess, path: Path) -> ExtractedClip:
     """A clip's failure is a result too."""
     try:
-        return extract_clip(path, settings, threads)
+        return process.extract(path)
     except ClipError as error:
         return ExtractedClip([], None, {"reason": error.reason, "detail": error.detail, "frames": 0, "frames_with_face": 0})
 

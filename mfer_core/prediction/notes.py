@@ -1,6 +1,6 @@
 """What a person must know of a recording beside its emotions: which faces and which sound the arms had."""
 
-from mfer_core.media.clip import ExtractedClip
+from mfer_core.media.result import ExtractedClip
 from mfer_core.settings import Extract
 
 

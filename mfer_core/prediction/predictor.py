@@ -21,8 +21,9 @@ from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import VitEncoder, load_vit
 from mfer_core.errors import MferError
 from mfer_core.files import read_json, write_json
-from mfer_core.media.clip import ExtractedClip, extract_clip
+from mfer_core.media.clip import extract_clip
 from mfer_core.media.read import decode_image, speeches
+from mfer_core.media.result import ExtractedClip
 from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_trained

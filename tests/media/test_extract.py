@@ -9,7 +9,7 @@ import pytest
 
 from mfer_core.cache.shards import ShardFolder, partition, read_shards
 from mfer_core.files import sha256_file
-from mfer_core.media import extract
+from mfer_core.media.apart import ClipProcess
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 from mfer_core.media.read import read_frames, read_waveforms
 from tests.media.recordings import face_picture, numbered, tone, write_clip
@@ -144,7 +144,7 @@ def test_a_fault_that_is_not_the_clip_s_is_not_hidden(tmp_path, raw, settings, m
     def out_of_memory(*_):
         raise MemoryError
 
-    monkeypatch.setattr(extract, "extract_clip", out_of_memory)
+    monkeypatch.setattr(ClipProcess, "extract", out_of_memory)
     with pytest.raises(MemoryError):
         run(raw, tmp_path / "out", settings)
 
