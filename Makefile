@@ -27,6 +27,7 @@ test: .venv/.installed
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.embed
 	$(BIN)/python -m benchmarks.train
 

@@ -84,6 +84,13 @@ def serve(port: int) -> None:
     serve_prefect(port)
 
 
+def worker(address: str, workers: int) -> None:
+    """start Dask workers for a running `dask scheduler`, in the project's folder"""
+    from flows.servers import serve_dask_worker
+
+    serve_dask_worker(address, workers)
+
+
 def summary(name: str) -> str:
     """The one-line description of a command."""
     return globals()[name].__doc__
@@ -119,5 +126,10 @@ COMMANDS = {
     ),
     "track": _add(track),
     "ui": _add(ui, ("--port", {"type": int, "default": 5000})),
+    "worker": _add(
+        worker,
+        ("address", {"help": "of the scheduler: tcp://HOST:8786"}),
+        ("--workers", {"type": int, "default": 1, "help": "worker processes of one thread each (default 1)"}),
+    ),
     "serve": _add(serve, ("--port", {"type": int, "default": 4200})),
 }

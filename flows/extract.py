@@ -19,7 +19,7 @@ def extract(corpus: str) -> None:
     raw = settings.corpus(corpus).path
     manifest = read_manifest(DATA / "ingest" / corpus / "manifest.parquet")
     out = DATA / "extract"
-    shards = extract_shards(corpus, manifest, raw, out, settings.extract)
+    shards = extract_shards(corpus, manifest, raw, out, settings.extract, settings.runner)
     line = account_for(corpus, shards, manifest, out, settings.extract)
     get_run_logger().info(line)
     publish_account("extract", corpus, out / "clips" / corpus / "rejects.parquet", line)

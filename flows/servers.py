@@ -40,6 +40,16 @@ def serve_prefect(port: int) -> None:
         server.wait()
 
 
+def serve_dask_worker(address: str, workers: int) -> None:
+    """Become ``workers`` Dask workers of the scheduler at ``address``, bound to the interface that leads there, until interrupted."""
+    from distributed.comm.addressing import get_address_host
+    from distributed.utils import get_ip
+
+    os.environ["DASK_DISTRIBUTED__WORKER__DAEMON"] = "False"  # extraction starts processes of its own
+    options = ["--nworkers", str(workers), "--nthreads", "1", "--host", get_ip(get_address_host(address)), "--no-dashboard"]
+    os.execv(sys.executable, [sys.executable, "-m", "distributed.cli.dask_worker", address, *options])
+
+
 def _prefect_start(*arguments: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "prefect", *arguments])
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -239,6 +239,7 @@ class Tracking(Section):
 class Settings(Section):
     profile: str
     seed: int
+    runner: str = "local"  # where shards and folds are computed; shapes no result, so no key and no stage depends on it
     arms: list[Arm]
     corpora: dict[str, Corpus]
     clips: list[str]  # the corpora of clips, which extract and embed go through; the others hold face images
@@ -274,6 +275,13 @@ class Settings(Section):
     def synthetic(self) -> bool:
         """Whether the benchmark is a demonstration corpus: every place that shows its numbers says so."""
         return self.corpora[self.roles.benchmark].source == "demo"
+
+    @field_validator("runner")
+    @classmethod
+    def _runner_is_known(cls, value: str) -> str:
+        if value not in ("local", "dask") and "://" not in value:
+            raise ValueError(f"{value!r} is neither local, dask nor the address of a Dask scheduler (tcp://HOST:8786)")
+        return value
 
     @model_validator(mode="after")
     def _roles_name_corpora(self):

@@ -2,17 +2,36 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
-from prefect import task
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
 from mfer_core.cache.embeddings import view_folders
-from mfer_core.cache.shards import read_shards
-from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
+from mfer_core.cache.shards import partition, read_shards
+from mfer_core.encoders.embed import WHOLE, Part, embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import load_vit
-from mfer_core.settings import Embed, Extract
+from mfer_core.settings import Embed, Extract, Settings
+from tasks.runner import run_side_by_side
+
+
+def embed_side_by_side(task: Task, call: dict[str, Any], shards: Path, settings: Settings) -> int:
+    """Call ``task``; returns the number of clips computed.
+
+    Locally one process goes through all clips with one loaded encoder. On a cluster every shard of embeddings is first a task
+    of its own, on whichever worker is free; the call then fills in what is missing.
+    """
+    parts = 0 if settings.runner == "local" else count_shards(shards, settings.embed.shard_clips)
+    calls = [call | {"part": (number, parts)} for number in range(parts)] if parts > 1 else []
+    title = f"{task.name} {call['corpus']}"
+    return sum(run_side_by_side(task, calls, settings.runner, "processes", settings.extract.workers, title)) + task(**call)
+
+
+def count_shards(shards: Path, shard_clips: int) -> int:
+    """How many shards of ``shard_clips`` the clips of a folder make."""
+    return len(partition({clip: "" for table in read_shards(shards, ["clip_id"]) for clip in table["clip_id"].to_pylist()}, shard_clips))
 
 
 def holds_clips(shards: Path) -> bool:
@@ -34,17 +53,19 @@ def drop_views(folder: Path, keep: int) -> None:
 
 
 @task(cache_policy=NO_CACHE)
-def embed_visual(corpus: str, data: Path, settings: Embed, views: int) -> int:
+def embed_visual(corpus: str, data: Path, settings: Embed, views: int, part: Part = WHOLE) -> int:
     """ViT embeddings of a corpus's faces, clean and in augmented ``views``; returns the number of clips computed."""
     if not holds_clips(data / "extract" / "frames" / corpus):
         return no_clips(data / "embed" / "visual" / corpus)
     encoder = load_vit(*checkpoint_of(data / "pretrain_vit"), settings.device, settings.precision)
-    drop_views(data / "embed" / "visual" / corpus, views)
-    return sum(embed_corpus_visual(data / "extract", corpus, data / "embed", encoder, settings, view) for view in range(views + 1))
+    if part == WHOLE:
+        drop_views(data / "embed" / "visual" / corpus, views)
+    shaped = (encoder, settings)
+    return sum(embed_corpus_visual(data / "extract", corpus, data / "embed", *shaped, view, part) for view in range(views + 1))
 
 
 @task(cache_policy=NO_CACHE)
-def embed_audio(corpus: str, data: Path, extract: Extract, settings: Embed, views: int, speed: float) -> int:
+def embed_audio(corpus: str, data: Path, extract: Extract, settings: Embed, views: int, speed: float, part: Part = WHOLE) -> int:
     """emotion2vec embeddings of a corpus's waveforms, clean and in augmented ``views``; returns the number of clips computed.
 
     ``speed``: the chance that a view is faster or slower.
@@ -52,6 +73,7 @@ def embed_audio(corpus: str, data: Path, extract: Extract, settings: Embed, view
     if not holds_clips(data / "extract" / "waveforms" / corpus):
         return no_clips(data / "embed" / "audio" / corpus)
     encoder = load_emotion2vec(*checkpoint_of(data / "pretrain_emotion2vec"), settings.device, settings.precision)
-    drop_views(data / "embed" / "audio" / corpus, views)
+    if part == WHOLE:
+        drop_views(data / "embed" / "audio" / corpus, views)
     shaped = (encoder, settings, extract.vad_min_clip_s)
-    return sum(embed_corpus_audio(data / "extract", corpus, data / "embed", *shaped, view, speed) for view in range(views + 1))
+    return sum(embed_corpus_audio(data / "extract", corpus, data / "embed", *shaped, view, speed, part) for view in range(views + 1))

@@ -1,38 +1,60 @@
-"""Run one task over many shards or folds side by side, on Prefect's local task runners."""
+"""Run one task over many shards or folds side by side: on this machine, or on a Dask cluster.
+
+Where it runs is one setting, ``runner`` in params.yaml, which no key and no DVC stage depends on.
+"""
 
 import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from prefect import Task
-from prefect.futures import as_completed
+from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from mfer_core.lifeline import follow
 from mfer_core.progress import track
 
 
-def task_runner(kind: Literal["threads", "processes"], workers: int) -> TaskRunner:
-    """Threads where the work releases the interpreter (decoding, ONNX), processes where it does not (training)."""
+def task_runner(where: str, kind: Literal["threads", "processes"], workers: int) -> TaskRunner:
+    """``where`` as in params.yaml. Locally: threads for work that waits for other processes, processes for training."""
+    if where != "local":
+        from tasks.cluster import dask_runner
+
+        return dask_runner(where, workers)
     if kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
     return ProcessPoolTaskRunner(max_workers=workers, initializer=follow, initargs=(os.getpid(),))
 
 
 def run_side_by_side(
-    task: Task, calls: list[dict[str, Any]], kind: Literal["threads", "processes"], workers: int, title: str
+    task: Task, calls: list[dict[str, Any]], where: str, kind: Literal["threads", "processes"], workers: int, title: str
 ) -> Iterator[Any]:
-    """Yield each call's result as it ends. One call's failure does not stop the others; it is raised after them."""
+    """Yield each call's result as it ends. One call's failure does not stop the others; it is raised after them.
+
+    Calls carry paths, not tensors. Raises MferError when a cluster's workers do not run this code.
+    """
     if not calls:
         return
     failures = []
-    with task_runner(kind, workers) as runner:
+    with task_runner(where, kind, workers) as runner:
+        if where != "local":
+            from tasks.cluster import check_workers
+
+            check_workers(runner)
         futures = [runner.submit(task, parameters=call) for call in calls]
         for future in track(as_completed(futures), title, total=len(futures)):
-            result = future.result(raise_on_failure=False)
+            result = _outcome(future)
             if isinstance(result, BaseException):
                 failures.append(result)
             else:
                 yield result
     if failures:
         raise failures[0]
+
+
+def _outcome(future: PrefectFuture) -> Any:
+    """What a task returned, or the exception that ended it or its worker."""
+    try:
+        return future.result(raise_on_failure=False)
+    except Exception as failure:
+        return failure

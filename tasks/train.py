@@ -21,7 +21,7 @@ def train_folds(stage: str, data: Path, settings: Settings) -> None:
     """All folds of all protocols, then their predictions in one table."""
     folds = folds_to_train(stage, data, settings)
     calls = [{"stage": stage, "protocol": protocol, "fold": fold, "data": data, "settings": settings} for protocol, fold in folds]
-    for folder in run_side_by_side(train_fold, calls, "processes", settings.train_workers, stage):
+    for folder in run_side_by_side(train_fold, calls, settings.runner, "processes", settings.train_workers, stage):
         log_fold(folder, settings)
     collect_predictions(stage, data, settings)
 

@@ -61,3 +61,9 @@ def code_digest(entry: str) -> str:
 def _tokens(path: Path) -> list[str]:
     with path.open("rb") as file:
         return [token.string for token in tokenize.tokenize(file.readline) if token.type not in (tokenize.COMMENT, tokenize.NL)]
+
+
+@cache
+def project_digest() -> str:
+    """A hash of all code that flows, tasks and stages run, as it was when this process first asked."""
+    return digest({str(path.relative_to(ROOT)): _tokens(path) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))})

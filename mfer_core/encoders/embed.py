@@ -25,13 +25,17 @@ from mfer_core.progress import track
 from mfer_core.settings import Embed
 
 Row = tuple[str, np.ndarray, np.ndarray]  # clip_id, values [T, D], seconds [T]
+Part = tuple[int, int]  # (k, n): shards k, k + n, k + 2 n, ...
+WHOLE: Part = (0, 1)
 
 
-def embed_corpus_visual(extract: Path, corpus: str, out: Path, encoder: VitEncoder, settings: Embed, view: int = 0) -> int:
+def embed_corpus_visual(
+    extract: Path, corpus: str, out: Path, encoder: VitEncoder, settings: Embed, view: int = 0, part: Part = WHOLE
+) -> int:
     """Embed a corpus's face frames into ``out``/visual/``corpus``; returns how many clips were computed.
 
-    ``extract`` is data/extract, ``out`` data/embed; an augmented ``view`` (see views.py) goes into a folder of its own.
-    Raises MferError when the extract stage has not run.
+    ``extract`` is data/extract, ``out`` data/embed; an augmented ``view`` (see views.py) goes into a folder of its own;
+    of a ``part``'s shards only those are embedded, and nothing is removed. Raises MferError when the extract stage has not run.
     """
 
     def embed(rows: pa.Table) -> Iterator[Row]:
@@ -42,7 +46,7 @@ def embed_corpus_visual(extract: Path, corpus: str, out: Path, encoder: VitEncod
             yield from ((clip.clip_id, part, clip.times) for clip, part in zip(clips, np.split(values, cuts), strict=True))
 
     source = ShardFolder(Path(extract) / "frames" / corpus, FRAMES)
-    return _embed(source, Path(out) / "visual" / corpus, embed, encoder.metadata, settings, "mfer_core.encoders.vit", view)
+    return _embed(source, Path(out) / "visual" / corpus, embed, encoder.metadata, settings, "mfer_core.encoders.vit", view, part)
 
 
 def embed_corpus_audio(
@@ -54,12 +58,13 @@ def embed_corpus_audio(
     vad_min_clip_s: float,
     view: int = 0,
     speed: float = 0.0,
+    part: Part = WHOLE,
 ) -> int:
     """Embed a corpus's speech into ``out``/audio/``corpus``, 50 steps per second; returns how many clips were computed.
 
     ``vad_min_clip_s``: of longer clips only the speech is embedded (see media.read). A step's time is the centre of its
     frame on the clip's clock, cut pauses included. An augmented ``view`` (see views.py), faster or slower with probability
-    ``speed``, goes into a folder of its own. Raises MferError when the extract stage has not run.
+    ``speed``, goes into a folder of its own; ``part`` as above. Raises MferError when the extract stage has not run.
     """
 
     def embed(rows: pa.Table) -> Iterator[Row]:
@@ -71,7 +76,7 @@ def embed_corpus_audio(
 
     source = ShardFolder(Path(extract) / "waveforms" / corpus, WAVEFORMS)
     shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s} | ({"speed": speed} if view else {})
-    return _embed(source, Path(out) / "audio" / corpus, embed, shaping, settings, "mfer_core.encoders.emotion2vec", view)
+    return _embed(source, Path(out) / "audio" / corpus, embed, shaping, settings, "mfer_core.encoders.emotion2vec", view, part)
 
 
 def _groups(clips: Iterable, device: str) -> Iterator[list]:
@@ -83,7 +88,14 @@ def _groups(clips: Iterable, device: str) -> Iterator[list]:
 
 
 def _embed(
-    source: ShardFolder, corpus: Path, embed: Callable[[pa.Table], Iterator[Row]], encoder: dict, settings: Embed, entry: str, view: int
+    source: ShardFolder,
+    corpus: Path,
+    embed: Callable[[pa.Table], Iterator[Row]],
+    encoder: dict,
+    settings: Embed,
+    entry: str,
+    view: int,
+    part: Part,
 ) -> int:
     folder = view_folder(corpus, view)
     dtype = DTYPE if view else settings.dtype
@@ -93,13 +105,15 @@ def _embed(
     shards = partition({clip_id: digest(key, shaping, code) for clip_id, key in raw.items()}, settings.shard_clips)
     folder.mkdir(parents=True, exist_ok=True)
     target = ShardFolder(folder, EMBEDDINGS, shaping)
-    todo = [shard for shard in shards if not target.holds(shard)]
+    first, step = part
+    todo = [shard for shard in shards[first::step] if not target.holds(shard)]
     computed = 0
     for shard, rows in track(_read_ahead(source, target, todo, raw), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
         fresh = [embedding_row(clip, shard.keys[clip], values.astype(dtype), times) for clip, values, times in embed(rows)]
         target.write(shard, pa.concat_tables([target.reusable(shard), pa.Table.from_pylist(fresh, target.schema)]))
         computed += len(fresh)
-    target.prune(shards)
+    if part == WHOLE:
+        target.prune(shards)
     return computed
 
 

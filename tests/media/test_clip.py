@@ -149,6 +149,12 @@ def test_one_frame_is_a_clip(tmp_path, settings):
     assert (clip.facts["peak"], clip.facts["speech_s"]) == (None, None)
 
 
+def test_a_face_in_4k_is_found_where_it_is(tmp_path, settings):
+    picture = face_picture((2500, 1000, 900), size=(3840, 2160))
+    (row,) = extract_clip(write_clip(tmp_path / "clip.mp4", [picture], [0], options={"preset": "ultrafast"}), settings).frames
+    assert np.allclose([(row["x0"] + row["x1"]) / 2, (row["y0"] + row["y1"]) / 2], (2500, 1020), atol=80)
+
+
 def test_a_silent_track_is_recorded_and_gives_no_waveform(tmp_path, settings):
     path = write_clip(tmp_path / "clip.mkv", map(numbered, range(5)), range(0, 200, 40), np.zeros(3200, np.float32))
     clip = extract_clip(path, settings)
@@ -187,7 +193,7 @@ BAD = {
     "no usable stream": lambda folder: write_clip(folder / "a.wav", sound=np.zeros(1600, np.float32)),
     "not a recording": lambda folder: _picture(folder / "a.mp4", "png"),
     "not a recording ": lambda folder: _picture(folder / "a.mp4", "jpg"),
-    "too long": lambda folder: write_clip(folder / "a.mkv", map(numbered, range(3)), [0, 40, 700_000]),
+    "too long": lambda folder: write_clip(folder / "a.mkv", map(numbered, range(3)), [0, 40, 8 * 3_600_000]),
 }
 
 

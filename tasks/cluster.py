@@ -1,0 +1,59 @@
+"""Dask: a cluster of this machine's own, or a running one by its scheduler's address."""
+
+from collections.abc import Callable
+
+import dask
+from prefect_dask import DaskTaskRunner
+
+from mfer_core.cache.code import project_digest
+from mfer_core.errors import MferError
+
+WORKER_SETTINGS = {"distributed.worker.daemon": False}  # extraction starts processes, which Dask's workers may not by default
+START_TIMEOUT_S = 30
+
+
+def dask_runner(where: str, workers: int) -> DaskTaskRunner:
+    """``where``: "dask" for a cluster of ``workers`` processes here and now, else the address of a running scheduler."""
+    if where != "dask":
+        return DaskTaskRunner(address=where, client_kwargs={"timeout": START_TIMEOUT_S})
+    dask.config.set(WORKER_SETTINGS)
+    local = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    return DaskTaskRunner(cluster_class="distributed.LocalCluster", cluster_kwargs=local)
+
+
+def check_workers(runner: DaskTaskRunner) -> None:
+    """Wait for a worker, and look that all of them run this very code in a project's folder and may start processes.
+
+    Raises MferError naming the workers at fault.
+    """
+    try:
+        client = runner.client
+        client.wait_for_workers(1, timeout=START_TIMEOUT_S)
+    except (OSError, TimeoutError) as error:
+        where = runner.address or "the local cluster"
+        raise MferError(f"no Dask scheduler with a worker answers at {where}: see docs/cluster.md for how they are started") from error
+    ours = project_digest()
+    answers = {worker: answer for worker, answer in client.run(_state_of_worker()).items() if answer != ours}
+    faults = {worker: why if " " in why else "runs other code than this process: restart it" for worker, why in answers.items()}
+    if faults:
+        raise MferError("these Dask workers cannot take part: " + "; ".join(f"{worker} {why}" for worker, why in sorted(faults.items())))
+
+
+def _state_of_worker() -> Callable[[], str]:
+    """A function that travels by value: a worker without the project can still say so."""
+
+    def state() -> str:
+        import multiprocessing
+        from pathlib import Path
+
+        try:
+            from mfer_core.cache.code import project_digest
+        except ImportError as error:
+            return f"cannot import the project ({error})"
+        if not Path("dvc.yaml").is_file():
+            return f"was started in {Path.cwd()}, not in the project's folder"
+        if multiprocessing.current_process().daemon:
+            return "was started without DASK_DISTRIBUTED__WORKER__DAEMON=False"
+        return project_digest()
+
+    return state
