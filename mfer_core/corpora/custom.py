@@ -26,8 +26,8 @@ from mfer_core.labels import canonical
 
 SOURCE = Source(
     page="your own recordings",
-    licence="yours",
-    how="copy or link them there",
+    licence="",
+    how="",
     layout="a folder per class, names with the emotion as third field between _, or any names and a manifest",
 )
 LANGUAGE = None
@@ -85,7 +85,10 @@ def notes(folder: Path, side: Side) -> list[str]:
     """Says what it costs that no speaker is known."""
     if side.speaker or any(row.speaker for row in (side.rows or {}).values()):
         return []
-    return ["no speaker is known, so results cannot be speaker-disjoint: give speaker_pattern, or a manifest with speakers"]
+    return [
+        "no speaker is known, so nobody can be kept out of training and results cannot be speaker-disjoint, which flatters them: "
+        "give speaker_pattern, or a manifest with speakers"
+    ]
 
 
 def _canonical(name: str, aliases: dict[str, str]) -> str | None:
@@ -103,7 +106,8 @@ def _label(path: PurePosixPath, aliases: dict[str, str]) -> str:
     if folder and name and folder != name:
         raise ClipError("folder and name disagree", f"folder says {folder}, name says {name}: give a manifest")
     if not (folder or name):
-        raise ClipError("no label", "neither a folder nor the name's third field is a label: add an alias or give a manifest")
+        tried = ", ".join(repr(part) for part in (*path.parent.parts, *fields[LABEL_FIELD : LABEL_FIELD + 1])) or "it lies in no folder"
+        raise ClipError("no label", f"neither a folder nor the name's third field is a label ({tried}): add an alias or give a manifest")
     return folder or name
 
 

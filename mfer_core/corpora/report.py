@@ -80,14 +80,19 @@ def _facts(manifest: pd.DataFrame) -> pd.DataFrame:
     """The manifest with the derived facts that the tables count."""
     sizes = manifest.width.astype("Int64").astype("string") + "x" + manifest.height.astype("Int64").astype("string")
     tracks = manifest.has_video.map({True: "video", False: ""}) + manifest.has_audio.map({True: "+audio", False: ""})
-    fifths = pd.qcut(manifest.duration_s.rank(method="first"), 5, labels=False) if manifest.duration_s.notna().sum() >= 5 else None
-    return manifest.assign(frame_size=sizes, tracks=tracks.str.strip("+"), duration=fifths, rate=manifest.rate.round(3))
+    fifths = np.ceil(5 * manifest.duration_s.rank(pct=True))  # equal durations share a rank, so they are never told apart
+    return manifest.assign(
+        frame_size=sizes, tracks=tracks.str.strip("+"), duration=fifths, rate=manifest.rate.round(3), speaker=_known_speakers(manifest)
+    )
+
+
+def _known_speakers(manifest: pd.DataFrame) -> pd.Series:
+    return manifest.speaker.where(~manifest.speaker.str.endswith(f"-{UNKNOWN}"))
 
 
 def _one_emotion(manifest: pd.DataFrame) -> pd.Series:
     """By speaker that is known: whether all of his or her clips carry one label."""
-    known = manifest[~manifest.speaker.str.endswith(f"-{UNKNOWN}")]
-    return known.groupby("speaker").label.nunique() == 1
+    return manifest.groupby(_known_speakers(manifest)).label.nunique() == 1
 
 
 def _headline(manifest: pd.DataFrame, rejects: pd.DataFrame) -> str:
@@ -100,14 +105,16 @@ def _headline(manifest: pd.DataFrame, rejects: pd.DataFrame) -> str:
 
 
 def _labels(facts: pd.DataFrame) -> pd.DataFrame:
-    by_sex = pd.crosstab(facts.label, facts.sex.fillna(UNKNOWN))
+    by_sex = pd.crosstab(facts.label, facts.sex.fillna(f"sex {UNKNOWN}"))
     speakers, seconds = facts.groupby("label").speaker.nunique(), facts.groupby("label").duration_s.mean()
     rows = []
     for label, count in count_labels(facts.label).items():
         if count is None:
             rows.append({"label": label, "clips": ABSENT})
         else:
-            rows.append({"label": label, "clips": count, **by_sex.loc[label], "speakers": speakers[label], "mean s": seconds[label]})
+            rows.append(
+                {"label": label, "clips": count, **by_sex.loc[label], "speakers": speakers[label] or UNKNOWN, "mean s": seconds[label]}
+            )
     return pd.DataFrame(rows)
 
 

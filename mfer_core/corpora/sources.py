@@ -20,7 +20,7 @@ class Source:
     """Where to get a corpus, and what can be fetched of it; neither archives nor a record: nothing can."""
 
     page: str
-    licence: str
+    licence: str  # empty: the person's own
     how: str  # what a person does to get it
     layout: str  # what then lies in the corpus's folder
     archives: tuple[Archive, ...] = ()
@@ -30,4 +30,6 @@ class Source:
 
     def directions(self, folder: Path) -> str:
         """One sentence: where the corpus is had and what to put into ``folder``."""
+        if not self.licence:
+            return f"put {self.page} into {folder}: {self.layout}"
         return f"get it from {self.page} ({self.licence}): {self.how}; put into {folder}: {self.layout}"

@@ -71,7 +71,7 @@ def test_counts_are_by_label_and_sex_and_a_class_that_is_not_there_is_absent(tab
     found = report_tables(manifest, rejects)
     labels = found["Labels"].set_index("label")
     assert labels.clips["sad"] == 20 and labels.clips["calm"] == "absent" and pd.isna(labels.female["calm"])
-    assert labels.loc["sad", ["female", "male", "unknown"]].tolist() == [7, 7, 6]
+    assert labels.loc["sad", ["female", "male", "sex unknown"]].tolist() == [7, 7, 6]
     assert found["Durations (s)"].iloc[0].to_dict() == {"clips": 80, "shortest": 1, "median": 3, "mean": 3, "longest": 5, "total": 240}
     assert found["Tracks and formats"].iloc[0].to_dict() == {
         "tracks": "audio",
@@ -94,6 +94,13 @@ def test_figures_are_numbers_by_name(tables):
 def test_unknown_speakers_are_not_counted_as_one(tables):
     manifest, rejects = tables(clips(lambda number, label: "unknown"))
     assert "80 clips of unknown speakers" in dataset_report(manifest, rejects) and report_figures(manifest, rejects)["speakers"] == 0
+    found = report_tables(manifest, rejects)
+    assert found["Speakers"].empty and found["Labels"].set_index("label").speakers["sad"] == "unknown"
+
+
+def test_equal_durations_say_nothing_about_the_label(tables):
+    manifest, _ = tables(clips())
+    assert "duration" not in set(confounds(manifest.assign(duration_s=2.0)).trace)
 
 
 def test_notes_stand_in_the_report_and_an_absent_corpus_has_one_too(tables):
