@@ -12,6 +12,5 @@ DATA = Path("data")
 
 @flow(name="folds", flow_run_name="folds")
 def folds() -> None:
-    """Write folds.parquet; the honest protocols are checked to share no speaker, take or content."""
-    settings = load_settings()
-    assign_folds(DATA / "ingest" / settings.roles.benchmark / "manifest.parquet", settings.folds, DATA / "folds" / "folds.parquet")
+    """Write folds.parquet; the honest protocols are checked to share no speaker, take or content, the corpora no content."""
+    assign_folds(DATA, load_settings())

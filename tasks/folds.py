@@ -2,15 +2,21 @@
 
 from pathlib import Path
 
+import pandas as pd
 from prefect import task
 
+from mfer_core.evaluation.fold_checks import check_corpora
 from mfer_core.evaluation.folds import make_folds
 from mfer_core.files import write_table
 from mfer_core.manifest import read_manifest
-from mfer_core.settings import Folds
+from mfer_core.settings import Settings
 
 
 @task
-def assign_folds(manifest: Path, settings: Folds, out: Path) -> None:
-    """One row per protocol, fold and clip with its part: train, valid or test."""
-    write_table(out, make_folds(read_manifest(manifest), settings))
+def assign_folds(data: Path, settings: Settings) -> None:
+    """One row per protocol, fold and clip of the benchmark with its part: train, valid or test."""
+    roles = settings.roles
+    names = dict.fromkeys(filter(None, (roles.benchmark, *roles.pretraining, roles.transfer)))
+    manifests = {name: read_manifest(data / "ingest" / name / "manifest.parquet") for name in names}
+    check_corpora(pd.concat(manifests.values()))
+    write_table(data / "folds" / "folds.parquet", make_folds(manifests[roles.benchmark], settings.folds))

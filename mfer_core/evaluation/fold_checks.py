@@ -36,6 +36,20 @@ def check_folds(folds: pd.DataFrame, manifest: pd.DataFrame, rule: Protocol) -> 
             _check_fold(part, rule, f"{rule.name} fold {fold}")
 
 
+def check_corpora(clips: pd.DataFrame) -> None:
+    """Raise MferError when a content occurs in two corpora: one of them may be trained on and the other tested.
+
+    ``clips``: the manifests of all corpora that have a role, one below the other. Within a corpus ingest keeps one of each.
+    """
+    again = clips[clips.sha256.duplicated(keep=False)].sort_values(["sha256", "clip_id"])
+    if len(again):
+        first, second = again.clip_id.iloc[:2]
+        raise MferError(
+            f"{first} and {second} are one and the same recording ({len(again)} such clips): training and test would share it; "
+            "take it out of one corpus, or one corpus out of roles"
+        )
+
+
 def _check_fold(rows: pd.DataFrame, rule: Protocol, where: str) -> None:
     identities = {"clip": rows.clip_id, "content": rows.sha256}
     if rule.speaker_disjoint:

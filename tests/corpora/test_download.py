@@ -1,8 +1,10 @@
 import hashlib
+import logging
 
 import numpy as np
 import pytest
 
+from mfer_core import progress
 from mfer_core.corpora.download import PIECE, Remote, TransientError, download, read_json_url
 from mfer_core.errors import MferError
 from tests.corpora.http_server import serve
@@ -33,6 +35,15 @@ def test_a_file_is_fetched_once(site, tmp_path):
     path = download(remote(site), tmp_path)
     assert path.read_bytes() == CONTENT and download(remote(site), tmp_path) == path
     assert len(site.requests) == 1 and [file.name for file in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_progress_is_shown_in_mebibytes_of_how_many(site, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(progress, "LOG_EVERY_S", 0)
+    with caplog.at_level(logging.INFO, "mfer"):
+        download(remote(site), tmp_path)
+    assert [record.getMessage() for record in caplog.records if record.name == "mfer"] == [
+        f"fetch a.zip (MiB): {done} of {len(CONTENT) // 2**20 + 1}" for done in range(1, len(CONTENT) // 2**20 + 1)
+    ]
 
 
 def test_after_dropped_connections_it_goes_on_where_it_stopped(site, tmp_path):

@@ -16,6 +16,11 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 
 @pytest.mark.parametrize("name", PARSERS)
+def test_sound_may_be_wav_or_flac_whatever_the_corpus(name):
+    assert {".wav", ".flac"} <= PARSERS[name][0].SUFFIXES
+
+
+@pytest.mark.parametrize("name", PARSERS)
 @given(text=texts)
 def test_any_text_is_facts_or_a_reason(name, text):
     module, side = PARSERS[name]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfer_core.errors import MferError
-from mfer_core.evaluation.fold_checks import check_folds
+from mfer_core.evaluation.fold_checks import check_corpora, check_folds
 from mfer_core.evaluation.folds import make_folds
 from mfer_core.evaluation.protocols import CHOICES, HELD_OUT, protocol
 from mfer_core.manifest import clips_frame
@@ -125,6 +125,14 @@ def test_a_leak_is_caught(column, what):
     manifest.loc[manifest.clip_id == test_clip, column] = manifest.loc[manifest.clip_id == train_clip, column].item()
     with pytest.raises(MferError, match=f"leaks: {what}"):
         check_folds(folds, manifest, protocol("groupk:3"))
+
+
+def test_a_recording_that_two_corpora_share_is_caught():
+    ours, theirs = manifest_of(3), manifest_of(2, corpus="urdu")
+    check_corpora(pd.concat([ours, theirs]))
+    theirs.loc[0, "sha256"] = ours.sha256[5]
+    with pytest.raises(MferError, match=f"{ours.clip_id[5]} and {theirs.clip_id[0]} are one and the same recording"):
+        check_corpora(pd.concat([ours, theirs]))
 
 
 def test_the_same_take_under_two_names_is_caught_under_the_statement_protocol():
