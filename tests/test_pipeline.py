@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -130,6 +131,21 @@ def test_every_file_is_accounted_for(project, reproduced):
 def test_nothing_is_left_to_do_afterwards(project, reproduced):
     assert "Data and pipelines are up to date" in run(project, "dvc", "repro")
     assert "Data and pipelines are up to date" in run(project, "dvc", "status")
+
+
+def test_results_have_versions_that_can_be_shared_and_looked_at(project, reproduced, tmp_path):
+    run(project, "git", "add", "-A")
+    run(project, "git", "-c", "user.name=someone", "-c", "user.email=someone@example.org", "commit", "-qm", "first")
+    run(project, "dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
+    run(project, "dvc", "push")
+    for lost in (project / ".dvc" / "cache", *(path for path in (project / "data").iterdir() if path.name != "raw")):
+        shutil.rmtree(lost)
+    run(project, "dvc", "pull")
+    assert "Data and pipelines are up to date" in run(project, "dvc", "status")
+    assert re.search(r"summary\.json +groupk:2\.fused\.accuracy +0\.\d+ +0\.\d+ +0\.0", run(project, "dvc", "metrics", "diff", "--all"))
+    run(project, "dvc", "plots", "show")
+    page = (project / "dvc_plots" / "index.html").read_text()
+    assert all(f"{plot}_groupk-2.png" in page for plot in ("confusion", "curves", "reliability")) and "http" not in page
 
 
 def test_no_stage_imported_more_of_the_project_than_it_declares(project, reproduced):
