@@ -4,7 +4,8 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.check import check_project
+from flows.check import check_project, unfetched
+from mfer_core.errors import MferError
 from mfer_core.settings import load_settings
 
 MODEL = "data/register/model"
@@ -13,6 +14,8 @@ MODEL = "data/register/model"
 def check() -> None:
     """say whether params.yaml and the corpora's folders are in order"""
     settings = check_project()
+    if missing := unfetched():
+        raise MferError(f"not fetched yet: {', '.join(missing)}: run `python -m flows fetch {missing[0]}`")
     print(f"params.yaml is in order: profile {settings.profile}, {len(settings.corpora)} corpora, arms {', '.join(settings.arms)}")
 
 
@@ -35,6 +38,8 @@ def fetch(corpus: str) -> None:
     """download a corpus that is openly available to its `path`; goes on where it stopped"""
     from flows.stage import run_stage
 
+    if load_settings().corpus(corpus).source == "demo":
+        raise MferError(f"{corpus} is synthetic in these settings: give it source: fetch and a path of its own, such as data/raw/{corpus}")
     run_stage("fetch", corpus=corpus)
 
 

@@ -64,7 +64,8 @@ def corpus_notes(name: str, corpus: settings.Corpus) -> list[str]:
 
 def missing_message(name: str, corpus: settings.Corpus) -> str:
     """One line for a corpus whose folder is not there: where to get it and where to put it."""
-    return f"{name}: no folder {corpus.path}: {adapter(corpus.adapter).SOURCE.directions(corpus.path)}"
+    fetch = f"run `python -m flows fetch {name}`, or " if corpus.source == "fetch" else ""
+    return f"{name}: no folder {corpus.path}: {fetch}{adapter(corpus.adapter).SOURCE.directions(corpus.path)}"
 
 
 def check_folder(name: str, corpus: settings.Corpus) -> Path:
@@ -75,7 +76,7 @@ def check_folder(name: str, corpus: settings.Corpus) -> Path:
     if corpus.source != "demo" and (folder / DEMO_INDEX).exists():
         raise MferError(f"{name}: {folder} holds a synthetic corpus, and source is {corpus.source!r}: set path to the real one")
     if corpus.source == "fetch" and not is_fetched(folder):
-        raise MferError(f"{name}: {folder} is not fetched completely: run ingest again, it goes on where it stopped")
+        raise MferError(f"{name}: {folder} is not fetched completely: `python -m flows fetch {name}` goes on where it stopped")
     return folder
 
 

@@ -42,6 +42,17 @@ def test_an_unknown_key_in_the_settings_is_one_line(project, capsys):
     assert "unknown key embed.dtyp; choices there: dtype" in said(capsys)
 
 
+def test_a_synthetic_corpus_is_not_fetched_into_and_one_to_fetch_is_asked_for(project, capsys):
+    assert main(["fetch", "ravdess"]) == 1
+    assert "ravdess is synthetic in these settings" in said(capsys)
+    yaml = YAML()
+    values = yaml.load(project / "params.yaml")
+    values["corpora"]["urdu"] = {"adapter": "urdu", "source": "fetch", "path": "data/raw/urdu"}
+    yaml.dump(values, project / "params.yaml")
+    assert main(["check"]) == 1
+    assert "not fetched yet: urdu: run `python -m flows fetch urdu`" in said(capsys)
+
+
 def test_the_default_settings_are_in_order(project, capsys):
     assert main(["check"]) == 0
     assert "profile default" in capsys.readouterr().out
