@@ -17,6 +17,7 @@ from mfer_core.files import read_table, write_json
 from mfer_core.labels import label_set
 from mfer_core.settings import Settings
 from mfer_core.training.inputs import Modality, fold_parts, load_modality, make_clips, manifest_of
+from mfer_core.training.shared import forget_shared
 
 CLASSES = label_set("eight")
 
@@ -113,6 +114,7 @@ def transfer(data: Path, settings: Settings) -> dict:
         return _left_out(data / "transfer")
     with one_thread():
         rows, predictions, moved = run_folds(data, settings)
+    forget_shared(data)
     metrics = transfer_metrics(rows)
     _write_tables(data / "transfer" / "tables", settings, metrics, rows, predictions, moved)
     write_json(data / "transfer" / "summary.json", headline(_as_trained(metrics)))

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from mfer_core.cache.embeddings import Embeddings, read_embeddings, view_folders
+from mfer_core.cache.embeddings import view_folders
 from mfer_core.cache.shards import read_metadata, read_shards
 from mfer_core.errors import MferError
 from mfer_core.files import digest, read_table
 from mfer_core.manifest import read_manifest
 from mfer_core.training.clips import Clips
+from mfer_core.training.shared import shared_embeddings
 
 PARTS = ("train", "valid", "test")
 
@@ -48,16 +48,6 @@ class Modality:
     views: list[dict[str, Tensor]] = field(default_factory=list)
 
 
-def _stamp(folder: Path) -> tuple:
-    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.glob("[0-9]*.parquet")))
-
-
-@lru_cache(maxsize=8)
-def _load(folder: Path, stamp: tuple, dtype: str = "float32") -> Embeddings:
-    """Kept for the process: all folds that it trains share one copy (``stamp`` tells a changed folder)."""
-    return read_embeddings(folder, dtype)
-
-
 def _load_views(folders: list[Path]) -> list[dict[str, Tensor]]:
     """The augmented views of some corpora. Raises MferError when the corpora differ in their number."""
     found = [view_folders(folder) for folder in folders]
@@ -66,8 +56,8 @@ def _load_views(folders: list[Path]) -> list[dict[str, Tensor]]:
         raise MferError(f"the corpora have different numbers of augmented views ({counts}): run embed again for all of them")
     several = []
     for same in zip(*found, strict=True):
-        loaded = [_load(folder, _stamp(folder), "float16").values for folder in same]
-        several.append({clip: torch.from_numpy(value) for values in loaded for clip, value in values.items() if len(value)})
+        loaded = [shared_embeddings(folder, "float16")[0] for folder in same]
+        several.append({clip: value for values in loaded for clip, value in values.items() if len(value)})
     return several
 
 
@@ -82,11 +72,11 @@ def load_modality(data: Path, modality: str, corpora: Iterable[str], views: bool
     metadata: dict = {}
     for corpus in corpora:
         folder = Path(data) / "embed" / modality / corpus
-        found = _load(folder, _stamp(folder)) if folder.is_dir() else read_embeddings(folder)
-        if found.metadata and metadata and found.metadata != metadata:
-            raise MferError(f"{folder} was embedded by another encoder than the other corpora: {found.metadata} against {metadata}")
-        metadata = metadata or found.metadata
-        values |= {clip_id: torch.from_numpy(value) for clip_id, value in found.values.items() if len(value)}
+        found, encoder = shared_embeddings(folder, "float32")
+        if encoder and metadata and encoder != metadata:
+            raise MferError(f"{folder} was embedded by another encoder than the other corpora: {encoder} against {metadata}")
+        metadata = metadata or encoder
+        values |= {clip_id: value for clip_id, value in found.items() if len(value)}
         keys |= embedding_keys(folder)
     dim = next(iter(values.values())).shape[1] if values else 1
     folders = [Path(data) / "embed" / modality / corpus for corpus in corpora]

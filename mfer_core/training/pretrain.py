@@ -23,6 +23,7 @@ from mfer_core.training.loop import Progress, Run, forget_checkpoint, seed_of
 from mfer_core.training.optimiser import trainable
 from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table, markdown_table, matrix_markdown
 from mfer_core.training.results import begin, is_done, probability_table, write_history
+from mfer_core.training.shared import forget_shared
 
 STAGE = "pretrain_audio"
 SPLITS = 5  # a fifth of each corpus's speakers for the test, a fifth for the checkpoint
@@ -129,6 +130,7 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     }
     save_weights(run.folder, arm, blocks_of([source]))
     _write(run, arm, progress.history, predictions, matrix, facts)
+    forget_shared(data)
     return folder
 
 

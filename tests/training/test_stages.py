@@ -71,6 +71,32 @@ def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(tm
     assert same_files(whole, resumed)
 
 
+def test_a_crash_in_the_third_fold_resumes_at_the_third_fold(tmp_path, monkeypatch):
+    settings = small_settings(folds={"protocols": ["groupk:3"]}, train_visual={"epochs": 2})
+    calls, train_epoch = [], loop.train_epoch
+
+    def crashing(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 6:  # the last epoch of the last fold
+            raise KeyboardInterrupt
+        return train_epoch(*arguments, **options)
+
+    def train_all(data):
+        for protocol, fold in folds_to_train("train_visual", data, settings):
+            train_visual_fold(protocol, fold, data, settings)
+        return collect_predictions("train_visual", data, settings)
+
+    for name in ("whole", "crashed"):
+        write_benchmark(tmp_path / name, settings, speakers=6)
+    whole = train_all(tmp_path / "whole")
+    monkeypatch.setattr(loop, "train_epoch", crashing)
+    with pytest.raises(KeyboardInterrupt):
+        train_all(tmp_path / "crashed")
+    resumed = train_all(tmp_path / "crashed")
+    assert len(calls) == 6 + 1  # the third fold's second epoch, and nothing else, ran again
+    assert resumed.equals(whole)
+
+
 def test_a_finished_fold_is_not_trained_again_until_a_setting_changes(tmp_path, monkeypatch):
     run_visual(tmp_path, "once")
     calls, train_epoch = [], loop.train_epoch
