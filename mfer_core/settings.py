@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -217,9 +217,9 @@ class Evaluate(Section):
 
 
 class Transfer(Section):
-    shots: list[int]  # clips per class of adaptation
+    shots: list[NonNegativeInt]  # clips per class of adaptation
     seed: int
-    draws: int = Field(default=3, ge=1)  # supports drawn per fold and number of shots
+    draws: int = Field(default=5, ge=1)  # supports drawn per fold and number of shots, from other people each time
     normalisation: Literal["none", "corpus", "speaker"] = "speaker"  # unsupervised, of embeddings to the training moments, for the shots
 
 

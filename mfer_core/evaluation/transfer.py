@@ -9,13 +9,22 @@ from mfer_core.encoders.device import one_thread
 from mfer_core.errors import MferError
 from mfer_core.evaluation.metrics import calibration, calibration_error, confusion, scores
 from mfer_core.evaluation.protocols import protocol
+from mfer_core.evaluation.published import published
 from mfer_core.evaluation.summary import headline
 from mfer_core.evaluation.tables import write_report_table
 from mfer_core.evaluation.transfer_fold import FoldTransfer, Outcome, few_shot_outcomes, load_models, shifts, zero_shot_outcomes
-from mfer_core.evaluation.transfer_tables import collapse_table, folds_table, normalisation_table, shift_table, shots_table, source_table
+from mfer_core.evaluation.transfer_tables import (
+    collapse_table,
+    folds_table,
+    normalisation_table,
+    shift_table,
+    shots_table,
+    source_table,
+    target_note,
+)
 from mfer_core.files import read_table, write_json
 from mfer_core.labels import label_set
-from mfer_core.settings import Settings
+from mfer_core.settings import Settings, Transfer
 from mfer_core.training.inputs import Modality, fold_parts, load_modality, make_clips, manifest_of
 from mfer_core.training.shared import forget_shared
 
@@ -136,17 +145,21 @@ def _left_out(out: Path) -> dict:
     return {}
 
 
+def _shots_note(settings: Transfer, disjoint: bool) -> str:
+    how = f", with embeddings normalised per {settings.normalisation}" if settings.normalisation != "none" else ""
+    query = "people that no clip was taken from" if disjoint else "other clips, partly of the same people, who are too few"
+    return f"After k clips per class: scored on {query}{how}.\n*published: {published()['transfer']['corpus']}."
+
+
 def _write_tables(out: Path, settings: Settings, metrics: dict, rows: pd.DataFrame, predictions: pd.DataFrame, moved: pd.DataFrame) -> None:
     synthetic = settings.synthetic or settings.corpora[settings.roles.transfer].source == "demo"
-    overlap = "" if rows.speaker_disjoint.all() else " Some supports share speakers with their query: too few speakers."
-    how = f"Few-shot: embeddings normalised per {settings.transfer.normalisation}." if settings.transfer.normalisation != "none" else ""
     tables = {
-        "transfer": ("On the transfer corpus (accuracy, %)", shots_table(metrics, settings.transfer.shots), how + overlap),
-        "folds": (
-            "Zero-shot, fold by fold (accuracy, %)",
-            folds_table(metrics),
-            "Last columns: fused minus the better single arm, in points.",
+        "transfer": (
+            "On the transfer corpus (accuracy, %)",
+            shots_table(metrics, settings.transfer.shots, settings.transfer.normalisation),
+            _shots_note(settings.transfer, bool(rows.speaker_disjoint.all())),
         ),
+        "folds": ("Zero-shot, fold by fold (accuracy, %)", folds_table(metrics), target_note(metrics)),
         "normalisation": ("Zero-shot, by unsupervised normalisation (accuracy, %)", normalisation_table(metrics), ""),
         "source": ("The same models on their own test parts (accuracy, %)", source_table(metrics), ""),
         "collapse": ("Zero-shot: which emotion becomes which", collapse_table(predictions), "All folds together, no normalisation."),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfer_core.evaluation.adaptation import adapt, draw_support
+from mfer_core.evaluation.adaptation import adapt, draw_supports
 from mfer_core.evaluation.robust import believed_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_model
@@ -93,13 +93,13 @@ def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iter
     """Every arm after adaptation to each number of shots, several draws each; 0 shots is the zero-shot result."""
     read = {arm: features(fold.models, arm, fold.target, settings.normalisation) for arm in fold.models.by_arm}
     labels, speakers = fold.target.labels.numpy(), np.array(fold.target.speakers)
-    for shots in settings.shots:
-        if shots == 0:
-            yield from fold.outcomes({arm: own.logits() for arm, own in read.items()}, "0-shot")
-            continue
-        for draw in range(settings.draws):
-            support, query, disjoint = draw_support(labels, speakers, shots, np.random.default_rng([seed, shots, draw]))
-            for outcome in fold.outcomes(_adapted(fold, read, support), f"{shots}-shot", draw, query):
+    if 0 in settings.shots:
+        yield from fold.outcomes({arm: own.logits() for arm, own in read.items()}, "0-shot")
+    shots = [count for count in settings.shots if count]
+    for draw in range(settings.draws if shots else 0):
+        supports, query, disjoint = draw_supports(labels, speakers, shots, draw, seed)
+        for count, support in supports.items():
+            for outcome in fold.outcomes(_adapted(fold, read, support), f"{count}-shot", draw, query):
                 yield replace(outcome, speaker_disjoint=disjoint)
 
 

@@ -31,15 +31,43 @@ def _by_setting(metrics: dict, columns: dict[str, str]) -> list[dict]:
     ]
 
 
-def shots_table(metrics: dict, shots: list[int]) -> pd.DataFrame:
-    """Zero-shot as the models come, then after k clips per class; last, what the reference published."""
-    columns = {"zero-shot, as trained": "zero-shot, none normalisation"} | {f"{count} clips per class": f"{count}-shot" for count in shots}
+def shots_table(metrics: dict, shots: list[int], normalisation: str) -> pd.DataFrame:
+    """Zero-shot as the models come, then normalised and after k clips per class; last, what the reference published."""
+    columns = {"zero-shot, as trained": "zero-shot, none normalisation"}
+    if normalisation != "none":
+        columns[f"zero-shot, normalised per {normalisation}"] = f"zero-shot, {normalisation} normalisation"
+    columns |= {f"{count} clip{'s' * (count > 1)} per class": f"{count}-shot" for count in shots if count}
     rows = _by_setting(metrics, columns)
     reference = published()["transfer"]
     for arm in ("visual", "audio", "fused"):
         numbers = {name: value / 100 for name, value in reference[arm].items()}
-        rows.append({"protocol": f"published: {reference['corpus']}", "arm": arm, "zero-shot, as trained": spread(numbers)})
+        rows.append({"protocol": "published*", "arm": arm, "zero-shot, as trained": spread(numbers)})
     return pd.DataFrame(rows).fillna("-")
+
+
+def _margins(arms: dict, arm: str, how: str) -> list[float]:
+    """A fused decision's accuracy minus the better single arm's, fold by fold; nothing where one of them is absent."""
+    setting = f"zero-shot, {how} normalisation"
+    if any(setting not in arms.get(name, {}) for name in ("visual", "audio", arm)):
+        return []
+    folds = {name: arms[name][setting]["accuracy"]["folds"] for name in ("visual", "audio", arm)}
+    return [own - max(pair) for *pair, own in zip(*folds.values(), strict=True)]
+
+
+def target_note(metrics: dict) -> str:
+    """One line per protocol and fused decision: in how many folds it is at least as good as the better single arm."""
+    lines = []
+    for name, arms in metrics.items():
+        for arm in ("fused", "robust"):
+            margins = {how: _margins(arms, arm, how) for how in NORMALISATIONS}
+            told = [
+                f"{sum(margin >= 0 for margin in values)} of {len(values)} folds with {how} normalisation (worst {100 * min(values):+.1f})"
+                for how, values in margins.items()
+                if values
+            ]
+            if told:
+                lines.append(f"- {protocol(name).label}, {TITLES.get(arm, arm)}: {', '.join(told)}.")
+    return "At least as good as the better single arm:\n\n" + "\n".join(lines) if lines else ""
 
 
 def normalisation_table(metrics: dict) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Stage transfer on a trained synthetic world, and its parts."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfer_core.errors import MferError
-from mfer_core.evaluation.adaptation import adapt, draw_support
+from mfer_core.evaluation.adaptation import adapt, draw_supports
 from mfer_core.evaluation.robust import believed_accuracy, estimated_accuracy, matched_temperature, robust_fusion
 from mfer_core.evaluation.target import Features, normalise, shift
 from mfer_core.evaluation.transfer import honest_folds, transfer
@@ -84,15 +86,25 @@ def test_without_a_transfer_corpus_the_stage_says_so(transferred, tmp_path):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 12), st.integers(0, 9))
-def test_support_and_query_never_share_a_clip_and_share_speakers_only_when_said(people, repeats, shots, seed):
+@given(st.integers(1, 6), st.integers(1, 5), st.lists(st.integers(1, 12), min_size=1, max_size=3, unique=True), st.integers(0, 9))
+def test_supports_are_nested_and_never_meet_the_query_and_share_its_speakers_only_when_said(people, repeats, shots, draw):
     labels = np.tile(np.repeat(np.arange(3), repeats), people)
     speakers = np.repeat([f"s{i}" for i in range(people)], 3 * repeats)
-    support, query, disjoint = draw_support(labels, speakers, shots, np.random.default_rng(seed))
-    assert not set(support) & set(query)
-    assert np.bincount(labels[support], minlength=3).tolist() == [min(shots, people * repeats)] * 3
-    if disjoint:
-        assert len(query) and not set(speakers[support]) & set(speakers[query])
+    supports, query, disjoint = draw_supports(labels, speakers, shots, draw, 0)
+    assert list(supports) == shots
+    for smaller, larger in pairwise(sorted(shots)):
+        assert set(supports[smaller]) <= set(supports[larger])
+    for count, support in supports.items():
+        assert not set(support) & set(query)
+        assert np.bincount(labels[support], minlength=3).tolist() == [min(count, people * repeats)] * 3
+        if disjoint:
+            assert len(query) and not set(speakers[support]) & set(speakers[query])
+
+
+def test_each_draw_asks_about_other_people():
+    labels, speakers = np.tile(np.repeat(np.arange(8), 3), 5), np.repeat(list("abcde"), 24)
+    asked = [set(speakers[draw_supports(labels, speakers, [1, 10], draw, 42)[1]]) for draw in range(5)]
+    assert set().union(*asked) == set("abcde") and all(len(people) == 1 for people in asked)
 
 
 def make_clips(values, speakers):
