@@ -30,6 +30,7 @@ bench: .venv/.installed
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.embed
 	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.predict
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -181,10 +181,16 @@ def test_mlflow_holds_every_fold_and_the_champion(project, reproduced):
     assert str(client.get_model_version_by_alias("mfer", "champion").version) == "1"
 
 
-def test_a_prediction_names_every_arm(project, reproduced):
-    clip = next((project / "data" / "raw" / "demo" / "custom").rglob("*.mov"))
-    output = run(project, sys.executable, "-m", "flows", "predict", str(clip), COLUMNS="200")
-    assert all(arm in output for arm in ("visual", "audio", "fused"))
+def test_the_champion_predicts_from_the_file_what_the_pipeline_predicted_from_its_cache(project, reproduced):
+    own = read_table(project / "data" / "register" / "model" / "fused" / "predictions.parquet").iloc[0]
+    manifest = read_table(project / "data" / "ingest" / "ravdess" / "manifest.parquet").set_index("clip_id")
+    clip = project / "data" / "raw" / "demo" / "ravdess" / manifest.path[own.clip_id]
+    run(project, sys.executable, "-m", "flows", "predict", str(clip), "--model", "models:/mfer@champion", "--out", "seen")
+    found = read_table(project / "seen" / "predictions.parquet").set_index("arm")
+    assert list(found.index) == ["visual", "audio", "fused"]
+    classes = list(found.columns[found.columns.get_loc("label") + 1 :])
+    assert found.loc["fused", classes].to_numpy(float) == pytest.approx(own[classes].to_numpy(float), abs=1e-4)
+    assert (project / "seen" / "report.html").stat().st_size > 10_000
 
 
 @pytest.fixture(scope="module")

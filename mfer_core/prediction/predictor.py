@@ -4,6 +4,7 @@ A folder holds ``fused/`` (model.safetensors, config.json), ``visual/`` and ``au
 ``published.json`` naming them) and ``settings.json`` (how media are extracted, whether the corpora were synthetic).
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ class Predictor:
 
         The encoders run once over all of it. Raises ClipError for a file that cannot be used.
         """
-        clip = extract_clip(Path(path), self.settings.extract)
+        clip = extract_clip(Path(path), self.settings.extract, os.cpu_count() or 1)
         embedded = self.embed(clip)
         whole = (0.0, embedded.duration_s)
         spans = window_spans(embedded.duration_s, window_s, step_s)
@@ -116,11 +117,14 @@ class Predictor:
 
     def embed(self, clip: ExtractedClip) -> Embedded:
         """Both encoders over the whole clip."""
-        times = np.array([frame["time_s"] for frame in clip.frames])
-        visual = self.visual.embed([decode_image(frame["image"]) for frame in clip.frames])
-        return Embedded(visual, times, *self._embed_sound(clip), clip.facts["duration_s"])
+        return Embedded(*self.embed_picture(clip), *self.embed_sound(clip), clip.facts["duration_s"])
 
-    def _embed_sound(self, clip: ExtractedClip) -> tuple[np.ndarray, np.ndarray]:
+    def embed_picture(self, clip: ExtractedClip) -> tuple[np.ndarray, np.ndarray]:
+        """Values [T, D] and times [T] (seconds on the clip's clock) of the face crops."""
+        times = np.array([frame["time_s"] for frame in clip.frames])
+        return self.visual.embed([decode_image(frame["image"]) for frame in clip.frames]), times
+
+    def embed_sound(self, clip: ExtractedClip) -> tuple[np.ndarray, np.ndarray]:
         """Values [T, D] and times [T] of what the method keeps of the sound."""
         if clip.waveform is None:
             return np.zeros((0, self.model.audio.config.input_dim), np.float32), np.zeros(0)

@@ -1,0 +1,98 @@
+"""How long a person waits for a prediction: a 4 s clip of 1280x720 on this machine's CPU, model loaded once.
+
+    python -m benchmarks.predict                              the default's compact encoders, random weights
+    python -m benchmarks.predict --model data/register/model  a trained model, or one on published encoders
+
+Parts take turns, and each is given its best round, so that a busy machine disturbs them alike. The peer that nobody can
+do without is decoding: the last column says how many times as long as decoding alone a part takes.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks.clips import write_ravdess_like
+from benchmarks.extract import decode_all
+from mfer_core.encoders.emotion2vec_config import model_conf
+from mfer_core.encoders.speech_filters import FILTER_LAYERS
+from mfer_core.media.clip import extract_clip
+from mfer_core.prediction import Predictor
+from mfer_core.prediction.plot import plot_prediction
+from mfer_core.settings import Settings, load_settings
+from tests.prediction.models import write_model
+
+SECONDS = 4.0
+TARGET_S = 2.0
+
+
+def compact_model(folder: Path, settings: Settings) -> Path:
+    """The default's shapes with random weights."""
+    speech = settings.pretrain_emotion2vec
+    conf = model_conf(speech.hidden_size, speech.layers, speech.prenet_layers, speech.heads, FILTER_LAYERS, pos_groups=speech.heads)
+    return write_model(folder, settings.extract, settings.pretrain_vit, conf, settings.train_visual.hidden_size)
+
+
+def fastest(parts: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Seconds of each part's fastest turn; the first turn warms up."""
+    best = dict.fromkeys(parts, float("inf"))
+    for turn in range(rounds + 1):
+        for name, part in parts.items():
+            started = time.perf_counter()
+            part()
+            if turn:
+                best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def load_seconds(folder: Path) -> float:
+    """A fresh process up to a loaded model."""
+    started = time.perf_counter()
+    code = "import sys; from mfer_core.prediction import Predictor; Predictor.load(sys.argv[1], 'cpu')"
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    return time.perf_counter() - started
+
+
+def parts_of(predictor: Predictor, video: Path, png: Path) -> dict[str, Callable[[], object]]:
+    seen = predictor.examine(video)
+    embedded = predictor.embed(seen.clip)
+    whole = [embedded.between(0.0, embedded.duration_s)]
+    return {
+        "decoding alone": lambda: decode_all(1, [video]),
+        "extraction (decoding, faces, speech)": lambda: extract_clip(video, predictor.settings.extract),
+        "image encoder": lambda: predictor.embed_picture(seen.clip),
+        "speech encoder": lambda: predictor.embed_sound(seen.clip),
+        "arms and fusion": lambda: list(predictor.decide(whole)),
+        "a prediction": lambda: predictor.predict([video]),
+        "the plot, where one is asked for": lambda: plot_prediction(seen, png),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a model's folder")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.model or compact_model(Path(temporary) / "model", load_settings())
+        video = write_ravdess_like(Path(temporary) / "clip.mp4", 0, SECONDS)
+        loaded = load_seconds(folder)
+        predictor = Predictor.load(folder, "cpu")
+        took = fastest(parts_of(predictor, video, Path(temporary) / "clip.png"), given.rounds)
+    print(f"{SECONDS:g} s of 1280x720, {given.threads} threads; loading once, libraries included: {loaded:.1f} s\n")
+    print(f"{'part':40}{'seconds':>9}{'of a prediction':>17}{'x decoding':>12}")
+    for name, seconds in took.items():
+        print(f"{name:40}{seconds:9.3f}{seconds / took['a prediction']:17.0%}{seconds / took['decoding alone']:12.2f}")
+    within = "within" if took["a prediction"] <= TARGET_S else "NOT within"
+    print(f"\na prediction takes {took['a prediction']:.2f} s: {within} the target of {TARGET_S:g} s")
+
+
+if __name__ == "__main__":
+    main()
