@@ -57,7 +57,8 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
 
 def _encoder(config: dict, modality: str) -> str:
     encoder = config["encoders"].get(modality)
-    return f"{encoder['name']} ({encoder['hash']})" if encoder else "none"
+    tuned = ", fine-tuned with this fold" if encoder and "finetuned" in encoder else ""
+    return f"{encoder['name']} ({encoder['hash']}){tuned}" if encoder else "none"
 
 
 def _rows(metrics: dict) -> list[str]:

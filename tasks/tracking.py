@@ -124,6 +124,7 @@ def _params(stage: str, config: dict, settings: Settings) -> list[Param]:
     values = getattr(settings, stage).model_dump() | {"seed": settings.seed}
     for modality, encoder in config["encoders"].items():
         values |= {f"{modality}_encoder": encoder.get("name"), f"{modality}_encoder_hash": encoder.get("hash")}
+        values |= {f"{modality}_encoder_finetuned": encoder["finetuned"]} if "finetuned" in encoder else {}
     return [Param(name, str(value)) for name, value in values.items()]
 
 

@@ -63,7 +63,8 @@ def encoder_names(data: Path, settings: Settings) -> str:
     names = set()
     for arm in settings.arms:
         for path in sorted((data / ARM_STAGES[arm]).glob("*/fold-*/config.json")):
-            names |= {f"{modality}: {encoder.get('name')}" for modality, encoder in read_json(path)["encoders"].items()}
+            for modality, encoder in read_json(path)["encoders"].items():
+                names.add(f"{modality}: {encoder.get('name')}" + (", fine-tuned in each fold" if "finetuned" in encoder else ""))
     return ", ".join(sorted(names))
 
 

@@ -1,7 +1,7 @@
 """A fold's models applied to a corpus they were not trained on, with or without unsupervised normalisation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.training.clips import Clips, in_order
+from mfer_core.training.finetune import Source
 
 NORMALISATIONS = ("none", "corpus", "speaker")
 BATCH = 64
@@ -61,6 +62,13 @@ class Models:
     """One fold's trained models by arm."""
 
     by_arm: Mapping[str, Arm | Fused]
+    sources: Mapping[str, list[Source]] = field(default_factory=dict)  # the encoders that were trained with an arm
+
+    def seen_by(self, arm: str, clips: Clips) -> Clips:
+        """The clips as the arm's own encoders see them: the cached embeddings where it has none."""
+        for source in self.sources.get(arm, []):
+            clips = source.embed_clips(clips)
+        return clips
 
     def encoder(self, arm: str, modality: str) -> Arm:
         """The GRU that ``arm`` runs over ``modality``: stage 3 may have moved the fused model's own."""
@@ -82,7 +90,7 @@ class Features:
 
 def features(models: Models, arm: str, clips: Clips, how: str) -> Features:
     """The hidden states of ``clips`` under one arm, the modalities normalised as ``how`` says."""
-    model = models.by_arm[arm]
+    model, clips = models.by_arm[arm], models.seen_by(arm, clips)
     names = ("visual", "audio") if isinstance(model, Fused) else (model.config.modality,)
     states = []
     for name in names:

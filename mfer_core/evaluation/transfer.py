@@ -64,7 +64,7 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
     rows, predictions, moved = [], [], []
     for name, number in honest_folds(data):
         parts = fold_parts(data, name, number)
-        models = load_models(data, name, number, settings.arms)
+        models = load_models(data, name, number, settings.arms, [settings.roles.benchmark, settings.roles.transfer])
         valid, test = (make_clips(parts[part], source_manifest, CLASSES, source_modalities) for part in ("valid", "test"))
         fold, place = FoldTransfer(models, valid, target), {"protocol": name, "fold": number}
         outcomes = [*zero_shot_outcomes(fold), *few_shot_outcomes(fold, settings.transfer, settings.transfer.seed)]

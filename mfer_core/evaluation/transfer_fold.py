@@ -11,9 +11,10 @@ from torch import Tensor
 from mfer_core.evaluation.adaptation import adapt, draw_supports
 from mfer_core.evaluation.robust import believed_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
-from mfer_core.models.store import load_model
-from mfer_core.settings import Transfer
+from mfer_core.models.store import load_trained
+from mfer_core.settings import Finetune, Transfer
 from mfer_core.training.clips import Clips
+from mfer_core.training.finetune import open_source
 from mfer_core.training.results import fold_folder
 
 SINGLE = ("visual", "audio")
@@ -31,8 +32,18 @@ class Outcome:
     speaker_disjoint: bool = True
 
 
-def load_models(data: Path, protocol: str, fold: int, arms: list[str]) -> Models:
-    return Models({arm: load_model(fold_folder(data, f"train_{arm}", protocol, fold))[0] for arm in arms})
+def load_models(data: Path, protocol: str, fold: int, arms: list[str], corpora: list[str]) -> Models:
+    """The fold's models, and the encoders that were trained with them, which read clips of ``corpora``."""
+    models, sources, opened = {}, {}, {}
+    for arm in arms:
+        models[arm], config, blocks = load_trained(fold_folder(data, f"train_{arm}", protocol, fold))
+        for modality, own in blocks.items():
+            trained_on = config["encoders"][modality]
+            key = (modality, trained_on["finetuned"])  # stage 3 keeps the encoder of stages 1 and 2b unless it trains on
+            if key not in opened:
+                opened[key] = open_source(data, modality, corpora, trained_on, "auto", Finetune(), own)
+            sources.setdefault(arm, []).append(opened[key])
+    return Models(models, sources)
 
 
 def usable(clips: Clips, arm: str) -> np.ndarray:
@@ -46,7 +57,7 @@ class FoldTransfer:
     """Everything about one fold that the settings share. Arms that can see no clip of the target are left out."""
 
     def __init__(self, models: Models, source: Clips, target: Clips):
-        self.models = Models({arm: model for arm, model in models.by_arm.items() if len(usable(target, arm))})
+        self.models = replace(models, by_arm={arm: model for arm, model in models.by_arm.items() if len(usable(target, arm))})
         self.source, self.target = source, target
         self.single = [arm for arm in SINGLE if arm in self.models.by_arm]
         self._source = {arm: features(self.models, arm, source, "none").logits() for arm in self.single}
@@ -116,4 +127,7 @@ def shifts(fold: FoldTransfer) -> dict[str, dict[str, float]]:
     """Per single arm: how far the target lies from the training data, and the accuracy guessed without labels."""
     logits = {arm: features(fold.models, arm, fold.target, "none").logits() for arm in fold.single}
     guesses = dict(zip(fold.single, fold.accuracies(logits), strict=True))
-    return {arm: shift(fold.target, fold.models.by_arm[arm]) | {"estimated_accuracy": guesses[arm]} for arm in fold.single}
+    return {
+        arm: shift(fold.models.seen_by(arm, fold.target), fold.models.by_arm[arm]) | {"estimated_accuracy": guesses[arm]}
+        for arm in fold.single
+    }

@@ -94,7 +94,7 @@ def train_arm(
         return run.folder
     begin(run.folder)
     with one_thread():
-        modality, source = open_modality(job.data, job.modality, [job.benchmark], hyper, hyper.finetune, blocks or {})
+        modality, source = open_modality(job.data, job.modality, [job.benchmark], hyper.device, hyper.finetune, blocks or {})
         clips = load_parts(job, {job.modality: modality})
         arm, groups = build(modality)
         arm.standardise(*step_statistics(clips["train"], job.modality))

@@ -1,7 +1,7 @@
 """Encoders that are trained with their arms: where their input comes from, and what the clips' embeddings are afterwards."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -57,6 +57,7 @@ class Source:
     blocks: dict[str, Tensor]  # of the encoder: those that are not the checkpoint's
     base: dict  # the checkpoint's metadata
     learning: TrainableEncoder | None = None
+    seen: dict[str, Tensor] = field(default_factory=dict)  # embeddings by clip_id, as long as the encoder stays as it is
 
     def read(self, clip_id: str) -> np.ndarray:
         """Frames [T, H, W] or [T, H, W, 3] bytes, or a waveform [N]. Raises MferError for a clip that was not extracted."""
@@ -71,9 +72,11 @@ class Source:
 
     def embed(self, clip_id: str) -> Tensor:
         """[T, D] of one clip, alone, by the encoder as it is now, in fp32."""
-        self.encoder.model.to(self.encoder.device).eval()
-        raw = self.read(clip_id)
-        return torch.from_numpy(self.encoder.embed(list(raw)) if self.modality == "visual" else self.encoder.embed([raw])[0])
+        if clip_id not in self.seen:
+            raw = self.read(clip_id)
+            values = self.encoder.embed(list(raw)) if self.modality == "visual" else self.encoder.embed([raw])[0]
+            self.seen[clip_id] = torch.from_numpy(values)
+        return self.seen[clip_id]
 
     def embed_clips(self, clips: Clips) -> Clips:
         """The clips with this modality as the encoder sees it now."""
@@ -91,7 +94,8 @@ class Source:
 
     def learned(self) -> None:
         """Call it after training: what was learned becomes part of ``blocks``."""
-        self.blocks = {**self.blocks, **self.learning.blocks()}
+        self.blocks, self.seen = {**self.blocks, **self.learning.blocks()}, {}
+        self.encoder.model.to(self.encoder.device).eval()
 
     def raw_clips(self, clips: Clips) -> Clips:
         """The clips with this modality as what the learning encoder takes, read when a batch needs it."""
@@ -116,29 +120,38 @@ class Source:
         return self.learning.prepare(self.read(clip_id), rng)
 
 
+def open_source(
+    data: Path, modality: str, corpora: Iterable[str], cached: dict, device: str, settings: Finetune, blocks: dict[str, Tensor]
+) -> Source:
+    """The encoder of the ``cached`` embeddings (their metadata) with ``blocks`` in place of its own, and what it reads.
+
+    Raises MferError when the cache is of another encoder than the one here, or of none.
+    """
+    if "hash" not in cached:
+        raise MferError(f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0")
+    encoder = _load_encoder(data, modality, device)
+    if encoder.metadata["hash"] != cached["hash"]:
+        raise MferError(
+            f"the {modality} embeddings are of another {encoder.metadata['name']} than {ENCODERS[modality]} holds: run embed again"
+        )
+    put_blocks(encoder, blocks, cached)
+    rows: dict[str, Rows] = {}
+    for corpus in corpora:
+        rows |= clip_rows(Path(data) / "extract" / EXTRACTED[modality] / corpus)
+    return Source(modality, encoder, rows, settings, blocks, cached)
+
+
 def open_modality(
-    data: Path, modality: str, corpora: Iterable[str], hyper: Train, settings: Finetune, blocks: dict[str, Tensor]
+    data: Path, modality: str, corpora: Iterable[str], device: str, settings: Finetune, blocks: dict[str, Tensor]
 ) -> tuple[Modality, Source | None]:
     """A modality's embeddings, and its encoder where that learns (``settings``) or has ``blocks`` that an earlier stage trained.
 
-    With such blocks the embeddings are computed anew, else they are the cached ones. Raises MferError when the cache is of
-    another encoder than the one here, or of none.
+    With such blocks the embeddings are computed anew, else they are the cached ones. Raises MferError as ``open_source`` does.
     """
     if not blocks and not settings.blocks:
         return load_modality(data, modality, corpora, views=True), None
     cached = load_modality(data, modality, corpora)  # its augmented views are the checkpoint's: an encoder that learns makes its own
-    if "hash" not in cached.metadata:
-        raise MferError(f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0")
-    encoder = _load_encoder(data, modality, hyper.device)
-    if encoder.metadata["hash"] != cached.metadata["hash"]:
-        raise MferError(
-            f"the {modality} embeddings are of another {encoder.metadata['name']} than {ENCODERS[modality]} holds: run embed again"
-        )
-    put_blocks(encoder, blocks, cached.metadata)
-    rows: dict[str, Rows] = {}
-    for corpus in corpora:
-        rows |= clip_rows(Path(data) / "extract" / EXTRACTED[modality] / corpus)
-    source = Source(modality, encoder, rows, settings, blocks, cached.metadata)
+    source = open_source(data, modality, corpora, cached.metadata, device, settings, blocks)
     return source.embed_modality(cached) if blocks else cached, source
 
 

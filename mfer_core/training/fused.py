@@ -76,7 +76,7 @@ def _train(job: ArmJob, run: Run, code: str, folders: dict[str, Path], settings:
     for name in MODALITIES:
         arm, _, blocks = load_trained(folders[name])
         arms.append(arm)
-        opened[name] = open_modality(job.data, name, [job.benchmark], hyper, hyper.finetune_of(name), blocks.get(name, {}))
+        opened[name] = open_modality(job.data, name, [job.benchmark], hyper.device, hyper.finetune_of(name), blocks.get(name, {}))
     modalities, sources = {name: modality for name, (modality, _) in opened.items()}, [source for _, source in opened.values()]
     clips = load_parts(job, modalities)
     fused = Fused(*arms)

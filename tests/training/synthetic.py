@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pyarrow as pa
 
 from mfer_core.cache.embeddings import embedding_row
-from mfer_core.cache.schemas import EMBEDDINGS, WAVEFORMS
+from mfer_core.cache.schemas import EMBEDDINGS, FRAMES, WAVEFORMS
 from mfer_core.cache.shards import ShardFolder, partition
 from mfer_core.evaluation.folds import FOLDS_SCHEMA, make_folds
 from mfer_core.files import write_table
@@ -99,9 +101,8 @@ def write_folds(data: Path, settings: Settings) -> None:
     write_table(data / "folds" / "folds.parquet", make_folds(manifest, settings.folds), FOLDS_SCHEMA)
 
 
-def write_waveforms(data: Path, settings: Settings) -> None:
-    """Half a second of a tone per benchmark clip, its height the emotion's, its loudness the speaker's."""
-    corpus = settings.roles.benchmark
+def write_waveforms(data: Path, corpus: str) -> None:
+    """Half a second of a tone per clip, its height the emotion's, its loudness the speaker's."""
     manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet")
     time = np.arange(8000) / 16000
     rows = {}
@@ -113,6 +114,22 @@ def write_waveforms(data: Path, settings: Settings) -> None:
     shards = ShardFolder(data / "extract" / "waveforms" / corpus, WAVEFORMS)
     for shard in partition(dict.fromkeys(rows, "key"), 64):
         shards.write(shard, WAVEFORMS.empty_table().from_pylist([rows[clip_id] for clip_id in shard.keys], schema=WAVEFORMS))
+
+
+def write_frames(data: Path, corpus: str) -> None:
+    """Two or three noisy 40 x 40 frames per clip, a bright column where the emotion says."""
+    manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet")
+    shards = ShardFolder(data / "extract" / "frames" / corpus, FRAMES)
+    for shard in partition(dict.fromkeys(manifest.clip_id, "key"), 64):
+        rows = []
+        for clip in manifest.set_index("clip_id", drop=False).loc[list(shard.keys)].itertuples():
+            rng = np.random.default_rng(sum(clip.clip_id.encode()))
+            for index in range(rng.integers(2, 4)):
+                image = rng.integers(0, 100, (40, 40), dtype=np.uint8)
+                image[:, 5 * EIGHT.index(clip.label) :][:, :5] += 120
+                facts = {"clip_id": clip.clip_id, "key": "key", "index": index, "time_s": index / 5, "face_source": "centre"}
+                rows.append(facts | {"image": cv2.imencode(".png", image)[1].tobytes()})
+        shards.write(shard, pa.Table.from_pylist(rows, FRAMES))
 
 
 def write_pretraining(data: Path, settings: Settings, speakers: int = 5, repeats: int = 2) -> None:

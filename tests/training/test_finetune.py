@@ -1,101 +1,148 @@
 """Encoders trained with their arms: what learns, what is kept, and who must use it afterwards."""
 
 import filecmp
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from mfer_core.encoders.embed import embed_corpus_audio
+from mfer_core.cache.shards import read_metadata
+from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
+from mfer_core.encoders.vit import load_vit
 from mfer_core.errors import MferError
+from mfer_core.evaluation.target import features
+from mfer_core.evaluation.transfer_fold import load_models
 from mfer_core.files import read_json, read_table
+from mfer_core.media.read import read_frames, read_waveforms
 from mfer_core.models.finetuned import TRAINABLE, put_blocks
 from mfer_core.models.store import load_model, load_trained
+from mfer_core.prediction.predictor import ModelSettings, Predictor
 from mfer_core.settings import Finetune
 from mfer_core.training import loop
-from mfer_core.training.stages import train_audio_fold
-from tests.training.synthetic import EIGHT, small_settings, write_benchmark, write_waveforms
+from mfer_core.training.inputs import fold_parts, load_modality, make_clips, manifest_of
+from mfer_core.training.stages import pretrain_audio, train_audio_fold, train_fused_fold, train_visual_fold
+from tests.training.synthetic import (
+    EIGHT,
+    small_settings,
+    write_benchmark,
+    write_frames,
+    write_pretraining,
+    write_waveforms,
+)
 
 FOLD = ("groupk:2", 0)
-LAST = "blocks.1."  # of the compact emotion2vec: one block before the shared two
+LEARN = {"blocks": 1, "learning_rate": 1e-3}
+LAST = {"visual": "vit.layers.1.", "audio": "blocks.1."}  # of the compact encoders
+ENCODER = {"visual": "pretrain_vit", "audio": "pretrain_emotion2vec"}
+LOAD = {"visual": load_vit, "audio": load_emotion2vec}
+TRAIN = {"visual": train_visual_fold, "audio": train_audio_fold}
 
 
-def settings_of(finetune: dict, **train_audio):
-    audio = {"start": "scratch", "epochs": 2, "finetune": {"learning_rate": 1e-3, **finetune}, **train_audio}
-    return small_settings(folds={"protocols": ["groupk:2"]}, train_audio=audio)
+def settings_of(**changes):
+    base = {"folds": {"protocols": ["groupk:2"]}, "roles": {"pretraining": ["urdu"]}}
+    base |= {"train_visual": {"epochs": 2}, "train_audio": {"epochs": 2, "start": "scratch"}}
+    return small_settings(**base | {name: base.get(name, {}) | values for name, values in changes.items()})
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory, emotion2vec_folder):
-    """Four speakers' waveforms and their embeddings by the compact emotion2vec."""
-    data, settings = tmp_path_factory.mktemp("data"), settings_of({})
+def data(tmp_path_factory, vit_folder, emotion2vec_folder):
+    """Four speakers of the benchmark and some of a pretraining corpus: frames, waveforms, and their embeddings."""
+    data, settings = tmp_path_factory.mktemp("data"), settings_of()
     write_benchmark(data, settings, speakers=4)
-    write_waveforms(data, settings)
-    shutil.rmtree(data / "embed" / "audio")
+    write_pretraining(data, settings, repeats=1)
+    shutil.rmtree(data / "embed")
+    shutil.copytree(vit_folder, data / "pretrain_vit")
     shutil.copytree(emotion2vec_folder, data / "pretrain_emotion2vec")
-    encoder = load_emotion2vec(str(data / "pretrain_emotion2vec"), None, "cpu", "fp32")
-    embed_corpus_audio(data / "extract", settings.roles.benchmark, data / "embed", encoder, settings.embed, 3.0)
+    encoders = {name: LOAD[name](str(data / ENCODER[name]), None, "cpu", "fp32") for name in LOAD}
+    write_frames(data, "ravdess")
+    embed_corpus_visual(data / "extract", "ravdess", data / "embed", encoders["visual"], settings.embed)
+    for corpus in ("ravdess", "urdu"):
+        write_waveforms(data, corpus)
+        embed_corpus_audio(data / "extract", corpus, data / "embed", encoders["audio"], settings.embed, 3.0)
     return data
 
 
-@pytest.fixture
-def audio_fold(data, tmp_path):
-    """Train stage 2b on fold 0 in a folder of its own; returns its folder."""
+def copy_of(data, folder):
+    """A folder for results over the same inputs."""
+    folder.mkdir(exist_ok=True)
+    for part in ("ingest", "extract", "embed", "folds", "pretrain_vit", "pretrain_emotion2vec"):
+        if not (folder / part).exists():
+            (folder / part).symlink_to(data / part)
+    return folder
 
-    def train(finetune, name="own", **train_audio):
-        (tmp_path / name).mkdir(exist_ok=True)
-        for part in ("ingest", "extract", "embed", "folds", "pretrain_emotion2vec"):
-            if not (tmp_path / name / part).exists():
-                (tmp_path / name / part).symlink_to(data / part)
-        return train_audio_fold(*FOLD, tmp_path / name, settings_of(finetune, **train_audio))
+
+@pytest.fixture
+def fold(data, tmp_path):
+    """Train stage 1 or 2b on fold 0 in a folder of its own; returns the fold's folder."""
+
+    def train(modality, finetune, name="own", **changes):
+        settings = settings_of(**{f"train_{modality}": {"finetune": LEARN | finetune, **changes}})
+        return TRAIN[modality](*FOLD, copy_of(data, tmp_path / name), settings)
 
     return train
 
 
-def own_encoder(folder, data):
-    encoder = load_emotion2vec(str(data / "pretrain_emotion2vec"), None, "cpu", "fp32")
-    _, config, blocks = load_trained(folder)
-    put_blocks(encoder, blocks["audio"], config["encoders"]["audio"])
-    return encoder
+@pytest.fixture(scope="module")
+def chain(data, tmp_path_factory):
+    """All stages: 2a and 1 train their encoders, 2b keeps the one of 2a, 3 goes on with the speech encoder alone."""
+    folder = copy_of(data, tmp_path_factory.mktemp("chain"))
+    learn = {"finetune": LEARN}
+    fused = {"trainable": "all", "finetune_audio": LEARN, "epochs": 2}
+    settings = settings_of(
+        train_visual=learn, pretrain_audio={"epochs": 2, **learn}, train_audio={"start": "pretrain_audio"}, train_fused=fused
+    )
+    stages = {"2a": pretrain_audio(folder, settings)}
+    for name, train in (("visual", train_visual_fold), ("audio", train_audio_fold), ("fused", train_fused_fold)):
+        stages[name] = train(*FOLD, folder, settings)
+    return folder, settings, stages
 
 
-def test_one_block_learns_and_nothing_below_it_and_the_loss_falls(audio_fold, data):
-    folder = audio_fold({"blocks": 1}, epochs=4)
-    base, blocks = load_file(data / "pretrain_emotion2vec" / "model.safetensors"), load_trained(folder)[2]["audio"]
-    assert set(blocks) == {name for name in base if name.startswith(LAST)}
+def base_weights(data, modality):
+    return dict(LOAD[modality](str(data / ENCODER[modality]), None, "cpu", "fp32").model.named_parameters())
+
+
+def raw_clips(data, modality):
+    if modality == "visual":
+        return {clip.clip_id: list(clip.images) for clip in read_frames(data / "extract", "ravdess")}
+    return {clip.clip_id: [clip.waveform] for clip in read_waveforms(data / "extract", "ravdess", 3.0)}
+
+
+def embeddings(encoder, modality, raw):
+    found = encoder.embed(raw)
+    return torch.from_numpy(found if modality == "visual" else found[0])
+
+
+@pytest.mark.parametrize("modality", ["visual", "audio"])
+def test_one_block_learns_and_nothing_else_and_the_loss_falls(fold, data, modality):
+    folder = fold(modality, {"augment": False}, epochs=6)
+    base, blocks = base_weights(data, modality), load_trained(folder)[2][modality]
+    assert set(blocks) == {name for name in base if name.startswith(LAST[modality])}
     assert all(not torch.equal(value, base[name]) for name, value in blocks.items())
     loss = [float(row.split(",")[1]) for row in (folder / "history.csv").read_text().splitlines()[1:]]
     assert loss[-1] < loss[0] - 0.1
 
 
-def test_all_blocks_learn_but_the_convolutional_front_end(audio_fold, data):
-    base, blocks = load_file(data / "pretrain_emotion2vec" / "model.safetensors"), load_trained(audio_fold({"blocks": -1}))[2]["audio"]
-    assert {name for name in base if name not in blocks} == {name for name in base if "local_encoder" in name or name.startswith("proj.")}
+@pytest.mark.parametrize(("modality", "fixed"), [("visual", "^classifier|patch_embeddings"), ("audio", "^proj|local_encoder")])
+def test_all_blocks_learn_but_the_convolutional_front_end_and_a_saved_fold_predicts_what_its_table_says(fold, data, modality, fixed):
+    folder = fold(modality, {"blocks": -1}, epochs=1)
+    model, config, blocks = load_trained(folder)
+    base = base_weights(data, modality)
+    assert set(base) - set(blocks[modality]) == {name for name in base if re.search(fixed, name)}
+    encoder = LOAD[modality](str(data / ENCODER[modality]), None, "cpu", "fp32")
+    put_blocks(encoder, blocks[modality], config["encoders"][modality])
+    expected, raw = read_table(folder / "predictions.parquet").set_index("clip_id"), raw_clips(data, modality)
+    for clip_id in expected.index:
+        steps = embeddings(encoder, modality, raw[clip_id])
+        with torch.no_grad():
+            found = model(steps[None], torch.tensor([len(steps)])).softmax(1)[0]
+        np.testing.assert_allclose(found, expected.loc[clip_id, list(EIGHT)].to_numpy(float), atol=1e-5)
 
 
-def test_a_saved_fold_predicts_what_its_test_predictions_say(audio_fold, data):
-    folder = audio_fold({"blocks": 2})
-    model, encoder = load_trained(folder)[0], own_encoder(folder, data)
-    expected = read_table(folder / "predictions.parquet").set_index("clip_id")
-    waveforms = {clip.clip_id: clip.waveform for clip in _speeches(data)}
-    with torch.no_grad():
-        for clip_id in expected.index:
-            frames = torch.from_numpy(encoder.embed([waveforms[clip_id]])[0])
-            found = model(frames[None], torch.tensor([len(frames)])).softmax(1)[0].numpy()
-            np.testing.assert_allclose(found, expected.loc[clip_id, list(EIGHT)].to_numpy(float), atol=1e-5)
-
-
-def _speeches(data):
-    from mfer_core.media.read import read_waveforms
-
-    return read_waveforms(data / "extract", "ravdess", 3.0)
-
-
-def test_a_crash_continues_to_the_identical_result_checkpointed_or_not(audio_fold, monkeypatch):
-    whole = audio_fold({"blocks": 2}, "whole")
+def test_a_crash_continues_to_the_identical_result_and_checkpointing_changes_nothing(fold, monkeypatch):
+    whole = fold("audio", {"blocks": 2}, "whole")
     calls, train_epoch = [], loop.train_epoch
 
     def crashing(*arguments):
@@ -106,49 +153,85 @@ def test_a_crash_continues_to_the_identical_result_checkpointed_or_not(audio_fol
 
     monkeypatch.setattr(loop, "train_epoch", crashing)
     with pytest.raises(KeyboardInterrupt):
-        audio_fold({"blocks": 2}, "crashed")
-    resumed, recomputed = audio_fold({"blocks": 2}, "crashed"), audio_fold({"blocks": 2, "checkpointing": True}, "recomputed")
+        fold("audio", {"blocks": 2}, "crashed")
+    resumed, recomputed = fold("audio", {"blocks": 2}, "crashed"), fold("audio", {"blocks": 2, "checkpointing": True}, "recomputed")
     for name in ("model.safetensors", "history.csv", "predictions.parquet"):
         assert filecmp.cmp(whole / name, resumed / name, shallow=False)
         assert filecmp.cmp(whole / name, recomputed / name, shallow=False)
 
 
 @pytest.mark.parametrize("blocks", [1, -1])
-def test_a_clips_embeddings_and_gradients_do_not_depend_on_its_batch_mates(emotion2vec_folder, blocks):
+@pytest.mark.parametrize(("modality", "lengths", "steps"), [("audio", [8000, 399, 12000], [24, 1, 37]), ("visual", [2, 1, 4], [2, 1, 4])])
+def test_a_clips_embeddings_do_not_depend_on_its_batch_mates(data, modality, lengths, steps, blocks):
     rng = np.random.default_rng(0)
-    encoder = load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32")
-    learning = TRAINABLE["audio"](encoder, Finetune(blocks=blocks))
-    clips = [learning.prepare(rng.normal(0, 0.1, length).astype(np.float32), None) for length in (8000, 399, 12000)]
-    values = torch.nn.utils.rnn.pad_sequence([*clips, torch.zeros(1)], batch_first=True)
-    together, counts = learning(values, torch.tensor([8000, 399, 12000, 0]))
-    assert counts.tolist() == [24, 1, 37, 0]
+    learning = TRAINABLE[modality](LOAD[modality](str(data / ENCODER[modality]), None, "cpu", "fp32"), Finetune(blocks=blocks))
+    if modality == "audio":
+        raw = [rng.normal(0, 0.1, length).astype(np.float32) for length in lengths]
+    else:
+        raw = [rng.integers(0, 255, (length, 40, 40), dtype=np.uint8) for length in lengths]
+    clips = [learning.prepare(clip, None) for clip in raw]
+    values = torch.nn.utils.rnn.pad_sequence([*clips, torch.zeros_like(clips[0][:1])], batch_first=True)
+    together, counts = learning(values, torch.tensor([*lengths, 0]))
+    assert counts.tolist() == [*steps, 0]
     for row, clip, count in zip(together, clips, counts, strict=False):
         alone, _ = learning(clip[None], torch.tensor([len(clip)]))
         assert (row[:count] - alone[0]).abs().max() < 1e-4
 
 
-def test_bf16_trains_too(audio_fold):
-    assert float((audio_fold({"blocks": 1}, precision="bf16") / "history.csv").read_text().splitlines()[-1].split(",")[1]) < 3
+@pytest.mark.parametrize("modality", ["visual", "audio"])
+def test_bf16_trains_too(fold, modality):
+    history = (fold(modality, {}, precision="bf16", epochs=1) / "history.csv").read_text().splitlines()
+    assert float(history[-1].split(",")[1]) < 3
 
 
-def test_the_cached_embeddings_are_never_taken_for_the_folds_own(audio_fold, data, tmp_path):
-    folder = audio_fold({"blocks": 1})
-    config = read_json(folder / "config.json")["encoders"]["audio"]
-    assert config["finetuned"] and config["hash"] == read_json_metadata(data)["hash"]
+def test_stages_hand_their_encoders_on(chain):
+    _, _, stages = chain
+    kept = {name: load_trained(folder)[2] for name, folder in stages.items()}
+    assert all(torch.equal(kept["audio"]["audio"][name], value) for name, value in kept["2a"]["audio"].items())
+    assert all(torch.equal(kept["fused"]["visual"][name], value) for name, value in kept["visual"]["visual"].items())
+    assert all(not torch.equal(kept["fused"]["audio"][name], value) for name, value in kept["audio"]["audio"].items())
+
+
+def test_transfer_sees_clips_as_each_arms_own_encoder_does(chain):
+    folder, _, stages = chain
+    modalities = {name: load_modality(folder, name, ["ravdess"]) for name in ENCODER}
+    clips = make_clips(fold_parts(folder, *FOLD)["test"], manifest_of(folder, ["ravdess"]), EIGHT, modalities)
+    models = load_models(folder, *FOLD, ["visual", "audio", "fused"], ["ravdess"])
+    for arm in models.by_arm:
+        expected = read_table(stages[arm] / "predictions.parquet").set_index("clip_id").loc[list(clips.clip_ids), list(EIGHT)]
+        np.testing.assert_allclose(features(models, arm, clips, "none").logits().softmax(1), expected, atol=1e-5)
+
+
+def test_the_predictor_uses_the_trained_encoders(chain, data, tmp_path):
+    _, settings, stages = chain
+    for name, stage in ENCODER.items():
+        (tmp_path / name).symlink_to(data / stage)
+    (tmp_path / "fused").symlink_to(stages["fused"])
+    ModelSettings(extract=settings.extract, synthetic=True).write(tmp_path)
+    predictor = Predictor.load(tmp_path, "cpu")
+    frames, waveforms = raw_clips(data, "visual"), raw_clips(data, "audio")
+    expected = read_table(stages["fused"] / "predictions.parquet").set_index("clip_id")
+    parts = [
+        (embeddings(predictor.visual, "visual", frames[clip]), embeddings(predictor.audio, "audio", waveforms[clip]))
+        for clip in expected.index
+    ]
+    found = torch.stack([arms["fused"] for arms in predictor.decide(parts)])
+    np.testing.assert_allclose(found, expected[list(EIGHT)], atol=1e-5)
+
+
+def test_the_cached_embeddings_are_never_taken_for_the_folds_own(chain, data):
+    folder, _, stages = chain
+    config = read_json(stages["audio"] / "config.json")["encoders"]["audio"]
+    assert config["finetuned"] and config["hash"] == read_metadata(folder / "embed" / "audio" / "ravdess")["hash"]
     with pytest.raises(MferError, match="trained with its audio encoder"):
-        load_model(folder)
+        load_model(stages["audio"])
     encoder = load_emotion2vec(str(data / "pretrain_emotion2vec"), None, "cpu", "fp32")
-    encoder.metadata["hash"] = "other"
     with pytest.raises(MferError, match="put that one in its place"):
-        put_blocks(encoder, load_trained(folder)[2]["audio"], config)
+        put_blocks(encoder, load_trained(stages["audio"])[2]["audio"], config | {"hash": "other"})
 
 
-def read_json_metadata(data):
-    from mfer_core.cache.shards import read_metadata
-
-    return read_metadata(data / "embed" / "audio" / "ravdess")
-
-
-def test_more_blocks_than_there_are_are_refused(audio_fold):
+def test_what_cannot_learn_is_refused(fold):
     with pytest.raises(MferError, match="has 3 blocks"):
-        audio_fold({"blocks": 4})
+        fold("audio", {"blocks": 4})
+    with pytest.raises(ValueError, match="set trainable to all"):
+        settings_of(train_fused={"trainable": "classifier", "finetune_visual": LEARN})
