@@ -179,6 +179,10 @@ def test_mlflow_holds_every_fold_and_the_champion(project, reproduced):
     parents = {run.data.tags["mlflow.parentRunId"] for run in runs}
     assert client.get_run(next(iter(parents))).data.tags["kind"] == "pipeline"
     assert str(client.get_model_version_by_alias("mfer", "champion").version) == "1"
+    datasets = client.search_runs([client.get_experiment_by_name("datasets").experiment_id], "tags.kind = 'dataset'")
+    assert {run.info.run_name: run.data.metrics["clips"] for run in datasets} == {
+        corpus: len(read_table(project / "data" / "ingest" / corpus / "manifest.parquet")) for corpus in DEMO
+    }
 
 
 def test_the_champion_predicts_from_the_file_what_the_pipeline_predicted_from_its_cache(project, reproduced):
@@ -227,6 +231,8 @@ def newest_log(url: str) -> str:
 
 def test_a_deployment_run_after_dvc_says_up_to_date(project, api):
     assert "0 stages ran" in deploy_run(project, api)
+    reports = {artifact["key"]: artifact["data"] for artifact in httpx.post(f"{api}/artifacts/latest/filter", json={}).json()}
+    assert all("clips of" in reports[f"dataset-{corpus}".replace("_", "-")] for corpus in DEMO)
 
 
 def test_what_a_deployment_run_makes_is_up_to_date_for_dvc(project, api):
