@@ -181,7 +181,8 @@ class TrainArm(Train):
     pool: int = Field(default=1, ge=1)  # consecutive steps averaged before the GRU; the reference keeps every step
     noise: float = Field(default=0.0, ge=0)  # augmentation: added to every step, in standard deviations of the embeddings
     jitter: float = Field(default=0.0, ge=0)  # augmentation: added to all steps of a clip alike, as another person's voice or face would
-    readout: Literal["last", "mean"] = "last"  # which of the GRU's states is classified; the reference takes the last
+    readout: Literal["last", "mean", "statistics"] = "last"  # what of the GRU's states is classified; the reference takes the last
+    normalisation: Literal["none", "speaker"] = "none"  # "speaker": by each speaker's own moments, without labels; needs their other clips
 
 
 class PretrainAudio(TrainArm):
@@ -294,6 +295,11 @@ class Settings(Section):
                 raise ValueError(f"roles name the corpus {name!r}, which is not one of clips: {', '.join(self.clips)}")
         if roles.faces not in self.corpora and not self.pretrain_vit.checkpoint:
             raise ValueError(f"roles.faces is {roles.faces!r}: name one of {', '.join(self.corpora)}, or a pretrain_vit.checkpoint")
+        for arm, stages in (("train_visual", ["train_visual"]), ("pretrain_audio", ["pretrain_audio", "train_audio"])):
+            if getattr(self, arm).normalisation != "none" and any(getattr(self, stage).finetune.blocks for stage in stages):
+                raise ValueError(
+                    f"{arm}.normalisation moves cached embeddings, and an encoder that learns has none: set finetune.blocks to 0"
+                )
         if "fused" in self.arms and not {"visual", "audio"} <= set(self.arms):
             raise ValueError("arms: fused needs both visual and audio")
         return self

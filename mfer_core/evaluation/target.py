@@ -10,15 +10,10 @@ from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.training.clips import Clips, in_order
 from mfer_core.training.finetune import Source
+from mfer_core.training.inputs import moments
 
 NORMALISATIONS = ("none", "corpus", "speaker")
 BATCH = 64
-
-
-def _moments(values: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [D] over all steps of some clips."""
-    steps = torch.cat(values).double()
-    return steps.mean(0).float(), steps.std(0, correction=0).clamp(min=1e-6).float()
 
 
 def normalise(clips: Clips, arm: Arm, how: str) -> Clips:
@@ -26,6 +21,7 @@ def normalise(clips: Clips, arm: Arm, how: str) -> Clips:
 
     ``how``: "none"; "corpus", with the moments of all clips; or "speaker", with each speaker's own.
     """
+    how = arm.config.normalisation if how == "none" else how  # an arm that was trained on normalised steps takes no others
     if how == "none":
         return clips
     name = arm.config.modality
@@ -34,7 +30,7 @@ def normalise(clips: Clips, arm: Arm, how: str) -> Clips:
     for group in sorted(set(groups)):
         members = [i for i, own in enumerate(groups) if own == group and found[i] is not None]
         if members:
-            mean, std = _moments([clips.modalities[name][i] for i in members])
+            mean, std = moments([clips.modalities[name][i] for i in members])
             for i in members:
                 found[i] = (clips.modalities[name][i] - mean) / std / arm.scale + arm.mean
     return Clips(clips.clip_ids, clips.speakers, clips.labels, {**clips.modalities, name: found}, clips.dims)
@@ -42,7 +38,7 @@ def normalise(clips: Clips, arm: Arm, how: str) -> Clips:
 
 def shift(clips: Clips, arm: Arm) -> dict[str, float]:
     """How far a corpus lies from what the arm was trained on, in the arm's standard deviations: of the mean, and the ratio of spreads."""
-    mean, std = _moments([value for value in clips.modalities[arm.config.modality] if value is not None])
+    mean, std = moments([value for value in clips.modalities[arm.config.modality] if value is not None])
     moved = ((mean - arm.mean) * arm.scale).double().square().mean().sqrt().item()
     return {"mean_shift": moved, "spread_ratio": (std * arm.scale).double().median().item()}
 

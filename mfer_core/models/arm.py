@@ -18,10 +18,16 @@ class ArmConfig:
     layers: int
     dropout: float  # on the last hidden state, training only
     pool: int = 1  # consecutive steps averaged into one before the GRU; 1 keeps every step
-    readout: str = "last"  # what of the GRU is classified: "last" valid state, or the "mean" of the valid states
+    readout: str = "last"  # what of the GRU is classified: the "last" valid state; the "mean"; "statistics": mean, deviation and maximum
     noise: float = 0.0  # standard deviation of what training adds to every standardised step
     jitter: float = 0.0  # of what training adds to all steps of a clip alike, as another person or microphone would
+    normalisation: str = "none"  # "speaker": the steps come standardised by each speaker's own moments (training/inputs.py)
     classes: tuple[str, ...]  # label names in id order
+
+    @property
+    def state_size(self) -> int:
+        """H of the state that is classified."""
+        return self.hidden_size * (3 if self.readout == "statistics" else 1)
 
 
 def pool_steps(values: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:
@@ -36,6 +42,23 @@ def pool_steps(values: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tens
     return padded.view(batch, groups, pool, dim).sum(2) / count[..., None], -(-lengths // pool)  # [B, G, D], [B]
 
 
+def _statistics(output: Tensor, lengths: Tensor, only_mean: bool) -> Tensor:
+    """Mean [B, H], and beside it standard deviation and maximum [B, 3 * H], of the valid steps of [B, T, H]; zeros where there are none.
+
+    Statistics pooling as in speaker recognition (Snyder et al. 2018, x-vectors).
+    """
+    valid = (torch.arange(output.shape[1], device=output.device) < lengths[:, None])[..., None]  # [B, T, 1]
+    count = lengths.clamp(min=1)[:, None]
+    mean = (output * valid).sum(1) / count
+    if only_mean:
+        return mean
+    variance = ((output - mean[:, None]).square() * valid).sum(1) / count
+    peak = output.masked_fill(~valid, -torch.inf).amax(1)
+    some = (lengths > 0)[:, None]
+    # A square root has no slope at 0, where clips of one step are.
+    return torch.cat([mean, (variance + 1e-6).sqrt() * some, torch.where(some, peak, 0.0)], 1)
+
+
 class Arm(nn.Module):
     """GRU over one modality. The GRU runs forward only and padding is on the right, so reading its output at the
     last valid step equals running the packed sequence: what a clip is padded with cannot reach its prediction."""
@@ -47,7 +70,7 @@ class Arm(nn.Module):
         self.register_buffer("scale", torch.ones(config.input_dim))  # 1 / standard deviation
         self.gru = nn.GRU(config.input_dim, config.hidden_size, config.layers, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(config.hidden_size, len(config.classes))
+        self.classifier = nn.Linear(config.state_size, len(config.classes))
 
     def standardise(self, mean: Tensor, std: Tensor) -> None:
         """Take over the mean and standard deviation ([D] each) of the training clips; constant features pass unscaled."""
@@ -63,13 +86,12 @@ class Arm(nn.Module):
         return values
 
     def encode(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """Hidden state [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is 0."""
+        """State [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is 0."""
         values, lengths = pool_steps((values - self.mean) * self.scale, lengths, self.config.pool)
         values = self._disturb(values)
         output = run_gru(self.gru, values)  # [B, T, H]
-        if self.config.readout == "mean":
-            valid = torch.arange(output.shape[1], device=output.device) < lengths[:, None]  # [B, T]
-            return (output * valid[..., None]).sum(1) / lengths.clamp(min=1)[:, None]
+        if self.config.readout != "last":
+            return _statistics(output, lengths, self.config.readout == "mean")
         last = output[torch.arange(len(output), device=output.device), (lengths - 1).clamp(min=0)]  # [B, H]
         return last * (lengths > 0).to(last.dtype)[:, None]
 

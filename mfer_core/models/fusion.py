@@ -32,7 +32,7 @@ class Fused(nn.Module):
         if visual.config.classes != audio.config.classes:
             raise MferError(f"the arms' classes differ: visual {visual.config.classes}, audio {audio.config.classes}")
         self.visual, self.audio = visual, audio
-        sizes = (visual.config.hidden_size, audio.config.hidden_size)
+        sizes = (visual.config.state_size, audio.config.state_size)
         self.head = FusedHead(*sizes, len(visual.config.classes), max(visual.config.dropout, audio.config.dropout))
         with torch.no_grad():
             self.head.classifier.weight.copy_(torch.cat([visual.classifier.weight, audio.classifier.weight], 1))

@@ -15,13 +15,22 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.settings import TrainArm, TrainAudio
 from mfer_core.training.clips import Clips
 from mfer_core.training.finetune import blocks_of, embedded, fit_with_encoders, open_modality
-from mfer_core.training.inputs import PARTS, Modality, make_clips, step_statistics
+from mfer_core.training.inputs import PARTS, Modality, make_clips, normalised, step_statistics
 from mfer_core.training.loop import Run, seed_of
 from mfer_core.training.optimiser import Group
 from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
 
 CLASSES = label_set("eight")
-SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter"}  # what an arm's settings say about its model
+SHAPE = {
+    "hidden_size",
+    "layers",
+    "dropout",
+    "pool",
+    "readout",
+    "noise",
+    "jitter",
+    "normalisation",
+}  # what an arm's settings say about its model
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,8 @@ def train_arm(
     begin(run.folder)
     with one_thread():
         modality, source = open_modality(job.data, job.modality, [job.benchmark], hyper.device, hyper.finetune, blocks or {})
-        clips = load_parts(job, {job.modality: modality})
         arm, groups = build(modality)
+        clips = load_parts(job, {job.modality: normalised(modality, arm.config.normalisation, job.manifest)})
         arm.standardise(*step_statistics(clips["train"], job.modality))
         progress = fit_with_encoders(arm, groups, clips, len(CLASSES), hyper, run, [source])
         valid, test = (embedded(clips[part], [source]) for part in ("valid", "test"))

@@ -15,7 +15,7 @@ from mfer_core.settings import Settings
 from mfer_core.training.arm import CLASSES, ArmJob, fold_facts, fold_run, load_parts, with_place
 from mfer_core.training.clips import Clips, in_order
 from mfer_core.training.finetune import Sources, blocks_of, embedded, fit_with_encoders, open_modality
-from mfer_core.training.inputs import fold_parts, inputs_digest, manifest_of
+from mfer_core.training.inputs import fold_parts, inputs_digest, manifest_of, normalised
 from mfer_core.training.loop import PREDICT_BATCH, Progress, Run, fit
 from mfer_core.training.optimiser import trainable
 from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
@@ -30,7 +30,7 @@ def hidden_states(fused: Fused, clips: Clips) -> Clips:
     views: dict[str, list] = {}
     for name, several in clips.views.items():
         views[name] = [_states(fused, replace(clips, modalities={**clips.modalities, name: values}))[name] for values in several]
-    sizes = {"visual": fused.visual.config.hidden_size, "audio": fused.audio.config.hidden_size}
+    sizes = {"visual": fused.visual.config.state_size, "audio": fused.audio.config.state_size}
     return Clips(clips.clip_ids, clips.speakers, clips.labels, states, sizes, views)
 
 
@@ -78,7 +78,8 @@ def _train(job: ArmJob, run: Run, code: str, folders: dict[str, Path], settings:
         arms.append(arm)
         opened[name] = open_modality(job.data, name, [job.benchmark], hyper.device, hyper.finetune_of(name), blocks.get(name, {}))
     modalities, sources = {name: modality for name, (modality, _) in opened.items()}, [source for _, source in opened.values()]
-    clips = load_parts(job, modalities)
+    how = {arm.config.modality: arm.config.normalisation for arm in arms}
+    clips = load_parts(job, {name: normalised(modality, how[name], job.manifest) for name, modality in modalities.items()})
     fused = Fused(*arms)
     progress = train_parts(fused, clips, settings, run, sources)
     valid, test = (embedded(clips[part], sources) for part in ("valid", "test"))

@@ -1,7 +1,7 @@
 """What a fold's job reads: labels and speakers, embeddings, folds; and the digests that its key covers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -122,6 +122,30 @@ def make_clips(clip_ids: Iterable[str], manifest: pd.DataFrame, classes: tuple[s
         name: [[view.get(clip) for clip in chosen] for view in modality.views] for name, modality in modalities.items() if modality.views
     }
     return Clips(tuple(chosen), tuple(rows.speaker), labels, values, dims, views)
+
+
+def normalised(modality: Modality, how: str, manifest: pd.DataFrame) -> Modality:
+    """The embeddings as an arm with this ``normalisation`` takes them: as they are ("none"), or every step less its speaker's mean and
+    divided by its speaker's standard deviation ("speaker": over all clips of that speaker in ``manifest``, no label used).
+
+    Views take the moments of the clean clips.
+    """
+    if how == "none":
+        return modality
+    values, views = dict(modality.values), [dict(view) for view in modality.views]
+    for _, clips in manifest.groupby("speaker").clip_id:
+        own = [clip for clip in clips if clip in values]
+        if own:
+            mean, std = moments([values[clip] for clip in own])
+            for found in (values, *views):
+                found |= {clip: ((found[clip] - mean) / std).to(found[clip].dtype) for clip in own if clip in found}
+    return replace(modality, values=values, views=views)
+
+
+def moments(values: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [D] over all steps of some clips, the latter at least 1e-6."""
+    steps = torch.cat(values).double()
+    return steps.mean(0).float(), steps.std(0, correction=0).clamp(min=1e-6).float()
 
 
 def step_statistics(clips: Clips, modality: str) -> tuple[Tensor, Tensor]:

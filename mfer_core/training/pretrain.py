@@ -18,7 +18,7 @@ from mfer_core.settings import Settings
 from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
 from mfer_core.training.finetune import Source, blocks_of, embedded, fit_with_encoders, open_modality
-from mfer_core.training.inputs import PARTS, inputs_digest, load_modality, make_clips, manifest_of, step_statistics
+from mfer_core.training.inputs import PARTS, inputs_digest, load_modality, make_clips, manifest_of, normalised, step_statistics
 from mfer_core.training.loop import Progress, Run, forget_checkpoint, seed_of
 from mfer_core.training.optimiser import trainable
 from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table, markdown_table, matrix_markdown
@@ -116,7 +116,8 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     begin(folder)
     with one_thread():
         modality = load_modality(data, "audio", corpora, views=True)
-        clips = {part: make_clips(parts[part], manifest, CLASSES, {"audio": modality}) for part in PARTS}
+        steps = normalised(modality, settings.pretrain_audio.normalisation, manifest)
+        clips = {part: make_clips(parts[part], manifest, CLASSES, {"audio": steps}) for part in PARTS}
         arm, progress, source = train_four(run, data, corpora, clips, settings)
         predictions = probability_table(arm, embedded(clips["test"], [source]), CLASSES)
         matrix = cross_corpus(run, data, clips, corpora, settings)

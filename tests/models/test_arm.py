@@ -40,7 +40,7 @@ def padded(clips, fill=0.0):
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=6),
     pool=st.integers(1, 4),
     fill=st.sampled_from([0.0, 1e3]),
-    readout=st.sampled_from(["last", "mean"]),
+    readout=st.sampled_from(["last", "mean", "statistics"]),
 )
 def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill, readout):
     arm, clips = make_arm(pool, readout=readout), [torch.randn(length, DIM) for length in lengths]
@@ -56,11 +56,18 @@ def test_the_last_valid_state_equals_the_packed_sequence():
     assert torch.allclose(arm.encode(values, lengths), arm.gru(packed)[1][-1], atol=1e-6)
 
 
-@pytest.mark.parametrize("readout", ["last", "mean"])
+@pytest.mark.parametrize("readout", ["last", "mean", "statistics"])
 def test_a_clip_without_the_modality_has_a_zero_state(readout):
     arm = make_arm(readout=readout)
     state = arm.encode(torch.randn(2, 4, DIM), torch.tensor([0, 4]))
     assert not state[0].any() and state[1].any()
+
+
+def test_statistics_are_those_of_the_valid_states():
+    arm, clip = make_arm(readout="statistics"), torch.randn(6, DIM)
+    states = arm.gru((clip - arm.mean) * arm.scale)[0]
+    expected = torch.cat([states.mean(0), states.std(0, correction=0), states.amax(0)])
+    assert torch.allclose(arm.encode(*padded([clip, torch.randn(9, DIM)]))[0], expected, atol=1e-4)
 
 
 def test_pooling_averages_whole_groups_and_the_rest_by_itself():

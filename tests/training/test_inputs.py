@@ -1,0 +1,39 @@
+"""What a fold's job reads: embeddings as an arm takes them."""
+
+import pandas as pd
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfer_core.training.inputs import Modality, normalised
+
+CLIPS = [f"c/{number}" for number in range(6)]
+MANIFEST = pd.DataFrame({"clip_id": CLIPS, "speaker": ["a", "a", "a", "b", "b", "b"]}).set_index("clip_id", drop=False)
+
+
+def modality(offset: float = 0.0, scale: float = 1.0) -> Modality:
+    """Six clips of two speakers; what speaker b's microphone does to the steps is ``offset`` and ``scale``. A view shifts every step."""
+    generator = torch.Generator().manual_seed(0)
+    values = {clip: torch.randn(number + 2, 3, generator=generator) for number, clip in enumerate(CLIPS)}
+    values |= {clip: values[clip] * scale + offset for clip in CLIPS[3:]}
+    return Modality(values, {}, {}, 3, [{clip: value + 1 for clip, value in values.items()}])
+
+
+@settings(max_examples=20, deadline=None)
+@given(offset=st.floats(-5, 5), scale=st.floats(0.2, 5))
+def test_what_a_speaker_adds_to_every_step_is_gone_after_normalisation_by_speaker(offset, scale):
+    plain, changed = (normalised(found, "speaker", MANIFEST).values for found in (modality(), modality(offset, scale)))
+    assert all(torch.allclose(plain[clip], changed[clip], atol=1e-3) for clip in CLIPS)
+    own = torch.cat([plain[clip] for clip in CLIPS[3:]])
+    assert torch.allclose(own.mean(0), torch.zeros(3), atol=1e-5)
+
+
+def test_a_view_keeps_its_distance_from_the_clean_clip():
+    found = normalised(modality(), "speaker", MANIFEST)
+    deviation = torch.cat([modality().values[clip] for clip in CLIPS[:3]]).std(0, correction=0)
+    assert torch.allclose(found.views[0]["c/0"] - found.values["c/0"], (1 / deviation).expand(2, 3), atol=1e-4)
+
+
+def test_without_normalisation_the_embeddings_are_as_they_were():
+    plain = modality()
+    assert normalised(plain, "none", MANIFEST) is plain
