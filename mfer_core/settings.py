@@ -130,6 +130,7 @@ class Embed(Section):
     audio_batch: int = Field(ge=1)  # clips; on a CPU they go one by one, which is fastest there
     shard_clips: int = Field(ge=1)
     views: int = Field(default=0, ge=0, le=99)  # augmented views cached per clip that is trained on, beside the clean one
+    view_speeds: list[float] = []  # what the views' sound plays at, in turn; [] for the method's rule, which changes few clips' speed
 
 
 class Folds(Section):

@@ -69,13 +69,13 @@ def embed_corpus_audio(
 
     def embed(rows: pa.Table) -> Iterator[Row]:
         for clips in _groups(speeches(rows, vad_min_clip_s), encoder.device.type):
-            waveforms = [waveform_view(clip, view, speed) for clip in clips]
+            waveforms = [waveform_view(clip, view, speed, settings.view_speeds) for clip in clips]
             for clip, waveform, part in zip(clips, waveforms, encoder.embed(waveforms, settings.audio_batch), strict=True):
                 stretch = len(clip.waveform) / len(waveform)  # a view that plays faster is still on the clip's clock
                 yield clip.clip_id, part, clip.times(encoder.centres(len(part)) * stretch)
 
     source = ShardFolder(Path(extract) / "waveforms" / corpus, WAVEFORMS)
-    shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s} | ({"speed": speed} if view else {})
+    shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s} | ({"speed": speed, "speeds": settings.view_speeds} if view else {})
     return _embed(source, Path(out) / "audio" / corpus, embed, shaping, settings, "mfer_core.encoders.emotion2vec", view, part)
 
 

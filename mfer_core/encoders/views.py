@@ -5,11 +5,13 @@ one draw: a face that is flipped, turned or darkened anew in every frame would m
 behind the encoder reads movement; a camera or a lamp is the same for a whole clip.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageOps
 
 from mfer_core.encoders.trivial_augment import draw_operation
-from mfer_core.encoders.waveform_augmentation import augment_waveform
+from mfer_core.encoders.waveform_augmentation import augment_waveform, change_speed
 from mfer_core.files import digest
 from mfer_core.media.read import FrameSequence, Speech
 
@@ -30,9 +32,18 @@ def frames_view(clip: FrameSequence, view: int) -> np.ndarray:
     return augment_frames(clip.images, generator_of(clip.clip_id, view)) if view else clip.images
 
 
-def waveform_view(clip: Speech, view: int, speed: float) -> np.ndarray:
-    """The clip's waveform, float32 [N], in view ``view``; its speed changes with probability ``speed``. View 0 is the clean one."""
-    return augment_waveform(clip.waveform, generator_of(clip.clip_id, view), speed) if view else clip.waveform
+def waveform_view(clip: Speech, view: int, speed: float, speeds: Sequence[float] = ()) -> np.ndarray:
+    """The clip's waveform, float32 [N], in view ``view``; its speed changes with probability ``speed``. View 0 is the clean one.
+
+    With ``speeds`` the views play at these in turn instead, every clip of a view alike: each is a set of other voices, which
+    small corpora lack most (Ko et al. 2015, 'Audio augmentation for speech recognition').
+    """
+    if not view:
+        return clip.waveform
+    generator = generator_of(clip.clip_id, view)
+    if not speeds:
+        return augment_waveform(clip.waveform, generator, speed)
+    return augment_waveform(change_speed(clip.waveform, speeds[(view - 1) % len(speeds)]), generator, 0.0)
 
 
 def augment_frames(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ def augment_waveform(waveform: np.ndarray, generator: np.random.Generator, speed
     float32 [N] -> [M].
     """
     if generator.random() < speed:
-        waveform = _speed(waveform, generator.uniform(0.95, 1.05))
+        waveform = change_speed(waveform, generator.uniform(0.95, 1.05))
     if generator.random() < 0.5:
         waveform = waveform * generator.uniform(0.8, 1.2)
     if generator.random() < 0.3:
@@ -21,8 +21,8 @@ def augment_waveform(waveform: np.ndarray, generator: np.random.Generator, speed
     return waveform.astype(np.float32)
 
 
-def _speed(waveform: np.ndarray, factor: float) -> np.ndarray:
-    """Played faster by ``factor``: pitch and duration change together. Linear interpolation is enough for 5 %."""
+def change_speed(waveform: np.ndarray, factor: float) -> np.ndarray:
+    """Played faster by ``factor``: pitch and duration change together. Linear interpolation is enough for a few per cent."""
     positions = np.arange(0, len(waveform) - 1, factor)
     return np.interp(positions, np.arange(len(waveform)), waveform)
 

@@ -128,17 +128,16 @@ def normalised(modality: Modality, how: str, manifest: pd.DataFrame) -> Modality
     """The embeddings as an arm with this ``normalisation`` takes them: as they are ("none"), or every step less its speaker's mean and
     divided by its speaker's standard deviation ("speaker": over all clips of that speaker in ``manifest``, no label used).
 
-    Views take the moments of the clean clips.
+    A view has moments of its own: in it the speaker is another one.
     """
     if how == "none":
         return modality
     values, views = dict(modality.values), [dict(view) for view in modality.views]
     for _, clips in manifest.groupby("speaker").clip_id:
-        own = [clip for clip in clips if clip in values]
-        if own:
-            mean, std = moments([values[clip] for clip in own])
-            for found in (values, *views):
-                found |= {clip: ((found[clip] - mean) / std).to(found[clip].dtype) for clip in own if clip in found}
+        for found in (values, *views):
+            if own := [clip for clip in clips if clip in found]:
+                mean, std = moments([found[clip] for clip in own])
+                found |= {clip: ((found[clip] - mean) / std).to(found[clip].dtype) for clip in own}
     return replace(modality, values=values, views=views)
 
 

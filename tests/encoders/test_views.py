@@ -44,6 +44,13 @@ def test_the_shares_are_those_of_the_method():
     assert 0.12 < np.mean(np.array(lengths[0.2]) != 16000) < 0.28
 
 
+def test_views_of_given_speeds_play_every_clip_alike():
+    clips = [Speech(f"c/{number}", "k", np.ones(1000 * number, np.float32), []) for number in (3, 5)]
+    for view, speed in ((1, 0.8), (2, 1.25), (3, 0.8)):
+        assert [len(waveform_view(clip, view, 1.0, [0.8, 1.25])) for clip in clips] == pytest.approx([3000 / speed, 5000 / speed], abs=2)
+    assert all(len(waveform_view(clip, 0, 1.0, [0.8])) == len(clip.waveform) for clip in clips)
+
+
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"auto_contrast", "equalize"}))
 def test_an_operation_of_no_strength_changes_nothing_and_of_full_strength_keeps_the_size(name):
     face = Image.fromarray(FACE)
