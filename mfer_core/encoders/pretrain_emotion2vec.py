@@ -1,12 +1,14 @@
 """Train a compact Emotion2vec on labelled speech; the result is a FunASR folder for ``load_emotion2vec``.
 
 The model is FunASR's own class with few, narrow layers, and the head it is trained through is that class's own (a linear
-layer on the mean of the frames), so that the folder holds what a published "+" checkpoint holds.
+layer on the mean of the frames), so that the folder holds what a published "+" checkpoint holds. As in emotion2vec, a loss of
+the utterance (its emotion) goes with one of the frames (see speech_targets.py).
 """
 
 import copy
 import logging
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +20,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch.nn.functional import cross_entropy, layer_norm
+from torch.nn.functional import cross_entropy, layer_norm, mse_loss
 
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
-from mfer_core.encoders.emotion2vec_config import RATE, model_conf
+from mfer_core.encoders.emotion2vec_config import model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
-from mfer_core.encoders.speech_filters import FILTER_LAYERS, install_filters
-from mfer_core.encoders.waveform_augmentation import augment_waveform, crop_waveform
+from mfer_core.encoders.speech_filters import FILTER_LAYERS, STEP, WINDOW, install_filters
+from mfer_core.encoders.speech_targets import SIZE, FrameTargets
+from mfer_core.encoders.waveform_augmentation import augment_waveform, change_speed
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, write_json
 from mfer_core.labels import EMOTIONS
@@ -37,7 +40,10 @@ TOKENS = {
     **{"sad": "难过/sad", "surprised": "吃惊/surprised", "calm": "平静/calm"},
 }
 VALID_SHARE = 0.2  # of the speakers, for choosing the epoch and for the figures printed
-CROP_S = 2.5  # seconds of a clip seen in one step of training
+CROP_FRAMES = 124  # of a clip seen in one step of training: 2.5 s
+SPEEDS = (0.9, 1.0, 1.1)  # other voices, which small corpora lack most (Ko et al. 2015, 'Audio augmentation for speech recognition')
+TARGETS_KEPT = 4096  # clips at a speed whose frame targets are kept: at most 160 MB at 2.5 s each
+SAMPLE_CLIPS = 256  # that the targets' mean and standard deviation are taken from
 log = logging.getLogger("mfer")
 Waveforms = list[np.ndarray]
 
@@ -113,20 +119,25 @@ def _fit(batches: ExactBatches, waveforms: Waveforms, targets, train, valid, set
     """Train with one-cycle AdamW; leaves the weights of the epoch with the best validation UAR in the model."""
     model = batches.model
     steps = -(-len(train) // settings.batch_size)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    crops = Crops([waveforms[row] for row in train])
+    reader = torch.nn.Linear(settings.hidden_size, SIZE)  # frames -> frame targets; not part of the checkpoint
+    weights = [*model.parameters(), *reader.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.2)
     history: list[dict] = []
     best, best_state = -1.0, {}
     for epoch in range(1, settings.epochs + 1):
         model.train()
         losses = []
-        for rows in np.array_split(generator.permutation(train), steps):
-            clips = [_normalised(crop_waveform(augment_waveform(waveforms[row], generator), int(CROP_S * RATE), generator)) for row in rows]
-            logits = model.proj(_mean_frames(batches, clips))
-            loss = cross_entropy(logits, targets[rows], label_smoothing=settings.label_smoothing)
+        for rows in np.array_split(generator.permutation(len(train)), steps):
+            clips, sounds = zip(*(crops.draw(row, generator) for row in rows), strict=True)
+            frames = batches([_normalised(clip) for clip in clips])
+            logits = model.proj(torch.stack([part.mean(0) for part in frames]))
+            loss = cross_entropy(logits, targets[train[rows]], label_smoothing=settings.label_smoothing)
+            loss = loss + settings.frame_weight * mse_loss(reader(torch.cat(frames)), torch.cat(sounds))
             optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimiser.step()
             schedule.step()
             losses.append(loss.item())
@@ -137,6 +148,29 @@ def _fit(batches: ExactBatches, waveforms: Waveforms, targets, train, valid, set
             best, best_state = uar, copy.deepcopy(model.state_dict())
     model.load_state_dict(best_state)
     return history
+
+
+class Crops:
+    """Training clips as the loop sees them: played at another speed, cut, disturbed, with what their clean frames sound like."""
+
+    def __init__(self, waveforms: Waveforms):
+        self.waveforms = waveforms
+        self.targets = FrameTargets()
+        self.at_speed = lru_cache(maxsize=TARGETS_KEPT)(self._at_speed)
+        sample = torch.cat([self.at_speed(row, 1.0) for row in range(min(len(waveforms), SAMPLE_CLIPS))])
+        self.mean, self.std = sample.mean(0), sample.std(0).clamp(min=1e-3)
+
+    def _at_speed(self, row: int, speed: float) -> torch.Tensor:
+        return self.targets(_normalised(change_speed(self.waveforms[row], speed)).numpy())
+
+    def draw(self, row: int, generator: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
+        """Samples [N] of at most CROP_S and the standardised targets [T, SIZE] of their frames."""
+        speed = float(generator.choice(SPEEDS))
+        waveform, targets = change_speed(self.waveforms[row], speed), self.at_speed(row, speed)
+        first = int(generator.integers(0, max(1, len(targets) - CROP_FRAMES + 1)))
+        frames = targets[first : first + CROP_FRAMES]
+        samples = waveform[first * STEP : (first + len(frames) - 1) * STEP + WINDOW]
+        return augment_waveform(samples, generator, 0.0), (frames - self.mean) / self.std
 
 
 @torch.inference_mode()

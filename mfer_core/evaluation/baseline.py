@@ -16,29 +16,18 @@ from sklearn.svm import SVC
 from torchaudio.functional import compute_deltas
 from torchaudio.transforms import MFCC
 
+from mfer_core.media.pitch import pitch
 from mfer_core.media.read import read_waveforms
 
 SAMPLE_RATE = 16000  # Hz
 COEFFICIENTS = 20
 MIN_SAMPLES = SAMPLE_RATE // 2  # shorter clips are padded with silence, so that every statistic exists
 SPECTRUM = {"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 40}
-PITCH_RANGE = (60, 500)  # Hz
-PITCH_FRAME, PITCH_HOP = 640, 320  # samples: 40 ms every 20 ms
 
 
 def _statistics(rows: torch.Tensor) -> list[torch.Tensor]:
     """Mean, standard deviation, maximum and minimum over time of [R, T], each [R]."""
     return [rows.mean(1), rows.std(1), rows.amax(1), rows.amin(1)]
-
-
-def pitch(waveform: np.ndarray) -> np.ndarray:
-    """Pitch in Hz [T] every 20 ms: the highest peak of the autocorrelation between 60 and 500 Hz, voiced or not."""
-    frames = np.lib.stride_tricks.sliding_window_view(waveform, PITCH_FRAME)[::PITCH_HOP]
-    frames = frames - frames.mean(1, keepdims=True)
-    spectrum = np.fft.rfft(frames, 2 * PITCH_FRAME)
-    correlation = np.fft.irfft(np.abs(spectrum) ** 2)  # [T, 2 * frame]
-    shortest, longest = SAMPLE_RATE // PITCH_RANGE[1], SAMPLE_RATE // PITCH_RANGE[0]
-    return (SAMPLE_RATE / (shortest + correlation[:, shortest : longest + 1].argmax(1))).astype(np.float32)
 
 
 def features(waveform: np.ndarray, mfcc: MFCC) -> np.ndarray:
