@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from mfer_core.settings import load_settings
-from tasks.registry import assemble_model, nothing_to_register, register_model
+from tasks.registry import assemble_model, nothing_to_register, register_model, why_nothing_to_register
 
 DATA = Path("data")
 
@@ -14,8 +14,8 @@ DATA = Path("data")
 def register() -> None:
     """Assemble the model that predicts from a media file, write its card and register it."""
     settings = load_settings()
-    if settings.register_model.arm not in settings.arms:
-        nothing_to_register(DATA, settings)
+    if reason := why_nothing_to_register(settings):
+        nothing_to_register(DATA, reason)
         return
     folder = assemble_model(DATA, settings)
     register_model(folder, settings)

@@ -8,9 +8,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mfer_core.errors import MferError
-from mfer_core.settings_faults import explain
+from mfer_core.settings_faults import explain, refuse_contradictions
 
 Arm = Literal["visual", "audio", "fused"]
+Modality = Literal["visual", "audio"]
 
 
 class Section(BaseModel):
@@ -36,11 +37,19 @@ class Corpus(Section):
     aliases: dict[str, str] = {}  # label as found -> one of the eight names
     speaker_pattern: str | None = None  # regular expression with one group, for corpora without speaker ids
     manifest: Path | None = None  # of a custom set: csv or Parquet with path, label and, if known, speaker
+    precomputed: dict[Modality, Path] = {}  # csv or Parquet of features, in the corpus's folder, in place of an encoder
 
     @model_validator(mode="after")
     def _demo_needs_size(self):
         if self.source == "demo" and self.demo is None:
             raise ValueError("source: demo needs a demo section with speakers and clips_per_speaker")
+        return self
+
+    @model_validator(mode="after")
+    def _features_are_watched(self):
+        for path in self.precomputed.values():
+            if path.is_absolute() or ".." in path.parts:
+                raise ValueError(f"precomputed: {path} must lie in the corpus's folder, where DVC watches it (a link will do)")
         return self
 
 
@@ -272,7 +281,7 @@ class Settings(Section):
     def views_of(self, corpus: str, modality: str) -> int:
         """How many augmented views of a corpus are cached: none of what is never trained on."""
         trained = corpus == self.roles.benchmark or (modality == "audio" and corpus in self.roles.pretraining)
-        return self.embed.views if trained else 0
+        return self.embed.views if trained and modality not in self.corpora[corpus].precomputed else 0
 
     @property
     def synthetic(self) -> bool:
@@ -287,23 +296,8 @@ class Settings(Section):
         return value
 
     @model_validator(mode="after")
-    def _roles_name_corpora(self):
-        roles = self.roles
-        for name in self.clips:
-            if name not in self.corpora:
-                raise ValueError(f"clips name the corpus {name!r}, which is not one of {', '.join(self.corpora)}")
-        for name in filter(None, (roles.benchmark, *roles.pretraining, roles.transfer)):
-            if name not in self.clips:
-                raise ValueError(f"roles name the corpus {name!r}, which is not one of clips: {', '.join(self.clips)}")
-        if roles.faces not in self.corpora and not self.pretrain_vit.checkpoint:
-            raise ValueError(f"roles.faces is {roles.faces!r}: name one of {', '.join(self.corpora)}, or a pretrain_vit.checkpoint")
-        for arm, stages in (("train_visual", ["train_visual"]), ("pretrain_audio", ["pretrain_audio", "train_audio"])):
-            if getattr(self, arm).normalisation != "none" and any(getattr(self, stage).finetune.blocks for stage in stages):
-                raise ValueError(
-                    f"{arm}.normalisation moves cached embeddings, and an encoder that learns has none: set finetune.blocks to 0"
-                )
-        if "fused" in self.arms and not {"visual", "audio"} <= set(self.arms):
-            raise ValueError("arms: fused needs both visual and audio")
+    def _parts_fit(self):
+        refuse_contradictions(self)
         return self
 
 

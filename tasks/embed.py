@@ -11,9 +11,10 @@ from mfer_core.cache.embeddings import view_folders
 from mfer_core.cache.shards import partition, read_shards
 from mfer_core.encoders.embed import WHOLE, Part, embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
+from mfer_core.encoders.precomputed import store_features
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import load_vit
-from mfer_core.settings import Embed, Extract, Settings
+from mfer_core.settings import Corpus, Embed, Extract, Settings
 from tasks.runner import run_side_by_side
 
 
@@ -44,6 +45,14 @@ def no_clips(out: Path) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     return 0
+
+
+@task(cache_policy=NO_CACHE)
+def embed_precomputed(name: str, corpus: Corpus, modality: str, data: Path, settings: Embed) -> int:
+    """A person's own features in place of an encoder's; returns the number of clips written."""
+    out = data / "embed" / modality / name
+    drop_views(out, 0)
+    return store_features(data / "ingest" / name, corpus.path, modality, out, settings.shard_clips)
 
 
 def drop_views(folder: Path, keep: int) -> None:

@@ -6,6 +6,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from mfer_core.corpora.ingest import corpus_notes, ingest_corpus
+from mfer_core.corpora.precomputed import take_over
 from mfer_core.corpora.report import dataset_report, report_figures
 from mfer_core.files import atomic_path, write_json
 from mfer_core.manifest import read_manifest, summarise, write_manifest, write_rejects
@@ -19,6 +20,7 @@ def read_corpus(name: str, corpus: Corpus, settings: Ingest, out: Path) -> str:
     rejected = write_rejects(out / "rejects.parquet", rejects)
     line = summarise(name, "ingest", len(clips), rejected, settings.rejects_limit, out / "rejects.parquet")
     write_manifest(out / "manifest.parquet", clips, name)
+    line = "; ".join([line, *take_over(clips, corpus, out)])
     manifest = read_manifest(out / "manifest.parquet")
     write_json(out / "report.json", report_figures(manifest, rejected))
     with atomic_path(out / "report.md") as temporary:

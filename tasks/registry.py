@@ -35,10 +35,20 @@ def chosen_fold(data: Path, settings: Register) -> Path:
     return max(folders, key=lambda folder: pd.read_csv(folder / "history.csv").valid_uar.max())
 
 
+def why_nothing_to_register(settings: Settings) -> str | None:
+    """What in the settings stands against a model that predicts media files."""
+    if settings.register_model.arm not in settings.arms:
+        return f"the arm {settings.register_model.arm} is not among arms: {', '.join(settings.arms)}"
+    if brought := settings.corpora[settings.roles.benchmark].precomputed:
+        features = ", ".join(f"{modality} from {path}" for modality, path in brought.items())
+        return f"an arm reads precomputed features ({features}), which no media file holds, so nothing could be predicted from one"
+    return None
+
+
 @task(cache_policy=NO_CACHE)
-def nothing_to_register(data: Path, settings: Settings) -> None:
-    """Say so, in the log and in the stage's folder, where the settings leave the arm out."""
-    line = f"nothing to register: the arm {settings.register_model.arm} is not among arms: {', '.join(settings.arms)}"
+def nothing_to_register(data: Path, reason: str) -> None:
+    """Say so, in the log and in the stage's folder."""
+    line = f"nothing to register: {reason}"
     get_run_logger().info(line)
     with atomic_path(data / "register" / "README.md") as temporary:
         temporary.write_text(f"{line}\n", encoding="utf-8")

@@ -46,6 +46,19 @@ def test_fused_without_an_arm_is_a_contradiction(tmp_path):
     assert "fused needs both" in settings_with(tmp_path, lambda values: values.update(arms=["audio", "fused"]))
 
 
+def test_one_arm_reads_features_of_one_kind(tmp_path):
+    def bring(values):
+        values["corpora"]["ravdess"]["precomputed"] = {"visual": "faces.csv"}
+
+    assert "visual features for ravdess but not for custom" in settings_with(tmp_path, bring)
+
+
+@pytest.mark.parametrize("path", ["/elsewhere/faces.csv", "../faces.csv"])
+def test_features_lie_where_dvc_watches_them(tmp_path, path):
+    message = settings_with(tmp_path, lambda values: values["corpora"]["ravdess"].update(precomputed={"visual": path}))
+    assert "corpora.ravdess" in message and "in the corpus's folder" in message
+
+
 def test_a_missing_file_says_where_to_stand(tmp_path):
     with pytest.raises(MferError, match="project's folder"):
         load_settings(tmp_path / "params.yaml")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mfer_core.cache.embeddings import same_encoder
 from mfer_core.encoders.device import one_thread
 from mfer_core.errors import MferError
 from mfer_core.evaluation.metrics import calibration, calibration_error, confusion, scores
@@ -59,6 +60,9 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
     target_manifest, target_modalities = _load(data, settings.roles.transfer, settings)
     source_manifest, source_modalities = _load(data, settings.roles.benchmark, settings)
     target = make_clips(sorted(target_manifest.index), target_manifest, CLASSES, target_modalities)
+    for name, found in target_modalities.items():
+        if found.values and not same_encoder(found.metadata, source_modalities[name].metadata):
+            raise MferError(f"{settings.roles.transfer} has other {name} embeddings than {settings.roles.benchmark}: run embed for both")
     if not len(target):
         raise MferError(f"no clip of {settings.roles.transfer} has embeddings: run embed for it first")
     rows, predictions, moved = [], [], []

@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch.nn.utils.rnn import pad_sequence
 
+from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.cache.schemas import WAVEFORMS
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.published import checkpoint_of
@@ -69,6 +70,15 @@ class Prediction:
     timeline: pd.DataFrame  # a row per window and arm; a recording no longer than a window has one window
 
 
+def _refuse_precomputed(folder: Path, config: dict) -> None:
+    for modality, encoder in config.get("encoders", {}).items():
+        if encoder.get("kind") == PRECOMPUTED:
+            raise MferError(
+                f"the model in {folder} cannot predict media files: its {modality} arm was trained on {encoder['name']}, which a person "
+                "computed elsewhere; train that arm with an encoder of the pipeline"
+            )
+
+
 @dataclass
 class Predictor:
     """Both encoders and the fused model, ready for files."""
@@ -80,12 +90,13 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "auto") -> "Predictor":
-        """Raises MferError naming the file that is missing or broken."""
+        """Raises MferError naming the file that is missing or broken, or the features that no media file holds."""
         folder = Path(folder)
         settings = ModelSettings.read(folder)
+        model, config, blocks = load_trained(folder / "fused")
+        _refuse_precomputed(folder, config)
         visual = load_vit(*checkpoint_of(folder / "visual"), device, "fp32")
         audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")
-        model, config, blocks = load_trained(folder / "fused")
         for modality, own in blocks.items():
             put_blocks({"visual": visual, "audio": audio}[modality], own, config["encoders"][modality])
         return cls(visual, audio, model, settings)

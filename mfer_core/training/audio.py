@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mfer_core.cache.code import code_digest
+from mfer_core.cache.embeddings import same_encoder
 from mfer_core.errors import MferError
 from mfer_core.files import read_json
 from mfer_core.models.arm import Arm
@@ -49,7 +50,7 @@ def start_arm(parent: Parent, modality: Modality, settings: Settings, seed: int)
     arm = new_arm("audio", modality.dim, settings.pretrain_audio, CLASSES)
     if parent.gru is None:
         return arm, trainable(arm, hyper.learning_rate)
-    if parent.encoder != modality.metadata:
+    if not same_encoder(parent.encoder, modality.metadata):
         raise MferError("stage 2a was trained on another encoder's embeddings than the benchmark's: run embed and pretrain_audio again")
     arm.gru.load_state_dict(parent.gru)
     head = {"params": list(arm.classifier.parameters()), "lr": hyper.learning_rate}

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.cache.rows import Rows, clip_rows
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.errors import MferError
@@ -127,7 +128,7 @@ def open_source(
 
     Raises MferError when the cache is of another encoder than the one here, or of none.
     """
-    if "hash" not in cached:
+    if "hash" not in cached or cached.get("kind") == PRECOMPUTED:
         raise MferError(f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0")
     encoder = _load_encoder(data, modality, device)
     if encoder.metadata["hash"] != cached["hash"]:

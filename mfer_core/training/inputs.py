@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mfer_core.cache.embeddings import view_folders
+from mfer_core.cache.embeddings import same_encoder, view_folders
 from mfer_core.cache.shards import read_metadata, read_shards
 from mfer_core.errors import MferError
 from mfer_core.files import digest, read_table
@@ -73,7 +73,7 @@ def load_modality(data: Path, modality: str, corpora: Iterable[str], views: bool
     for corpus in corpora:
         folder = Path(data) / "embed" / modality / corpus
         found, encoder = shared_embeddings(folder, "float32")
-        if encoder and metadata and encoder != metadata:
+        if encoder and metadata and not same_encoder(encoder, metadata):
             raise MferError(f"{folder} was embedded by another encoder than the other corpora: {encoder} against {metadata}")
         metadata = metadata or encoder
         values |= {clip_id: value for clip_id, value in found.items() if len(value)}

@@ -1,0 +1,86 @@
+"""Which of a corpus's clips a person's own features are of: the ingest stage's part in taking them over.
+
+A row's name may be a clip_id, a file name or its stem. Where the corpus's code says that several files are one take
+(RAVDESS: 01-, 02- and 03- of the same seven codes), the features of any of them are the clip's.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from mfer_core.corpora.registry import adapter, verb
+from mfer_core.errors import ClipError, MferError
+from mfer_core.features_file import open_features
+from mfer_core.files import sha256_file, write_json
+from mfer_core.manifest import Clip
+from mfer_core.settings import Corpus
+
+FILE = "precomputed.json"
+SHOWN = 20  # names of no clip that are listed
+
+
+def match_names(names: Iterable[str], clips: list[Clip], corpus: Corpus) -> dict[str, str]:
+    """clip_id -> the name that stands for it in the features: its own, else the best of the same take."""
+    module = adapter(corpus.adapter)
+    side = verb(module, "prepare")(Path(corpus.path), corpus)
+    by_stem: dict[str, list[str]] = {}
+    by_take: dict[str, list[tuple[int, str]]] = {}
+    for name in sorted(names):
+        by_stem.setdefault(PurePosixPath(name).stem, []).append(name)
+        try:
+            facts = module.read(name, side)
+        except ClipError:
+            continue
+        if facts.take:
+            by_take.setdefault(facts.take, []).append((facts.rank, name))
+    found: dict[str, str] = {}
+    for clip in clips:
+        own = [name for name in (clip.clip_id, clip.path) if name in names] or by_stem.get(PurePosixPath(clip.path).stem, [])
+        take = module.read(clip.path, side).take
+        same = [name for _, name in sorted(by_take.get(take, []))] if take else []
+        if own or same:
+            found[clip.clip_id] = (own or same)[0]
+    _refuse_shared(found)
+    return found
+
+
+def _refuse_shared(found: dict[str, str]) -> None:
+    owners: dict[str, str] = {}
+    for clip_id, name in found.items():
+        if name in owners:
+            raise MferError(f"features of {name!r} could be those of {owners[name]} or of {clip_id}: name the clips by clip_id")
+        owners[name] = clip_id
+
+
+def take_over(clips: list[Clip], corpus: Corpus, out: Path) -> list[str]:
+    """Check the corpus's own features and write ``out``/precomputed.json, from which stage embed goes on; a line per modality.
+
+    Raises MferError for a file that cannot be used, and for one that knows none of the clips.
+    """
+    (Path(out) / FILE).unlink(missing_ok=True)
+    if corpus.source == "absent" or not corpus.precomputed:
+        return []
+    facts = {modality: _describe(clips, corpus, relative) for modality, relative in corpus.precomputed.items()}
+    write_json(Path(out) / FILE, facts)
+    return [_line(modality, len(clips), found) for modality, found in facts.items()]
+
+
+def _describe(clips: list[Clip], corpus: Corpus, relative: Path) -> dict:
+    path = Path(corpus.path) / relative
+    features = open_features(path)
+    rows = features.count_rows()
+    names = match_names(rows.keys(), clips, corpus)
+    if not names:
+        raise MferError(
+            f"{path} names none of the {len(clips)} clips: its first name is {min(rows)!r}, a clip is called {clips[0].clip_id!r}"
+        )
+    unused = sorted(rows.keys() - set(names.values()))
+    facts = {"file": str(relative), "sha256": sha256_file(path), "columns": features.columns, "names": names}
+    return facts | {"unused": len(unused), "unused_names": unused[:SHOWN]}
+
+
+def _line(modality: str, clips: int, facts: dict) -> str:
+    """Every clip and every name of the file is accounted for."""
+    known = len(facts["names"])
+    text = f"{modality} from {facts['file']}, {len(facts['columns'])} columns: {known} of {clips} clips, {clips - known} without {modality}"
+    first = f", the first {facts['unused_names'][0]}" if facts["unused"] else ""
+    return f"{text}; {facts['unused']} names of the file are of no clip{first}"

@@ -1,0 +1,115 @@
+"""Sound through our arm, features that a person computed from the pictures as the other arm, under one protocol."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mfer_core.cache.shards import partition
+from mfer_core.encoders.device import one_thread
+from mfer_core.encoders.emotion2vec_model import build_model
+from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
+from mfer_core.errors import MferError
+from mfer_core.evaluation.evaluate import evaluate
+from mfer_core.evaluation.transfer import transfer
+from mfer_core.files import read_json, write_json
+from mfer_core.manifest import read_manifest
+from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
+from mfer_core.prediction import Predictor
+from mfer_core.settings import load_settings
+from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
+from tasks.embed import embed_audio, embed_precomputed
+from tasks.ingest import read_corpus
+from tasks.registry import why_nothing_to_register
+from tests.corpora.media_files import write_wav
+from tests.encoders.conftest import NARROW
+from tests.prediction.models import narrow_conf
+from tests.training.synthetic import ROOT, small_settings, write_folds
+
+ACTORS = (2, 5, 3, 6, 10, 11, 8, 17, 1, 4)  # two of each fold of luna5
+ABSENT = ("crema_d", "shemo", "sdc", "urdu")
+
+
+def write_ravdess(folder):
+    """Audio-only speech of ten actors, a tone per emotion; and features of the pictures, named after the video files."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for actor in ACTORS:
+        for emotion in range(1, 9):
+            name = f"01-{emotion:02d}-01-02-01-{actor:02d}"
+            write_wav(folder / f"Actor_{actor:02d}" / f"03-{name}.wav", 60 * emotion + actor, seconds=0.3)
+            rows.append({"file": f"01-{name}.mp4", **dict(zip("abc", 2 * np.sin(emotion * np.array([1, 2, 4])), strict=True))})
+    features = pd.DataFrame(rows[1:])  # of the first clip there is no picture
+    features[list("abc")] += rng.normal(0, 0.5, (len(features), 3))
+    features.to_csv(folder / "faces.csv", index=False)
+
+
+def bimodal_settings(folder):
+    corpora = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)["corpora"]
+    ravdess = {"adapter": "ravdess", "source": "local", "path": folder, "precomputed": {"visual": "faces.csv"}}
+    corpora |= {"ravdess": ravdess} | {name: corpora[name] | {"source": "absent"} for name in ABSENT}
+    return small_settings(
+        corpora=corpora,
+        roles={"transfer": None},
+        folds={"protocols": ["luna5"]},
+        train_visual={"epochs": 12, "learning_rate": 3e-2, "sampler_power": 0.0},
+        train_audio={"start": "scratch", "epochs": 2},
+        embed={"device": "cpu", "views": 2},
+    )
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """(data folder, settings) after every stage from ingest to evaluate."""
+    raw, data = tmp_path_factory.mktemp("ravdess"), tmp_path_factory.mktemp("data")
+    write_ravdess(raw)
+    settings, conf = bimodal_settings(raw), narrow_conf(NARROW)
+    corpus = settings.corpus("ravdess")
+    line = read_corpus.fn("ravdess", corpus, settings.ingest, data / "ingest" / "ravdess")
+    assert "79 of 80 clips, 1 without visual" in line
+    manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
+    shards = partition(extract_keys(manifest, settings.extract), 40)
+    for shard in shards:
+        extract_shard(shard, manifest, raw, data / "extract", "ravdess", settings.extract)
+    finish_extract(shards, manifest, data / "extract", "ravdess")
+    with one_thread():
+        torch.manual_seed(2)
+        write_checkpoint(build_model(conf, 3), conf, ["angry", "happy"], data / "pretrain_emotion2vec")
+        embed_audio.fn("ravdess", data, settings.extract, settings.embed, settings.views_of("ravdess", "audio"), 0.0)
+        embed_precomputed.fn("ravdess", corpus, "visual", data, settings.embed)
+        write_folds(data, settings)
+        pretrain_audio(data, settings)
+        for stage, train in FOLD_STAGES.items():
+            for protocol, fold in folds_to_train(stage, data, settings):
+                train(protocol, fold, data, settings)
+            collect_predictions(stage, data, settings)
+        evaluate(data, settings)
+    return data, settings
+
+
+def test_both_arms_and_their_fusion_go_through_the_same_folds(done):
+    data, _ = done
+    metrics = read_json(data / "evaluate" / "metrics.json")["luna5"]
+    assert all(len(metrics[arm]["accuracy"]["folds"]) == 5 for arm in ("visual", "audio", "fused", "baseline"))
+    assert metrics["visual"]["accuracy"]["pooled"] > 0.5 and metrics["fused"]["accuracy"]["pooled"] > 0.4  # chance: 0.125
+    predictions = pd.read_parquet(data / "evaluate" / "predictions.parquet").groupby("arm").size()
+    assert (predictions["visual"], predictions["fused"]) == (79, 80)
+    assert "features of faces.csv" in (data / "evaluate" / "tables" / "results.md").read_text()
+
+
+def test_only_the_arm_with_an_encoder_has_augmented_views(done):
+    data, settings = done
+    assert settings.views_of("ravdess", "visual") == 0
+    assert len(list((data / "embed" / "audio" / "ravdess").glob("view-*/*.parquet"))) == 2
+    assert not list((data / "embed" / "visual" / "ravdess").glob("view-*"))
+
+
+def test_no_media_file_can_be_predicted_from_precomputed_features_and_everything_says_so(done, tmp_path):
+    data, settings = done
+    assert "faces.csv" in why_nothing_to_register(settings)
+    assert why_nothing_to_register(load_settings(ROOT / "params.yaml")) is None
+    (tmp_path / "fused").symlink_to(data / "train_fused" / "luna5" / "fold-0")
+    write_json(tmp_path / "settings.json", {"extract": settings.extract.model_dump(), "synthetic": False})
+    with pytest.raises(MferError, match=r"visual arm was trained on features of faces\.csv"):
+        Predictor.load(tmp_path)
+    assert transfer(data, settings) == {}
