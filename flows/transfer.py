@@ -12,6 +12,6 @@ DATA = Path("data")
 
 @flow(name="transfer", flow_run_name="transfer")
 def transfer() -> None:
-    """Write metrics.json, tables and plots; show the tables in Prefect and MLflow."""
+    """Write metrics.json and tables; show them in Prefect and MLflow."""
     run_transfer(DATA, load_settings())
     publish_results("transfer", DATA, load_settings())

@@ -58,14 +58,16 @@ def _paired_tests(predictions: pd.DataFrame, speaker_of: dict[str, str], setting
     return tests
 
 
-def encoder_names(data: Path, settings: Settings) -> str:
-    """The encoders behind the arms, as the folds' models name them."""
-    names = set()
+def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
+    """arm -> the encoders behind it, as the folds' models name them."""
+    found = {"baseline": "none"}
     for arm in settings.arms:
+        names: set[str] = set()
         for path in sorted((data / ARM_STAGES[arm]).glob("*/fold-*/config.json")):
-            for modality, encoder in read_json(path)["encoders"].items():
-                names.add(f"{modality}: {encoder.get('name')}" + (", fine-tuned in each fold" if "finetuned" in encoder else ""))
-    return ", ".join(sorted(names))
+            for encoder in read_json(path)["encoders"].values():
+                names.add(str(encoder.get("name")) + (", fine-tuned in each fold" if "finetuned" in encoder else ""))
+        found[arm] = ", ".join(sorted(names))
+    return found
 
 
 def _histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.DataFrame]:
@@ -100,7 +102,11 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
         "published": ("Beside published results (accuracy, %)", results.comparison_table(metrics, encoders), LEAKY_NOTE),
         "leakage": ("The leakage gap", results.leakage_table(metrics), "The same models, trained and scored under both kinds of folds."),
         "recalls": ("Recall per class, %", results.recall_table(recalls), ""),
-        "pairs": ("Paired tests between arms", results.pairs_table(_paired_tests(predictions, speaker_of, settings)), "Two-sided."),
+        "pairs": (
+            "Paired tests between arms",
+            results.pairs_table(_paired_tests(predictions, speaker_of, settings)),
+            "Two-sided; not corrected for the number of tests.",
+        ),
     }
     for name, (title, frame, notes) in tables.items():
         write_report_table(out / "tables", name, title, frame, notes, synthetic)

@@ -16,7 +16,8 @@ def corpora_table(manifests: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for corpus, manifest in manifests.items():
         counts = manifest.label.value_counts()
         cells = {label: str(int(counts.get(label, 0))) for label in EMOTIONS}
-        rows.append({"corpus": corpus, "speakers": str(manifest.speaker.nunique()), "clips": str(len(manifest)), **cells})
+        known = manifest.speaker[~manifest.speaker.str.endswith("-unknown")].nunique()
+        rows.append({"corpus": corpus, "speakers": str(known or "not known"), "clips": str(len(manifest)), **cells})
     for corpus, counts in published()["corpora"].items():
         cells = {label: str(counts.get(label, "-")) for label in EMOTIONS}
         rows.append({"corpus": f"{corpus} (reference)", "speakers": "-", "clips": str(sum(counts.values())), **cells})

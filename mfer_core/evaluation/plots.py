@@ -69,10 +69,13 @@ def plot_reliability(folder: Path, name: str, arms: Mapping[str, pd.DataFrame], 
     for arm, table in arms.items():
         sums = calibration(table[list(classes)].to_numpy(), _codes(table.label, classes))
         filled = sums[sums[:, 0] > 0]
-        axes.plot(filled[:, 1] / filled[:, 0], filled[:, 2] / filled[:, 0], marker="o", markersize=3, label=arm)
+        confidence, accuracy = filled[:, 1] / filled[:, 0], filled[:, 2] / filled[:, 0]
+        (line,) = axes.plot(confidence, accuracy, linewidth=0.8, alpha=0.5)
+        axes.scatter(confidence, accuracy, 400 * filled[:, 0] / len(table), color=line.get_color(), alpha=0.7, linewidths=0, label=arm)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
-    axes.set_title(f"{name}: reliability{note}", fontsize=9)
-    axes.legend(fontsize=8)
+    axes.set_title(f"{name}: reliability, a dot's area is its clips{note}", fontsize=9)
+    for handle in axes.legend(fontsize=8).legend_handles:
+        handle.set_sizes([30])
     _save(figure, folder / f"reliability_{name}.png")
 
 
@@ -93,6 +96,6 @@ def plot_curves(folder: Path, name: str, histories: Mapping[str, pd.DataFrame], 
         axes.set_title(arm, fontsize=9)
     for colour, label in (("C0", "valid UAR"), ("C1", "train loss"), ("C2", "valid loss")):
         panels[0].plot([], [], color=colour, label=label)
-    panels[0].legend(fontsize=7)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     figure.suptitle(f"{name}: training curves, a line per fold{note}", fontsize=9)
     _save(figure, folder / f"curves_{name}.png")

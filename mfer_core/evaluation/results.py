@@ -7,13 +7,13 @@ import pandas as pd
 
 from mfer_core.evaluation.protocols import protocol
 from mfer_core.evaluation.published import published, reference_cell
-from mfer_core.evaluation.tables import ABSENT, interval, percent, spread
+from mfer_core.evaluation.tables import ABSENT, interval, p_value, percent, spread
 
 ARMS = ("visual", "audio", "fused", "baseline")
 Metrics = dict  # protocol -> arm -> metric -> statistics (metrics.json)
 
 
-def results_table(metrics: Metrics, encoders: str) -> pd.DataFrame:
+def results_table(metrics: Metrics, encoders: dict[str, str]) -> pd.DataFrame:
     """Counterpart of the report's main table: accuracy by arm and protocol, and the other metrics."""
     rows = []
     for name, arms in metrics.items():
@@ -28,21 +28,21 @@ def results_table(metrics: Metrics, encoders: str) -> pd.DataFrame:
                 "macro F1 %": interval(found.get("macro_f1")),
                 "ECE %": interval(found.get("ece")),
             }
-            encoder = "none" if arm == "baseline" else encoders
             rows.append(
                 {
                     "protocol": protocol(name).label,
                     "checkpoint picked on": protocol(name).checkpoint,
                     "arm": arm,
                     **cells,
-                    "encoder": encoder,
+                    "encoder": encoders.get(arm, ABSENT),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def comparison_table(metrics: Metrics, encoders: str) -> pd.DataFrame:
+def comparison_table(metrics: Metrics, encoders: dict[str, str]) -> pd.DataFrame:
     """Ours beside the published systems, each with its protocol and encoder (accuracy, per cent)."""
+    ours = ", ".join(dict.fromkeys(encoders[arm] for arm in ("audio", "visual") if arm in encoders))
     rows = []
     for name, arms in metrics.items():
         cells = {
@@ -50,7 +50,7 @@ def comparison_table(metrics: Metrics, encoders: str) -> pd.DataFrame:
             for arm in ARMS
         }
         note = f"checkpoint: {protocol(name).checkpoint}"
-        rows.append({"system": "this project", "protocol": protocol(name).label, "encoder": encoders, **cells, "note": note})
+        rows.append({"system": "this project", "protocol": protocol(name).label, "encoder": ours, **cells, "note": note})
     for entry in published()["benchmark"]:
         cells = {arm: reference_cell(entry, arm) or "-" for arm in ARMS}
         rule = f"{entry['protocol']} (leaky)" if entry["protocol"] == "report5" else entry["protocol"] or "not stated"
@@ -110,7 +110,7 @@ def pairs_table(tests: dict[tuple[str, str, str], dict]) -> pd.DataFrame:
     rows = []
     for (name, first, second), test in tests.items():
         cells = {f"{metric} difference, points": f"{100 * test[f'{metric}_difference']:+.1f}" for metric in ("accuracy", "uar")}
-        cells |= {f"{metric} p (permutation by speaker)": f"{test[f'{metric}_p']:.4f}" for metric in ("accuracy", "uar")}
-        facts = {"clips": test["clips"], "speakers": test["speakers"], "p (McNemar, by clip)": f"{test['mcnemar_p']:.4f}"}
+        cells |= {f"{metric} p (permutation by speaker)": p_value(test[f"{metric}_p"]) for metric in ("accuracy", "uar")}
+        facts = {"clips": test["clips"], "speakers": test["speakers"], "p (McNemar, by clip)": p_value(test["mcnemar_p"])}
         rows.append({"protocol": protocol(name).label, "first": first, "second": second, **cells, **facts})
     return pd.DataFrame(rows)

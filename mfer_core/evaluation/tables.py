@@ -15,6 +15,10 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None or value != value else f"{100 * value:.{digits}f}"
 
 
+def p_value(value: float) -> str:
+    return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
+
+
 def spread(stats: dict | None) -> str:
     """``mean ± std [min-max]`` in per cent of one metric's statistics; says so when the arm is absent."""
     if stats is None:
