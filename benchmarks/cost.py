@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-SAMPLE_S = 1.0
+FIRST_SAMPLE_S, SAMPLE_S = 0.5, 3.0  # a look at the memory of processes that share much costs tens of milliseconds
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -40,7 +40,7 @@ def _timed(name: str, way: Callable[[list[Path]], None], clips: list[Path]) -> C
         start, cpu = time.perf_counter(), _cpu_s()
         way(clips)
         wall, cpu = time.perf_counter() - start, _cpu_s() - cpu
-    return Cost(name, wall / len(clips), cpu / len(clips), memory.mib)
+    return Cost(name, wall / len(clips), (cpu - memory.cpu_s) / len(clips), memory.mib)
 
 
 def _cpu_s() -> float:
@@ -51,11 +51,11 @@ def _cpu_s() -> float:
 
 
 class PeakMemory(threading.Thread):
-    """Looks every second at what this process and its children hold together; a page that they share counts once."""
+    """Looks every few seconds at what this process and its children hold together; a page that they share counts once."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.mib, self._ended = 0.0, threading.Event()
+        self.mib, self.cpu_s, self._ended = 0.0, 0.0, threading.Event()
 
     def __enter__(self) -> "PeakMemory":
         self.start()
@@ -66,9 +66,11 @@ class PeakMemory(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        while not self._ended.wait(SAMPLE_S):
-            here = psutil.Process()
+        pause = FIRST_SAMPLE_S
+        while not self._ended.wait(pause):
+            here, pause = psutil.Process(), SAMPLE_S
             self.mib = max(self.mib, sum(map(_held_mib, [here, *here.children(recursive=True)])))
+        self.cpu_s = time.thread_time()
 
 
 def _held_mib(process: psutil.Process) -> float:

@@ -140,7 +140,8 @@ def _full_size_faces(settings: Extract, path: Path) -> Iterator:
 
 def main() -> None:
     options = _options()
-    settings = load_settings(options.settings).extract.model_copy(update={"workers": options.workers, "shard_clips": options.shard_clips})
+    cut = {"workers": options.workers, "shard_clips": max(1, options.count // (4 * options.workers))}  # so that all are busy to the end
+    settings = load_settings(options.settings).extract.model_copy(update=cut)
     with tempfile.TemporaryDirectory() as folder:
         originals = clips_of(options.clips, options.originals, Path(folder))
         clips = [originals[place % len(originals)] for place in range(options.count)]
@@ -227,7 +228,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--originals", type=int, default=2, help="clips to make")
     parser.add_argument("--reference", type=int, default=2, help="clips for the reference's way and for the boxes")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--shard-clips", type=int, default=16)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--scale", type=int, nargs="*", default=[100, 400])
     return parser.parse_args()

@@ -1,5 +1,6 @@
 """Dask: a cluster of this machine's own, or a running one by its scheduler's address."""
 
+import logging
 from collections.abc import Callable
 
 import dask
@@ -17,6 +18,7 @@ def dask_runner(where: str, workers: int) -> DaskTaskRunner:
     if where != "dask":
         return DaskTaskRunner(address=where, client_kwargs={"timeout": START_TIMEOUT_S})
     dask.config.set(WORKER_SETTINGS)
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # not a line for each connection
     local = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
     return DaskTaskRunner(cluster_class="distributed.LocalCluster", cluster_kwargs=local)
 
