@@ -16,7 +16,7 @@ print(seen.timeline)
 # %%
 from mfer_core.prediction.windows import label_segments  # noqa: E402
 
-for start_s, end_s, label in label_segments(seen.timeline, "fused"):
+for start_s, end_s, label in label_segments(seen.timeline, "fused", seen.step_s):
     print(f"{start_s:6.1f} to {end_s:6.1f} s: {label}")
 print(seen.timeline.pivot(index="start_s", columns="arm", values="label"))
 

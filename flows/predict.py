@@ -11,6 +11,7 @@ from mfer_core.prediction.page import write_page
 from mfer_core.prediction.plot import plot_prediction
 from mfer_core.prediction.predictor import Prediction
 from mfer_core.prediction.tables import Rejected, Run, Seen, write_tables
+from mfer_core.prediction.windows import window_spans
 from mfer_core.progress import track
 
 ALL, NONE, SOME = 0, 1, 2  # exit status: every file was predicted, none, some were rejected
@@ -22,6 +23,7 @@ def predict_media(paths: list[Path], model: str, window_s: float, step_s: float,
 
     A file that cannot be used is a row of ``Run.rejected``, and the others go on. Raises MferError where nothing can start.
     """
+    window_spans(0.0, window_s, step_s)  # refuses what no file could be looked at with
     files, others = find_media(paths)
     if not files:
         raise MferError(f"no video or audio file in {', '.join(map(str, paths))}")
@@ -38,6 +40,8 @@ def predict_media(paths: list[Path], model: str, window_s: float, step_s: float,
             plots[result.path] = out / "plots" / f"{len(run.seen):04d}-{Path(result.path).stem}.png"
             plot_prediction(result, plots[result.path])
     if out:
+        for stale in {*(out / "plots").glob("[0-9][0-9][0-9][0-9]-*.png")} - {*plots.values()}:
+            stale.unlink()  # of an earlier run
         write_tables(run, out)
         write_page(run, plots, out / "report.html")
     return run, (SOME if run.rejected else ALL) if run.seen else NONE

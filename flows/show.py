@@ -72,7 +72,7 @@ def show_predictions(run: Run, out: Path | None) -> None:
         console.print(_predictions_table(run))
     for seen in run.seen:
         if seen.timeline.start_s.nunique() > 1:
-            console.print(_timeline_table(seen))
+            console.print(_timeline_table(seen, run.step_s))
         for note in seen.notes:
             console.print(f"{seen.path}: {note}", highlight=False, markup=False, soft_wrap=True)
     for path in run.others:
@@ -99,10 +99,10 @@ def _predictions_table(run: Run) -> Table:
     return table
 
 
-def _timeline_table(seen: Seen) -> Table:
+def _timeline_table(seen: Seen, step_s: float) -> Table:
     """Each arm's labels over time, windows of one label joined."""
     table = Table("arm", "seconds and label", title=Text(Path(seen.path).name), title_justify="left")
     for arm in seen.timeline.arm.unique():
-        stretches = (f"{start:.1f}-{end:.1f} {label}" for start, end, label in label_segments(seen.timeline, arm))
+        stretches = (f"{start:.1f}-{end:.1f} {label}" for start, end, label in label_segments(seen.timeline, arm, step_s))
         table.add_row(arm, ", ".join(stretches))
     return table

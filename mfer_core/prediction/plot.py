@@ -51,6 +51,8 @@ def _classes(table: pd.DataFrame) -> list[str]:
 def _draw_curves(axes: np.ndarray, arms: list[str], prediction: Prediction) -> None:
     for axis, arm in zip(axes, arms, strict=True):
         rows = prediction.timeline[prediction.timeline.arm == arm]
+        place = (rows.start_s / prediction.step_s).round().astype(int)
+        rows = rows.set_index(place).reindex(range(place.max() + 1))  # a window without a row breaks the line
         for name, colour in zip(_classes(rows), COLOURS, strict=False):
             axis.plot((rows.start_s + rows.end_s) / 2, rows[name], color=colour, label=name, linewidth=1.6, marker=".", markersize=4)
         axis.set(xlim=(0, prediction.clip.facts["duration_s"]), ylim=(0, 1))

@@ -68,6 +68,7 @@ class Prediction:
     clip: ExtractedClip
     table: pd.DataFrame  # the whole recording, a row per arm
     timeline: pd.DataFrame  # a row per window and arm; a recording no longer than a window has one window
+    step_s: float  # between two windows
 
 
 def _refuse_precomputed(folder: Path, config: dict) -> None:
@@ -124,7 +125,7 @@ class Predictor:
         whole = (0.0, embedded.duration_s)
         spans = window_spans(embedded.duration_s, window_s, step_s)
         tables = [self._table(str(path), embedded, chosen) for chosen in ([whole], spans)]
-        return Prediction(str(path), clip, *tables)
+        return Prediction(str(path), clip, *tables, step_s)
 
     def embed(self, clip: ExtractedClip) -> Embedded:
         """Both encoders over the whole clip."""

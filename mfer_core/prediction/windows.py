@@ -46,20 +46,18 @@ def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tupl
     return [(place * step_s, min(place * step_s + window_s, duration_s)) for place in range(count)]
 
 
-def label_segments(timeline: pd.DataFrame, arm: str) -> list[tuple[float, float, str]]:
-    """Stretches of one label in an arm's windows as (start, end, label), seconds; two windows meet between their centres.
+def label_segments(timeline: pd.DataFrame, arm: str, step_s: float) -> list[tuple[float, float, str]]:
+    """Stretches of one label in an arm's windows, which start every ``step_s`` seconds: (start, end, label), seconds.
 
-    A gap stays where windows have no row for the arm.
+    A window speaks for the step about its centre, the first and the last one also for what lies before and after; a gap
+    stays where windows have no row for the arm.
     """
-    rows = timeline[timeline.arm == arm]
-    starts = timeline.start_s.unique()
-    place = np.searchsorted(starts, rows.start_s)
-    centres = timeline.drop_duplicates("start_s")[["start_s", "end_s"]].mean(axis=1).to_numpy()
-    edges = np.concatenate([[0.0], (centres[:-1] + centres[1:]) / 2, [timeline.end_s.max()]])
+    window_s, end_s = (timeline.end_s - timeline.start_s).max(), timeline.end_s.max()
     segments: list[tuple[float, float, str]] = []
-    for at, label in zip(place, rows.label, strict=True):
-        if segments and segments[-1][1:] == (edges[at], label):
-            segments[-1] = (segments[-1][0], edges[at + 1], label)
-        else:
-            segments.append((edges[at], edges[at + 1], label))
-    return [(float(start), float(end), label) for start, end, label in segments]
+    for row in timeline[timeline.arm == arm].itertuples():
+        first = row.start_s + (window_s - step_s) / 2 if row.start_s else 0.0
+        last = row.start_s + (window_s + step_s) / 2 if row.end_s < end_s else row.end_s
+        if segments and segments[-1][2] == row.label and abs(segments[-1][1] - first) < 1e-6:
+            first = segments.pop()[0]
+        segments.append((float(first), float(last), row.label))
+    return segments

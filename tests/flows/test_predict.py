@@ -91,30 +91,39 @@ def test_the_page_works_in_a_browser(predicted, tmp_path):
     out, _ = predicted
     probe = """<script>
       const timeline = document.querySelector("svg[data-windows]");
-      timeline.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
-      document.title = timeline.nextElementSibling.textContent + "|" + [...document.images].every(i => i.complete && i.naturalWidth > 0);
+      const read = event => (timeline.dispatchEvent(event), timeline.nextElementSibling.textContent.split(":")[0]);
+      const box = timeline.getBoundingClientRect();
+      read(new KeyboardEvent("keydown", {key: "ArrowRight"}));
+      const said = timeline.nextElementSibling.textContent;
+      const pointed = read(new PointerEvent("pointermove", {clientX: box.right - 1}));
+      document.title = said + "|" + pointed + "|" + [...document.images].every(i => i.complete && i.naturalWidth > 0);
     </script>"""
     (tmp_path / "probe.html").write_text((out / "report.html").read_text().replace("</body>", probe + "</body>"))
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
     result = subprocess.run([*command, (tmp_path / "probe.html").as_uri()], capture_output=True, text=True, timeout=120)
     title = re.search("<title>(.*)</title>", result.stdout).group(1)
-    assert re.fullmatch(r"1\.0 to 3\.0 s: visual \w+ \d+ %, audio \w+ \d+ %, fused \w+ \d+ %\|true", title)
+    assert re.fullmatch(r"1\.0 to 3\.0 s: visual \w+ \d+ %, audio \w+ \d+ %, fused \w+ \d+ %\|5\.0 to 6\.4 s\|true", title)
 
 
-def test_nothing_predicted_is_a_failure_and_all_predicted_none(model, recordings, capsys):  # noqa: F811
-    assert main(["predict", str(recordings / "broken.mp4"), "--model", str(model)]) == 1
-    assert "broken.mp4: unreadable" in capsys.readouterr().err
-    assert main(["predict", str(recordings / "short.mp4"), "--model", str(model)]) == 0
+def test_nothing_predicted_is_a_failure_and_all_predicted_none(model, recordings, tmp_path, capsys):  # noqa: F811
+    assert main(["predict", str(recordings / "short.mp4"), "--model", str(model), "--out", str(tmp_path)]) == 0
     assert "fused" in capsys.readouterr().out
+    assert main(["predict", str(recordings / "broken.mp4"), "--model", str(model), "--out", str(tmp_path)]) == 1
+    assert "broken.mp4: unreadable" in capsys.readouterr().err
+    assert not list((tmp_path / "plots").iterdir()), "the earlier run's"
+    assert pd.read_parquet(tmp_path / "predictions.parquet").empty
+    assert "Not predicted" in Page((tmp_path / "report.html").read_text()).words
 
 
 def test_what_is_not_there_is_one_line(model, recordings, tmp_path, capsys):  # noqa: F811
     assert main(["predict", str(tmp_path), "--model", str(model)]) == 1
     assert main(["predict", str(tmp_path / "none.mp4"), "--model", str(model)]) == 1
     assert main(["predict", str(recordings / "short.mp4"), "--model", str(tmp_path)]) == 1
+    assert main(["predict", str(recordings), "--model", str(model), "--window", "1", "--step", "2"]) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert [re.sub("[^ ]*/", "", line).split(":")[1] for line in lines] == [
         f" no video or audio file in {tmp_path.name}",
         " no file or folder none.mp4",
         " cannot read settings.json",
+        " a window of 1 s every 2 s",
     ]

@@ -36,6 +36,8 @@ def recordings(tmp_path_factory):
     write_clip(folder / "long.mp4", moving, range(0, 6400, 200), tone(3.0))
     write_clip(folder / "short.mp4", moving[:10], range(0, 1000, 100), tone(1.0))
     (folder / "inner").mkdir()
+    (folder / ".hidden").mkdir()
+    write_clip(folder / ".hidden" / "two.mp4", [face_picture((90, 90, 100), (230, 90, 100))] * 3, range(0, 300, 100), tone(4.0))
     write_clip(folder / "inner" / "sound & <b>.wav", sound=tone(1.0))
     write_clip(folder / "inner" / "mute.mp4", moving[:5], range(0, 500, 100))
     (folder / "broken.mp4").write_bytes(b"nothing of a film")

@@ -49,6 +49,9 @@ def test_what_a_person_must_know_is_noted(predictor, recordings):
 
     assert "the image arm has no say" in notes("inner/sound & <b>.wav")
     assert "no sound: the audio arm has no say" in notes("inner/mute.mp4")
+    assert (
+        notes(".hidden/two.mp4") == "up to 2 faces: the one that is largest for longest counts; no speech found: all of the sound is heard"
+    )
 
 
 def test_a_file_that_is_none_says_why(predictor, recordings):

@@ -39,6 +39,7 @@ def test_a_window_holds_what_its_clock_says_of_both_modalities():
 
 
 def test_windows_of_one_label_are_joined_and_a_gap_stays():
-    rows = [(0, "fused", "sad"), (1, "fused", "sad"), (2, "fused", "calm"), (4, "fused", "calm"), (3, "audio", "sad")]
-    timeline = pd.DataFrame([{"start_s": s, "end_s": s + 4.0, "arm": arm, "label": label} for s, arm, label in sorted(rows)])
-    assert label_segments(timeline, "fused") == [(0.0, 3.5, "sad"), (3.5, 4.5, "calm"), (5.5, 8.0, "calm")]
+    rows = [(0, "fused", "sad"), (1, "fused", "sad"), (2, "fused", "calm"), (8, "fused", "calm"), (3, "audio", "sad")]
+    timeline = pd.DataFrame([{"start_s": s, "end_s": min(s + 4.0, 11.5), "arm": arm, "label": label} for s, arm, label in sorted(rows)])
+    assert label_segments(timeline, "fused", 1.0) == [(0.0, 3.5, "sad"), (3.5, 4.5, "calm"), (9.5, 11.5, "calm")]
+    assert label_segments(timeline[timeline.start_s == 0], "fused", 1.0) == [(0.0, 4.0, "sad")]
