@@ -104,3 +104,9 @@ def canonical(name: str, aliases: dict[str, str] | None = None) -> str:
     if found not in EMOTIONS:
         raise MferError(f"unknown label {name!r}: use one of {', '.join(EMOTIONS)} or add it to the corpus's aliases")
     return found
+
+
+def head_classes(labels: Iterable[str]) -> list[str | None]:
+    """The classes of an encoder's own classifier as names of ``EMOTIONS``; None where there is no counterpart ("other", "<unk>")."""
+    known = _known()
+    return [known.get(fold_name(label)) for label in labels]

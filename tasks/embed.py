@@ -8,6 +8,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
 from mfer_core.cache.embeddings import view_folders
+from mfer_core.cache.heads import write_head
 from mfer_core.cache.shards import partition, read_shards
 from mfer_core.encoders.embed import WHOLE, Part, embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
@@ -52,6 +53,7 @@ def embed_precomputed(name: str, corpus: Corpus, modality: str, data: Path, sett
     """A person's own features in place of an encoder's; returns the number of clips written."""
     out = data / "embed" / modality / name
     drop_views(out, 0)
+    write_head(out, None)
     return store_features(data / "ingest" / name, corpus.path, modality, out, settings.shard_clips)
 
 
@@ -69,6 +71,7 @@ def embed_visual(corpus: str, data: Path, settings: Embed, views: int, part: Par
     encoder = load_vit(*checkpoint_of(data / "pretrain_vit"), settings.device, settings.precision)
     if part == WHOLE:
         drop_views(data / "embed" / "visual" / corpus, views)
+        write_head(data / "embed" / "visual" / corpus, encoder.head())
     shaped = (encoder, settings)
     return sum(embed_corpus_visual(data / "extract", corpus, data / "embed", *shaped, view, part) for view in range(views + 1))
 
@@ -84,5 +87,6 @@ def embed_audio(corpus: str, data: Path, extract: Extract, settings: Embed, view
     encoder = load_emotion2vec(*checkpoint_of(data / "pretrain_emotion2vec"), settings.device, settings.precision)
     if part == WHOLE:
         drop_views(data / "embed" / "audio" / corpus, views)
+        write_head(data / "embed" / "audio" / corpus, encoder.head())
     shaped = (encoder, settings, extract.vad_min_clip_s)
     return sum(embed_corpus_audio(data / "extract", corpus, data / "embed", *shaped, view, speed, part) for view in range(views + 1))

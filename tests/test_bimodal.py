@@ -94,7 +94,10 @@ def test_both_arms_and_their_fusion_go_through_the_same_folds(done):
     assert metrics["visual"]["accuracy"]["pooled"] > 0.5 and metrics["fused"]["accuracy"]["pooled"] > 0.4  # chance: 0.125
     predictions = pd.read_parquet(data / "evaluate" / "predictions.parquet").groupby("arm").size()
     assert (predictions["visual"], predictions["fused"]) == (79, 80)
-    assert "features of faces.csv" in (data / "evaluate" / "tables" / "results.md").read_text()
+    results = (data / "evaluate" / "tables" / "results.md").read_text()
+    assert "features of faces.csv" in results
+    assert "zero_shot_audio" in metrics and predictions["zero_shot_audio"] == 20, "its head knows angry and happy"
+    assert "zero_shot_visual" not in metrics and "Absent from it, and not scored: neutral, calm, sad" in results
 
 
 def test_only_the_arm_with_an_encoder_has_augmented_views(done):

@@ -21,7 +21,7 @@ from mfer_core.files import read_json, read_table
 
 STAGE_LIMIT_S = 500
 DEMO = {"ravdess": (6, 8), "crema_d": (6, 6), "custom": (2, 8), "fer2013": (10, 14)}
-ARMS = {"visual", "audio", "fused", "baseline"}
+ARMS = {"visual", "audio", "fused", "baseline", "zero_shot_visual", "zero_shot_audio"}
 
 # Every process of the project writes down which project files it imported (Python runs this file at start).
 RECORD_IMPORTS = """

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device, in_halves, inference
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
@@ -65,6 +66,13 @@ class Emotion2vecEncoder:
     def dim(self) -> int:
         """D of the frames."""
         return self.model.cfg.embed_dim
+
+    def head(self) -> Head | None:
+        """The checkpoint's own classifier of the mean frame, None where it has none."""
+        if self.model.proj is None:
+            return None
+        weight, bias = (value.detach().float().cpu().numpy() for value in (self.model.proj.weight, self.model.proj.bias))
+        return Head(weight, bias, self.labels)
 
     def centres(self, frames: int) -> np.ndarray:
         """The sample position of the centre of each of the first ``frames`` frames."""

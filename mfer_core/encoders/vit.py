@@ -13,6 +13,7 @@ import torch
 from transformers import ViTConfig
 from transformers.utils.logging import disable_progress_bar
 
+from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device, in_halves, inference
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
@@ -41,6 +42,11 @@ class VitEncoder:
     def classify(self, images: list[np.ndarray], batch_size: int = 64) -> np.ndarray:
         """float32 [N, len(labels)]: the probabilities of the checkpoint's own classifier (a zero-shot baseline)."""
         return self._batches(images, batch_size, self._probabilities, len(self.labels))
+
+    def head(self) -> Head:
+        """The checkpoint's own classifier of the CLS feature."""
+        weight, bias = (value.detach().float().cpu().numpy() for value in (self.model.classifier.weight, self.model.classifier.bias))
+        return Head(weight, bias, self.labels)
 
     def _batches(self, images: list[np.ndarray], batch_size: int, run, width: int) -> np.ndarray:
         parts = [np.empty((0, width), np.float32)]

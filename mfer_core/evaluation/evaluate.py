@@ -11,6 +11,7 @@ from mfer_core.evaluation.pairs import compare
 from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
 from mfer_core.evaluation.summary import class_recalls, headline, summarise
 from mfer_core.evaluation.tables import write_report_table
+from mfer_core.evaluation.zero_shot import zero_shot_note, zero_shot_predictions
 from mfer_core.files import read_json, read_table, write_json, write_table
 from mfer_core.labels import label_set
 from mfer_core.manifest import read_manifest
@@ -23,17 +24,18 @@ LEAKY_NOTE = "A protocol marked leaky has the same people in training and test a
 
 
 def all_predictions(data: Path, settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
-    """Predictions of the arms present and of the baseline, one table in a fixed order."""
+    """Predictions of the arms present, of the baseline and of the encoders' own heads, one table in a fixed order."""
     tables = [read_table(data / stage / "predictions.parquet") for arm, stage in ARM_STAGES.items() if arm in settings.arms]
     if settings.evaluate.baseline:
         tables.append(baseline_predictions(baseline_features(data / "extract", settings.roles.benchmark), manifest, folds, CLASSES))
+    tables.append(zero_shot_predictions(data / "embed", settings.roles.benchmark, manifest, folds, CLASSES))
     table = pd.concat([table for table in tables if len(table)], ignore_index=True)
     return table[predictions_schema(CLASSES).names]
 
 
 def _by_arm(predictions: pd.DataFrame, protocol: str) -> dict[str, pd.DataFrame]:
     rows = predictions[predictions.protocol == protocol]
-    return {arm: rows[rows.arm == arm].reset_index(drop=True) for arm in results.ARMS if (rows.arm == arm).any()}
+    return {arm: rows[rows.arm == arm].reset_index(drop=True) for arm in (*results.ARMS, *results.ZERO_SHOT) if (rows.arm == arm).any()}
 
 
 def compute_metrics(predictions: pd.DataFrame, speaker_of: dict[str, str], settings: Settings) -> dict:
@@ -82,6 +84,7 @@ def _histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.Da
 def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, predictions: pd.DataFrame, speaker_of: dict[str, str]) -> None:
     synthetic = settings.synthetic
     encoders = encoder_names(data, settings)
+    zero_shot = zero_shot_note(data / "embed", settings.roles.benchmark, CLASSES)
     recalls = {(name, arm): class_recalls(table, CLASSES) for name in metrics for arm, table in _by_arm(predictions, name).items()}
     manifests = {path.parent.name: read_manifest(path) for path in sorted((data / "ingest").glob("*/manifest.parquet"))}
     pretraining, matrix = (read_json(data / "pretrain_audio" / name) for name in ("metrics.json", "cross_corpus.json"))
@@ -98,7 +101,7 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
             matrix_table(matrix),
             "Diagonal: nothing of the corpus was trained on.",
         ),
-        "results": ("Results by protocol and arm", results.results_table(metrics, encoders), LEAKY_NOTE),
+        "results": ("Results by protocol and arm", results.results_table(metrics, encoders), f"{LEAKY_NOTE} {zero_shot}".strip()),
         "published": ("Beside published results (accuracy, %)", results.comparison_table(metrics, encoders), LEAKY_NOTE),
         "leakage": ("The leakage gap", results.leakage_table(metrics), "The same models, trained and scored under both kinds of folds."),
         "recalls": ("Recall per class, %", results.recall_table(recalls), ""),
@@ -128,8 +131,9 @@ def evaluate(data: Path, settings: Settings) -> dict:
     manifest = read_manifest(data / "ingest" / settings.roles.benchmark / "manifest.parquet")
     predictions = all_predictions(data, settings, manifest, read_table(data / "folds" / "folds.parquet"))
     speaker_of = dict(zip(manifest.clip_id, manifest.speaker, strict=True))
-    metrics = compute_metrics(predictions, speaker_of, settings)
     write_table(out / "predictions.parquet", predictions, predictions_schema(CLASSES))
+    predictions = predictions.fillna(dict.fromkeys(CLASSES, 0.0))  # a class that a head lacks is never predicted
+    metrics = compute_metrics(predictions, speaker_of, settings)
     _write_tables(out, data, settings, metrics, predictions, speaker_of)
     _write_plots(out, data, settings, predictions)
     write_json(out / "summary.json", headline(metrics))

@@ -10,6 +10,7 @@ from mfer_core.evaluation.published import published, reference_cell
 from mfer_core.evaluation.tables import ABSENT, interval, p_value, percent, spread
 
 ARMS = ("visual", "audio", "fused", "baseline")
+ZERO_SHOT = ("zero_shot_visual", "zero_shot_audio")  # only where the encoder has a head
 Metrics = dict  # protocol -> arm -> metric -> statistics (metrics.json)
 
 
@@ -17,7 +18,7 @@ def results_table(metrics: Metrics, encoders: dict[str, str]) -> pd.DataFrame:
     """Counterpart of the report's main table: accuracy by arm and protocol, and the other metrics."""
     rows = []
     for name, arms in metrics.items():
-        for arm in ARMS:
+        for arm in (*ARMS, *(arm for arm in ZERO_SHOT if arm in arms)):
             found = arms.get(arm, {})
             cells = {
                 "accuracy % over folds": spread(found.get("accuracy")),

@@ -1,0 +1,64 @@
+"""The encoders' own classifiers as baselines, on cached embeddings."""
+
+import numpy as np
+import pytest
+
+from mfer_core.cache.heads import Head, read_head, write_head
+from mfer_core.encoders.emotion2vec import load_emotion2vec
+from mfer_core.encoders.vit import load_vit
+from mfer_core.errors import MferError
+from mfer_core.evaluation.zero_shot import clip_probabilities, zero_shot_note, zero_shot_predictions
+from mfer_core.files import read_table
+from mfer_core.labels import head_classes, label_set
+from mfer_core.manifest import read_manifest
+from tests.encoders.conftest import emotion2vec_folder, random, vit_folder, vit_settings, waveforms  # noqa: F401 (fixtures)
+from tests.training.synthetic import DIM, EIGHT, small_settings, write_benchmark
+
+HEAD_LABELS = ["Angry", "fear", "other", "<unk>", "happy", "sad", "natural"]
+
+
+def test_labels_are_matched_by_name_and_what_is_no_emotion_has_no_counterpart():
+    assert head_classes(HEAD_LABELS) == ["angry", "fearful", None, None, "happy", "sad", "neutral"]
+
+
+def test_the_head_on_cached_embeddings_is_the_encoders_own_classifier(tmp_path, vit_folder, emotion2vec_folder, random, waveforms):  # noqa: F811
+    vit, speech = load_vit(str(vit_folder), None, "cpu", "fp32"), load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32")
+    faces = [random.integers(0, 256, (40, 40), dtype=np.uint8) for _ in range(3)]
+    write_head(tmp_path / "visual", vit.head())
+    write_head(tmp_path / "audio", speech.head())
+    own = read_head(tmp_path / "visual")
+    np.testing.assert_allclose(own.probabilities(vit.embed(faces)), vit.classify(faces), atol=1e-5)
+    np.testing.assert_allclose(clip_probabilities(own, "visual", vit.embed(faces)), vit.classify(faces).mean(0), atol=1e-5)
+    found = [clip_probabilities(read_head(tmp_path / "audio"), "audio", frames) for frames in speech.embed(waveforms)]
+    np.testing.assert_allclose(found, speech.classify(waveforms), atol=1e-5)
+    assert own.labels == vit.labels and read_head(tmp_path / "audio").labels == speech.labels
+
+
+def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(tmp_path):
+    settings = small_settings(folds={"protocols": ["groupk:2", "report5"]})
+    write_benchmark(tmp_path, settings, speakers=4, strength=2.0, gap=16)
+    emotion = [
+        np.random.default_rng([7, EIGHT.index(name)]).normal(size=DIM) if name else np.zeros(DIM) for name in head_classes(HEAD_LABELS)
+    ]
+    head = Head(np.array(emotion, np.float32), np.zeros(len(emotion), np.float32), HEAD_LABELS)
+    write_head(tmp_path / "embed" / "audio" / "ravdess", head)
+    manifest, folds = read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"), read_table(tmp_path / "folds" / "folds.parquet")
+    table = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, label_set("eight"))
+    known, absent = ["neutral", "happy", "sad", "angry", "fearful"], ["calm", "disgust", "surprised"]
+    assert set(table.arm) == {"zero_shot_audio"} and set(table.label) == set(known)
+    assert table[absent].isna().all(axis=None)
+    np.testing.assert_allclose(table[known].sum(axis=1), 1, atol=1e-5)
+    assert (table[known].idxmax(axis=1) == table.label).mean() > 0.7
+    for _, rows in table.groupby("protocol"):
+        assert not rows.clip_id.duplicated().any()
+    note = zero_shot_note(tmp_path / "embed", "ravdess", label_set("eight"))
+    assert "calm, disgust, surprised" in note and "other, <unk>" in note and "visual" not in note
+
+
+def test_a_broken_head_is_named_and_none_leaves_none(tmp_path):
+    write_head(tmp_path, Head(np.zeros((2, 3), np.float32), np.zeros(2, np.float32), ["a", "b"]))
+    (tmp_path / "head.safetensors").write_bytes(b"x")
+    with pytest.raises(MferError, match=r"head\.safetensors"):
+        read_head(tmp_path)
+    write_head(tmp_path, None)
+    assert read_head(tmp_path) is None
