@@ -14,7 +14,11 @@ class Stage:
 
     name: str
     summary: str
-    per_corpus: bool
+    foreach: str | None  # the setting that lists the corpora it runs for, one by one
+
+    @property
+    def per_corpus(self) -> bool:
+        return self.foreach is not None
 
 
 def stages(path: Path = Path("dvc.yaml")) -> dict[str, Stage]:
@@ -22,4 +26,9 @@ def stages(path: Path = Path("dvc.yaml")) -> dict[str, Stage]:
     if not path.is_file():
         raise MferError(f"no {path} here: run this from the project's folder")
     listed = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
-    return {name: Stage(name, entry.get("desc") or entry["do"]["desc"], "foreach" in entry) for name, entry in listed.items()}
+    return {name: Stage(name, entry.get("desc") or entry["do"]["desc"], _setting(entry.get("foreach"))) for name, entry in listed.items()}
+
+
+def _setting(foreach: str | None) -> str | None:
+    """``${clips}`` -> ``clips``."""
+    return foreach and foreach.removeprefix("${").removesuffix("}")

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flows.check import check_project, unfetched
 from mfer_core.errors import MferError
@@ -27,11 +28,11 @@ def profile(name: str) -> None:
     check()
 
 
-def mfer(force: bool) -> None:
+def mfer(**parameters: Any) -> None:
     """bring everything up to date, as the deployment mfer/full-pipeline does"""
     from flows.stage import run_stage
 
-    run_stage("mfer", force=force)
+    run_stage("mfer", **parameters)
 
 
 def fetch(corpus: str) -> None:
@@ -113,7 +114,14 @@ def _add(run: Callable, *arguments: tuple[str, dict]) -> Callable[[ArgumentParse
 COMMANDS = {
     "check": _add(check),
     "profile": _add(profile, ("name", {"help": "file name in profiles/, without .yaml"})),
-    "mfer": _add(mfer, ("--force", {"action": "store_true", "help": "run every stage again"})),
+    "mfer": _add(
+        mfer,
+        ("--profile", {"help": "switch params.yaml to this one of profiles/ first"}),
+        ("--stages", {"nargs": "+", "metavar": "STAGE", "help": "only these, and what they depend on"}),
+        ("--start-from", {"metavar": "STAGE", "help": "this stage and everything after it"}),
+        ("--corpora", {"nargs": "+", "metavar": "NAME", "help": "per-corpus stages for these only"}),
+        ("--force", {"action": "store_true", "help": "run the chosen stages even when nothing changed"}),
+    ),
     "fetch": _add(fetch, ("corpus", {"help": "a key of `corpora` in params.yaml"})),
     "show": _add(show),
     "predict": _add(

@@ -3,20 +3,55 @@
 DVC alone decides what is out of date; Prefect shows the run tree, the logs and the artifacts.
 """
 
-from prefect import flow, get_run_logger
+from pathlib import Path
+from typing import Annotated
 
+from prefect import flow, get_run_logger
+from pydantic import Field
+
+from flows.busy import wait_until_free
+from flows.catalogue import stages as listed
 from flows.check import check_project, unfetched
 from flows.fetch import fetch
+from flows.plan import known, targets
+from flows.profiles import names, switch_profile
 from flows.quiet import quiet
+from mfer_core.cache.code import ROOT
+from mfer_core.errors import MferError
 from tasks.reproduce import reproduce
+
+# Prefect's form offers the choices, and its server refuses others; so does this flow, in one line, where no server does.
+Stage = Annotated[str, Field(json_schema_extra={"enum": list(listed(ROOT / "dvc.yaml"))})]
+Profile = Annotated[str, Field(json_schema_extra={"enum": names(ROOT / "profiles")})]
 
 
 @flow(name="mfer", flow_run_name="mfer")
-def mfer(stages: list[str] | None = None, force: bool = False) -> None:
-    """Bring ``stages`` (default: all) up to date; ``force`` runs them even when nothing changed."""
+def mfer(
+    profile: Profile | None = None,
+    stages: list[Stage] | None = None,
+    start_from: Stage | None = None,
+    corpora: list[str] | None = None,
+    force: bool = False,
+) -> None:
+    """Bring the pipeline up to date, as `dvc repro` does: what did not change is skipped.
+
+    Args:
+        profile: Switch params.yaml to this profile first, and leave it so. Refused when params.yaml holds edits that no
+            profile has. Empty: params.yaml as it is.
+        stages: Only these stages, and what they depend on. Empty: all.
+        start_from: This stage and everything after it, and nothing before. Not together with stages.
+        corpora: Keys of corpora in params.yaml. Stages that run per corpus (ingest, extract, embed) do so for these only.
+        force: Run the chosen stages even when nothing changed; with stages, what they depend on too.
+    """
     quiet()
+    if stages and start_from:
+        raise MferError("stages and start_from exclude each other: name the stages to run, or the one to start from")
+    chosen = known([start_from] if start_from else stages or [])
+    wait_until_free(get_run_logger().info)
+    if profile:
+        switch_profile(profile, Path("params.yaml"))
     for corpus in unfetched():
         fetch(corpus)
-    check_project()
-    ran, skipped = reproduce(stages or [], force)
+    aims = targets(chosen, corpora or [], check_project())
+    ran, skipped = reproduce(aims, force, downstream=start_from is not None)
     get_run_logger().info(f"{len(ran)} stages ran, {len(skipped)} were up to date")

@@ -12,23 +12,56 @@ from mfer_core.settings import load_settings
 PROFILES = Path("profiles")
 
 
+def names(folder: Path = PROFILES) -> list[str]:
+    """The profiles there are."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
 def write_profile(name: str, out: Path) -> None:
     """Write the settings of a profile to ``out``. Raises MferError naming the profiles, or the key at fault."""
-    names = sorted(path.stem for path in PROFILES.glob("*.yaml"))
-    if name not in names:
-        raise MferError(f"unknown profile {name!r}: choose one of {', '.join(names)}")
+    settings = _profile(name)
+    with atomic_path(out) as temporary:
+        with temporary.open("w", encoding="utf-8") as file:
+            _yaml().dump(settings, file)
+        load_settings(temporary)
+
+
+def switch_profile(name: str, path: Path) -> None:
+    """Like ``write_profile``, but raises MferError where ``path`` says something of its own, which would be lost."""
+    present = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    if (old := present.get("profile")) not in names():
+        raise MferError(f"{path} is no profile's (profile: {old}): save it as profiles/NAME.yaml, or run it without naming a profile")
+    if edited := _differences(present, _profile(old)):
+        raise MferError(
+            f"{path} differs from profile {old} in {', '.join(edited)}, which switching to {name} would lose: "
+            f"put that into a file of profiles/, take it back (python -m flows profile {old}), or run it without naming a profile"
+        )
+    write_profile(name, path)
+
+
+def _profile(name: str) -> MutableMapping:
+    if name not in names():
+        raise MferError(f"unknown profile {name!r}: choose one of {', '.join(names())}")
+    settings = _yaml().load(PROFILES / "default.yaml")
+    if name != "default":
+        _merge(settings, _yaml().load(PROFILES / f"{name}.yaml"))
+    settings["profile"] = name
+    return settings
+
+
+def _yaml() -> YAML:
     yaml = YAML()
     yaml.width = 200
     yaml.preserve_quotes = True
     yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
-    settings = yaml.load(PROFILES / "default.yaml")
-    if name != "default":
-        _merge(settings, yaml.load(PROFILES / f"{name}.yaml"))
-    settings["profile"] = name
-    with atomic_path(out) as temporary:
-        with temporary.open("w", encoding="utf-8") as file:
-            yaml.dump(settings, file)
-        load_settings(temporary)
+    return yaml
+
+
+def _differences(one: object, other: object, where: str = "") -> list[str]:
+    """The dotted keys at which two trees of settings differ."""
+    if isinstance(one, MutableMapping) and isinstance(other, MutableMapping):
+        return [key for name in {**one, **other} for key in _differences(one.get(name), other.get(name), f"{where}.{name}".lstrip("."))]
+    return [] if one == other else [where]
 
 
 def _merge(base: MutableMapping, change: MutableMapping) -> None:

@@ -1,5 +1,6 @@
 """Run `dvc repro` from inside a flow so that its stages become subflows of that flow."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -15,9 +16,10 @@ RAN = re.compile(r"Running stage '(.+)':")
 SKIPPED = re.compile(r"Stage '(.+)' didn't change, skipping")
 
 
-def reproduce(stages: list[str], force: bool) -> tuple[list[str], list[str]]:
+def reproduce(targets: list[str], force: bool, downstream: bool = False) -> tuple[list[str], list[str]]:
     """Run `dvc repro`; returns the stages that ran and those that were up to date. Raises MferError when it fails."""
-    command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else []), *stages]
+    options = [*(["--force"] if force else []), *(["--downstream"] if downstream else [])]
+    command = [sys.executable, "-m", "dvc", "repro", *options, *targets]
     with tempfile.TemporaryDirectory(dir=".prefect", prefix="run-") as folder:
         process = subprocess.Popen(command, env=_environment(Path(folder)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
@@ -26,9 +28,17 @@ def reproduce(stages: list[str], force: bool) -> tuple[list[str], list[str]]:
             process.terminate()
             process.wait()
     if process.returncode:
-        fault = next((line for line in lines if line.startswith("error: ")), lines[-1] if lines else "no output")
-        raise MferError(f"dvc repro stopped: {fault.removeprefix('error: ')}")
+        raise MferError(f"dvc repro stopped: {_fault(lines)}")
     return ([m[1] for line in lines if (m := RAN.match(line))], [m[1] for line in lines if (m := SKIPPED.match(line))])
+
+
+def _fault(lines: list[str]) -> str:
+    """What a stage said, or else what DVC said (it names who holds a lock on the lines after), or else the last words."""
+    if own := next((line for line in lines if line.startswith("error: ")), None):
+        return own.removeprefix("error: ")
+    start = next((at for at, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines) - 1)
+    said = itertools.takewhile(bool, lines[max(start, 0) :])
+    return " ".join(line.strip() for line in said).removeprefix("ERROR: ") or "no output"
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -63,3 +63,22 @@ def test_the_report_profile_trains_as_the_report_says(stage, tmp_path):
 def test_an_unknown_profile_names_the_choices(tmp_path):
     with pytest.raises(MferError, match="default, recordings, report"):
         profiles.write_profile("real", tmp_path / "params.yaml")
+
+
+def test_switching_keeps_what_a_person_wrote(tmp_path):
+    path = tmp_path / "params.yaml"
+    profiles.write_profile("default", path)
+    edited = path.read_text().replace("frames_per_second: 5", "frames_per_second: 6")
+    path.write_text(edited)
+    with pytest.raises(MferError, match=r"differs from profile default in extract\.frames_per_second, .* profiles/"):
+        profiles.switch_profile("report", path)
+    assert path.read_text() == edited
+
+
+def test_switching_an_untouched_file_is_what_the_command_does(tmp_path):
+    path, other = tmp_path / "params.yaml", tmp_path / "other.yaml"
+    profiles.write_profile("default", path)
+    path.write_text(f"# a remark is no setting\n{path.read_text()}")
+    profiles.switch_profile("recordings", path)
+    profiles.write_profile("recordings", other)
+    assert path.read_text() == other.read_text()
