@@ -8,13 +8,16 @@ SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is down costs seconds, not minutes; `flows track` catches up
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DVC_NO_ANALYTICS": "true",
     "TOKENIZERS_PARALLELISM": "false",
 }
+# A server that is down or hangs costs seconds, not many minutes; `flows track` catches up. A person may set others.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
 def quiet() -> None:
     """Set the switches in this process and its children."""
     os.environ.update(SWITCHES)
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,26 @@ def run_stage(name: str, **parameters: Any) -> None:
     ensure_api()
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
     _set_up_logging()
-    with _parent_context():
+    _publish_progress()
+    corpus = parameters.get("corpus")
+    with _parent_context(), _tags(stage=name, corpus=corpus):
         flow(**parameters)
-    _record_seconds("@".join((name, *(value for value in parameters.values() if isinstance(value, str)))))
+    if name != "mfer":  # its stages have recorded theirs
+        _record_seconds(f"{name}@{corpus}" if corpus else name)
+
+
+def _tags(**labels: str | None) -> AbstractContextManager:
+    """Prefect's tags of a run and its tasks, such as corpus:ravdess."""
+    from prefect import tags
+
+    return tags(*(f"{name}:{value}" for name, value in labels.items() if value))
+
+
+def _publish_progress() -> None:
+    from mfer_core import progress
+    from tasks.progress import ProgressArtifacts
+
+    progress.observers[:] = [ProgressArtifacts()]
 
 
 def _record_seconds(stage: str) -> None:

@@ -3,17 +3,14 @@
 from pathlib import Path
 
 from mfer_core.settings import Settings
+from tasks.fold_runs import log_folds
 from tasks.registry import register_folder
 from tasks.results import log_stage
-from tasks.tracking import log_fold
 
 
 def track_results(data: Path, settings: Settings) -> None:
     """Log every fold, every result and the registered model under ``data``; what MLflow holds already is left alone."""
-    folders = [data / "pretrain_audio", *sorted(data.glob("train_*/*/fold-*"))]
-    for folder in folders:
-        if (folder / "config.json").exists():
-            log_fold(folder, settings)
+    log_folds(data, settings)
     for stage in ("evaluate", "transfer"):
         if (data / stage / "metrics.json").exists():
             log_stage(stage, data, settings)

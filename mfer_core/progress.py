@@ -1,9 +1,9 @@
-"""One progress bar on a terminal, a plain log line every few seconds elsewhere."""
+"""One progress bar on a terminal, a plain log line every few seconds elsewhere, and whoever else wants to know."""
 
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
@@ -12,12 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 Item = TypeVar("Item")
 LOG_EVERY_S = 10.0
 log = logging.getLogger("mfer")
+observers: list[Callable[[str, int, int], None]] = []  # called with title, done and total after each item
 
 
 def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
     """Yield ``items``, showing how many of ``total`` (default ``len(items)``) are done."""
     total = len(items) if total is None else total  # type: ignore[arg-type]
-    yield from (_track_bar if sys.stderr.isatty() else _track_log)(items, title, total)
+    shown = (_track_bar if sys.stderr.isatty() else _track_log)(items, title, total)
+    for done, item in enumerate(shown, 1):
+        yield item
+        for observer in observers:
+            observer(title, done, total)
 
 
 def _track_bar(items: Iterable[Item], title: str, total: int) -> Iterator[Item]:

@@ -4,16 +4,18 @@ import re
 from pathlib import Path
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.transfer import transfer
 from mfer_core.files import read_json
 from mfer_core.settings import Settings
+from tasks.fold_runs import log_folds
 from tasks.tracking import log_dataset, log_results
 
 NOT_IN_NAMES = re.compile(r"[^\w\-./ ]")  # what MLflow refuses in a metric's name
+NOT_IN_KEYS = re.compile(r"[^a-z0-9]+")  # what Prefect refuses in an artifact's key
 
 
 @task(cache_policy=NO_CACHE)
@@ -29,22 +31,35 @@ def run_transfer(data: Path, settings: Settings) -> None:
 
 
 def publish_results(stage: str, data: Path, settings: Settings) -> None:
-    """Every table as a Prefect artifact, and the stage's results in MLflow."""
+    """Every table as a Prefect artifact, and the stage's results in MLflow, with the folds that it missed or DVC took from its cache."""
     for table in sorted((data / stage).glob("tables/*.md")):
         create_markdown_artifact(key=f"{stage}-{table.stem}".replace("_", "-").lower(), markdown=table.read_text(encoding="utf-8"))
-    files = log_stage(stage, data, settings)
-    get_run_logger().info(f"{stage}: {files} files in {data / stage}")
+    for protocol, page in log_stage(stage, data, settings).items():
+        key = NOT_IN_KEYS.sub("-", f"mlflow {stage} {protocol}".lower())
+        create_link_artifact(
+            link=page, link_text=f"{protocol} in MLflow", key=key, description="MLflow's own server, or `make ui`, shows it"
+        )
+    get_run_logger().info(f"{stage}: tables and plots in {data / stage}")
 
 
-def log_stage(stage: str, data: Path, settings: Settings) -> int:
-    """Means over folds and all files to MLflow, protocol by protocol; returns how many files."""
+def log_stage(stage: str, data: Path, settings: Settings) -> dict[str, str]:
+    """Means over folds and all files to MLflow, protocol by protocol; returns each protocol's page there."""
     files = sorted(path for path in (data / stage).rglob("*") if path.is_file())
     if stage == "evaluate":
         for corpus in settings.corpora:
             log_dataset(corpus, data / "ingest" / corpus, settings)
-    for protocol, arms in read_json(data / stage / "metrics.json").items():
-        log_results(protocol, _flat(stage, arms), files, settings)
-    return len(files)
+        log_folds(data, settings)
+    pages = {
+        protocol: log_results(protocol, _flat(stage, arms), files, _score(arms) if stage == "evaluate" else "", settings)
+        for protocol, arms in read_json(data / stage / "metrics.json").items()
+    }
+    return {protocol: page for protocol, page in pages.items() if page}
+
+
+def _score(arms: dict) -> str:
+    """The best arm's mean accuracy over folds, for the name of a run."""
+    name, arm = max(arms.items(), key=lambda item: item[1]["accuracy"]["mean"])
+    return f"{name} {100 * arm['accuracy']['mean']:.1f} %"
 
 
 def _flat(stage: str, arms: dict) -> dict[str, float]:

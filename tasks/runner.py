@@ -4,10 +4,10 @@ Where it runs is one setting, ``runner`` in params.yaml, which no key and no DVC
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from prefect import Task
+from prefect import Task, tags
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
@@ -27,11 +27,17 @@ def task_runner(where: str, kind: Literal["threads", "processes"], workers: int)
 
 
 def run_side_by_side(
-    task: Task, calls: list[dict[str, Any]], where: str, kind: Literal["threads", "processes"], workers: int, title: str
+    task: Task,
+    calls: list[dict[str, Any]],
+    where: str,
+    kind: Literal["threads", "processes"],
+    workers: int,
+    title: str,
+    tag: Callable[[dict[str, Any]], list[str]] = lambda call: [],
 ) -> Iterator[Any]:
     """Yield each call's result as it ends. One call's failure does not stop the others; it is raised after them.
 
-    Calls carry paths, not tensors. Raises MferError when a cluster's workers do not run this code.
+    Calls carry paths, not tensors; ``tag`` names a call's tags in Prefect. Raises MferError when a cluster's workers do not run this code.
     """
     if not calls:
         return
@@ -41,7 +47,10 @@ def run_side_by_side(
             from tasks.cluster import check_workers
 
             check_workers(runner)
-        futures = [runner.submit(task, parameters=call) for call in calls]
+        futures = []
+        for call in calls:
+            with tags(*tag(call)):
+                futures.append(runner.submit(task, parameters=call))
         for future in track(as_completed(futures), title, total=len(futures)):
             result = _outcome(future)
             if isinstance(result, BaseException):

@@ -7,8 +7,8 @@ from prefect.cache_policies import NO_CACHE
 
 from mfer_core.settings import Settings
 from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
+from tasks.fold_runs import log_fold
 from tasks.runner import run_side_by_side
-from tasks.tracking import log_fold
 
 
 @task(task_run_name="{protocol} fold {fold}", cache_policy=NO_CACHE)
@@ -17,11 +17,16 @@ def train_fold(stage: str, protocol: str, fold: int, data: Path, settings: Setti
     return FOLD_STAGES[stage](protocol, fold, data, settings)
 
 
+def fold_tags(call: dict) -> list[str]:
+    """By which Prefect's pages are filtered."""
+    return [f"protocol:{call['protocol']}", f"fold:{call['fold']}"]
+
+
 def train_folds(stage: str, data: Path, settings: Settings) -> None:
     """All folds of all protocols, then their predictions in one table."""
     folds = folds_to_train(stage, data, settings)
     calls = [{"stage": stage, "protocol": protocol, "fold": fold, "data": data, "settings": settings} for protocol, fold in folds]
-    for folder in run_side_by_side(train_fold, calls, settings.runner, "processes", settings.train_workers, stage):
+    for folder in run_side_by_side(train_fold, calls, settings.runner, "processes", settings.train_workers, stage, tag=fold_tags):
         log_fold(folder, settings)
     collect_predictions(stage, data, settings)
 

@@ -1,45 +1,13 @@
 """MLflow holds each result once, and a server that is down costs a warning, never a result."""
 
+import json
 import logging
 
-import numpy as np
-import pandas as pd
-import pytest
-
-from mfer_core.cache.code import ROOT
-from mfer_core.files import write_json, write_table
-from mfer_core.labels import label_set
-from mfer_core.settings import load_settings
 from tasks import tracking
+from tasks.fold_runs import log_fold
 from tasks.ingest import read_corpus
 from tests.corpora.layouts import LAYOUTS
-
-LABELS = label_set("eight")
-
-
-@pytest.fixture
-def settings(tmp_path, monkeypatch):
-    """The default settings, with this folder as the project."""
-    loaded = load_settings(ROOT / "params.yaml")
-    (tmp_path / ".prefect").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    tracking.client.cache_clear()
-    return loaded
-
-
-@pytest.fixture
-def fold(tmp_path, settings):
-    """A finished fold as a training stage leaves it."""
-    folder = tmp_path / "data" / "train_visual" / "luna5" / "fold-0"
-    folder.mkdir(parents=True)
-    pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.5], "valid_uar": [0.2, 0.3]}).to_csv(folder / "history.csv", index=False)
-    probabilities = np.eye(8, dtype=np.float32)
-    table = pd.DataFrame(probabilities, columns=list(LABELS)).assign(clip_id=[f"ravdess/{i}" for i in range(8)], label=list(LABELS))
-    write_table(folder / "predictions.parquet", table)
-    encoder = {"name": "vit", "hash": "abc"}
-    write_json(folder / "config.json", {"key": "k1", "labels": LABELS, "protocol": "luna5", "fold": 0, "encoders": {"visual": encoder}})
-    return folder.relative_to(tmp_path)
+from tests.tasks.finished import LABELS
 
 
 def runs(settings, kind: str, name: str = "luna5"):
@@ -48,14 +16,17 @@ def runs(settings, kind: str, name: str = "luna5"):
 
 
 def test_a_fold_is_logged_once_under_its_pipeline_run(fold, settings):
-    tracking.log_fold(fold, settings)
-    tracking.log_fold(fold, settings)
+    log_fold(fold, settings)
+    log_fold(fold, settings)
     (run,) = runs(settings, "fold")
     (parent,) = runs(settings, "pipeline")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert (run.info.run_name, run.data.tags["arm"], run.data.tags["fold"]) == ("visual fold 0", "visual", "0")
+    assert (run.info.run_name, run.data.tags["arm"], run.data.tags["fold"]) == ("visual f0 100.0 %", "visual", "0")
     assert run.data.metrics["test_accuracy"] == 1.0
     assert run.data.params["visual_encoder"] == "vit"
+    inputs = {read.tags[0].value: read.dataset for read in run.inputs.dataset_inputs}
+    assert json.loads(inputs["training"].profile) == {"clips": 5, "speakers": 3, "labels": dict.fromkeys(LABELS[:5], 1)}
+    assert inputs["testing"].name == "ravdess test" and inputs["testing"].digest
     store = tracking.client(settings.tracking)
     assert [point.value for point in store.get_metric_history(run.info.run_id, "train_loss")] == [2.0, 1.5]
     assert {file.path for file in store.list_artifacts(run.info.run_id)} == {"confusion.png", "model"}
@@ -65,11 +36,11 @@ def test_a_server_that_is_down_costs_a_warning_and_the_result_is_logged_later(fo
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with caplog.at_level(logging.WARNING, "mfer"):
-        tracking.log_fold(fold, settings)
+        log_fold(fold, settings)
     assert "python -m flows track" in caplog.text
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     tracking.client.cache_clear()
-    tracking.log_fold(fold, settings)
+    log_fold(fold, settings)
     assert len(runs(settings, "fold")) == 1
 
 

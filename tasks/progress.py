@@ -1,0 +1,29 @@
+"""Progress of the long loops as Prefect artifacts: every loop that `mfer_core.progress.track` follows has one."""
+
+import re
+import time
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+EVERY_S = 5.0
+
+
+class ProgressArtifacts:
+    """Called after each item of a loop; a loop shorter than ``EVERY_S`` gets no artifact, and no loop more than one update in it."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}  # title -> when it was last shown, or began
+        self._artifacts: dict[str, UUID] = {}
+
+    def __call__(self, title: str, done: int, total: int) -> None:
+        now, share = time.monotonic(), 100 * done / total
+        artifact = self._artifacts.get(title)
+        if now - self._told.setdefault(title, now) < EVERY_S and not (artifact and done == total):
+            return
+        self._told[title] = now
+        if artifact:
+            update_progress_artifact(artifact, share)
+        else:
+            key = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+            self._artifacts[title] = create_progress_artifact(share, key=f"progress-{key}", description=title)

@@ -1,0 +1,38 @@
+import shutil
+
+import pytest
+from mlflow import MlflowClient
+
+from mfer_core.cache.code import ROOT
+from mfer_core.settings import load_settings
+from tasks import tracking
+from tests.tasks.finished import finish_fold
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """MLflow's database with its tables and nothing in them: making them takes seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch, empty_store):
+    """The default settings, with this folder as the project."""
+    loaded = load_settings(ROOT / "params.yaml")
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"  # a relative one would be an earlier test's, which MLflow keeps open
+    loaded = loaded.model_copy(update={"tracking": loaded.tracking.model_copy(update={"uri": uri})})
+    (tmp_path / ".prefect").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    tracking.client.cache_clear()
+    tracking.silent_since.clear()
+    return loaded
+
+
+@pytest.fixture
+def fold(settings):
+    """A finished fold as a training stage leaves it: five clips to train on, one to choose, two to test, all of them hit."""
+    return finish_fold("visual", 0, hits=8)
