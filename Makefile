@@ -1,6 +1,6 @@
 # make run    the whole pipeline on the embedded default
-# make test   the test suite          make lint   the linter
-# make ui     the MLflow UI           make serve  a Prefect server and worker
+# make test   the test suite                make lint   the linter
+# make ui     MLflow's and Prefect's pages  make serve  a Prefect server and worker
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)

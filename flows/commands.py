@@ -76,11 +76,11 @@ def inspect(clip_id: str, out: Path) -> None:
     print(out)
 
 
-def ui(port: int) -> None:
-    """open the MLflow UI on loopback"""
-    from flows.servers import serve_mlflow
+def ui(port: int, prefect_port: int) -> None:
+    """start MLflow's and Prefect's pages on loopback"""
+    from flows.servers import serve_ui
 
-    serve_mlflow(load_settings().tracking, port)
+    serve_ui(load_settings().tracking, port, prefect_port)
 
 
 def serve(port: int) -> None:
@@ -138,7 +138,7 @@ COMMANDS = {
         ("--out", {"type": Path, "default": Path("clip.png"), "help": "PNG to write"}),
     ),
     "track": _add(track),
-    "ui": _add(ui, ("--port", {"type": int, "default": 5000})),
+    "ui": _add(ui, ("--port", {"type": int, "default": 5000}), ("--prefect-port", {"type": int, "default": 4200})),
     "worker": _add(
         worker,
         ("address", {"help": "of the scheduler: tcp://HOST:8786"}),

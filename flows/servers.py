@@ -1,11 +1,15 @@
-"""The servers a person starts by hand, all on loopback."""
+"""The servers a person starts by hand, all on loopback. Ctrl-C (or SIGTERM) ends them and all that they started."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import httpx
+import psutil
 
 from mfer_core.errors import MferError
 from mfer_core.settings import Tracking
@@ -13,31 +17,71 @@ from mfer_core.settings import Tracking
 HOST = "127.0.0.1"
 POOL = "mfer-pool"
 START_TIMEOUT_S = 120
+END_TIMEOUT_S = 10
 
 
-def serve_mlflow(tracking: Tracking, port: int) -> None:
-    """The MLflow UI over the tracking store, until interrupted."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
-    print(f"MLflow: http://{HOST}:{port}   (Ctrl-C ends it)", flush=True)
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # its queues cost 1.5 GB and serve nothing here
-    command = ["mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port), "--workers", "1"]
-    subprocess.run([sys.executable, "-m", *command], check=False)
+def serve_ui(tracking: Tracking, mlflow_port: int, prefect_port: int) -> None:
+    """MLflow's pages over the tracking store and Prefect's over the runs of this folder, until interrupted.
+
+    A server that runs already (MLFLOW_TRACKING_URI names one, or `make serve` started Prefect's) is shown as it is.
+    """
+    with ExitStack() as stack:
+        mlflow, prefect = f"http://{HOST}:{mlflow_port}", f"http://{HOST}:{prefect_port}"
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
+        servers = []
+        if uri.startswith("http"):
+            mlflow = uri.rstrip("/")
+        else:
+            os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # its queues cost 1.5 GB and serve nothing here
+            arguments = ["--backend-store-uri", uri, "--host", HOST, "--port", str(mlflow_port), "--workers", "1"]
+            servers.append((f"{mlflow}/health", stack.enter_context(_running("mlflow", "ui", *arguments))))
+        if not _answers(f"{prefect}/api/health"):
+            server = stack.enter_context(_running("prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)))
+            servers.append((f"{prefect}/api/health", server))
+        for health, server in servers:
+            _wait_for(health, server)
+        print(f"MLflow:  {mlflow}\nPrefect: {prefect}   (Ctrl-C ends both)", *_fold_pages(mlflow), sep="\n", flush=True)
+        while all(server.poll() is None for _, server in servers):
+            time.sleep(1)
+        raise MferError("a server ended by itself: see above")
+
+
+def _fold_pages(mlflow: str) -> list[str]:
+    """A line per experiment that holds folds."""
+    from tasks.views import VIEW, fold_view
+
+    answer = httpx.post(f"{mlflow}/api/2.0/mlflow/experiments/search", json={"max_results": 100}, timeout=60).raise_for_status()
+    found = [one for one in answer.json().get("experiments", []) if any(VIEW in tag["key"] for tag in one.get("tags", []))]
+    return [f"  folds under {one['name']}: {fold_view(mlflow, one['experiment_id'])}" for one in found]
 
 
 def serve_prefect(port: int) -> None:
     """A Prefect server, the deployment, and a worker for it, until interrupted."""
     os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
-    server = _prefect_start("server", "start", "--host", HOST, "--port", str(port))
-    try:
-        _wait_for(url, server)
+    with _running("prefect", "server", "start", "--host", HOST, "--port", str(port)) as server:
+        _wait_for(f"{url}/health", server)
         _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
         _prefect("--no-prompt", "deploy", "--all")
         print(f"Prefect: http://{HOST}:{port}   (Ctrl-C ends server and worker). In another terminal:", flush=True)
         print(f"  export PREFECT_API_URL={url}\n  prefect deployment run mfer/full-pipeline --watch", flush=True)
-        _prefect("worker", "start", "--pool", POOL)
+        with _running("prefect", "worker", "start", "--pool", POOL) as worker:
+            worker.wait()
+
+
+@contextmanager
+def _running(*module: str) -> Iterator[subprocess.Popen]:
+    """A Python module as a process, ended with all its children when the block is left."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    process = subprocess.Popen([sys.executable, "-m", *module])
+    try:
+        yield process
     finally:
-        server.terminate()
-        server.wait()
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+        for member in family:
+            member.terminate()
+        for member in psutil.wait_procs(family, END_TIMEOUT_S)[1]:
+            member.kill()
+        process.wait()
 
 
 def serve_dask_worker(address: str, workers: int) -> None:
@@ -50,22 +94,21 @@ def serve_dask_worker(address: str, workers: int) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "distributed.cli.dask_worker", address, *options])
 
 
-def _prefect_start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "prefect", *arguments])
-
-
 def _prefect(*arguments: str) -> None:
     if status := subprocess.run([sys.executable, "-m", "prefect", *arguments], check=False).returncode:
         raise MferError(f"prefect {' '.join(arguments)} ended with status {status}")
 
 
-def _wait_for(url: str, server: subprocess.Popen) -> None:
+def _answers(health: str) -> bool:
+    try:
+        return httpx.get(health, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _wait_for(health: str, server: subprocess.Popen) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while True:
-        try:
-            if httpx.get(f"{url}/health", timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise MferError(f"the Prefect server did not start on {url}: is the port taken?") from None
+    while not _answers(health):
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise MferError(f"the server of {health} did not start: is the port taken?")
         time.sleep(0.3)

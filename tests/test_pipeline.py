@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import mlflow
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -158,6 +159,7 @@ def test_no_stage_imported_more_of_the_project_than_it_declares(project, reprodu
         "flows/commands.py",
         "flows/quiet.py",
         "flows/stage.py",
+        "tasks/progress.py",
     }
     records = list((project / "imports").glob("*.json"))
     assert {path.stem.split("@")[0].rstrip("-") for path in records} == set(pipeline)
@@ -250,3 +252,40 @@ def test_what_a_deployment_run_makes_is_up_to_date_for_dvc(project, api):
         0
     ]
     assert subflow["parent_task_run_id"], "the stage is not a subflow of the parent flow"
+
+
+def working(project: Path) -> list[str]:
+    """The processes that compute in the clone: not the server and the worker, which go on."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline", "status"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if process.info["cwd"] == str(project) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found += [words] if any(word in words for word in ("dvc", "flows pre", "flow_engine", "multiprocessing")) else []
+    return found
+
+
+def flow_runs(url: str, name: str) -> list[dict]:
+    """Newest first."""
+    chosen = {"flow_runs": {"name": {"any_": [name]}}, "sort": "START_TIME_DESC"}
+    return httpx.post(f"{url}/flow_runs/filter", json=chosen, timeout=30).raise_for_status().json()
+
+
+def wait_for(condition, what: str, limit_s: float = 180) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
+
+
+def test_a_cancelled_run_ends_its_work_and_the_next_one_goes_on(project, api):
+    options = ("-p", "start_from=pretrain_vit", "-p", "force=true")
+    run(project, "prefect", "deployment", "run", "mfer/full-pipeline", *options, PREFECT_API_URL=api)
+    wait_for(lambda: any("flows pretrain_vit" in words for words in working(project)), "the stage did not start")
+    wait_for(lambda: [one for one in flow_runs(api, "pretrain_vit") if one["state_type"] == "RUNNING"], "the stage's flow did not start")
+    (cancelled,) = [one for one in flow_runs(api, "mfer") if one["state_type"] == "RUNNING"]
+    run(project, "prefect", "flow-run", "cancel", cancelled["id"], PREFECT_API_URL=api)
+    wait_for(lambda: not working(project), f"still at work after the run was cancelled: {working(project)}")
+    wait_for(lambda: flow_runs(api, "mfer")[0]["state_type"] == "CANCELLED", "the run is not shown as cancelled")
+    assert not [path for path in project.glob("data/**/.*tmp*") if path.is_file()], "something half-written is left"
+    run(project, "dvc", "repro")
+    assert "Data and pipelines are up to date" in run(project, "dvc", "status")

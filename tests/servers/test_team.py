@@ -1,0 +1,82 @@
+"""The servers of a team: Prefect over PostgreSQL, MLflow over PostgreSQL and an S3-compatible store."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from mfer_core.cache.code import ROOT
+from tasks.fold_runs import log_fold
+from tasks.tracking import log_results
+from tests.corpora.layouts import LAYOUTS
+from tests.s3_server import KEYS, serve_s3
+from tests.servers.ports import free_port, serve
+from tests.servers.postgres import programs, query, serve_postgres
+from tests.tasks.conftest import empty_store, settings  # noqa: F401
+from tests.tasks.finished import finish_fold
+
+pytestmark = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed: apt-get install postgresql")
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with serve_postgres("prefect", "mlflow") as place:
+        yield place
+
+
+def test_a_stage_runs_against_a_prefect_server_on_postgresql(tmp_path, postgres):
+    for name in ("params.yaml", "dvc.yaml", "prefect.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    LAYOUTS["shemo"].build(tmp_path / "shemo")
+    yaml = YAML()
+    values = yaml.load(tmp_path / "params.yaml")
+    values["corpora"]["shemo"] = {"adapter": "shemo", "source": "local", "path": "shemo"}
+    yaml.dump(values, tmp_path / "params.yaml")
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    start = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    with serve(tmp_path, f"{api}/health", *start, PREFECT_SERVER_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://{postgres}/prefect"):
+        command = [sys.executable, "-m", "flows", "ingest", "--corpus", "shemo"]
+        environment = os.environ | {"PREFECT_API_URL": api, "PYTHONPATH": str(ROOT)}
+        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert not list(tmp_path.glob(".prefect/*.db")), "a database beside PostgreSQL"
+    assert query(postgres, "prefect", "select name, state_type::text from flow_run") == [("ingest shemo", "COMPLETED")]
+    ((tags,),) = query(postgres, "prefect", "select tags from flow_run")
+    assert {"stage:ingest", "corpus:shemo"} <= set(tags)
+    assert ("ingest-shemo-rejects",) in query(postgres, "prefect", "select key from artifact")
+
+
+def test_mlflow_on_postgresql_and_s3_takes_the_folds_by_one_variable(tmp_path, postgres, settings, monkeypatch):  # noqa: F811
+    with serve_s3("mfer") as s3:
+        address = f"http://127.0.0.1:{free_port()}"
+        stores = ("--backend-store-uri", f"postgresql+psycopg2://{postgres}/mlflow", "--artifacts-destination", "s3://mfer/runs")
+        start = ("mlflow", "server", *stores, "--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--workers", "1")
+        lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_S3_ENDPOINT_URL": s3}
+        with serve(tmp_path, f"{address}/health", *start, **lean, **KEYS):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            folders = [finish_fold("visual", number, hits=8 - number) for number in range(2)]
+            for folder in folders:
+                log_fold(folder, settings)
+            page = log_results("luna5", {"evaluate/visual/accuracy": 0.9}, [folders[0] / "history.csv"], "visual 90.0 %", settings)
+            store = MlflowClient(address)
+            runs = store.search_runs([store.get_experiment_by_name("luna5").experiment_id], order_by=["metrics.test_accuracy DESC"])
+            folds = [run for run in runs if run.data.tags["kind"] == "fold"]
+            assert [(run.data.tags["fold"], run.data.metrics["test_accuracy"]) for run in folds] == [("0", 1.0), ("1", 0.875)]
+            (parent,) = (run for run in runs if run.data.tags["kind"] == "pipeline")
+            assert parent.data.metrics["evaluate/visual/accuracy"] == 0.9 and parent.info.run_name.startswith("visual 90.0 %, ")
+            assert page == f"{address}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
+            predictions = store.download_artifacts(folds[0].info.run_id, "model/predictions.parquet", str(tmp_path))
+            assert Path(predictions).read_bytes() == (folders[0] / "predictions.parquet").read_bytes()
+        names = {"endpoint_url": s3, "region_name": KEYS["AWS_DEFAULT_REGION"]}
+        names |= {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
+        stored = [item["Key"] for item in boto3.client("s3", **names).list_objects_v2(Bucket="mfer", Prefix="runs/")["Contents"]]
+        assert sum(name.endswith("confusion.png") for name in stored) == 2
+    assert not (tmp_path / "mlartifacts").exists(), "artifacts beside the bucket"
+    assert query(postgres, "mlflow", "select count(*) from runs") == [(3,)]
