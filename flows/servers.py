@@ -16,7 +16,7 @@ from mfer_core.settings import Tracking
 
 HOST = "127.0.0.1"
 POOL = "mfer-pool"
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 300  # a first start makes the database, which a busy machine is slow at
 END_TIMEOUT_S = 10
 
 
