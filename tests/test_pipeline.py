@@ -254,14 +254,12 @@ def test_what_a_deployment_run_makes_is_up_to_date_for_dvc(project, api):
     assert subflow["parent_task_run_id"], "the stage is not a subflow of the parent flow"
 
 
-def working(project: Path) -> list[str]:
-    """The processes that compute in the clone: not the server and the worker, which go on."""
-    found = []
-    for process in psutil.process_iter(["cwd", "cmdline", "status"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if process.info["cwd"] == str(project) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found += [words] if any(word in words for word in ("dvc", "flows pre", "flow_engine", "multiprocessing")) else []
-    return found
+def at_work(project: Path) -> list[psutil.Process]:
+    """The `dvc repro` that works in the clone, and all below it."""
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        if process.info["cwd"] == str(project) and {"dvc", "repro"} <= set(process.info["cmdline"] or []):
+            return [process, *process.children(recursive=True)]
+    return []
 
 
 def flow_runs(url: str, name: str) -> list[dict]:
@@ -280,11 +278,12 @@ def wait_for(condition, what: str, limit_s: float = 180) -> None:
 def test_a_cancelled_run_ends_its_work_and_the_next_one_goes_on(project, api):
     options = ("-p", "start_from=pretrain_vit", "-p", "force=true")
     run(project, "prefect", "deployment", "run", "mfer/full-pipeline", *options, PREFECT_API_URL=api)
-    wait_for(lambda: any("flows pretrain_vit" in words for words in working(project)), "the stage did not start")
-    wait_for(lambda: [one for one in flow_runs(api, "pretrain_vit") if one["state_type"] == "RUNNING"], "the stage's flow did not start")
+    wait_for(lambda: [one for one in flow_runs(api, "pretrain_vit") if one["state_type"] == "RUNNING"], "the stage did not start")
+    family = at_work(project)
+    assert len(family) > 1, "the stage is no child of dvc repro"
     (cancelled,) = [one for one in flow_runs(api, "mfer") if one["state_type"] == "RUNNING"]
     run(project, "prefect", "flow-run", "cancel", cancelled["id"], PREFECT_API_URL=api)
-    wait_for(lambda: not working(project), f"still at work after the run was cancelled: {working(project)}")
+    wait_for(lambda: not any(process.is_running() for process in family), f"still at work after the run was cancelled: {family}")
     wait_for(lambda: flow_runs(api, "mfer")[0]["state_type"] == "CANCELLED", "the run is not shown as cancelled")
     assert not [path for path in project.glob("data/**/.*tmp*") if path.is_file()], "something half-written is left"
     run(project, "dvc", "repro")
