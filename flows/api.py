@@ -22,7 +22,7 @@ from mfer_core.lifeline import POLL_S, owner
 HOME = Path(".prefect").absolute()
 RECORD = HOME / "api.json"
 USERS = HOME / "users"
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 300  # seconds usually; a busy machine is slow at making the database
 
 
 def ensure_api() -> None:

@@ -21,7 +21,7 @@ from tests.servers.postgres import programs, query, serve_postgres
 from tests.tasks.conftest import empty_store, settings  # noqa: F401
 from tests.tasks.finished import finish_fold
 
-pytestmark = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed: apt-get install postgresql")
+pytestmark = pytest.mark.skipif(programs() is None, reason="no PostgreSQL here: apt-get install postgresql")
 
 
 @pytest.fixture(scope="module")

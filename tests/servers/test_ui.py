@@ -1,0 +1,57 @@
+"""`make ui`: one command, both servers, and a browser that sees the folds at once."""
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from mfer_core.cache.code import ROOT
+from tasks.fold_runs import log_fold
+from tests.servers.ports import answers, free_port, serve
+from tests.tasks.conftest import empty_store, settings  # noqa: F401
+from tests.tasks.finished import finish_fold
+
+FOLDS = {f"{arm} f{fold} {25 * hits / 2:.1f} %" for arm, hits in (("visual", 5), ("audio", 6)) for fold in range(2)}
+
+
+@pytest.fixture
+def pages(tmp_path, settings):  # noqa: F811
+    """The command at work over two arms of two folds: its process, the two addresses, and what it printed."""
+    for name in ("params.yaml", "dvc.yaml", "prefect.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for arm, hits in (("visual", 5), ("audio", 6)):
+        for fold in range(2):
+            log_fold(finish_fold(arm, fold, hits), settings)
+    mlflow, prefect = free_port(), free_port()
+    command = ("flows", "ui", "--port", str(mlflow), "--prefect-port", str(prefect))
+    addresses = (f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{prefect}")
+    with serve(tmp_path, f"{addresses[1]}/api/health", *command, PYTHONPATH=str(ROOT)) as process:
+        log, deadline = tmp_path / "flows-ui.log", time.monotonic() + 120
+        while "folds under luna5" not in log.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(0.5)
+        yield process, addresses, log.read_text()
+
+
+def seen(address: str, profile) -> str:
+    """The page as Chromium draws it."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1500,1200", f"--user-data-dir={profile}"]
+    command = ["chromium", *options, "--virtual-time-budget=20000", "--dump-dom", address]
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here: apt-get install chromium")
+def test_both_servers_start_the_browser_shows_every_fold_unasked_and_ctrl_c_ends_all(pages, tmp_path):
+    process, (mlflow, prefect), printed = pages
+    assert f"MLflow:  {mlflow}\nPrefect: {prefect} " in printed
+    view = re.search(r"folds under luna5: (\S+)", printed)[1]
+    table = seen(view.split("?")[0], tmp_path / "chromium")
+    assert {name for name in FOLDS if name in table} == FOLDS, "the folds are folded away under their pipeline run"
+    compared = seen(view, tmp_path / "chromium")
+    assert {name for name in (*FOLDS, "test_accuracy", "test_uar") if name in compared} == {*FOLDS, "test_accuracy", "test_uar"}
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    assert not answers(f"{mlflow}/health") and not answers(f"{prefect}/api/health")
