@@ -11,7 +11,9 @@ from mfer_core.files import digest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mfer_core", "tasks", "flows")
 # They say things and carry values but shape none: keys hold the values themselves, so a new setting spoils no cache.
-SHAPE_NOTHING = tuple(ROOT / "mfer_core" / name for name in ("settings.py", "settings_faults.py", "errors.py", "progress.py"))
+SHAPE_NOTHING = tuple(
+    ROOT / "mfer_core" / name for name in ("settings.py", "settings_faults.py", "settings_training.py", "errors.py", "progress.py")
+)
 
 
 def module_file(module: str) -> Path | None:
