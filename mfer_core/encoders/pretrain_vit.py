@@ -19,6 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.face_augmentation import augment_faces
 from mfer_core.encoders.images import FILE
+from mfer_core.encoders.sharpness import blur_between
 from mfer_core.encoders.vit_stem import vit_class, weight_scale
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, write_json
@@ -41,10 +42,11 @@ def pretrain_vit(images: np.ndarray, labels: list[str], splits: list[str], setti
     parts, dropped = split_faces(images, labels, splits)
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build_vit(settings)
+        model = build_vit(settings, _blur(parts, settings) * settings.image_size / images.shape[1])
         history = _fit(model, parts, settings, torch.Generator().manual_seed(seed))
     metrics = {f"{name}_{key}": value for name in SPLITS[1:] if name in parts for key, value in _score(model, *parts[name]).items()}
     metrics |= {"epochs": len(history), "parameters": sum(p.numel() for p in model.parameters()), "duplicates_dropped": dropped}
+    metrics |= {"blur_pixels": model.config.blur}
     metrics |= {f"images_{name}": len(part[1]) for name, part in parts.items()}
     save_vit(model, settings, out)
     with atomic_path(out / "history.csv") as path:
@@ -77,12 +79,25 @@ def split_faces(images: np.ndarray, labels: list[str], splits: list[str]) -> tup
     return parts, int(leaked.sum())
 
 
-def build_vit(settings: PretrainVit) -> torch.nn.Module:
-    """A fresh compact ViT with random weights (torch's global generator)."""
+def _blur(parts: dict, settings: PretrainVit) -> float:
+    """How much blurrier the training images are than PublicTest's, in their pixels."""
+    found = blur_between(parts["Training"][0], parts["PublicTest"][0])
+    if found and not settings.stem_channels:
+        raise MferError(
+            f"Training images are blurrier than PublicTest's by {found:.1f} pixels: only a ViT with pretrain_vit.stem_channels can mend that"
+        )
+    if found:
+        log.info("Training images are blurrier than PublicTest's by %.1f pixels: the ViT will blur what it is given alike", found)
+    return found
+
+
+def build_vit(settings: PretrainVit, blur: float = 0.0) -> torch.nn.Module:
+    """A fresh compact ViT with random weights (torch's global generator); ``blur`` in pixels of its input."""
     config = ViTConfig(
         image_size=settings.image_size,
         patch_size=settings.patch_size,
         stem_channels=settings.stem_channels,
+        blur=blur,
         hidden_size=settings.hidden_size,
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,
