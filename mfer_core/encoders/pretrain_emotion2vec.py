@@ -53,7 +53,7 @@ def pretrain_emotion2vec(
     """Train on mono 16 kHz ``waveforms`` and write the checkpoint, history.csv and metrics.json to ``out``.
 
     A fifth of the speakers is held out for the figures printed. The metrics give their UAR for a linear probe on the mean frames
-    of the trained and of the untrained weights. Raises MferError for an unknown label or fewer than five speakers.
+    of the trained weights, of random ones, and of random ones behind the fixed front end. Raises MferError for an unknown label or fewer than five speakers.
     """
     started = time.monotonic()
     names = _classes(labels)
@@ -65,12 +65,18 @@ def pretrain_emotion2vec(
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model(conf, len(names) + 1)
-        install_filters(model)
         batches = ExactBatches(model, FILTER_LAYERS)
         random_uar = _probe(batches, waveforms, targets, train, valid)
+        install_filters(model)
+        filters_uar = _probe(batches, waveforms, targets, train, valid)
         history = _fit(batches, waveforms, targets, train, valid, settings, np.random.default_rng(seed))
         trained_uar = _probe(batches, waveforms, targets, train, valid)
-    metrics = {"valid_uar_random_weights": random_uar, "valid_uar_trained": trained_uar, "chance": 1 / len(names)}
+    metrics = {
+        "valid_uar_random_weights": random_uar,
+        "valid_uar_fixed_front_end": filters_uar,
+        "valid_uar_trained": trained_uar,
+        "chance": 1 / len(names),
+    }
     metrics |= {"valid_uar_head": history[-1]["valid_uar"], "epochs": len(history), "clips_train": len(train)}
     metrics |= {"clips_valid": len(valid), "parameters": sum(p.numel() for p in batches.model.parameters())}
     write_checkpoint(batches.model, conf, names, out)
@@ -78,7 +84,8 @@ def pretrain_emotion2vec(
         pd.DataFrame(history).to_csv(path, index=False)
     write_json(out / "metrics.json", metrics)
     seconds = time.monotonic() - started
-    log.info("pretrain_emotion2vec: validation UAR %.3f trained, %.3f with random weights, in %.0f s", trained_uar, random_uar, seconds)
+    line = "pretrain_emotion2vec: validation UAR %.3f trained, %.3f with random weights, %.3f with random ones behind the fixed front end; %.0f s"
+    log.info(line, trained_uar, random_uar, filters_uar, seconds)
     return metrics
 
 
