@@ -53,7 +53,8 @@ def pretrain_emotion2vec(
     """Train on mono 16 kHz ``waveforms`` and write the checkpoint, history.csv and metrics.json to ``out``.
 
     A fifth of the speakers is held out for the figures printed. The metrics give their UAR for a linear probe on the mean frames
-    of the trained weights, of random ones, and of random ones behind the fixed front end. Raises MferError for an unknown label or fewer than five speakers.
+    of the trained weights, of random ones, and of random ones behind the fixed front end. Raises MferError for an unknown label
+    or fewer than five speakers.
     """
     started = time.monotonic()
     names = _classes(labels)
