@@ -42,6 +42,8 @@ def why_nothing_to_register(settings: Settings) -> str | None:
     if brought := settings.corpora[settings.roles.benchmark].precomputed:
         features = ", ".join(f"{modality} from {path}" for modality, path in brought.items())
         return f"an arm reads precomputed features ({features}), which no media file holds, so nothing could be predicted from one"
+    if "speaker" in (settings.train_visual.normalisation, settings.pretrain_audio.normalisation):
+        return "an arm takes steps standardised by speaker, and a recording that someone brings comes without the speaker's other ones"
     return None
 
 

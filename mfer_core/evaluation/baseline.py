@@ -44,6 +44,16 @@ def baseline_features(extract: Path, corpus: str) -> dict[str, np.ndarray]:
     return {speech.clip_id: features(speech.waveform, mfcc) for speech in read_waveforms(extract, corpus, math.inf)}
 
 
+def by_speaker(values: dict[str, np.ndarray], manifest: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The features less their speaker's mean, divided by their speaker's standard deviation; no label is used."""
+    found = dict(values)
+    for _, clips in manifest.groupby("speaker").clip_id:
+        if own := [clip for clip in clips if clip in values]:
+            several = np.stack([values[clip] for clip in own])
+            found |= dict(zip(own, (several - several.mean(0)) / np.maximum(several.std(0), 1e-6), strict=True))
+    return found
+
+
 def _fit_predict(
     values: dict[str, np.ndarray], labels: pd.Series, train: list[str], test: list[str], classes: tuple[str, ...]
 ) -> np.ndarray:
@@ -58,9 +68,9 @@ def _fit_predict(
 
 
 def baseline_predictions(
-    values: dict[str, np.ndarray], manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...]
+    values: dict[str, np.ndarray], manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...], arm: str = "baseline"
 ) -> pd.DataFrame:
-    """Rows of the predictions contract, arm ``baseline``, for all folds.
+    """Rows of the predictions contract, as ``arm``, for all folds.
 
     It chooses nothing on an inner split, so it trains on all clips outside the test part.
     """
@@ -70,7 +80,7 @@ def baseline_predictions(
         test = sorted(rows.clip_id[rows.part == "test"])
         train = sorted(set(rows.clip_id) - set(test))
         table = pd.DataFrame(_fit_predict(values, labels, train, test, classes), columns=list(classes)).astype(np.float32)
-        facts = {"clip_id": test, "protocol": protocol, "fold": fold, "arm": "baseline", "label": labels[test].to_numpy()}
+        facts = {"clip_id": test, "protocol": protocol, "fold": fold, "arm": arm, "label": labels[test].to_numpy()}
         tables.append(pd.concat([pd.DataFrame(facts), table], axis=1))
     return (
         pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["clip_id", "protocol", "fold", "arm", "label", *classes])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from mfer_core.evaluation import results
-from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
+from mfer_core.evaluation.baseline import baseline_features, baseline_predictions, by_speaker
 from mfer_core.evaluation.material import corpora_table, matrix_table, pretraining_table, training_table
 from mfer_core.evaluation.pairs import compare
 from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
@@ -27,15 +27,34 @@ def all_predictions(data: Path, settings: Settings, manifest: pd.DataFrame, fold
     """Predictions of the arms present, of the baseline and of the encoders' own heads, one table in a fixed order."""
     tables = [read_table(data / stage / "predictions.parquet") for arm, stage in ARM_STAGES.items() if arm in settings.arms]
     if settings.evaluate.baseline:
-        tables.append(baseline_predictions(baseline_features(data / "extract", settings.roles.benchmark), manifest, folds, CLASSES))
+        values = baseline_features(data / "extract", settings.roles.benchmark)
+        tables.append(baseline_predictions(values, manifest, folds, CLASSES))
+        if normalised_arms(settings):
+            tables.append(baseline_predictions(by_speaker(values, manifest), manifest, folds, CLASSES, "baseline_speaker"))
     tables.append(zero_shot_predictions(data / "embed", settings.roles.benchmark, manifest, folds, CLASSES))
     table = pd.concat([table for table in tables if len(table)], ignore_index=True)
     return table[predictions_schema(CLASSES).names]
 
 
+def normalised_arms(settings: Settings) -> list[str]:
+    """The arms whose steps are standardised by speaker."""
+    shapes = {"visual": settings.train_visual, "audio": settings.pretrain_audio}
+    return [arm for arm in settings.arms if arm in shapes and shapes[arm].normalisation == "speaker"]
+
+
+def _results_note(data: Path, settings: Settings) -> str:
+    """What must be known beside the main table."""
+    notes = [LEAKY_NOTE, zero_shot_note(data / "embed", settings.roles.benchmark, CLASSES)]
+    if arms := normalised_arms(settings):
+        notes.append(
+            f"Standardised by speaker, which needs the speaker's other recordings but no label: {', '.join(arms)}, baseline_speaker."
+        )
+    return " ".join(filter(None, notes))
+
+
 def _by_arm(predictions: pd.DataFrame, protocol: str) -> dict[str, pd.DataFrame]:
     rows = predictions[predictions.protocol == protocol]
-    return {arm: rows[rows.arm == arm].reset_index(drop=True) for arm in (*results.ARMS, *results.ZERO_SHOT) if (rows.arm == arm).any()}
+    return {arm: rows[rows.arm == arm].reset_index(drop=True) for arm in (*results.ARMS, *results.MORE) if (rows.arm == arm).any()}
 
 
 def compute_metrics(predictions: pd.DataFrame, speaker_of: dict[str, str], settings: Settings) -> dict:
@@ -84,7 +103,6 @@ def _histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.Da
 def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, predictions: pd.DataFrame, speaker_of: dict[str, str]) -> None:
     synthetic = settings.synthetic
     encoders = encoder_names(data, settings)
-    zero_shot = zero_shot_note(data / "embed", settings.roles.benchmark, CLASSES)
     recalls = {(name, arm): class_recalls(table, CLASSES) for name in metrics for arm, table in _by_arm(predictions, name).items()}
     manifests = {path.parent.name: read_manifest(path) for path in sorted((data / "ingest").glob("*/manifest.parquet"))}
     pretraining, matrix = (read_json(data / "pretrain_audio" / name) for name in ("metrics.json", "cross_corpus.json"))
@@ -101,7 +119,7 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
             matrix_table(matrix),
             "Diagonal: nothing of the corpus was trained on.",
         ),
-        "results": ("Results by protocol and arm", results.results_table(metrics, encoders), f"{LEAKY_NOTE} {zero_shot}".strip()),
+        "results": ("Results by protocol and arm", results.results_table(metrics, encoders), _results_note(data, settings)),
         "published": ("Beside published results (accuracy, %)", results.comparison_table(metrics, encoders), LEAKY_NOTE),
         "leakage": ("The leakage gap", results.leakage_table(metrics), "The same models, trained and scored under both kinds of folds."),
         "recalls": ("Recall per class, %", results.recall_table(recalls), ""),

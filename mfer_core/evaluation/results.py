@@ -10,7 +10,8 @@ from mfer_core.evaluation.published import published, reference_cell
 from mfer_core.evaluation.tables import ABSENT, interval, p_value, percent, spread
 
 ARMS = ("visual", "audio", "fused", "baseline")
-ZERO_SHOT = ("zero_shot_visual", "zero_shot_audio")  # only where the encoder has a head
+# Beside them where there is cause: the baseline normalised by speaker as an arm is, and encoders that have a head of their own.
+MORE = ("baseline_speaker", "zero_shot_visual", "zero_shot_audio")
 Metrics = dict  # protocol -> arm -> metric -> statistics (metrics.json)
 
 
@@ -18,7 +19,7 @@ def results_table(metrics: Metrics, encoders: dict[str, str]) -> pd.DataFrame:
     """Counterpart of the report's main table: accuracy by arm and protocol, and the other metrics."""
     rows = []
     for name, arms in metrics.items():
-        for arm in (*ARMS, *(arm for arm in ZERO_SHOT if arm in arms)):
+        for arm in (*ARMS, *(arm for arm in MORE if arm in arms)):
             found = arms.get(arm, {})
             cells = {
                 "accuracy % over folds": spread(found.get("accuracy")),

@@ -96,6 +96,8 @@ class Predictor:
         settings = ModelSettings.read(folder)
         model, config, blocks = load_trained(folder / "fused")
         _refuse_precomputed(folder, config)
+        if any(arm.config.normalisation == "speaker" for arm in (model.visual, model.audio)):
+            raise MferError(f"{folder} takes steps standardised by speaker: it cannot judge a recording without the speaker's other ones")
         visual = load_vit(*checkpoint_of(folder / "visual"), device, "fp32")
         audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")
         for modality, own in blocks.items():

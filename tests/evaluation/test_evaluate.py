@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mfer_core.evaluation.evaluate import evaluate
+from mfer_core.evaluation.evaluate import all_predictions, evaluate
 from mfer_core.files import read_json, read_table, sha256_file, write_json
 from mfer_core.labels import label_set
+from mfer_core.manifest import read_manifest
 
 EIGHT = label_set("eight")
 
@@ -91,3 +92,15 @@ def test_an_arm_that_is_left_out_is_absent_not_zero(trained, tmp_path):
     table = pd.read_csv(tmp_path / "evaluate" / "tables" / "results.csv")
     assert (table[table.arm == "fused"]["UAR %"] == "absent").all()
     write_json(tmp_path / "done.json", metrics)
+
+
+def test_where_an_arm_is_normalised_by_speaker_so_is_a_baseline_beside_it(trained):
+    data, settings = trained
+    arm = settings.pretrain_audio.model_copy(update={"normalisation": "speaker"})
+    manifest, folds = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"), read_table(data / "folds" / "folds.parquet")
+    found = all_predictions(data, settings.model_copy(update={"pretrain_audio": arm}), manifest, folds)
+    plain, normalised = (
+        found[found.arm == name].set_index(["protocol", "clip_id"])[list(EIGHT)] for name in ("baseline", "baseline_speaker")
+    )
+    assert len(plain) == len(normalised) and not np.allclose(plain, normalised.loc[plain.index], atol=0.01)
+    assert "baseline_speaker" not in set(all_predictions(data, settings, manifest, folds).arm)
