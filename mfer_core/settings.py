@@ -120,7 +120,7 @@ class PretrainEmotion2vec(Section):
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
-    frame_weight: float = Field(default=1.0, ge=0)  # of the loss of the frames (spectrum and pitch) beside that of the emotion
+    frame_weight: float = Field(default=3.0, ge=0)  # of the loss of the frames (spectrum and pitch) beside that of the emotion
 
     @model_validator(mode="after")
     def _heads_fit(self):
