@@ -81,7 +81,7 @@ def _paired_tests(predictions: pd.DataFrame, speaker_of: dict[str, str], setting
 
 def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
     """arm -> the encoders behind it, as the folds' models name them."""
-    found = {"baseline": "none"}
+    found = {"baseline": "none", "baseline_speaker": "none"}
     for arm in settings.arms:
         names: set[str] = set()
         for path in sorted((data / ARM_STAGES[arm]).glob("*/fold-*/config.json")):
