@@ -1,6 +1,7 @@
 """Servers started by tests: a free port, and a process that answers before the test goes on."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,10 +26,14 @@ def free_port() -> int:
 def serve(folder: Path, health: str, *module: str, **environment: str) -> Iterator[subprocess.Popen]:
     """``python -m MODULE ...`` in ``folder`` until the block is left; yields once ``health`` answers."""
     log = folder / f"{module[0]}-{module[1]}.log"
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *module], cwd=folder, env=os.environ | environment, stdout=file, stderr=file, start_new_session=True
-        )
+    # A test run in the background ignores Ctrl-C, and so would what it starts.
+    ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with log.open("w") as file:
+            command, surroundings = [sys.executable, "-m", *module], os.environ | environment
+            process = subprocess.Popen(command, cwd=folder, env=surroundings, stdout=file, stderr=file, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, ctrl_c)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not answers(health):
