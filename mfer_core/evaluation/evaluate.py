@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mfer_core.cache.shards import read_metadata
 from mfer_core.evaluation import results
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions, by_speaker
 from mfer_core.evaluation.material import corpora_table, matrix_table, pretraining_table, training_table
@@ -88,6 +89,9 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
             for encoder in read_json(path)["encoders"].values():
                 names.add(str(encoder.get("name")) + (", fine-tuned in each fold" if "finetuned" in encoder else ""))
         found[arm] = ", ".join(sorted(names))
+    for modality in ("visual", "audio"):
+        if encoder := read_metadata(data / "embed" / modality / settings.roles.benchmark):
+            found[f"zero_shot_{modality}"] = str(encoder.get("name"))
     return found
 
 
