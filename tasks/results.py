@@ -14,6 +14,7 @@ from mfer_core.settings import Settings
 from tasks.fold_runs import log_folds
 from tasks.tracking import log_dataset, log_results
 
+ENCODERS = ("pretrain_vit", "pretrain_emotion2vec")
 NOT_IN_NAMES = re.compile(r"[^\w\-./ ]")  # what MLflow refuses in a metric's name
 NOT_IN_KEYS = re.compile(r"[^a-z0-9]+")  # what Prefect refuses in an artifact's key
 
@@ -48,12 +49,20 @@ def log_stage(stage: str, data: Path, settings: Settings) -> dict[str, str]:
     if stage == "evaluate":
         for corpus in settings.corpora:
             log_dataset(corpus, data / "ingest" / corpus, settings)
+        log_encoders(data, settings)
         log_folds(data, settings)
     pages = {
         protocol: log_results(protocol, _flat(stage, arms), files, _score(arms) if stage == "evaluate" else "", settings)
         for protocol, arms in read_json(data / stage / "metrics.json").items()
     }
     return {protocol: page for protocol, page in pages.items() if page}
+
+
+def log_encoders(data: Path, settings: Settings) -> None:
+    """The figures of the encoders that the pipeline trained, each in the experiment of its stage; a published one has none."""
+    for stage in ENCODERS:
+        if (metrics := data / stage / "metrics.json").exists():
+            log_results(stage, read_json(metrics), [metrics.with_name("history.csv")], "", settings)
 
 
 def _score(arms: dict) -> str:

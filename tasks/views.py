@@ -26,7 +26,7 @@ def run_page(address: str, experiment: str, run: str) -> str:
 def describe_experiment(store: MlflowClient, experiment: str, name: str) -> None:
     """Put description and saved view (what the page's own button "Share" would save) on a new experiment."""
     tags = {"mlflow.experimentKind": "custom_model_development"}
-    if name not in ("datasets", "register"):
+    if name not in ("datasets", "register", "pretrain_vit", "pretrain_emotion2vec"):
         view = {
             "searchFilter": "tags.kind = 'fold'",
             "orderByKey": f"metrics.`{SCORE}`",

@@ -3,9 +3,11 @@
 import json
 import logging
 
+from mfer_core.files import write_json
 from tasks import tracking
 from tasks.fold_runs import log_fold
 from tasks.ingest import read_corpus
+from tasks.results import log_encoders
 from tests.corpora.layouts import LAYOUTS
 from tests.tasks.finished import LABELS
 
@@ -56,3 +58,14 @@ def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path,
     assert found["urdu"].data.metrics["label_sad"] == 1 and "label_calm" not in found["urdu"].data.metrics
     (report,) = tracking.client(settings.tracking).list_artifacts(found["shemo"].info.run_id)
     assert report.path == "report.md"
+
+
+def test_the_figures_of_an_encoder_that_was_trained_are_in_the_experiment_of_its_stage(tmp_path, settings):
+    (tmp_path / "pretrain_vit").mkdir()
+    write_json(tmp_path / "pretrain_vit" / "metrics.json", {"PublicTest_accuracy": 0.5, "epochs": 3})
+    (tmp_path / "pretrain_vit" / "history.csv").write_text("epoch,train_loss\n1,2.0\n")
+    log_encoders(tmp_path, settings)
+    (run,) = runs(settings, "pipeline", "pretrain_vit")
+    assert run.data.metrics == {"PublicTest_accuracy": 0.5, "epochs": 3}
+    assert tracking.client(settings.tracking).list_artifacts(run.info.run_id, "results")[0].path == "results/history.csv"
+    assert tracking.client(settings.tracking).get_experiment_by_name("pretrain_emotion2vec") is None
