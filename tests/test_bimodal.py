@@ -17,14 +17,13 @@ from mfer_core.manifest import read_manifest
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 from mfer_core.prediction import Predictor
 from mfer_core.settings import load_settings
-from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
 from tasks.embed import embed_audio, embed_precomputed
 from tasks.ingest import read_corpus
 from tasks.registry import why_nothing_to_register
 from tests.corpora.media_files import write_wav
 from tests.encoders.conftest import NARROW
 from tests.prediction.models import narrow_conf
-from tests.training.synthetic import ROOT, small_settings, write_folds
+from tests.training.synthetic import ROOT, small_settings, train_all, write_folds
 
 ACTORS = (2, 5, 3, 6, 10, 11, 8, 17, 1, 4)  # two of each fold of luna5
 ABSENT = ("crema_d", "shemo", "sdc", "urdu")
@@ -78,11 +77,7 @@ def done(tmp_path_factory):
         embed_audio.fn("ravdess", data, settings.extract, settings.embed, settings.views_of("ravdess", "audio"), 0.0)
         embed_precomputed.fn("ravdess", corpus, "visual", data, settings.embed)
         write_folds(data, settings)
-        pretrain_audio(data, settings)
-        for stage, train in FOLD_STAGES.items():
-            for protocol, fold in folds_to_train(stage, data, settings):
-                train(protocol, fold, data, settings)
-            collect_predictions(stage, data, settings)
+        train_all(data, settings)
         evaluate(data, settings)
     return data, settings
 

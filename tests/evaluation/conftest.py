@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
-from tests.training.synthetic import small_settings, write_benchmark, write_pretraining, write_transfer, write_waveforms
+from tests.training.synthetic import small_settings, train_all, write_benchmark, write_pretraining, write_transfer, write_waveforms
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,9 +20,5 @@ def trained(tmp_path_factory):
     write_waveforms(data, settings.roles.benchmark)
     write_pretraining(data, settings)
     write_transfer(data, settings)
-    pretrain_audio(data, settings)
-    for stage, train in FOLD_STAGES.items():
-        for protocol, fold in folds_to_train(stage, data, settings):
-            train(protocol, fold, data, settings)
-        collect_predictions(stage, data, settings)
+    train_all(data, settings)
     return data, settings

@@ -14,6 +14,7 @@ from mfer_core.files import write_table
 from mfer_core.labels import label_set
 from mfer_core.manifest import Clip, read_manifest, write_manifest
 from mfer_core.settings import Settings, load_settings
+from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
 
 EIGHT = label_set("eight")
 DIM = 12
@@ -147,3 +148,12 @@ def write_transfer(data: Path, settings: Settings, speakers: int = 5, repeats: i
     write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus)
     write_embeddings(data / "embed" / "visual" / corpus, clips, (3, 6), 0.4, 3, shift=1.0)
     write_embeddings(data / "embed" / "audio" / corpus, clips, (6, 12), 0.6, 4, shift=0.3)
+
+
+def train_all(data: Path, settings: Settings) -> None:
+    """Every training stage on what is in ``data``, as the flows call them."""
+    pretrain_audio(data, settings)
+    for stage, train in FOLD_STAGES.items():
+        for protocol, fold in folds_to_train(stage, data, settings):
+            train(protocol, fold, data, settings)
+        collect_predictions(stage, data, settings)
