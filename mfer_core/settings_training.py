@@ -41,7 +41,7 @@ class Train(Section):
     class_weight_power: float = Field(ge=0)  # loss weight ~ 1 / (count * classes) ** power
     sampler_power: float = Field(ge=0)  # sampling weight ~ 1 / (count * classes) ** power; 0 shuffles
     modality_dropout: float = Field(default=0.0, ge=0, lt=1)  # stage 3: chance that one arm is hidden from a clip
-    device: str = "cpu"  # "auto", "cpu", "cuda", "cuda:0"; compact models are fastest on the CPU
+    device: str = "cpu"  # "auto", "cpu", "cuda" (of several GPUs, folds take turns), "cuda:0"; compact models are fastest on the CPU
     precision: Literal["fp32", "bf16"] = "fp32"
     gradient_clip: float = Field(default=0.0, ge=0)  # largest norm of a step's gradient; 0: any
 

@@ -12,17 +12,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` takes CUDA when there is one. Raises MferError for a device that is not here."""
+def choose_device(name: str, turn: int = 0) -> torch.device:
+    """``auto`` takes CUDA when there is one; of several GPUs, ``auto`` and ``cuda`` take the one whose ``turn`` it is.
+
+    Raises MferError for a device that is not here.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise MferError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise MferError(f"device {name!r} is not available here: use auto or cpu")
-    return device
+    if device.type != "cuda":
+        return device
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= count:
+        raise MferError(f"device {name!r} is not available here ({count} GPUs): use auto, cpu or another number")
+    return torch.device("cuda", turn % count if device.index is None else device.index)
 
 
 @contextmanager

@@ -50,7 +50,8 @@ class ArmJob:
 def fold_run(stage: str, protocol: str, fold: int, data: Path, seed: int, *shaped_by: object) -> Run:
     """The run of one fold of a stage; ``shaped_by`` is everything else that its key covers."""
     key = digest(stage, protocol, fold, seed, *shaped_by)
-    return Run(fold_folder(data, stage, protocol, fold), key, seed_of(seed, stage, protocol, fold), f"{stage} {protocol} fold {fold}")
+    folder, name = fold_folder(data, stage, protocol, fold), f"{stage} {protocol} fold {fold}"
+    return Run(folder, key, seed_of(seed, stage, protocol, fold), name, turn=fold)
 
 
 def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) -> Arm:
@@ -103,7 +104,7 @@ def train_arm(
         return run.folder
     begin(run.folder)
     with one_thread():
-        modality, source = open_modality(job.data, job.modality, [job.benchmark], hyper.device, hyper.finetune, blocks or {})
+        modality, source = open_modality(job.data, job.modality, [job.benchmark], run.device(hyper.device), hyper.finetune, blocks or {})
         arm, groups = build(modality)
         clips = load_parts(job, {job.modality: normalised(modality, arm.config.normalisation, job.manifest)})
         arm.standardise(*step_statistics(clips["train"], job.modality))

@@ -72,11 +72,12 @@ def train_fused_fold(protocol: str, fold: int, data: Path, settings: Settings) -
 
 def _train(job: ArmJob, run: Run, code: str, folders: dict[str, Path], settings: Settings) -> Path:
     hyper = settings.train_fused
+    device = run.device(hyper.device)
     arms, opened = [], {}
     for name in MODALITIES:
         arm, _, blocks = load_trained(folders[name])
         arms.append(arm)
-        opened[name] = open_modality(job.data, name, [job.benchmark], hyper.device, hyper.finetune_of(name), blocks.get(name, {}))
+        opened[name] = open_modality(job.data, name, [job.benchmark], device, hyper.finetune_of(name), blocks.get(name, {}))
     modalities, sources = {name: modality for name, (modality, _) in opened.items()}, [source for _, source in opened.values()]
     how = {arm.config.modality: arm.config.normalisation for arm in arms}
     clips = load_parts(job, {name: normalised(modality, how[name], job.manifest) for name, modality in modalities.items()})

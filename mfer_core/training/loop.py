@@ -29,6 +29,11 @@ class Run:
     key: str
     seed: int
     name: str  # for log lines
+    turn: int = 0  # at the GPUs: of a fold, its number
+
+    def device(self, name: str) -> str:
+        """The setting ``device`` as this run takes it. Raises MferError for a device that is not here."""
+        return str(choose_device(name, self.turn))
 
 
 def seed_of(*parts: object) -> int:
@@ -94,7 +99,7 @@ def fit(model: nn.Module, groups: list[Group], train: Clips, valid: Clips, class
     Continues from the last epoch's checkpoint in ``run.folder`` where there is one of the same key; the result is the
     same either way, since every epoch draws its random numbers from its own seed.
     """
-    device = choose_device(hyper.device)
+    device = run.device(hyper.device)
     model.to(device)
     optimiser = build_optimiser(groups, hyper)
     schedule = Schedule(optimiser, hyper)

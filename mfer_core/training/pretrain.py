@@ -64,7 +64,9 @@ def train_four(
     torch.manual_seed(run.seed)
     arm = new_arm("audio", clips["train"].dims["audio"], hyper, CLASSES)
     arm.standardise(*step_statistics(clips["train"], "audio"))
-    _, source = open_modality(data, "audio", corpora, hyper.device, hyper.finetune, {}) if hyper.finetune.blocks else (None, None)
+    _, source = (
+        open_modality(data, "audio", corpora, run.device(hyper.device), hyper.finetune, {}) if hyper.finetune.blocks else (None, None)
+    )
     progress = fit_with_encoders(arm, trainable(arm, hyper.learning_rate), clips, len(CLASSES), hyper, run, [source])
     return arm, progress, source
 

@@ -37,6 +37,19 @@ def test_devices():
         choose_device("gpuu")
 
 
+@pytest.mark.parametrize(("count", "turns"), [(0, ["cpu"] * 3), (1, ["cuda:0"] * 3), (2, ["cuda:0", "cuda:1", "cuda:0"])])
+def test_folds_take_turns_at_the_gpus_and_a_named_one_stays(monkeypatch, count, turns):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    assert [str(choose_device("auto", turn)) for turn in range(3)] == turns
+    assert choose_device("cpu", 1).type == "cpu"
+    if count:
+        assert [str(choose_device("cuda", turn)) for turn in range(3)] == turns
+        assert str(choose_device(f"cuda:{count - 1}", count)) == f"cuda:{count - 1}"
+    with pytest.raises(MferError, match=f"{count} GPUs"):
+        choose_device(f"cuda:{count}")
+
+
 def test_threads_are_given_back():
     before = torch.get_num_threads()
     with one_thread():

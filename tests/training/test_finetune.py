@@ -184,6 +184,21 @@ def test_bf16_trains_too(fold, modality):
     assert float(history[-1].split(",")[1]) < 3
 
 
+def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_its_key(data, tmp_path, monkeypatch):
+    settings, turns, opened, load = settings_of(train_visual={"finetune": LEARN, "epochs": 1, "device": "auto"}), [], [], load_vit
+
+    def choose(name, turn):
+        turns.append((name, turn))
+        return torch.device("cpu", turn)
+
+    monkeypatch.setattr(loop, "choose_device", choose)
+    monkeypatch.setattr("mfer_core.encoders.vit.load_vit", lambda *asked: opened.append(asked[2]) or load(*asked[:2], "cpu", asked[3]))
+    folder = train_visual_fold(FOLD[0], 1, copy_of(data, tmp_path), settings)
+    assert {*turns} == {("auto", 1)} and len(turns) == 2 and opened == ["cpu:1"]
+    monkeypatch.setattr(loop, "choose_device", None)  # a fold that is done asks for none
+    assert train_visual_fold(FOLD[0], 1, tmp_path, settings) == folder
+
+
 def test_stages_hand_their_encoders_on(chain):
     _, _, stages = chain
     kept = {name: load_trained(folder)[2] for name, folder in stages.items()}
