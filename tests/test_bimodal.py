@@ -92,6 +92,7 @@ def test_both_arms_and_their_fusion_go_through_the_same_folds(done):
     results = (data / "evaluate" / "tables" / "results.md").read_text()
     assert "features of faces.csv" in results
     assert "zero_shot_audio" in metrics and predictions["zero_shot_audio"] == 20, "its head knows angry and happy"
+    assert pd.read_parquet(data / "evaluate" / "zero_shot_frames.parquet").empty
     assert "zero_shot_visual" not in metrics and "Absent from it, and not scored: neutral, calm, sad" in results
 
 

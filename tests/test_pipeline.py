@@ -120,6 +120,9 @@ def test_every_arm_is_measured(project, reproduced):
     accuracy = metrics["groupk:2"]["fused"]["accuracy"]
     assert set(accuracy) == {"mean", "std", "min", "max", "pooled", "ci95", "folds"}
     assert len(accuracy["folds"]) == 2
+    frames = read_table(project / "data" / "evaluate" / "zero_shot_frames.parquet")
+    assert set(frames.clip_id) <= set(read_table(project / "data" / "ingest" / "ravdess" / "manifest.parquet").clip_id)
+    assert frames.columns[2:].size == 7 and "| all |" in (project / "data" / "evaluate" / "tables" / "zero_shot_frames.md").read_text()
 
 
 def test_every_file_is_accounted_for(project, reproduced):

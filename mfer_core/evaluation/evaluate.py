@@ -1,5 +1,6 @@
 """Stage evaluate: the predictions of all folds and arms become metrics, tables and plots."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliab
 from mfer_core.evaluation.summary import class_recalls, headline, summarise
 from mfer_core.evaluation.tables import write_report_table
 from mfer_core.evaluation.zero_shot import zero_shot_note, zero_shot_predictions
+from mfer_core.evaluation.zero_shot_frames import FRAMES_FILE, FRAMES_NOTE, frames_table, write_frames
 from mfer_core.files import read_json, read_table, write_json, write_table
 from mfer_core.labels import label_set
 from mfer_core.manifest import read_manifest
@@ -133,6 +135,9 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
             "Two-sided; not corrected for the number of tests.",
         ),
     }
+    frames = frames_table(out / FRAMES_FILE, manifests[settings.roles.benchmark], CLASSES)
+    if len(frames):
+        tables["zero_shot_frames"] = ("The face encoder's own classifier, by frame and by clip", frames, FRAMES_NOTE)
     for name, (title, frame, notes) in tables.items():
         write_report_table(out / "tables", name, title, frame, notes, synthetic)
 
@@ -154,6 +159,10 @@ def evaluate(data: Path, settings: Settings) -> dict:
     predictions = all_predictions(data, settings, manifest, read_table(data / "folds" / "folds.parquet"))
     speaker_of = dict(zip(manifest.clip_id, manifest.speaker, strict=True))
     write_table(out / "predictions.parquet", predictions, predictions_schema(CLASSES))
+    write_frames(data / "embed" / "visual" / settings.roles.benchmark, out / FRAMES_FILE)
+    for name in ("tables", "plots"):
+        if (out / name).exists():
+            shutil.rmtree(out / name)  # some are of a protocol or an encoder that is no longer there
     predictions = predictions.fillna(dict.fromkeys(CLASSES, 0.0))  # a class that a head lacks is never predicted
     metrics = compute_metrics(predictions, speaker_of, settings)
     _write_tables(out, data, settings, metrics, predictions, speaker_of)

@@ -24,9 +24,9 @@ def clip_probabilities(head: Head, modality: str, values: np.ndarray) -> np.ndar
     return head.probabilities(values.mean(0, keepdims=True))[0]
 
 
-def by_class(head: Head, shares: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
-    """float64 [N, C] of the head's probabilities [N, L]: those of the names that it shares with ``classes``, made to sum to 1; else NaN."""
-    names = head_classes(head.labels)
+def by_class(labels: list[str], shares: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """float64 [N, C] of a head's probabilities [N, L] of ``labels``: those of names that are in ``classes``, made to sum to 1; else NaN."""
+    names = head_classes(labels)
     result = np.full((len(shares), len(classes)), np.nan)
     for column, name in enumerate(classes):
         own = [number for number, found in enumerate(names) if found == name]
@@ -44,20 +44,21 @@ def zero_shot_predictions(embed: Path, corpus: str, manifest: pd.DataFrame, fold
     test = folds[folds.part == "test"].merge(manifest[["clip_id", "label"]], on="clip_id")
     for modality, arm in ARMS.items():
         head = read_head(Path(embed) / modality / corpus)
-        known = known_classes(head, classes) if head else []
+        known = known_classes(head.labels, classes) if head else []
         if len(known) < 2:
             continue
         values = read_embeddings(Path(embed) / modality / corpus).values
-        clips = [clip for clip, found in values.items() if len(found)]
+        clips = [clip for clip, steps in values.items() if len(steps)]
         shares = np.stack([clip_probabilities(head, modality, values[clip]) for clip in clips])
-        scored = pd.DataFrame(by_class(head, shares, classes), columns=list(classes)).astype(np.float32).assign(clip_id=clips, arm=arm)
+        found = by_class(head.labels, shares, classes).astype(np.float32)
+        scored = pd.DataFrame(found, columns=list(classes)).assign(clip_id=clips, arm=arm)
         tables.append(test[test.label.isin(known)].merge(scored, on="clip_id"))
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[tables[0].columns]
 
 
-def known_classes(head: Head, classes: tuple[str, ...]) -> list[str]:
-    """What of ``classes`` the head knows."""
-    return [name for name in classes if name in head_classes(head.labels)]
+def known_classes(labels: list[str], classes: tuple[str, ...]) -> list[str]:
+    """What of ``classes`` a head with these labels knows."""
+    return [name for name in classes if name in head_classes(labels)]
 
 
 def zero_shot_note(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
@@ -65,7 +66,7 @@ def zero_shot_note(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
     sentences = []
     for modality, arm in ARMS.items():
         if head := read_head(Path(embed) / modality / corpus):
-            lacks = [name for name in classes if name not in known_classes(head, classes)]
+            lacks = [name for name in classes if name not in known_classes(head.labels, classes)]
             extra = [label for label, name in zip(head.labels, head_classes(head.labels), strict=True) if name not in classes]
             sentences.append(
                 f"{arm} is the encoder's own classifier. Absent from it, and not scored: {', '.join(lacks) or 'nothing'}. "

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from mfer_core.cache.heads import Head, read_head, write_head
+from mfer_core.cache.shards import read_shards
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
 from mfer_core.errors import MferError
 from mfer_core.evaluation.zero_shot import clip_probabilities, zero_shot_note, zero_shot_predictions
+from mfer_core.evaluation.zero_shot_frames import frames_table, write_frames
 from mfer_core.files import read_table
 from mfer_core.labels import head_classes, label_set
 from mfer_core.manifest import read_manifest
@@ -15,6 +17,14 @@ from tests.encoders.conftest import emotion2vec_folder, random, vit_folder, vit_
 from tests.training.synthetic import DIM, EIGHT, small_settings, write_benchmark
 
 HEAD_LABELS = ["Angry", "fear", "other", "<unk>", "happy", "sad", "natural"]
+FACE_LABELS = {"Angry": "angry", "disgust": "disgust", "fear": "fearful", "Happy": "happy", "sad": "sad", "surprise": "surprised"}
+
+
+def head_of(labels: list[str]) -> Head:
+    """One that looks for the direction of each emotion in synthetic embeddings."""
+    names = head_classes(labels)
+    weight = [np.random.default_rng([7, EIGHT.index(name)]).normal(size=DIM) if name else np.zeros(DIM) for name in names]
+    return Head(np.array(weight, np.float32), np.zeros(len(labels), np.float32), labels)
 
 
 def test_labels_are_matched_by_name_and_what_is_no_emotion_has_no_counterpart():
@@ -37,11 +47,7 @@ def test_the_head_on_cached_embeddings_is_the_encoders_own_classifier(tmp_path, 
 def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(tmp_path):
     settings = small_settings(folds={"protocols": ["groupk:2", "report5"]})
     write_benchmark(tmp_path, settings, speakers=4, strength=2.0, gap=16)
-    emotion = [
-        np.random.default_rng([7, EIGHT.index(name)]).normal(size=DIM) if name else np.zeros(DIM) for name in head_classes(HEAD_LABELS)
-    ]
-    head = Head(np.array(emotion, np.float32), np.zeros(len(emotion), np.float32), HEAD_LABELS)
-    write_head(tmp_path / "embed" / "audio" / "ravdess", head)
+    write_head(tmp_path / "embed" / "audio" / "ravdess", head_of(HEAD_LABELS))
     manifest, folds = read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"), read_table(tmp_path / "folds" / "folds.parquet")
     table = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, label_set("eight"))
     known, absent = ["neutral", "happy", "sad", "angry", "fearful"], ["calm", "disgust", "surprised"]
@@ -53,6 +59,49 @@ def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(t
         assert not rows.clip_id.duplicated().any()
     note = zero_shot_note(tmp_path / "embed", "ravdess", label_set("eight"))
     assert "calm, disgust, surprised" in note and "other, <unk>" in note and "visual" not in note
+
+
+def test_frames_are_scored_one_by_one_and_a_clip_is_their_mean(tmp_path):
+    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    write_benchmark(tmp_path, settings, speakers=6, strength=0.6, gap=15)
+    folder, path = tmp_path / "embed" / "visual" / "ravdess", tmp_path / "frames.parquet"
+    write_head(folder, head_of(list(FACE_LABELS)))
+    write_frames(folder, path)
+    frames = read_table(path)
+    assert list(frames.columns) == ["clip_id", "time_s", *FACE_LABELS], "as the checkpoint spells them"
+    assert set(frames.dtypes[1:]) == {np.dtype("float32")}
+    shards = [row for table in read_shards(folder) for row in table.to_pylist()]
+    assert len({len(row["times_s"]) for row in shards}) > 1
+    steps = [(row["clip_id"], time) for row in shards for time in row["times_s"]]
+    assert list(zip(frames.clip_id, frames.time_s, strict=True)) == steps
+
+    manifest, folds = read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"), read_table(tmp_path / "folds" / "folds.parquet")
+    clips = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, EIGHT).set_index("clip_id")
+    means = frames.groupby("clip_id")[list(FACE_LABELS)].mean().rename(columns=FACE_LABELS).loc[clips.index]
+    assert len(clips) == 66 and set(clips.label) == set(FACE_LABELS.values())  # 72 clips of six emotions, six without pictures
+    np.testing.assert_allclose(means, clips[means.columns], atol=1e-6)
+
+    table = frames_table(path, manifest, EIGHT).set_index("emotion")
+    frames["label"] = frames.clip_id.map(manifest.set_index("clip_id").label)
+    scored = frames[frames.label.isin(FACE_LABELS.values())]
+    right = scored[list(FACE_LABELS)].idxmax(axis=1).map(FACE_LABELS) == scored.label
+    assert table.loc["all", ["frames", "frames right %"]].tolist() == [str(len(scored)), f"{100 * right.mean():.1f}"]
+    assert table.loc["sad", "frames right %"] == f"{100 * right[scored.label == 'sad'].mean():.1f}"
+    assert table.loc["all", "clips right %"] == f"{100 * (clips[means.columns].idxmax(axis=1) == clips.label).mean():.1f}"
+    assert float(table.loc["all", "frames right %"]) < float(table.loc["all", "clips right %"]), "time should have helped here"
+
+
+def test_without_a_head_no_frame_is_scored_and_none_of_before_is_left(tmp_path):
+    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    write_benchmark(tmp_path, settings, speakers=4)
+    folder, path = tmp_path / "embed" / "visual" / "ravdess", tmp_path / "frames.parquet"
+    write_head(folder, head_of(list(FACE_LABELS)))
+    write_frames(folder, path)
+    assert len(read_table(path))
+    write_head(folder, None)
+    write_frames(folder, path)
+    assert read_table(path).empty and list(read_table(path).columns) == ["clip_id", "time_s"]
+    assert frames_table(path, read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"), EIGHT).empty
 
 
 def test_a_broken_head_is_named_and_none_leaves_none(tmp_path):

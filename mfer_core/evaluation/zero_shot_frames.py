@@ -1,0 +1,68 @@
+"""The image encoder's own classifier frame by frame: the zero-shot baseline before a clip's frames are averaged."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mfer_core.cache.heads import Head, read_head
+from mfer_core.cache.shards import read_metadata, read_shards
+from mfer_core.evaluation.tables import percent
+from mfer_core.evaluation.zero_shot import by_class, known_classes
+from mfer_core.files import atomic_path, read_table
+
+FRAMES_FILE = "zero_shot_frames.parquet"
+FACTS = [("clip_id", pa.string()), ("time_s", pa.float32())]
+FRAMES_NOTE = (
+    "A clip's score is the mean of its frames' probabilities. Frames of one clip are alike and not independent: "
+    "their number says little about how sure a figure is, the number of clips (and of people) does."
+)
+
+
+def write_frames(folder: Path, path: Path) -> None:
+    """Write ``path``, a row per frame: clip_id, time_s on the clip's clock, and a float32 probability per label of the encoder's head.
+
+    ``folder`` is data/embed/visual/<corpus>; the labels are spelt as in the checkpoint. An encoder without a head leaves no
+    rows and no labels. One shard is in memory at a time. Raises MferError when the head is broken.
+    """
+    head = read_head(folder)
+    schema = pa.schema([*FACTS, *((label, pa.float32()) for label in (head.labels if head else []))])
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for columns in _frames(folder, head) if head else ():
+            writer.write_table(pa.table(columns, schema))
+
+
+def _frames(folder: Path, head: Head) -> Iterator[list[pa.Array]]:
+    """Yield the columns of each shard's frames, in the shard's order."""
+    dtype = read_metadata(folder).get("dtype")
+    for shard in read_shards(folder, ["clip_id", "length", "times_s", "values"]):
+        values = np.frombuffer(b"".join(shard["values"].to_pylist()), dtype).reshape(-1, head.weight.shape[1])
+        clips = np.repeat(shard["clip_id"].to_numpy(), shard["length"].to_numpy())
+        times = shard["times_s"].combine_chunks().flatten()
+        yield [pa.array(clips, pa.string()), times, *head.probabilities(values).T.astype(np.float32)]
+
+
+def frames_table(path: Path, manifest: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Per class and over all: how often the head is right about a frame, and about a clip. Empty where it knows fewer than two of ``classes``.
+
+    ``path`` is what ``write_frames`` wrote. As for the clip rows, clips of a class that the head does not know are not scored.
+    """
+    frames = read_table(path)
+    labels = list(frames.columns[len(FACTS) :])
+    known = known_classes(labels, classes)
+    if len(known) < 2:
+        return pd.DataFrame()
+    label_of = manifest.set_index("clip_id").label
+    shares = frames.set_index("clip_id")[labels].astype(np.float64)
+    rows = {name: {"emotion": name} for name in (*known, "all")}
+    for unit, scored in {"frame": shares, "clip": shares.groupby(level=0).mean()}.items():
+        guesses = np.array(classes)[np.nanargmax(by_class(labels, scored.to_numpy(), classes), axis=1)]
+        right = pd.Series(guesses == label_of[scored.index], scored.index).groupby(label_of[scored.index].to_numpy())
+        found = right.agg(["size", "sum"]).reindex(known, fill_value=0)
+        for name, count in [*found.iterrows(), ("all", found.sum())]:
+            share = count["sum"] / count["size"] if count["size"] else None
+            rows[name] |= {f"{unit}s": str(int(count["size"])), f"{unit}s right %": percent(share)}
+    return pd.DataFrame(rows.values())
