@@ -11,26 +11,28 @@ from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
 from mfer_core.errors import MferError
 from mfer_core.evaluation.evaluate import evaluate
+from mfer_core.evaluation.folds import make_folds
 from mfer_core.evaluation.transfer import transfer
 from mfer_core.files import read_json, write_json
 from mfer_core.manifest import read_manifest
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 from mfer_core.prediction import Predictor
-from mfer_core.settings import load_settings
+from mfer_core.settings import Folds, load_settings
 from tasks.embed import embed_audio, embed_precomputed
 from tasks.ingest import read_corpus
 from tasks.registry import why_nothing_to_register
 from tests.corpora.media_files import write_wav
 from tests.encoders.conftest import NARROW
+from tests.evaluation.test_folds import PUBLISHED
 from tests.prediction.models import narrow_conf
-from tests.training.synthetic import ROOT, small_settings, train_all, write_folds
+from tests.training.synthetic import EIGHT, ROOT, small_settings, train_all, write_folds
 
-ACTORS = (2, 5, 3, 6, 10, 11, 8, 17, 1, 4)  # two of each fold of luna5
+ACTORS = range(1, 25)
 ABSENT = ("crema_d", "shemo", "sdc", "urdu")
 
 
 def write_ravdess(folder):
-    """Audio-only speech of ten actors, a tone per emotion; and features of the pictures, named after the video files."""
+    """Audio-only speech of all actors, a tone per emotion; and features of the pictures, named after the video files."""
     rng = np.random.default_rng(0)
     rows = []
     for actor in ACTORS:
@@ -53,7 +55,7 @@ def bimodal_settings(folder):
         folds={"protocols": ["luna5"]},
         train_visual={"epochs": 12, "learning_rate": 3e-2, "sampler_power": 0.0},
         train_audio={"start": "scratch", "epochs": 2},
-        embed={"device": "cpu", "views": 2},
+        embed={"device": "cpu", "views": 1},
     )
 
 
@@ -65,9 +67,9 @@ def done(tmp_path_factory):
     settings, conf = bimodal_settings(raw), narrow_conf(NARROW)
     corpus = settings.corpus("ravdess")
     line = read_corpus.fn("ravdess", corpus, settings.ingest, data / "ingest" / "ravdess")
-    assert "79 of 80 clips, 1 without visual" in line
+    assert "191 of 192 clips, 1 without visual" in line
     manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
-    shards = partition(extract_keys(manifest, settings.extract), 40)
+    shards = partition(extract_keys(manifest, settings.extract), 256)
     for shard in shards:
         extract_shard(shard, manifest, raw, data / "extract", "ravdess", settings.extract)
     finish_extract(shards, manifest, data / "extract", "ravdess")
@@ -88,18 +90,41 @@ def test_both_arms_and_their_fusion_go_through_the_same_folds(done):
     assert all(len(metrics[arm]["accuracy"]["folds"]) == 5 for arm in ("visual", "audio", "fused", "baseline"))
     assert metrics["visual"]["accuracy"]["pooled"] > 0.5 and metrics["fused"]["accuracy"]["pooled"] > 0.4  # chance: 0.125
     predictions = pd.read_parquet(data / "evaluate" / "predictions.parquet").groupby("arm").size()
-    assert (predictions["visual"], predictions["fused"]) == (79, 80)
+    assert (predictions["visual"], predictions["fused"]) == (191, 192)
     results = (data / "evaluate" / "tables" / "results.md").read_text()
     assert "features of faces.csv" in results
-    assert "zero_shot_audio" in metrics and predictions["zero_shot_audio"] == 20, "its head knows angry and happy"
+    assert "zero_shot_audio" in metrics and predictions["zero_shot_audio"] == 48, "its head knows angry and happy"
     assert pd.read_parquet(data / "evaluate" / "zero_shot_frames.parquet").empty
     assert "zero_shot_visual" not in metrics and "Absent from it, and not scored: neutral, calm, sad" in results
+
+
+def test_a_folder_of_all_24_actors_is_split_as_published(done):
+    data, _ = done
+    manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet").set_index("clip_id")
+    actors = manifest.speaker.str.extract(r"(\d+)$")[0].astype(int)
+    assert manifest.groupby(actors).label.agg(sorted).to_dict() == dict.fromkeys(ACTORS, sorted(EIGHT))
+    assert (manifest.sex == actors.map(lambda number: "male" if number % 2 else "female")).all()
+
+    folds = make_folds(manifest.reset_index(), Folds(protocols=[*PUBLISHED, "loso"], inner_share=0.2, seed=42))
+    folds["actor"] = folds.clip_id.map(actors)
+    for name, groups in (PUBLISHED | {"loso": [{actor} for actor in ACTORS]}).items():
+        rows = folds[folds.protocol == name]
+        tested = rows[rows.part == "test"]
+        assert tested.groupby("fold").actor.agg(set).tolist() == groups, "who is held out, fold by fold"
+        assert sorted(tested.clip_id) == sorted(manifest.index), "each clip is tested once"
+        assert (rows.groupby(["fold", "actor"]).part.nunique() == 1).all(), "nobody is on two sides"
+        assert (rows.groupby("fold").clip_id.nunique() == len(manifest)).all(), "nobody is left out"
+
+    predictions = pd.read_parquet(data / "evaluate" / "predictions.parquet")
+    for arm in ("visual", "audio", "fused", "baseline"):
+        own = predictions[predictions.arm == arm]
+        assert own.groupby("fold").clip_id.agg(lambda clips: set(actors[clips])).tolist() == PUBLISHED["luna5"]
 
 
 def test_only_the_arm_with_an_encoder_has_augmented_views(done):
     data, settings = done
     assert settings.views_of("ravdess", "visual") == 0
-    assert len(list((data / "embed" / "audio" / "ravdess").glob("view-*/*.parquet"))) == 2
+    assert [path.name for path in (data / "embed" / "audio" / "ravdess").glob("view-*")] == ["view-01"]
     assert not list((data / "embed" / "visual" / "ravdess").glob("view-*"))
 
 
