@@ -1,7 +1,8 @@
 """How fast the encoders are, on this machine and in one run: published implementation against this one, fp32 and bf16.
 
-python -m benchmarks.embed [--threads N] [--device cpu]: random weights of the real architectures (emotion2vec base, ViT-B/16), the same clips
-and cores for every row. Speech: seconds of audio per second; frames: per second; next to the machine's measured matrix
+python -m benchmarks.embed [--threads N]: random weights of the real architectures (emotion2vec base, ViT-B/16), the same clips
+and cores for every row; on a GPU: --device cuda --clips 256 --frames 2048 --batch-gib 4. Clips go through as the embed stage sends
+them: one by one on a CPU, together on a GPU. Speech: seconds of audio per second; frames: per second; next to the machine's measured matrix
 product, in FLOP per second, and the share of it that a forward reaches.
 """
 
@@ -9,6 +10,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ import torch
 from ruamel.yaml import YAML
 from transformers import ViTConfig, ViTForImageClassification
 
+from mfer_core.encoders.device import BATCH_GIB
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.emotion2vec_config import PUBLISHED_LAYERS, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
@@ -25,7 +28,8 @@ from mfer_core.files import write_json
 
 AUDIO_GFLOP_PER_S = 14.0  # emotion2vec base, per second of audio
 FRAME_GFLOP = 35.0  # ViT-B/16, per frame
-CLIP_S, CLIPS, FRAMES = 3.7, 4, 8  # RAVDESS's mean clip, s
+CLIP_S = 3.7  # RAVDESS's mean clip
+PLAIN_BATCH = 64  # frames of the plain forward
 LABELS = ["angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "<unk>"]
 
 
@@ -72,35 +76,39 @@ def frames_folder(folder: Path) -> Path:
     return folder
 
 
-def speech_rows(folder: Path, device: str, repeats: int, batch: int) -> list[tuple[str, float, np.ndarray]]:
+def speech_rows(folder: Path, device: str, repeats: int, count: int, gib: float) -> list[tuple[str, float, np.ndarray]]:
     """(name, seconds, frames of the first clip) of the published implementation and of this one."""
     from funasr import AutoModel
 
     random = np.random.default_rng(1)
-    lengths = random.uniform(0.8, 1.2, CLIPS) * CLIP_S * 16000
-    clips = [random.normal(0, 0.1, int(length)).astype(np.float32) for length in lengths * CLIPS * CLIP_S * 16000 / lengths.sum()]
+    lengths = random.uniform(0.8, 1.2, count) * CLIP_S * 16000
+    clips = [random.normal(0, 0.1, int(length)).astype(np.float32) for length in lengths * count * CLIP_S * 16000 / lengths.sum()]
     published = AutoModel(model=str(folder), disable_update=True, disable_pbar=True, disable_log=True, device=device, log_level="ERROR")
 
     def generate():
         return [published.generate(clip, granularity="frame", disable_pbar=True)[0]["feats"] for clip in clips]
 
     encoders = {name: load_emotion2vec(str(folder), None, device, name) for name in ("fp32", "bf16")}
-    own = {f"this encoder {name}": lambda encoder=encoder: encoder.embed(clips, batch) for name, encoder in encoders.items()}
+
+    def embed(encoder):
+        return encoder.embed(clips, gib) if device != "cpu" else [encoder.embed([clip])[0] for clip in clips]
+
+    own = {f"this encoder {name}": partial(embed, encoder) for name, encoder in encoders.items()}
     return timed({"AutoModel.generate fp32": generate, **own}, repeats, device)
 
 
-def frame_rows(folder: Path, device: str, repeats: int, batch: int) -> list[tuple[str, float, np.ndarray]]:
+def frame_rows(folder: Path, device: str, repeats: int, count: int, gib: float) -> list[tuple[str, float, np.ndarray]]:
     random = np.random.default_rng(1)
-    images = [random.integers(0, 256, (224, 224), dtype=np.uint8) for _ in range(FRAMES)]
+    images = [random.integers(0, 256, (224, 224), dtype=np.uint8) for _ in range(count)]
     plain = ViTForImageClassification.from_pretrained(folder).eval().to(device)
     pixels = torch.stack([(torch.from_numpy(image).float() / 127.5 - 1).expand(3, -1, -1) for image in images]).to(device)
 
     @torch.inference_mode()
     def forward():
-        return torch.cat([plain.vit(part).last_hidden_state[:, 0] for part in pixels.split(batch)]).cpu().numpy()
+        return torch.cat([plain.vit(part).last_hidden_state[:, 0] for part in pixels.split(PLAIN_BATCH)]).cpu().numpy()
 
     encoders = {name: load_vit(str(folder), None, device, name) for name in ("fp32", "bf16")}
-    own = {f"this encoder {name}": lambda encoder=encoder: encoder.embed(images, batch) for name, encoder in encoders.items()}
+    own = {f"this encoder {name}": partial(encoder.embed, images, gib) for name, encoder in encoders.items()}
     return timed({"transformers forward fp32": forward, **own}, repeats, device)
 
 
@@ -124,8 +132,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--audio-batch", type=int, default=1)
-    parser.add_argument("--visual-batch", type=int, default=8)
+    parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--batch-gib", type=float, default=BATCH_GIB, help="working memory of a batch")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     rates = {name: product_rate(dtype, given.device, 5) for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
@@ -133,10 +142,10 @@ def main() -> None:
         f"{given.threads} threads on {given.device}; matrix product: {rates['fp32'] / 1e9:.0f} GFLOP/s fp32, {rates['bf16'] / 1e9:.0f} bf16\n"
     )
     with tempfile.TemporaryDirectory() as temporary:
-        speech = speech_rows(speech_folder(Path(temporary) / "speech"), given.device, given.repeats, given.audio_batch)
-        print(table(speech, CLIPS * CLIP_S, "s of audio", AUDIO_GFLOP_PER_S, rates) + "\n")
-        frames = frame_rows(frames_folder(Path(temporary) / "frames"), given.device, given.repeats, given.visual_batch)
-        print(table(frames, FRAMES, "frames", FRAME_GFLOP, rates))
+        speech = speech_rows(speech_folder(Path(temporary) / "speech"), given.device, given.repeats, given.clips, given.batch_gib)
+        print(table(speech, given.clips * CLIP_S, "s of audio", AUDIO_GFLOP_PER_S, rates) + "\n")
+        frames = frame_rows(frames_folder(Path(temporary) / "frames"), given.device, given.repeats, given.frames, given.batch_gib)
+        print(table(frames, given.frames, "frames", FRAME_GFLOP, rates))
 
 
 if __name__ == "__main__":

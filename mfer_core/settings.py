@@ -133,8 +133,9 @@ class Embed(Section):
     dtype: Literal["float16", "float32"]
     precision: Literal["fp32", "bf16"]
     device: str  # "auto", "cpu", "cuda", "cuda:0"
-    visual_batch: int = Field(ge=1)  # frames
-    audio_batch: int = Field(ge=1)  # clips; on a CPU they go one by one, which is fastest there
+    batch_gib: float = Field(
+        default=1.0, gt=0
+    )  # working memory of a batch; a longer clip than fits is cut, and halves help where less is free
     shard_clips: int = Field(ge=1)
     views: int = Field(default=0, ge=0, le=99)  # augmented views cached per clip that is trained on, beside the clean one
     view_speeds: list[float] = []  # what the views' sound plays at, in turn; [] for the method's rule, which changes few clips' speed

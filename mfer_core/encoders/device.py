@@ -1,15 +1,17 @@
-"""Device and precision of an encoder, and batches that shrink when memory runs out."""
+"""Device and precision of an encoder, batches that fit the memory, and the way onto a GPU."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from mfer_core.errors import MferError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+BATCH_GIB = 1.0  # of working memory beside the weights
 
 
 def choose_device(name: str, turn: int = 0) -> torch.device:
@@ -55,6 +57,18 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def fitting(gib: float, item_bytes: float) -> int:
+    """How many items of ``item_bytes`` working memory a batch of ``gib`` holds; at least one."""
+    return max(1, int(gib * 2**30 / item_bytes))
+
+
+def send(values: Tensor, device: torch.device) -> Tensor:
+    """``values`` on ``device``; to a GPU from pinned memory, so that it goes on computing meanwhile."""
+    if values.device == device or device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 def in_halves(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:

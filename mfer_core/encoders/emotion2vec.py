@@ -12,9 +12,9 @@ import torch
 
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import choose_device, in_halves, inference
+from mfer_core.encoders.device import BATCH_GIB, choose_device, fitting, in_halves, inference
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
-from mfer_core.encoders.emotion2vec_config import Layers, hop, layers_of, read_config, read_tokens, receptive_field
+from mfer_core.encoders.emotion2vec_config import Layers, frame_count, hop, layers_of, read_config, read_tokens, receptive_field
 from mfer_core.encoders.emotion2vec_fast import speed_up
 from mfer_core.encoders.emotion2vec_model import load_model
 from mfer_core.encoders.windows import join_windows, split_windows
@@ -38,29 +38,34 @@ class Emotion2vecEncoder:
     def __post_init__(self):
         self.batches = ExactBatches(self.model, self.layers)
 
-    def embed(self, waveforms: list[np.ndarray], batch_size: int = 1) -> list[np.ndarray]:
+    def embed(self, waveforms: list[np.ndarray], batch_gib: float = BATCH_GIB) -> list[np.ndarray]:
         """float32 [T, D] per mono 16 kHz waveform (float32 in -1..1), T = floor((N - 400) / 320) + 1.
 
         A clip shorter than the receptive field (400 samples) is padded with zeros to one frame; an empty one raises
-        ClipError. Recordings longer than ``windows.WINDOW_S`` go through overlapping windows.
+        ClipError. Recordings longer than ``windows.WINDOW_S`` go through overlapping windows. A batch takes about
+        ``batch_gib`` of working memory, and less where that is not there.
         """
+        return self.embed_prepared([self.prepare(waveform) for waveform in waveforms], batch_gib)
+
+    def embed_prepared(self, prepared: list[torch.Tensor], batch_gib: float = BATCH_GIB) -> list[np.ndarray]:
+        """``embed`` of what ``prepare`` made of each waveform. The device is waited for at the end."""
         pieces, counts = [], []
-        for waveform in waveforms:
-            windows = split_windows(self.prepare(waveform), self.layers)
+        for samples in prepared:
+            windows = split_windows(samples, self.layers)
             pieces += windows
             counts.append(len(windows))
-        frames = iter(self._embed_pieces([piece.samples for piece in pieces], batch_size))
+        frames = iter(self._embed_pieces([piece.samples for piece in pieces], batch_gib))
         whole = iter(pieces)
         return [join_windows([(next(whole), next(frames)) for _ in range(count)]) for count in counts]
 
-    def classify(self, waveforms: list[np.ndarray], batch_size: int = 1) -> np.ndarray:
+    def classify(self, waveforms: list[np.ndarray], batch_gib: float = BATCH_GIB) -> np.ndarray:
         """float32 [N, len(labels)]: the probabilities of the checkpoint's own head on the mean frame (a zero-shot baseline).
 
         Raises MferError for a checkpoint without a head.
         """
         if self.model.proj is None:
             raise MferError(f"{self.metadata['name']} has no head: only the '+' checkpoints of emotion2vec classify")
-        means = np.stack([frames.mean(0) for frames in self.embed(waveforms, batch_size)])
+        means = np.stack([frames.mean(0) for frames in self.embed(waveforms, batch_gib)])
         with inference(self.device, "fp32"):
             return self.model.proj(torch.from_numpy(means).to(self.device)).softmax(-1).cpu().numpy()
 
@@ -87,19 +92,28 @@ class Emotion2vecEncoder:
         samples = torch.from_numpy(np.ascontiguousarray(waveform, np.float32))
         return torch.nn.functional.layer_norm(samples, samples.shape) if self.normalize else samples
 
-    def _embed_pieces(self, pieces: list[torch.Tensor], batch_size: int) -> list[np.ndarray]:
+    def clip_bytes(self, samples: int) -> float:
+        """Working memory of a clip in a batch of clips of ``samples``: of the first convolution, or of a block and its attention."""
+        audio, field = self.model.modality_encoders["AUDIO"], receptive_field(self.layers)
+        channels, _, stride = self.layers[0]
+        steps = frame_count(max(samples, field), self.layers) + audio.modality_cfg.num_extra_tokens
+        front = 3 * channels * samples / stride
+        block = steps * (4 + 2 * self.model.cfg.mlp_ratio) * self.dim + 2 * self.model.cfg.num_heads * steps**2
+        return 4.0 * (max(front, block) + 3 * max(samples, field))
+
+    def _embed_pieces(self, pieces: list[torch.Tensor], batch_gib: float) -> list[np.ndarray]:
         """Frames per piece; batches hold pieces of like length, so little is padding."""
         order = sorted(range(len(pieces)), key=lambda index: len(pieces[index]), reverse=True)
-        frames: list[np.ndarray] = [np.empty(0)] * len(pieces)
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            for index, values in zip(chosen, in_halves(self._run, [pieces[index] for index in chosen]), strict=True):
-                frames[index] = values
-        return frames
-
-    def _run(self, pieces) -> list[np.ndarray]:
+        frames: list[torch.Tensor] = []
         with inference(self.device, self.precision):
-            return [values.float().cpu().numpy() for values in self.batches([piece.to(self.device) for piece in pieces])]
+            while len(frames) < len(order):
+                size = fitting(batch_gib, self.clip_bytes(len(pieces[order[len(frames)]])))
+                frames += in_halves(self._run, [pieces[index] for index in order[len(frames) : len(frames) + size]])
+            found = dict(zip(order, frames, strict=True))
+            return [found[index].cpu().numpy() for index in range(len(pieces))]
+
+    def _run(self, pieces) -> list[torch.Tensor]:
+        return [values.float() for values in self.batches(pieces)]
 
 
 def load_emotion2vec(checkpoint: str, revision: str | None, device: str, precision: str) -> Emotion2vecEncoder:

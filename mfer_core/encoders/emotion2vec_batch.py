@@ -8,11 +8,12 @@ these convolutions. The front end needs nothing: a valid frame never sees a padd
 
 import torch
 
+from mfer_core.encoders.device import send
 from mfer_core.encoders.emotion2vec_config import Layers, frame_count, receptive_field
 
 
 class ExactBatches:
-    """Runs a model over lists of waveforms ([N] samples each); returns the frames ([T, D]) of each."""
+    """Runs a model over lists of waveforms ([N] samples each); returns the frames ([T, D]), on the model's device, of each."""
 
     def __init__(self, model: torch.nn.Module, layers: Layers):
         self.model = model
@@ -39,15 +40,15 @@ class ExactBatches:
         source = waveforms[0].new_zeros(len(waveforms), max(lengths))
         for row, waveform in zip(source, waveforms, strict=True):
             row[: len(waveform)] = waveform
-        frames = self.forward(source, torch.tensor(lengths, device=source.device))
+        frames = self.forward(send(source, next(self.model.parameters()).device), lengths)
         return [values[: frame_count(length, self.layers)] for values, length in zip(frames, lengths, strict=True)]
 
-    def forward(self, source: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(self, source: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         """[B, T, D] frames of [B, N] samples of which ``lengths`` count; frames beyond a clip's own are meaningless."""
-        if bool((lengths == source.shape[1]).all()):
+        if min(lengths) == source.shape[1]:
             return self.model.extract_features(source, padding_mask=None)["x"]
-        padding = torch.arange(source.shape[1], device=source.device)[None] >= lengths[:, None]
-        frames = torch.tensor([frame_count(int(length), self.layers) for length in lengths], device=source.device)
+        padding = torch.arange(source.shape[1], device=source.device)[None] >= torch.tensor(lengths, device=source.device)[:, None]
+        frames = torch.tensor([frame_count(length, self.layers) for length in lengths], device=source.device)
         total = frame_count(source.shape[1], self.layers)
         self._valid = torch.arange(total, device=source.device)[None] < frames[:, None]
         try:

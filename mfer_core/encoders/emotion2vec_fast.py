@@ -5,6 +5,7 @@ one matrix product over windows of its input. Attention goes through torch's sca
 weights of the products are converted once instead of in every call (autocast keeps no copy of frozen weights).
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -15,6 +16,8 @@ from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_att
 def speed_up(model: nn.Module, precision: str) -> None:
     """Change an Emotion2vec in evaluation mode in place. Its parameters keep their names; in bf16 some change their type."""
     audio = model.modality_encoders["AUDIO"]
+    if audio.get_alibi_bias is not None:
+        audio.get_alibi_bias = partial(_for_any_batch, audio.get_alibi_bias)
     if audio.modality_cfg.extractor_mode == "layer_norm":
         audio.local_encoder.forward = partial(_front, audio.local_encoder)
     for block in (*audio.context_encoder.blocks, *model.blocks):
@@ -24,6 +27,11 @@ def speed_up(model: nn.Module, precision: str) -> None:
         for module in model.modules():
             if isinstance(module, nn.Linear | nn.Conv1d) and module is not model.proj:
                 module.to(torch.bfloat16)
+
+
+def _for_any_batch(alibi_bias: Callable[..., Tensor], batch_size: int, **shape) -> Tensor:
+    """[1, heads, T, T]: the same for each clip. The published code keeps one per clip of the largest batch at the longest T."""
+    return alibi_bias(batch_size=1, **shape)
 
 
 def _front(encoder: nn.Module, samples: Tensor) -> Tensor:
@@ -48,7 +56,7 @@ def _convolve(values: Tensor, conv: nn.Conv1d) -> Tensor:
 
 
 def _attend(attention: nn.Module, values: Tensor, padding_mask: Tensor | None = None, alibi_bias: Tensor | None = None) -> Tensor:
-    """[B, T, D] -> [B, T, D]; ``padding_mask`` [B, T] marks what is not attended to, ``alibi_bias`` [B, heads, T, T] is added."""
+    """[B, T, D] -> [B, T, D]; ``padding_mask`` [B, T] marks what is not attended to, ``alibi_bias`` [B or 1, heads, T, T] is added."""
     batch, steps, dim = values.shape
     query, key, value = attention.qkv(values).view(batch, steps, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
     bias = alibi_bias

@@ -4,7 +4,6 @@ Method: Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929. The model is 
 part of the feature, and serves only as a zero-shot baseline.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import choose_device, in_halves, inference
+from mfer_core.encoders.device import BATCH_GIB, choose_device, fitting, in_halves, inference, send
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
 from mfer_core.encoders.vit_stem import vit_class
 from mfer_core.errors import MferError
@@ -35,36 +34,45 @@ class VitEncoder:
     device: torch.device
     precision: str
 
-    def embed(self, images: list[np.ndarray], batch_size: int = 64) -> np.ndarray:
-        """float32 [N, D]: the CLS feature of each uint8 [H, W] or [H, W, 3] image."""
-        return self._batches(images, batch_size, self._features, self.dim)
+    def embed(self, images: list[np.ndarray], batch_gib: float = BATCH_GIB) -> np.ndarray:
+        """float32 [N, D]: the CLS feature of each uint8 [H, W] or [H, W, 3] image, in batches of ``batch_gib`` working memory."""
+        return self.embed_prepared(self.prepare(images), batch_gib) if images else np.empty((0, self.dim), np.float32)
 
-    def classify(self, images: list[np.ndarray], batch_size: int = 64) -> np.ndarray:
+    def prepare(self, images: list[np.ndarray]) -> torch.Tensor:
+        """uint8 [N, C, height, width] on the host: the images at the encoder's size."""
+        return self.preprocessing.resize(images)
+
+    def embed_prepared(self, images: torch.Tensor, batch_gib: float = BATCH_GIB) -> np.ndarray:
+        """``embed`` of what ``prepare`` made. The device is waited for at the end."""
+        with inference(self.device, self.precision):
+            parts: list[torch.Tensor] = []
+            for batch in images.split(fitting(batch_gib, self.frame_bytes)):
+                parts += in_halves(self._run, batch)
+            return torch.cat(parts).cpu().numpy()
+
+    def classify(self, images: list[np.ndarray], batch_gib: float = BATCH_GIB) -> np.ndarray:
         """float32 [N, len(labels)]: the probabilities of the checkpoint's own classifier (a zero-shot baseline)."""
-        return self._batches(images, batch_size, self._probabilities, len(self.labels))
+        values = torch.from_numpy(self.embed(images, batch_gib)).to(self.device)
+        with inference(self.device, "fp32"):
+            return self.model.classifier(values).softmax(-1).cpu().numpy()
+
+    @property
+    def frame_bytes(self) -> float:
+        """Working memory of one frame: of a block at its widest, or of a stem's convolutions."""
+        config = self.model.config
+        tokens = (config.image_size // config.patch_size) ** 2 + 1
+        block = tokens * (4 * config.hidden_size + 2 * config.intermediate_size)
+        pixels, widths = config.image_size**2, getattr(config, "stem_channels", None) or []
+        stem = max((2 * width * pixels / 4**halved for halved, width in enumerate(widths)), default=0)
+        return 4.0 * (max(block, stem) + 2 * 3 * pixels)
 
     def head(self) -> Head:
         """The checkpoint's own classifier of the CLS feature."""
         weight, bias = (value.detach().float().cpu().numpy() for value in (self.model.classifier.weight, self.model.classifier.bias))
         return Head(weight, bias, self.labels)
 
-    def _batches(self, images: list[np.ndarray], batch_size: int, run, width: int) -> np.ndarray:
-        parts = [np.empty((0, width), np.float32)]
-        for start in range(0, len(images), batch_size):
-            parts += in_halves(run, images[start : start + batch_size])
-        return np.concatenate(parts)
-
-    def _features(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        with inference(self.device, self.precision):
-            return [self._cls(images).float().cpu().numpy()]
-
-    def _probabilities(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        with inference(self.device, self.precision):
-            return [self.model.classifier(self._cls(images)).float().softmax(-1).cpu().numpy()]
-
-    def _cls(self, images: Sequence[np.ndarray]) -> torch.Tensor:
-        pixels = self.preprocessing.normalise(self.preprocessing.resize(list(images)).to(self.device))
-        return self.features(pixels)
+    def _run(self, images: torch.Tensor) -> list[torch.Tensor]:
+        return [self.features(self.preprocessing.normalise(send(images, self.device))).float()]
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """[N, D]: the CLS features of preprocessed images [N, 3, H, W]."""

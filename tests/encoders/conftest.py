@@ -25,6 +25,11 @@ VIT = {
 }
 
 
+def gib(count):
+    """``count`` bytes as settings give them, and a little more."""
+    return 1.01 * count / 2**30
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     with one_thread():
@@ -64,7 +69,7 @@ def waveforms(random):
     return [random.normal(0, 0.1, length).astype(np.float32) for length in (25600, 399, 8000, 16001, 15999)]
 
 
-EMBED = Embed(dtype="float32", precision="fp32", device="cpu", visual_batch=4, audio_batch=2, shard_clips=4)
+EMBED = Embed(dtype="float32", precision="fp32", device="cpu", shard_clips=4)
 SPEECH = [{"start_s": 0.5, "end_s": 1.0}, {"start_s": 1.5, "end_s": 2.0}]
 
 

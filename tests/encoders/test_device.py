@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mfer_core.encoders.device import choose_device, in_halves, one_thread
+from mfer_core.encoders.device import choose_device, fitting, in_halves, one_thread
 from mfer_core.errors import MferError
 
 
@@ -29,6 +29,11 @@ def test_one_item_that_does_not_fit_and_other_errors_are_told():
         in_halves(full, [1, 2])
     with pytest.raises(RuntimeError, match="shapes differ"):
         in_halves(broken, [1, 2])
+
+
+def test_a_batch_fills_its_memory_and_holds_at_least_one_item():
+    assert fitting(1, 2**28) == 4
+    assert fitting(1, 2**40) == 1
 
 
 def test_devices():

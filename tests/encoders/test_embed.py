@@ -1,3 +1,5 @@
+import threading
+
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -5,7 +7,7 @@ import pytest
 
 from mfer_core.cache.embeddings import read_embeddings
 from mfer_core.cache.shards import read_shards
-from mfer_core.encoders.embed import embed_corpus_visual
+from mfer_core.encoders.embed import _groups, ahead, embed_corpus_visual
 from mfer_core.encoders.vit import load_vit
 from mfer_core.errors import MferError
 from tests.encoders.conftest import EMBED
@@ -35,7 +37,7 @@ def test_clips_that_are_gone_leave(embed, tmp_path):
 
 def test_a_setting_that_shapes_values_computes_again_and_one_that_does_not_does_not(embed, tmp_path):
     embed(KEYS)
-    assert embed(KEYS, settings=EMBED.model_copy(update={"visual_batch": 2, "audio_batch": 1})) == (0, 0)
+    assert embed(KEYS, settings=EMBED.model_copy(update={"batch_gib": 1e-9})) == (0, 0)
     assert embed(KEYS, vad_min_clip_s=1.0) == (0, 9)
     assert embed(KEYS, settings=EMBED.model_copy(update={"dtype": "float16"})) == (9, 9)
     assert read_embeddings(tmp_path / "embed" / "visual" / "toy").metadata["dtype"] == "float16"
@@ -69,3 +71,26 @@ def test_values_are_those_of_the_encoder(embed, tmp_path, vit_folder):
 def test_without_extracted_shards_the_message_says_what_to_run(tmp_path, vit_folder):
     with pytest.raises(MferError, match="run the stage"):
         embed_corpus_visual(tmp_path, "toy", tmp_path, load_vit(str(vit_folder), None, "cpu", "fp32"), EMBED)
+
+
+def test_the_next_item_is_made_while_the_caller_has_one_and_errors_come_in_their_place():
+    started = threading.Event()
+
+    def items():
+        yield 1
+        started.set()
+        yield 2
+        raise MferError("the third")
+
+    coming = ahead(items())
+    assert next(coming) == 1
+    assert started.wait(10)
+    assert next(coming) == 2
+    with pytest.raises(MferError, match="the third"):
+        next(coming)
+
+
+def test_on_a_gpu_clips_go_together_up_to_a_limit_and_on_a_cpu_alone(monkeypatch):
+    monkeypatch.setattr("mfer_core.encoders.embed.GROUP_BYTES", 10)
+    assert list(_groups([4, 4, 4, 30, 1], int, "cuda")) == [[4, 4], [4], [30], [1]]
+    assert list(_groups([4, 4], int, "cpu")) == [[4], [4]]

@@ -13,6 +13,7 @@ from mfer_core.encoders.emotion2vec_config import PUBLISHED_LAYERS, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.funasr_module import emotion2vec_class
 from mfer_core.errors import ClipError, MferError
+from tests.encoders.conftest import gib
 
 TOLERANCE = 1e-4  # max abs difference in fp32, the contract with the published implementation
 
@@ -30,8 +31,9 @@ def largest_difference(one, other):
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [1, 0, 1, 1]])
 def test_a_clips_frames_do_not_depend_on_its_batch_mates(encoder, waveforms, order):
     alone = [encoder.embed([waveforms[index]])[0] for index in order]
-    for batch_size in (2, 5):
-        assert largest_difference(encoder.embed([waveforms[index] for index in order], batch_size), alone) < TOLERANCE
+    for clips in (2, 5):
+        budget = gib(clips * encoder.clip_bytes(len(waveforms[0])))
+        assert largest_difference(encoder.embed([waveforms[index] for index in order], budget), alone) < TOLERANCE
 
 
 def test_padding_would_leak_without_the_hooks(encoder, waveforms):
@@ -39,7 +41,7 @@ def test_padding_would_leak_without_the_hooks(encoder, waveforms):
     conv = [m for m in encoder.model.modality_encoders["AUDIO"].relative_positional_encoder.modules() if isinstance(m, torch.nn.Conv1d)]
     for module in conv:
         module._forward_pre_hooks.clear()
-    assert np.abs(encoder.embed(waveforms, 5)[2] - alone).max() > 100 * TOLERANCE
+    assert np.abs(encoder.embed(waveforms)[2] - alone).max() > 100 * TOLERANCE
 
 
 def with_pickle(folder, target, weights, prefix=""):
@@ -73,7 +75,7 @@ def test_equals_the_published_implementation_compact_and_at_base_size(emotion2ve
     change_config(base, model_conf=conf)
     clips = [waveforms[index][:12000] for index in (0, 2)]
     for folder in (compact, base):
-        found = load_emotion2vec(str(folder), None, "cpu", "fp32").embed(clips, 2)
+        found = load_emotion2vec(str(folder), None, "cpu", "fp32").embed(clips)
         assert largest_difference(found, published_frames(folder, clips)) < TOLERANCE
 
 
@@ -88,7 +90,7 @@ def test_long_recordings_keep_their_frames_on_the_same_grid(encoder, random, mon
     whole = encoder.embed([waveform])[0]
     monkeypatch.setattr(windows, "WINDOW_S", 6.0)
     monkeypatch.setattr(windows, "CONTEXT_S", 2.0)
-    cut = encoder.embed([waveform], 2)[0]
+    cut = encoder.embed([waveform])[0]
     assert cut.shape == whole.shape
     cosine = (cut * whole).sum(1) / np.linalg.norm(cut, axis=1) / np.linalg.norm(whole, axis=1)
     assert cosine.min() > 0.99
@@ -96,7 +98,7 @@ def test_long_recordings_keep_their_frames_on_the_same_grid(encoder, random, mon
 
 def test_bf16_stays_close_to_fp32_even_in_32_dimensions(encoder, emotion2vec_folder, waveforms):
     half = load_emotion2vec(str(emotion2vec_folder), None, "cpu", "bf16")
-    for exact, near in zip(encoder.embed(waveforms), half.embed(waveforms, 2), strict=True):
+    for exact, near in zip(encoder.embed(waveforms), half.embed(waveforms), strict=True):
         assert (exact * near).sum() / np.linalg.norm(exact) / np.linalg.norm(near) > 0.99
 
 

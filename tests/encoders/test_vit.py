@@ -13,6 +13,7 @@ from mfer_core.encoders.pretrain_vit import build_vit, save_vit
 from mfer_core.encoders.vit import load_vit
 from mfer_core.errors import MferError
 from mfer_core.settings import PretrainVit
+from tests.encoders.conftest import gib
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def plain_forward(folder, images):
 def test_equals_transformers_and_does_not_depend_on_the_batch(vit_folder, faces):
     encoder = load_vit(str(vit_folder), None, "cpu", "fp32")
     expected = plain_forward(vit_folder, faces)
-    for batch_size in (1, 2, 64):
-        np.testing.assert_allclose(encoder.embed(faces, batch_size), expected, atol=1e-5)
+    for frames in (1, 2, 64):
+        np.testing.assert_allclose(encoder.embed(faces, gib(frames * encoder.frame_bytes)), expected, atol=1e-5)
     assert encoder.embed([]).shape == (0, 32)
 
 
