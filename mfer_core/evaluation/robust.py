@@ -1,15 +1,19 @@
 """Fusion that holds on other data: each arm is as sure as it can still be right there, and then their evidence is added.
 
+Where no arm has lost much of the accuracy that it had on the validation clips, the data are not other data, and the fused
+model decides as it was trained to (``at_home``).
+
 No label of the new corpus is used. How right an arm is there is estimated from its confidence alone (average
 thresholded confidence, Garg et al. 2022): the confidence that as many validation clips exceed as are right; the share
 of new clips above it estimates the new accuracy. An arm that gives everything the same few names is sure and wrong, so
-the estimate shrinks with the variety of its answers against that on the validation clips. The arm's temperature is then raised until its mean confidence equals
-that estimate. An arm near chance is left with next to no say; at home both keep the one they were calibrated with.
+the estimate shrinks with the variety of its answers against that on the validation clips. The arm's temperature is then
+raised until its mean confidence equals that estimate. An arm near chance is left with next to no say.
 """
 
 import torch
 from torch import Tensor
 
+KEPT = 2 / 3  # of its accuracy: an arm that is believed to have kept less is on other data
 HALVINGS = 40  # of the interval in which the temperature is sought
 LIMITS = (1e-2, 1e3)  # temperatures
 
@@ -36,6 +40,11 @@ def variety(logits: Tensor) -> float:
 def believed_accuracy(source: Tensor, source_labels: Tensor, target: Tensor) -> float:
     """The estimate, shrunk by what variety the decisions on the target lack."""
     return estimated_accuracy(source, source_labels, target) * min(1.0, variety(target) / variety(source))
+
+
+def at_home(believed: list[float], validated: list[float]) -> bool:
+    """Whether every arm is believed to be about as right as on the validation clips."""
+    return all(now >= KEPT * before for now, before in zip(believed, validated, strict=True))
 
 
 def matched_temperature(logits: Tensor, accuracy: float) -> float:

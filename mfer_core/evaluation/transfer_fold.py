@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mfer_core.evaluation.adaptation import adapt, draw_supports
-from mfer_core.evaluation.robust import believed_accuracy, robust_fusion
+from mfer_core.evaluation.robust import at_home, believed_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_trained
 from mfer_core.settings import Finetune, Transfer
@@ -70,7 +70,7 @@ class FoldTransfer:
         """The arms' decisions on the ``query`` clips (default: all), the robust fusion's among them."""
         decisions = {arm: torch.softmax(values.double(), 1) for arm, values in logits.items()}
         if len(self.single) == 2:
-            decisions["robust"] = self.robust({arm: logits[arm] for arm in self.single})
+            decisions["robust"] = self.robust(logits)
         for arm, probabilities in decisions.items():
             clips = usable(self.target, arm)
             clips = clips if query is None else np.intersect1d(clips, query)
@@ -79,19 +79,23 @@ class FoldTransfer:
 
     def accuracies(self, logits: dict[str, Tensor]) -> list[float]:
         """Label-free estimates of the single arms' accuracy on the target."""
-        estimates = []
-        for arm, values in logits.items():
-            seen = torch.from_numpy(usable(self.target, arm))
-            known = torch.from_numpy(usable(self.source, arm))
-            source = self._source[arm][known].double()
-            estimates.append(believed_accuracy(source, self.source.labels[known], values[seen].double()))
-        return estimates
+        seen = {arm: torch.from_numpy(usable(self.target, arm)) for arm in self.single}
+        return [believed_accuracy(*self._validation(arm), logits[arm][seen[arm]].double()) for arm in self.single]
+
+    def _validation(self, arm: str) -> tuple[Tensor, Tensor]:
+        """Logits and labels of the validation clips that the arm can see."""
+        known = torch.from_numpy(usable(self.source, arm))
+        return self._source[arm][known].double(), self.source.labels[known]
 
     def robust(self, logits: dict[str, Tensor]) -> Tensor:
-        """Probabilities [N, C] of the robust fusion of the single arms' logits."""
+        """Probabilities [N, C] of the fused model where the target is like the validation clips, else of the robust fusion of the single arms."""
+        believed = self.accuracies(logits)
+        validated = [(values.argmax(1) == labels).double().mean().item() for values, labels in map(self._validation, self.single)]
+        if "fused" in logits and at_home(believed, validated):
+            return torch.softmax(logits["fused"].double(), 1)
         names = list(self.target.modalities)
-        present = torch.from_numpy(self.target.present()[:, [names.index(arm) for arm in logits]])
-        return robust_fusion(list(logits.values()), self.accuracies(logits), present)
+        present = torch.from_numpy(self.target.present()[:, [names.index(arm) for arm in self.single]])
+        return robust_fusion([logits[arm] for arm in self.single], believed, present)
 
 
 def zero_shot_outcomes(fold: FoldTransfer) -> Iterator[Outcome]:

@@ -1,5 +1,6 @@
 """Stage transfer on a trained synthetic world, and its parts."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,12 +11,15 @@ from hypothesis import strategies as st
 
 from mfer_core.errors import MferError
 from mfer_core.evaluation.adaptation import adapt, draw_supports
-from mfer_core.evaluation.robust import believed_accuracy, estimated_accuracy, matched_temperature, robust_fusion
+from mfer_core.evaluation.robust import at_home, believed_accuracy, estimated_accuracy, matched_temperature, robust_fusion
 from mfer_core.evaluation.target import Features, normalise, shift
-from mfer_core.evaluation.transfer import honest_folds, transfer
+from mfer_core.evaluation.transfer import CLASSES, honest_folds, transfer
+from mfer_core.evaluation.transfer_fold import FoldTransfer, load_models
 from mfer_core.files import sha256_file, write_table
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.training.clips import Clips
+from mfer_core.training.inputs import fold_parts, load_modality, manifest_of
+from mfer_core.training.inputs import make_clips as clips_of
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,26 @@ def test_tables_say_what_collapses_into_what_and_how_far_the_corpus_is(transferr
     assert {path.stem for path in tables.glob("*.md")} == {"transfer", "folds", "normalisation", "source", "collapse", "shift"}
     assert "26.1" in (tables / "transfer.md").read_text()  # what the reference's fused model reached on its own set
     assert all("Synthetic" in path.read_text() for path in tables.glob("*.md"))
+
+
+def test_at_home_the_fused_model_decides_and_where_an_arm_went_blind_it_does_not(transferred):
+    data, options, _ = transferred
+    benchmark = options.roles.benchmark
+    manifest = manifest_of(data, [benchmark])
+    modalities = {name: load_modality(data, name, [benchmark]) for name in ("visual", "audio")}
+    home = clips_of(fold_parts(data, "groupk:2", 0)["valid"], manifest, CLASSES, modalities)
+    models = load_models(data, "groupk:2", 0, options.arms, [benchmark])
+    silence = [None if value is None else torch.zeros_like(value) for value in home.modalities["audio"]]
+    deaf = replace(home, modalities={**home.modalities, "audio": silence})
+    for target, same in ((home, True), (deaf, False)):
+        fold = FoldTransfer(models, home, target)
+        logits = fold.logits("none")
+        assert torch.equal(fold.robust(logits), torch.softmax(logits["fused"].double(), 1)) is same
+
+
+def test_an_arm_is_at_home_while_it_keeps_two_thirds_of_its_accuracy():
+    assert at_home([0.5, 0.9], [0.6, 0.6])
+    assert not at_home([0.39, 0.9], [0.6, 0.6])
 
 
 def test_transferring_twice_gives_the_same_bytes(transferred):
