@@ -13,9 +13,9 @@ OUT = DATA / "pretrain_vit"
 
 @flow(name="pretrain_vit", flow_run_name="pretrain_vit")
 def pretrain_vit() -> None:
-    """Write a checkpoint in Hugging Face layout, or a pointer to the published one that the settings name."""
+    """Write a checkpoint in Hugging Face layout, trained or fine-tuned on faces, or a pointer to the published one that the settings name."""
     settings = load_settings()
-    if settings.pretrain_vit.checkpoint:
+    if settings.pretrain_vit.checkpoint and not settings.pretrain_vit.finetune:
         metrics = name_checkpoint(settings.pretrain_vit.checkpoint, settings.pretrain_vit.revision, OUT)
     else:
         faces = settings.roles.faces

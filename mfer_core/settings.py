@@ -84,6 +84,9 @@ class Extract(Section):
 class PretrainVit(Section):
     checkpoint: str | None  # hub id or folder; null trains the compact ViT below
     revision: str | None
+    finetune: bool = False  # train the checkpoint on the faces corpus before it is used; its learning rate is about 3e-5
+    device: str = "cpu"  # of training: "auto", "cpu", "cuda", "cuda:0"
+    precision: Literal["fp32", "bf16"] = "fp32"
     image_size: int  # pixels, square
     patch_size: int  # pixels of the image per token and side
     stem_channels: list[int] = []  # of convolutions that each halve the image, in place of the patch projection; [] for none
@@ -101,6 +104,8 @@ class PretrainVit(Section):
     def _shapes_fit(self):
         if self.image_size % self.patch_size or self.hidden_size % self.heads:
             raise ValueError("patch_size must divide image_size, and heads must divide hidden_size")
+        if self.finetune and not self.checkpoint:
+            raise ValueError("finetune trains a published ViT on: name it in checkpoint")
         if self.stem_channels and 2 ** len(self.stem_channels) != self.patch_size:
             raise ValueError(
                 f"{len(self.stem_channels)} stem_channels make tokens of {2 ** len(self.stem_channels)} pixels: set patch_size to that"

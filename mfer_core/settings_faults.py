@@ -30,7 +30,7 @@ def _refuse_unknown_corpora(settings: Settings) -> None:
     for name in filter(None, (roles.benchmark, *roles.pretraining, roles.transfer)):
         if name not in settings.clips:
             raise ValueError(f"roles name the corpus {name!r}, which is not one of clips: {', '.join(settings.clips)}")
-    if roles.faces not in settings.corpora and not settings.pretrain_vit.checkpoint:
+    if roles.faces not in settings.corpora and (not settings.pretrain_vit.checkpoint or settings.pretrain_vit.finetune):
         raise ValueError(f"roles.faces is {roles.faces!r}: name one of {', '.join(settings.corpora)}, or a pretrain_vit.checkpoint")
 
 

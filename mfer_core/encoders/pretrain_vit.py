@@ -1,4 +1,4 @@
-"""Train a compact ViT on a FER-2013-like corpus of 48x48 gray faces; the result is a Hugging Face folder for ``load_vit``.
+"""Train a ViT, a compact or a published one, on a FER-2013-like corpus of 48x48 gray faces; the result is a Hugging Face folder.
 
 The corpus's own three-way split is kept: Training trains, PublicTest stops early, PrivateTest is looked at once.
 """
@@ -6,6 +6,8 @@ The corpus's own three-way split is kept: Training trains, PublicTest stops earl
 import copy
 import logging
 import time
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +15,18 @@ import pandas as pd
 import torch
 from sklearn.metrics import recall_score
 from torch.nn.functional import cross_entropy
-from transformers import ViTConfig
-from transformers.utils.logging import disable_progress_bar
 
-from mfer_core.encoders.device import one_thread
+from mfer_core.encoders.device import choose_device, one_thread, send
 from mfer_core.encoders.face_augmentation import augment_faces
-from mfer_core.encoders.images import FILE
+from mfer_core.encoders.images import Preprocessing
 from mfer_core.encoders.sharpness import blur_between
-from mfer_core.encoders.vit_stem import vit_class, weight_scale
+from mfer_core.encoders.vit_start import LABELS, build_vit, preprocessing_of, published_vit, save_vit
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, write_json
-from mfer_core.labels import label_set
 from mfer_core.settings import PretrainVit
 
-LABELS = label_set("seven")
 SPLITS = ("Training", "PublicTest", "PrivateTest")
-MEAN = STD = 0.5
+SCORED = 256  # faces at a time
 log = logging.getLogger("mfer")
 
 
@@ -40,15 +38,18 @@ def pretrain_vit(images: np.ndarray, labels: list[str], splits: list[str], setti
     """
     started = time.monotonic()
     parts, dropped = split_faces(images, labels, splits)
-    with one_thread(), torch.random.fork_rng(devices=[]):
+    device = choose_device(settings.device)
+    with one_thread() if device.type == "cpu" else nullcontext(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build_vit(settings, _blur(parts, settings) * settings.image_size / images.shape[1])
-        history = _fit(model, parts, settings, torch.Generator().manual_seed(seed))
-    metrics = {f"{name}_{key}": value for name in SPLITS[1:] if name in parts for key, value in _score(model, *parts[name]).items()}
+        trained = _start(parts, settings, device, images.shape[1])
+        history = _fit(trained, parts, settings, torch.Generator().manual_seed(seed))
+        figures = {name: _score(trained, *parts[name]) for name in SPLITS[1:] if name in parts}
+    model = trained.model.cpu()
+    metrics = {f"{name}_{key}": value for name, scores in figures.items() for key, value in scores.items()}
     metrics |= {"epochs": len(history), "parameters": sum(p.numel() for p in model.parameters()), "duplicates_dropped": dropped}
-    metrics |= {"blur_pixels": model.config.blur}
+    metrics |= {"blur_pixels": getattr(model.config, "blur", 0.0)}
     metrics |= {f"images_{name}": len(part[1]) for name, part in parts.items()}
-    save_vit(model, settings, out)
+    save_vit(model, trained.preprocessing, out)
     with atomic_path(out / "history.csv") as path:
         pd.DataFrame(history).to_csv(path, index=False)
     write_json(out / "metrics.json", metrics)
@@ -79,46 +80,54 @@ def split_faces(images: np.ndarray, labels: list[str], splits: list[str]) -> tup
     return parts, int(leaked.sum())
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A ViT in training, and how it takes faces."""
+
+    model: torch.nn.Module
+    preprocessing: Preprocessing
+    device: torch.device
+    precision: str
+
+    def logits(self, faces: torch.Tensor) -> torch.Tensor:
+        """[N, C] of faces float32 [N, 1, H, W] in 0..1."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.model(self._pixels(send(faces, self.device))).logits.float()
+
+    def _pixels(self, faces: torch.Tensor) -> torch.Tensor:
+        """float32 [N, 3, height, width], normalised as preprocessor_config.json says."""
+        size = (self.preprocessing.height, self.preprocessing.width)
+        if faces.shape[2:] != size:
+            faces = torch.nn.functional.interpolate(faces, size=size, mode="bilinear", antialias=True)
+        return self.preprocessing.normalise(faces / self.preprocessing.scale)
+
+
+def _start(parts: dict, settings: PretrainVit, device: torch.device, side: int) -> Trained:
+    """The ViT before its first step; faces are ``side`` pixels wide."""
+    found = _blur(parts, settings)
+    if settings.checkpoint:
+        model, preprocessing = published_vit(settings)
+    else:
+        model, preprocessing = build_vit(settings, found * settings.image_size / side), preprocessing_of(settings)
+    return Trained(model.to(device), preprocessing, device, settings.precision)
+
+
 def _blur(parts: dict, settings: PretrainVit) -> float:
     """How much blurrier the training images are than PublicTest's, in their pixels."""
     found = blur_between(parts["Training"][0], parts["PublicTest"][0])
-    if found and not settings.stem_channels:
+    if found and (settings.checkpoint or not settings.stem_channels):
         raise MferError(
-            f"Training images are blurrier than PublicTest's by {found:.1f} pixels: only a ViT with pretrain_vit.stem_channels can mend that"
+            f"Training images are blurrier than PublicTest's by {found:.1f} pixels: take another copy of the corpus, or a compact ViT with "
+            "pretrain_vit.stem_channels, which can mend that"
         )
     if found:
         log.info("Training images are blurrier than PublicTest's by %.1f pixels: the ViT will blur what it is given alike", found)
     return found
 
 
-def build_vit(settings: PretrainVit, blur: float = 0.0) -> torch.nn.Module:
-    """A fresh compact ViT with random weights (torch's global generator); ``blur`` in pixels of its input."""
-    config = ViTConfig(
-        image_size=settings.image_size,
-        patch_size=settings.patch_size,
-        stem_channels=settings.stem_channels,
-        blur=blur,
-        hidden_size=settings.hidden_size,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        intermediate_size=4 * settings.hidden_size,
-        initializer_range=weight_scale(settings.hidden_size),
-        id2label=dict(enumerate(LABELS)),
-        label2id={name: number for number, name in enumerate(LABELS)},
-        num_labels=len(LABELS),
-    )
-    return vit_class(config)(config)
-
-
-def _pixels(faces: torch.Tensor, side: int) -> torch.Tensor:
-    """float32 [N, 3, side, side], normalised as preprocessor_config.json says."""
-    if faces.shape[-1] != side:
-        faces = torch.nn.functional.interpolate(faces, size=(side, side), mode="bilinear", antialias=True)
-    return ((faces - MEAN) / STD).expand(-1, 3, -1, -1)
-
-
-def _fit(model, parts: dict, settings: PretrainVit, generator: torch.Generator) -> list[dict]:
-    """Train with one-cycle AdamW; leaves the weights of the epoch with the best PublicTest accuracy in ``model``."""
+def _fit(trained: Trained, parts: dict, settings: PretrainVit, generator: torch.Generator) -> list[dict]:
+    """Train with one-cycle AdamW; leaves the weights of the epoch with the best PublicTest accuracy in the model."""
+    model = trained.model
     faces, classes = parts["Training"]
     steps = -(-len(faces) // settings.batch_size)
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -126,8 +135,8 @@ def _fit(model, parts: dict, settings: PretrainVit, generator: torch.Generator) 
     history: list[dict] = []
     best, best_state = -1.0, {}
     for epoch in range(1, settings.epochs + 1):
-        loss = _train_epoch(model, faces, classes, settings, generator, optimiser, schedule)
-        score = _score(model, *parts["PublicTest"])
+        loss = _train_epoch(trained, faces, classes, settings, generator, optimiser, schedule)
+        score = _score(trained, *parts["PublicTest"])
         history.append({"epoch": epoch, "train_loss": loss, **{f"public_{key}": value for key, value in score.items()}})
         log.info("pretrain_vit epoch %d: loss %.3f, PublicTest accuracy %.3f", epoch, loss, score["accuracy"])
         if score["accuracy"] > best:
@@ -138,34 +147,24 @@ def _fit(model, parts: dict, settings: PretrainVit, generator: torch.Generator) 
     return history
 
 
-def _train_epoch(model, faces, classes, settings: PretrainVit, generator, optimiser, schedule) -> float:
-    model.train()
+def _train_epoch(trained: Trained, faces, classes, settings: PretrainVit, generator, optimiser, schedule) -> float:
+    trained.model.train()
     losses = []
     for rows in torch.randperm(len(faces), generator=generator).split(settings.batch_size):
-        pixels = _pixels(augment_faces(faces[rows], generator), settings.image_size)
-        loss = cross_entropy(model(pixels).logits, classes[rows], label_smoothing=settings.label_smoothing)
+        logits = trained.logits(augment_faces(faces[rows], generator))
+        loss = cross_entropy(logits, send(classes[rows], trained.device), label_smoothing=settings.label_smoothing)
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained.model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        losses.append(loss.item())
-    return float(np.mean(losses))
+        losses.append(loss.detach())
+    return torch.stack(losses).mean().item()  # read once: asking a GPU for a number waits for it
 
 
 @torch.inference_mode()
-def _score(model, faces: torch.Tensor, classes: torch.Tensor) -> dict[str, float]:
-    model.eval()
-    found = torch.cat([model(_pixels(chunk, model.config.image_size)).logits.argmax(-1) for chunk in faces.split(256)])
+def _score(trained: Trained, faces: torch.Tensor, classes: torch.Tensor) -> dict[str, float]:
+    trained.model.eval()
+    found = torch.cat([trained.logits(chunk).argmax(-1) for chunk in faces.split(SCORED)]).cpu()
     uar = recall_score(classes, found, average="macro", labels=sorted(set(classes.tolist())))
     return {"accuracy": float((found == classes).float().mean()), "uar": float(uar)}
-
-
-def save_vit(model: torch.nn.Module, settings: PretrainVit, out: Path) -> None:
-    """Write the Hugging Face layout: config.json, model.safetensors, preprocessor_config.json."""
-    disable_progress_bar()
-    model.save_pretrained(out)
-    side = {"height": settings.image_size, "width": settings.image_size}
-    flags = {"do_resize": True, "do_rescale": True, "do_normalize": True, "resample": 2, "rescale_factor": 1 / 255}
-    norm = {"image_mean": [MEAN] * 3, "image_std": [STD] * 3}
-    write_json(out / FILE, {"image_processor_type": "ViTImageProcessor", "size": side, **flags, **norm})

@@ -14,8 +14,8 @@ from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.emotion2vec_config import model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
-from mfer_core.encoders.pretrain_vit import build_vit, save_vit
 from mfer_core.encoders.vit import load_vit
+from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 from mfer_core.settings import Embed, PretrainVit
 
 NARROW = [(8, 10, 5)] + [(8, 3, 2)] * 4 + [(8, 2, 2)] * 2  # published kernels and strides
@@ -50,7 +50,7 @@ def vit_settings():
 def vit_folder(tmp_path_factory, vit_settings):
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("vit")
-    save_vit(build_vit(vit_settings), vit_settings, folder)
+    save_vit(build_vit(vit_settings), preprocessing_of(vit_settings), folder)
     return folder
 
 

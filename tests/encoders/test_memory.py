@@ -5,8 +5,8 @@ import torch
 from torch.distributed._tools.mem_tracker import MemTracker
 
 from mfer_core.encoders.emotion2vec import load_emotion2vec
-from mfer_core.encoders.pretrain_vit import build_vit, save_vit
 from mfer_core.encoders.vit import load_vit
+from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 from mfer_core.settings import PretrainVit
 
 
@@ -26,7 +26,7 @@ def grown(run, few, many):
 @pytest.mark.parametrize(("stem", "side"), [([], 32), ([], 64), ([4, 8, 16], 64)])
 def test_memory_of_a_frame(tmp_path, vit_settings, stem, side):
     settings = PretrainVit(**{**vit_settings.model_dump(), "stem_channels": stem, "image_size": side})
-    save_vit(build_vit(settings), settings, tmp_path)
+    save_vit(build_vit(settings), preprocessing_of(settings), tmp_path)
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
     found = grown(lambda count: encoder.features(torch.zeros(count, 3, side, side)), 16, 64)
     assert found <= encoder.frame_bytes <= 2.5 * found

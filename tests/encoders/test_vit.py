@@ -9,8 +9,8 @@ from transformers import ViTConfig, ViTForImageClassification
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from mfer_core.encoders.images import read_preprocessing
-from mfer_core.encoders.pretrain_vit import build_vit, save_vit
 from mfer_core.encoders.vit import load_vit
+from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 from mfer_core.errors import MferError
 from mfer_core.settings import PretrainVit
 from tests.encoders.conftest import gib
@@ -80,7 +80,7 @@ def test_the_classifier_gives_probabilities_by_the_checkpoints_own_names(vit_fol
 def test_a_convolutional_stem_is_read_back(tmp_path, vit_settings, faces):
     settings = PretrainVit(**{**vit_settings.model_dump(), "stem_channels": [4, 8, 8]})
     model = build_vit(settings).eval()
-    save_vit(model, settings, tmp_path)
+    save_vit(model, preprocessing_of(settings), tmp_path)
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
     for name, tensor in model.state_dict().items():
         assert torch.equal(encoder.model.state_dict()[name], tensor), name

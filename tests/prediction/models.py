@@ -7,7 +7,7 @@ import torch
 from mfer_core.encoders.emotion2vec_config import Layers, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
-from mfer_core.encoders.pretrain_vit import build_vit, save_vit
+from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 from mfer_core.files import write_json
 from mfer_core.labels import label_set
 from mfer_core.models.arm import Arm, ArmConfig
@@ -21,7 +21,7 @@ def write_model(folder: Path, extract: Extract, vit: PretrainVit, conf: dict, hi
     """Encoders of the given shapes and untrained arms; the same bytes every time."""
     torch.manual_seed(3)
     classes = label_set("eight")
-    save_vit(build_vit(vit), vit, folder / "visual")
+    save_vit(build_vit(vit), preprocessing_of(vit), folder / "visual")
     write_checkpoint(build_model(conf, 3), conf, ["angry", "happy"], folder / "audio")
     shape = {"hidden_size": hidden, "layers": 1, "dropout": 0.0, "readout": "mean", "classes": classes}
     arms = [

@@ -19,7 +19,7 @@ from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
 
 from mfer_core.cache.code import ROOT
-from mfer_core.encoders.pretrain_vit import build_vit, save_vit
+from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 from mfer_core.errors import MferError
 from mfer_core.settings import PretrainVit, load_settings
 from mfer_core.training.visual import train_visual_fold
@@ -111,7 +111,7 @@ def embedded(data: Path, runner: str) -> dict[str, bytes]:
     torch.manual_seed(1)
     vit, keys = PretrainVit(**VIT), {f"toy/{number}": "key" for number in range(12)}
     extracted(data / "extract", keys)
-    save_vit(build_vit(vit), vit, data / "pretrain_vit")
+    save_vit(build_vit(vit), preprocessing_of(vit), data / "pretrain_vit")
     settings = small_settings().model_copy(update={"runner": runner, "embed": EMBED})
     call = {"corpus": "toy", "data": data, "settings": EMBED, "views": 1}
     frames = data / "extract" / "frames" / "toy"
