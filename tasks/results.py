@@ -44,8 +44,8 @@ def publish_results(stage: str, data: Path, settings: Settings) -> None:
 
 
 def log_stage(stage: str, data: Path, settings: Settings) -> dict[str, str]:
-    """Means over folds and all files to MLflow, protocol by protocol; returns each protocol's page there."""
-    files = sorted(path for path in (data / stage).rglob("*") if path.is_file())
+    """Means over folds and all files (under the paths that they have in ``data``) to MLflow, protocol by protocol; returns each one's page."""
+    files = {path: path.parent.relative_to(data).as_posix() for path in sorted((data / stage).rglob("*")) if path.is_file()}
     if stage == "evaluate":
         for corpus in settings.corpora:
             log_dataset(corpus, data / "ingest" / corpus, settings)
@@ -62,7 +62,7 @@ def log_encoders(data: Path, settings: Settings) -> None:
     """The figures of the encoders that the pipeline trained, each in the experiment of its stage; a published one has none."""
     for stage in ENCODERS:
         if (metrics := data / stage / "metrics.json").exists():
-            log_results(stage, read_json(metrics), [metrics.with_name("history.csv")], "", settings)
+            log_results(stage, read_json(metrics), {metrics.with_name("history.csv"): stage}, "", settings)
 
 
 def _score(arms: dict) -> str:

@@ -133,9 +133,10 @@ def log_dataset(corpus: str, folder: Path, settings: Settings) -> None:
     attempt(str(folder), log_it, settings.tracking)
 
 
-def log_results(name: str, metrics: dict[str, float], files: list[Path], score: str, settings: Settings) -> str | None:
+def log_results(name: str, metrics: dict[str, float], files: dict[Path, str], score: str, settings: Settings) -> str | None:
     """Log pooled figures and files to the parent run of experiment ``name``; ``score`` (or "") goes into its name.
 
+    ``files``: file -> its folder among the run's artifacts; a file of the same name there is replaced.
     Returns the address of the run's page (of `make ui`, where no server is set), or None when MLflow did not take it.
     """
 
@@ -145,8 +146,8 @@ def log_results(name: str, metrics: dict[str, float], files: list[Path], score: 
         store.log_batch(run, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
         if score:
             store.update_run(run, name=f"{score}, {store.get_run(run).data.tags[TITLE_TAG]}")
-        for file in files:
-            store.log_artifact(run, str(file), "results")
+        for file, folder in files.items():
+            store.log_artifact(run, str(file), folder)
         return run_page(page_address(settings.tracking), experiment(name, settings.tracking), run)
 
     return attempt(f"the results of {name}", log_it, settings.tracking)

@@ -64,7 +64,8 @@ def test_mlflow_on_postgresql_and_s3_takes_the_folds_by_one_variable(tmp_path, p
             folders = [finish_fold("visual", number, hits=8 - number) for number in range(2)]
             for folder in folders:
                 log_fold(folder, settings)
-            page = log_results("luna5", {"evaluate/visual/accuracy": 0.9}, [folders[0] / "history.csv"], "visual 90.0 %", settings)
+            files = {folders[0] / "history.csv": "evaluate"}
+            page = log_results("luna5", {"evaluate/visual/accuracy": 0.9}, files, "visual 90.0 %", settings)
             store = MlflowClient(address)
             runs = store.search_runs([store.get_experiment_by_name("luna5").experiment_id], order_by=["metrics.test_accuracy DESC"])
             folds = [run for run in runs if run.data.tags["kind"] == "fold"]

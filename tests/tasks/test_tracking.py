@@ -2,12 +2,13 @@
 
 import json
 import logging
+from pathlib import Path
 
 from mfer_core.files import write_json
 from tasks import tracking
 from tasks.fold_runs import log_fold
 from tasks.ingest import read_corpus
-from tasks.results import log_encoders
+from tasks.results import log_encoders, log_stage
 from tests.corpora.layouts import LAYOUTS
 from tests.tasks.finished import LABELS
 
@@ -46,6 +47,23 @@ def test_a_server_that_is_down_costs_a_warning_and_the_result_is_logged_later(fo
     assert len(runs(settings, "fold")) == 1
 
 
+def test_every_file_of_a_stage_is_an_artifact_under_the_path_that_it_has_in_data(tmp_path, settings):
+    data = tmp_path / "data"
+    for corpus in settings.corpora:
+        write_json(data / "ingest" / corpus / "report.json", {"clips": 0})
+    for stage in ("evaluate", "transfer"):  # some of their files have the same name
+        write_json(data / stage / "metrics.json", {"luna5": {"fused": {"accuracy": {"mean": 0.5}}}})
+        for name in ("summary.json", "tables/results.md", "tables/results.csv", "plots/confusion_luna5.png"):
+            (data / stage / name).parent.mkdir(exist_ok=True)
+            (data / stage / name).write_text(f"{name} of {stage}")
+        log_stage(stage, data, settings)
+    (run,) = runs(settings, "pipeline")
+    held = Path(tracking.client(settings.tracking).download_artifacts(run.info.run_id, ""))
+    logged = {str(path.relative_to(held)): path.read_text() for path in held.rglob("*") if path.is_file()}
+    assert logged == {str(path.relative_to(data)): path.read_text() for path in data.glob("[et]*/**/*") if path.is_file()}
+    assert len(logged) == 10 and run.info.run_name.startswith("fused 50.0 %")
+
+
 def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path, settings):
     for corpus, source in (("urdu", "local"), ("shemo", "local"), ("sdc", "absent")):
         LAYOUTS[corpus].build(tmp_path / "raw" / corpus)
@@ -67,5 +85,5 @@ def test_the_figures_of_an_encoder_that_was_trained_are_in_the_experiment_of_its
     log_encoders(tmp_path, settings)
     (run,) = runs(settings, "pipeline", "pretrain_vit")
     assert run.data.metrics == {"PublicTest_accuracy": 0.5, "epochs": 3}
-    assert tracking.client(settings.tracking).list_artifacts(run.info.run_id, "results")[0].path == "results/history.csv"
+    assert tracking.client(settings.tracking).list_artifacts(run.info.run_id, "pretrain_vit")[0].path == "pretrain_vit/history.csv"
     assert tracking.client(settings.tracking).get_experiment_by_name("pretrain_emotion2vec") is None
