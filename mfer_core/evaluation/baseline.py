@@ -38,10 +38,15 @@ def features(waveform: np.ndarray, mfcc: MFCC) -> np.ndarray:
     return torch.cat([*parts, torch.tensor([len(waveform) / SAMPLE_RATE])]).numpy()
 
 
-def baseline_features(extract: Path, corpus: str) -> dict[str, np.ndarray]:
-    """clip_id -> features of the whole clip (no speech detection). Raises MferError when extract has not run."""
+def baseline_features(extract: Path, corpus: str, clips: set[str]) -> dict[str, np.ndarray]:
+    """clip_id -> features of the whole clip (no speech detection), for those of ``clips`` with sound.
+
+    Raises MferError when extract has not run.
+    """
     mfcc = MFCC(SAMPLE_RATE, COEFFICIENTS, melkwargs=SPECTRUM)
-    return {speech.clip_id: features(speech.waveform, mfcc) for speech in read_waveforms(extract, corpus, math.inf)}
+    return {
+        speech.clip_id: features(speech.waveform, mfcc) for speech in read_waveforms(extract, corpus, math.inf) if speech.clip_id in clips
+    }
 
 
 def by_speaker(values: dict[str, np.ndarray], manifest: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -8,9 +8,10 @@ import pandas as pd
 from mfer_core.cache.shards import read_metadata
 from mfer_core.evaluation import results
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions, by_speaker
-from mfer_core.evaluation.material import corpora_table, matrix_table, pretraining_table, training_table
+from mfer_core.evaluation.material import corpora_table, training_table
 from mfer_core.evaluation.pairs import compare
 from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
+from mfer_core.evaluation.pretraining import PRETRAINING_NOTE, matrix_table, pretraining_baseline, pretraining_table
 from mfer_core.evaluation.summary import class_recalls, headline, summarise
 from mfer_core.evaluation.tables import write_report_table
 from mfer_core.evaluation.zero_shot import zero_shot_note, zero_shot_predictions
@@ -30,7 +31,7 @@ def all_predictions(data: Path, settings: Settings, manifest: pd.DataFrame, fold
     """Predictions of the arms present, of the baseline and of the encoders' own heads, one table in a fixed order."""
     tables = [read_table(data / stage / "predictions.parquet") for arm, stage in ARM_STAGES.items() if arm in settings.arms]
     if settings.evaluate.baseline:
-        values = baseline_features(data / "extract", settings.roles.benchmark)
+        values = baseline_features(data / "extract", settings.roles.benchmark, set(manifest.clip_id))
         tables.append(baseline_predictions(values, manifest, folds, CLASSES))
         if normalised_arms(settings):
             tables.append(baseline_predictions(by_speaker(values, manifest), manifest, folds, CLASSES, "baseline_speaker"))
@@ -117,8 +118,8 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
         "training": ("Hyperparameters of the training stages", training_table(settings), ""),
         "pretraining": (
             "Stage 2a, four classes, per corpus and class",
-            pretraining_table(pretraining),
-            "Ours: unseen speakers. Reference: random clips.",
+            pretraining_table(pretraining, pretraining_baseline(data, settings)),
+            PRETRAINING_NOTE,
         ),
         "cross_corpus": (
             "Stage 2a trained on all corpora but one (UAR, %)",

@@ -8,7 +8,7 @@ FILE = Path(__file__).with_name("published.json")
 
 
 def published() -> dict:
-    """Sections benchmark, leakage, transfer, pretraining, corpora; figures in per cent."""
+    """Sections benchmark, leakage, transfer, pretraining, pretraining_accuracy, corpora; figures in per cent."""
     return read_json(FILE)
 
 

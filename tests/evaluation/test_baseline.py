@@ -6,6 +6,7 @@ import pytest
 from torchaudio.transforms import MFCC
 
 from mfer_core.evaluation.baseline import COEFFICIENTS, SAMPLE_RATE, SPECTRUM, baseline_features, baseline_predictions, features
+from mfer_core.evaluation.pretraining import pretraining_baseline
 from mfer_core.labels import label_set
 from mfer_core.manifest import read_manifest
 
@@ -22,9 +23,19 @@ def test_each_clip_outside_training_is_predicted_once_per_protocol(trained):
     data, settings = trained
     manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
     folds = pd.read_parquet(data / "folds" / "folds.parquet")
-    values = baseline_features(data / "extract", settings.roles.benchmark)
+    values = baseline_features(data / "extract", settings.roles.benchmark, set(manifest.clip_id))
     table = baseline_predictions(values, manifest, folds, label_set("eight"))
     assert (table.groupby(["protocol", "clip_id"]).size() == 1).all() and len(table) == 2 * len(manifest)
     assert np.allclose(table[list(label_set("eight"))].sum(axis=1), 1, atol=1e-5)
     right = table[list(label_set("eight"))].idxmax(axis=1) == table.label
     assert right[table.protocol == "groupk:2"].mean() > 0.9  # the tone's height gives the emotion away
+
+
+def test_stage_2a_has_the_svm_beside_it_on_the_same_clips(trained):
+    data, settings = trained
+    svm, tested = pretraining_baseline(data, settings), pd.read_parquet(data / "pretrain_audio" / "predictions.parquet")
+    assert {name: row["clips"] for name, row in svm.items()} == {"all": len(tested), **tested.corpus.value_counts()}
+    assert all(row["accuracy"] > 0.9 for row in svm.values()), "the tone's height gives the emotion away"
+    assert (
+        pretraining_baseline(data, settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"baseline": False})})) == {}
+    )

@@ -1,15 +1,26 @@
 """Stage evaluate on a trained synthetic world."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from mfer_core.cache.code import ROOT
 from mfer_core.evaluation.evaluate import all_predictions, evaluate
 from mfer_core.files import read_json, read_table, sha256_file, write_json
 from mfer_core.labels import label_set
 from mfer_core.manifest import read_manifest
 
 EIGHT = label_set("eight")
+# Number of a table of the report: where its counterpart is, and what of the report's figures it shows beside ours.
+REPORT = {
+    "I": ("corpora", ["1271", "1059", "449", "2775", "6171"]),
+    "II": ("pretraining", ["97.0", "82.9", "75.3", "48.6"]),
+    "III": ("pretraining", ["67.88,77.0"]),
+    "IV": ("results", ["accuracy % over folds"]),
+    "VI": ("published", ["88.70 ± 1.82", "89.20 ± 0.55", "96.94 ± 1.27", "86.70", "89.00", "82.42", "97.57"]),
+}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +76,16 @@ def test_published_figures_stand_beside_ours_with_their_protocol(evaluated):
     reference = table[table.system.str.startswith("MFER")].iloc[0]
     assert reference.fused == "96.94 ± 1.27" and "leaky" in reference.protocol
     assert (table.system == "this project").sum() == 2
+
+
+def test_each_table_of_the_report_has_its_counterpart_where_the_docs_say(evaluated):
+    rows = [line.split("|") for line in (ROOT / "docs" / "results.md").read_text().splitlines() if line.count("|") == 4]
+    assert sum(bool(re.search(r"\bV\b", row[3])) for row in rows) == 1, "Table V is stage transfer's"
+    for number, (name, figures) in REPORT.items():
+        (row,) = [row for row in rows if re.search(rf"\b{number}\b", row[3])]
+        assert re.search(rf"\b{name}`", row[2])
+        text = (evaluated[0] / "evaluate" / "tables" / f"{name}.csv").read_text()
+        assert all(figure in text for figure in figures), f"Table {number}"
 
 
 def test_plots_are_pictures_that_need_no_network(evaluated):

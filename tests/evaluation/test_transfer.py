@@ -47,7 +47,8 @@ def test_normalisation_and_a_few_clips_help_a_shifted_arm(transferred):
 def test_tables_say_what_collapses_into_what_and_how_far_the_corpus_is(transferred):
     tables = transferred[0] / "transfer" / "tables"
     assert {path.stem for path in tables.glob("*.md")} == {"transfer", "folds", "normalisation", "source", "collapse", "shift"}
-    assert "26.1" in (tables / "transfer.md").read_text()  # what the reference's fused model reached on its own set
+    published = ("18.8 ± 2.7 [15.0-22.5]", "34.2 ± 7.2 [20.8-41.7]", "26.1 ± 1.6 [24.2-28.3]")  # Table V of the report
+    assert all(figures in (tables / "transfer.md").read_text() for figures in published)
     assert all("Synthetic" in path.read_text() for path in tables.glob("*.md"))
 
 
