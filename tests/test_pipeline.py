@@ -117,9 +117,7 @@ def reproduced(project):
 def test_every_arm_is_measured(project, reproduced):
     metrics = read_json(project / "data" / "evaluate" / "metrics.json")
     assert {name: set(arms) for name, arms in metrics.items()} == {"groupk:2": ARMS}
-    accuracy = metrics["groupk:2"]["fused"]["accuracy"]
-    assert set(accuracy) == {"mean", "std", "min", "max", "pooled", "ci95", "folds"}
-    assert len(accuracy["folds"]) == 2
+    assert len(metrics["groupk:2"]["fused"]["accuracy"]["folds"]) == 2
     frames = read_table(project / "data" / "evaluate" / "zero_shot_frames.parquet")
     assert frames.clip_id.nunique() > 40 and len(frames.columns) == 2 + 7  # clips of six people, labels of FER-2013
 
