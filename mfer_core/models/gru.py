@@ -22,11 +22,11 @@ class _Layer(Function):
         steps, size = len(x), w_hh.shape[1]
         x, w_ih, w_hh, bias = x.to(low), w_ih.to(low), w_hh.to(low), b_hh.to(low)
         gates = torch.addmm(b_ih.to(low), x.flatten(0, 1), w_ih.T).to(b_ih.dtype).view(steps, -1, 3 * size)
-        added = torch.empty_like(gates)  # what the states add to the gates' inputs
+        added = torch.empty_like(gates, dtype=low)  # what the states add to the gates' inputs
         states = b_ih.new_zeros(steps + 1, gates.shape[1], size)  # the first is the start
         parts = gates[..., : 2 * size], gates[..., 2 * size :], added, states[:-1], states[1:]
         for gate, new, add, before, after in zip(*(part.unbind() for part in parts), strict=True):
-            add.copy_(torch.addmm(bias, before.to(low), w_hh.T))
+            torch.addmm(bias, before.to(low), w_hh.T, out=add)
             gate.add_(add[:, : 2 * size]).sigmoid_()
             new.addcmul_(gate[:, :size], add[:, 2 * size :]).tanh_()
             torch.lerp(new, before, gate[:, size:], out=after)  # (1 - update) * new + update * before
