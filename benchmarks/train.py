@@ -1,28 +1,45 @@
-"""One epoch of each training stage at RAVDESS size and the reference's dimensions, in several ways.
+"""One epoch of each training stage at RAVDESS size and the reference's dimensions, in several ways over one cache.
 
-ours, fp32 and bf16   the project's loop: batches of like length, models/gru.py, stage 3 on hidden states computed once
-plain, packed         a DataLoader over the same embeddings, held in memory as ours are: an item per clip, shuffled batches
-                      packed with pack_padded_sequence, torch's GRU and AdamW by their defaults
-plain, padded         the same without packing: the state at each clip's last step is taken out of the padded batch
-reference             the reference's way: both encoders run again for every clip of every epoch, then the plain loop
+The cache is written first, as stage embed writes it: Parquet shards of 1440 clips with random embeddings. The ways:
+
+ours, fp32 and bf16   the project's: the shards decoded once for all folds into a file in memory (training/shared.py), batches of
+                      like length, models/gru.py, stage 3 on hidden states computed once
+plain                 a DataLoader, an item per clip in shuffled batches, torch's GRU and AdamW by their defaults. Its items come from
+    memory            the same decoded embeddings that ours reads: the plain loop at its best
+    table             the whole cache read once with pandas: an item is made of its row's bytes
+    shards            the file that holds the clip, the last few kept open: for a cache that does not fit the memory
+  packed, padded      batches packed with pack_padded_sequence, or the state at each clip's last step taken out of the padded batch
+reference             the reference's way: the stage's encoders run again for every clip of every epoch, then the fastest plain loop
 
     python benchmarks/train.py --batches 6
 
-A stage is timed on --batches batches per way and scaled to 1440 clips; --batches 90 runs the epoch whole. The ways take
-turns and each is given its best round. Times are seconds of the processor, on one thread, as a fold trains.
+Times are seconds of the processor, on one thread, as a fold trains. An epoch is timed on --batches batches of clips from all over
+the cache and scaled to 1440 clips; --batches 90 runs it whole. The ways take turns and each is given its best round. "once" is
+what a way does before its first epoch, timed on the whole cache; "whole" is an epoch with its share of that, over the epochs of
+the stage's 5 folds.
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
+from mfer_core.cache.embeddings import embedding_row
+from mfer_core.cache.schemas import EMBEDDINGS
+from mfer_core.cache.shards import ShardFolder, partition
 from mfer_core.labels import label_set
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
@@ -31,60 +48,116 @@ from mfer_core.training.clips import Clips
 from mfer_core.training.fused import hidden_states
 from mfer_core.training.loop import train_epoch
 from mfer_core.training.optimiser import build_optimiser, trainable
+from mfer_core.training.shared import shared_embeddings
 
-CLIPS = 1440
-BATCH = 16
-DIM, HIDDEN = 768, 384
-STEPS = {"visual": (15, 26), "audio": (110, 260)}  # shortest, longest: about 18 frames and 185 steps of 20 ms in the mean
+Result = TypeVar("Result")
+Read = Callable[[str], Tensor]  # clip_id -> [T, D]
+
+CLIPS, SHARD_CLIPS = 1440, 128  # of RAVDESS's speech; as in params.yaml
+SECONDS = {"loc": 3.69, "scale": 0.32}  # of RAVDESS's clips: mean, standard deviation
+RATES = {"visual": 5, "audio": 50}  # steps per second
+BATCH, DIM, HIDDEN = 16, 768, 384
 CLASSES = label_set("eight")
-STAGE3_EPOCHS = 8
-PRECISIONS = ("fp32", "bf16")
-PLAIN = ("packed", "padded")
+FOLDS, EPOCHS, STAGE3_EPOCHS = 5, 30, 8  # as in profiles/report.yaml
+SHARDS_OPEN = 4  # of 16
+PRECISIONS, MODELS = ("fp32", "bf16"), ("packed", "padded")
 
 
-def random_clips(count: int, seed: int) -> Clips:
-    """Clips of RAVDESS's lengths with random embeddings of both modalities."""
-    rng = np.random.default_rng(seed)
-    values = {
-        name: [torch.from_numpy(rng.normal(size=(int(rng.integers(*span)), DIM)).astype(np.float32)) for _ in range(count)]
-        for name, span in STEPS.items()
+def write_cache(data: Path) -> list[str]:
+    """Embeddings of both modalities in data/embed/<modality>/ravdess; returns the clips' names."""
+    rng = np.random.default_rng(0)
+    seconds = rng.normal(size=CLIPS, **SECONDS).clip(2.9, 4.9)
+    clip_ids = [f"ravdess/{number:04d}" for number in range(CLIPS)]
+    for name, rate in RATES.items():
+        folder = ShardFolder(data / "embed" / name / "ravdess", EMBEDDINGS, {"name": "random", "dtype": "float32"})
+        folder.folder.mkdir(parents=True)
+        lengths = dict(zip(clip_ids, np.rint(seconds * rate).astype(int), strict=True))
+        for shard in partition(dict.fromkeys(clip_ids, "key"), SHARD_CLIPS):
+            values = {clip: rng.standard_normal((lengths[clip], DIM), np.float32) for clip in shard.keys}
+            rows = [embedding_row(clip, "key", value, np.arange(len(value)) / rate) for clip, value in values.items()]
+            folder.write(shard, pa.Table.from_pylist(rows, EMBEDDINGS))
+    return clip_ids
+
+
+def timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    """What ``work`` returns, and its seconds of this process."""
+    start = time.process_time()
+    result = work()
+    return result, time.process_time() - start
+
+
+def as_tensor(values: bytes, length: int, dim: int) -> Tensor:
+    return torch.from_numpy(np.frombuffer(values, np.float32).reshape(length, dim).copy())
+
+
+def from_memory(folder: Path) -> Read:
+    return shared_embeddings(folder, "float32")[0].__getitem__
+
+
+def from_table(folder: Path) -> Read:
+    frame = pd.read_parquet(folder, columns=["clip_id", "length", "dim", "values"]).set_index("clip_id")
+    rows = dict(zip(frame.index, frame[["values", "length", "dim"]].itertuples(index=False), strict=True))
+    return lambda clip: as_tensor(*rows[clip])
+
+
+def from_shards(folder: Path) -> Read:
+    paths = sorted(folder.glob("*.parquet"))
+    places = {
+        clip: (path, row) for path in paths for row, clip in enumerate(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
     }
-    labels = torch.from_numpy(rng.integers(len(CLASSES), size=count))
-    return Clips(tuple(map(str, range(count))), ("x",) * count, labels, values, dict.fromkeys(STEPS, DIM))
+    opened = lru_cache(SHARDS_OPEN)(partial(pq.read_table, columns=["values", "length", "dim"]))
+
+    def read(clip: str) -> Tensor:
+        path, row = places[clip]
+        return as_tensor(*(column[row].as_py() for column in opened(path).columns))
+
+    return read
 
 
-def only(clips: Clips, name: str) -> Clips:
-    return Clips(clips.clip_ids, clips.speakers, clips.labels, {name: clips.modalities[name]}, {name: DIM})
+SOURCES = {"memory": from_memory, "table": from_table, "shards": from_shards}
+Opened = dict[tuple[str, str], tuple[Read, float]]  # (modality, source) -> its reader, and the seconds that opening took
+
+
+def open_cache(data: Path) -> Opened:
+    folders = {name: data / "embed" / name / "ravdess" for name in RATES}
+    return {(name, source): timed(partial(SOURCES[source], folders[name])) for name in folders for source in SOURCES}
 
 
 def new_arm(name: str) -> Arm:
-    return Arm(
-        ArmConfig(
-            modality=name,
-            input_dim=DIM,
-            hidden_size=HIDDEN,
-            layers=2,
-            dropout=0.0,
-            pool=1,
-            readout="last",
-            noise=0.0,
-            jitter=0.0,
-            classes=CLASSES,
-        )
-    )
+    return Arm(ArmConfig(modality=name, input_dim=DIM, hidden_size=HIDDEN, layers=2, dropout=0.0, classes=CLASSES))
+
+
+def hyperparameters(precision: str) -> Train:
+    return Train(
+        epochs=1, batch_size=BATCH, accumulation=1, learning_rate=1e-3, optimiser="adamw", weight_decay=0, schedule="constant",
+        schedule_factor=1, patience=0, label_smoothing=0, class_weight_power=0, sampler_power=0.5, precision=precision,
+    )  # fmt: skip
+
+
+def our_epoch(model: nn.Module, clips: Clips, hyper: Train) -> None:
+    optimiser = build_optimiser(trainable(model, 1e-3), hyper)
+    train_epoch(model, optimiser, nn.CrossEntropyLoss(torch.ones(len(CLASSES))), clips, hyper, np.random.default_rng(0))
+
+
+def our_stage3(clips: Clips, hyper: Train) -> None:
+    """The stage whole: hidden states once, then all epochs of the classifier."""
+    fused = Fused(new_arm("visual"), new_arm("audio"))
+    states = hidden_states(fused, clips)
+    for _ in range(STAGE3_EPOCHS):
+        our_epoch(fused.head, states, hyper)
 
 
 class PlainClips(Dataset):
     """What one writes first: an item per clip."""
 
-    def __init__(self, clips: Clips):
-        self.clips = clips
+    def __init__(self, reads: list[Read], clip_ids: list[str], labels: Tensor):
+        self.reads, self.clip_ids, self.labels = reads, clip_ids, labels
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.clip_ids)
 
     def __getitem__(self, index: int) -> tuple[list[Tensor], Tensor]:
-        return [values[index] for values in self.clips.modalities.values()], self.clips.labels[index]
+        return [read(self.clip_ids[index]) for read in self.reads], self.labels[index]
 
 
 def plain_batch(items: list) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -111,93 +184,106 @@ class PlainModel(nn.Module):
         return self.classifier(torch.cat([self.last_state(*parts) for parts in zip(self.grus, values, lengths, strict=True)], 1))
 
 
-def plain_epoch(model: PlainModel, clips: Clips) -> None:
+def plain_epoch(model: PlainModel, clips: PlainClips) -> None:
     optimiser = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], 1e-3)
-    for values, lengths, labels in DataLoader(PlainClips(clips), BATCH, shuffle=True, collate_fn=plain_batch):
+    for values, lengths, labels in DataLoader(clips, BATCH, shuffle=True, collate_fn=plain_batch):
         nn.functional.cross_entropy(model(values, lengths), labels).backward()
         optimiser.step()
         optimiser.zero_grad()
 
 
-def our_epoch(model: nn.Module, clips: Clips, hyper: Train) -> None:
-    optimiser = build_optimiser(trainable(model, 1e-3), hyper)
-    train_epoch(model, optimiser, nn.CrossEntropyLoss(torch.ones(len(CLASSES))), clips, hyper, np.random.default_rng(0))
+def best_times(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Shortest time of each way, in seconds of this process, taking turns."""
+    times = [{name: timed(way)[1] for name, way in ways.items()} for _ in range(rounds)]
+    return {name: min(row[name] for row in times) for name in ways}
 
 
-def our_stage3(clips: Clips, hyper: Train) -> None:
-    """The stage's whole cost divided by its epochs: hidden states once, then epochs of the classifier."""
-    fused = Fused(new_arm("visual"), new_arm("audio"))
-    states = hidden_states(fused, clips)
-    for _ in range(STAGE3_EPOCHS):
-        our_epoch(fused.head, states, hyper)
-
-
-def encoder_seconds(clips: int) -> float:
-    """Seconds per clip of both encoders at the reference's size (random weights of the same shape), as it runs them."""
+def encoder_seconds() -> dict[str, float]:
+    """Seconds per clip of each modality's encoder at the reference's size (random weights of the same shape), as it runs them."""
     from transformers import ViTConfig, ViTModel, Wav2Vec2Config, Wav2Vec2Model
 
     vit, speech = ViTModel(ViTConfig()).eval(), Wav2Vec2Model(Wav2Vec2Config()).eval()
-    frames, sound = torch.randn(18, 3, 224, 224), torch.randn(1, int(3.7 * 16000))
-    start = time.process_time()
+    frames, sound = torch.randn(18, 3, 224, 224), torch.randn(1, int(SECONDS["loc"] * 16000))
     with torch.no_grad():
-        for _ in range(clips):
-            vit(frames)
-            speech(sound)
-    return (time.process_time() - start) / clips
+        return best_times({"visual": partial(vit, frames), "audio": partial(speech, sound)}, 2)
 
 
-def best_times(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Shortest time of each way, in seconds of this process, taking turns."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = time.process_time()
-            way()
-            times[name].append(time.process_time() - start)
-    return {name: min(values) for name, values in times.items()}
+@dataclass(frozen=True)
+class Part:
+    """The clips that an epoch is timed on, and the ways to them."""
+
+    clip_ids: list[str]
+    labels: Tensor
+    opened: Opened
 
 
-def hyperparameters(precision: str) -> Train:
-    return Train(
-        epochs=1, batch_size=BATCH, accumulation=1, learning_rate=1e-3, optimiser="adamw", weight_decay=0, schedule="constant",
-        schedule_factor=1, patience=0, label_smoothing=0, class_weight_power=0, sampler_power=0.5, precision=precision,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    modalities: tuple[str, ...]
+    epochs: int = EPOCHS
+
+    def once(self, way: str, opened: Opened) -> float:
+        source = "memory" if way.startswith("ours") else way.split(", ")[1]
+        return sum(opened[name, source][1] for name in self.modalities)
+
+    def ours(self, precision: str, part: Part) -> Callable[[], None]:
+        values = {name: list(map(part.opened[name, "memory"][0], part.clip_ids)) for name in self.modalities}
+        clips = Clips(tuple(part.clip_ids), ("x",) * len(part.clip_ids), part.labels, values, dict.fromkeys(values, DIM))
+        if len(self.modalities) > 1:
+            return partial(our_stage3, clips, hyperparameters(precision))
+        return partial(our_epoch, new_arm(*self.modalities), clips, hyperparameters(precision))
+
+    def plain(self, source: str, kind: str, part: Part) -> Callable[[], None]:
+        clips = PlainClips([part.opened[name, source][0] for name in self.modalities], part.clip_ids, part.labels)
+        model = PlainModel(len(self.modalities), kind == "packed")
+        model.grus.requires_grad_(len(self.modalities) == 1)  # stage 3 trains the classifier
+        return partial(plain_epoch, model, clips)
+
+    def times(self, part: Part, rounds: int) -> dict[str, float]:
+        """Seconds of each way's epoch over ``part``; "shards" by the faster of the two models."""
+        ways = {f"ours {precision}": self.ours(precision, part) for precision in PRECISIONS}
+        ways |= {f"plain, {source}, {kind}": self.plain(source, kind, part) for source in ("memory", "table") for kind in MODELS}
+        found = best_times(ways, rounds)
+        if len(self.modalities) > 1:
+            found |= {way: found[way] / STAGE3_EPOCHS for way in found if way.startswith("ours")}
+        faster = min(MODELS, key=lambda kind: found[f"plain, memory, {kind}"])
+        return found | best_times({f"plain, shards, {faster}": self.plain("shards", faster, part)}, rounds)
 
 
-def stages(clips: Clips) -> dict[str, dict[str, Callable[[], None]]]:
-    def arm(name: str) -> dict[str, Callable[[], None]]:
-        own = only(clips, name)
-        ours = {f"ours {kind}": partial(our_epoch, new_arm(name), own, hyperparameters(kind)) for kind in PRECISIONS}
-        return ours | {f"plain {kind}": partial(plain_epoch, PlainModel(1, kind == "packed"), own) for kind in PLAIN}
+STAGES = (Stage("1 visual", ("visual",)), Stage("2a and 2b audio", ("audio",)), Stage("3 fused, classifier", tuple(RATES), STAGE3_EPOCHS))
 
-    ours = {f"ours {kind}": partial(our_stage3, clips, hyperparameters(kind)) for kind in PRECISIONS}
-    plain = {kind: PlainModel(2, kind == "packed") for kind in PLAIN}
-    for model in plain.values():
-        model.grus.requires_grad_(False)
-    fused = ours | {f"plain {kind}": partial(plain_epoch, model, clips) for kind, model in plain.items()}
-    return {"1 visual": arm("visual"), "2a and 2b audio": arm("audio"), "3 fused, classifier": fused}
+
+def print_stage(stage: Stage, epochs: dict[str, float], once: dict[str, float], encoders: dict[str, float]) -> None:
+    """A row per way: seconds of an epoch, of what is done once, of an epoch with its share of that, and how much faster ours are."""
+    encoding = sum(encoders[name] for name in stage.modalities) * CLIPS
+    whole = {way: seconds + once[way] / (FOLDS * stage.epochs) for way, seconds in epochs.items()}
+    peer = min((way for way in whole if way.startswith("plain")), key=whole.get)
+    rows = [(way + (" *" if way == peer else ""), epochs[way], once[way], whole[way]) for way in whole]
+    rows.append(("reference", epochs[peer] + encoding, once[peer], whole[peer] + encoding))
+    print(f"\n{f'stage {stage.name}':30}{'epoch':>10}{'once':>8}{'whole':>10}" + "".join(f"{f'ours {kind}':>16}" for kind in PRECISIONS))
+    for way, *seconds in rows:
+        ratios = [seconds[-1] / whole[f"ours {precision}"] for precision in PRECISIONS]
+        print(f"{way:30}{seconds[0]:10.2f}{seconds[1]:8.2f}{seconds[2]:10.2f}" + "".join(f"{ratio:15.1f}x" for ratio in ratios))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, default=6, help="batches of 16 clips timed per way")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--encoder-clips", type=int, default=1, help="clips on which the encoders are timed; 0 leaves them out")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    scale = CLIPS / (options.batches * BATCH)
-    clips = random_clips(options.batches * BATCH, 0)
-    encoders = encoder_seconds(options.encoder_clips) * CLIPS if options.encoder_clips else float("nan")
-    ours, plain = [f"ours {kind}" for kind in PRECISIONS], [f"plain {kind}" for kind in PLAIN]
-    columns = (*ours, *plain, "reference")
-    print("seconds per epoch, and how many times faster than plain packed, plain padded and the reference")
-    print(f"{'stage':20}" + "".join(f"{name:>16}" for name in columns) + "".join(f"{f'{name}: faster':>24}" for name in ours))
-    for name, ways in stages(clips).items():
-        seconds = {way: value * scale for way, value in best_times(ways, options.rounds).items()}
-        seconds |= {way: seconds[way] / STAGE3_EPOCHS for way in ours if name.startswith("3")}
-        seconds["reference"] = min(seconds[way] for way in plain) + encoders
-        ratios = [" / ".join(f"{seconds[peer] / seconds[own]:.1f}" for peer in (*plain, "reference")) for own in ours]
-        print(f"{name:20}" + "".join(f"{seconds[way]:16.1f}" for way in columns) + "".join(f"{ratio:>24}" for ratio in ratios))
+    encoders = encoder_seconds()
+    with tempfile.TemporaryDirectory() as folder:
+        rng, clip_ids = np.random.default_rng(1), write_cache(Path(folder))
+        chosen = rng.choice(clip_ids, options.batches * BATCH, replace=False).tolist()
+        labels = torch.from_numpy(rng.integers(len(CLASSES), size=len(chosen)))
+        part = Part(chosen, labels, open_cache(Path(folder)))
+        print("seconds of the processor; right: how many times longer than ours a way takes, whole; *: the fastest plain way")
+        for stage in STAGES:
+            found = stage.times(part, options.rounds)
+            once = {way: stage.once(way, part.opened) for way in found}
+            print_stage(stage, {way: seconds * CLIPS / len(chosen) for way, seconds in found.items()}, once, encoders)
 
 
 if __name__ == "__main__":
