@@ -2,16 +2,19 @@
 
 Copies of FER-2013 are in use whose training images lost their detail while the test images kept it. What is learned from
 blurred faces does not carry over to sharp ones unless these are blurred alike (their spectra tell how much; no label does).
+What the blur left of the features is then raised again, in both alike: a network learns it several times faster.
 """
 
 import math
 
 import torch
 from torch import Tensor
+from torch.fft import fftfreq, irfft2, rfft2, rfftfreq
 from torch.nn.functional import conv2d, pad
 
 CYCLES = 4  # per image: above that the noise of compression hides what a blur took away
 SAMPLE = 2000  # images
+NOISE = 0.01  # power against the sharp image's: the blurred image holds nothing where it is weaker
 ALIKE = 0.5  # pixels: a smaller blur changes no decision
 
 
@@ -46,3 +49,15 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     kernel = (weights / weights.sum()).expand(channels, 1, 1, -1)
     images = conv2d(pad(images, (reach, reach, 0, 0), mode="replicate"), kernel, groups=channels)
     return conv2d(pad(images, (0, 0, reach, reach), mode="replicate"), kernel.transpose(2, 3), groups=channels)
+
+
+def restore(images: Tensor, sigma: float) -> Tensor:
+    """[N, C, H, W] blurred by a Gaussian of ``sigma`` pixels, sharpened as far as ``NOISE`` lets (Wiener 1949), each of mean 0 and variance 1."""
+    height, width = images.shape[2:]
+    frame = (width // 2, width // 2, height // 2, height // 2)
+    around = pad(images - images.mean((1, 2, 3), keepdim=True), frame, mode="reflect")  # else the edges ring
+    rows, columns = (make(side, device=images.device) for make, side in zip((fftfreq, rfftfreq), around.shape[2:], strict=True))
+    kept = torch.exp(-2 * (math.pi * sigma) ** 2 * (rows[:, None] ** 2 + columns[None] ** 2))
+    sharp = irfft2(rfft2(around.float()) * kept / (kept**2 + NOISE), s=around.shape[2:])
+    sharp = sharp[..., frame[2] : frame[2] + height, frame[0] : frame[0] + width]
+    return sharp / sharp.std((1, 2, 3), keepdim=True).clamp(min=1e-3)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTForImageClassification
 
-from mfer_core.encoders.sharpness import blur
+from mfer_core.encoders.sharpness import blur, restore
 
 
 class ConvStem(nn.Sequential):
@@ -29,7 +29,8 @@ class ConvStem(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         """Channels last: twice as fast on a CPU."""
-        images = images if self.training else blur(images, self.blur)
+        if self.blur:
+            images = restore(images if self.training else blur(images, self.blur), self.blur)
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
     @property
