@@ -14,7 +14,7 @@ from torch.nn.functional import conv2d, pad
 
 CYCLES = 4  # per image: above that the noise of compression hides what a blur took away
 SAMPLE = 2000  # images
-NOISE = 0.01  # power against the sharp image's: the blurred image holds nothing where it is weaker
+NOISE = 0.002  # power against the sharp image's: the blurred image holds nothing where it is weaker
 ALIKE = 0.5  # pixels: a smaller blur changes no decision
 
 
