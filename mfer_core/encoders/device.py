@@ -34,14 +34,17 @@ def choose_device(name: str, turn: int = 0) -> torch.device:
 
 
 @contextmanager
-def inference(device: torch.device, precision: str) -> Iterator[None]:
-    """No gradients; ``bf16`` autocasts; ``fp32`` means IEEE products (no TF32) by deterministic kernels."""
+def exact_products() -> Iterator[None]:
+    """IEEE products in fp32 (no TF32) by deterministic kernels, on a GPU too."""
     backend = torch.backends.cudnn
-    with (
-        torch.inference_mode(),
-        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
-        backend.flags(enabled=backend.enabled, benchmark=False, deterministic=True, allow_tf32=False),
-    ):
+    with backend.flags(enabled=backend.enabled, benchmark=False, deterministic=True, allow_tf32=False):
+        yield
+
+
+@contextmanager
+def inference(device: torch.device, precision: str) -> Iterator[None]:
+    """No gradients; ``bf16`` autocasts; ``fp32`` means exact products."""
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"), exact_products():
         yield
 
 

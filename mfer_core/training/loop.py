@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mfer_core.encoders.device import choose_device
+from mfer_core.encoders.device import choose_device, exact_products
 from mfer_core.files import digest
 from mfer_core.settings import Train
 from mfer_core.training.balance import class_weights, draw, hide_modalities
@@ -93,6 +93,7 @@ def _better(new: dict, old: dict, select: str) -> bool:
     return (new[score], -new["valid_loss"]) > (old[score], -old["valid_loss"])
 
 
+@exact_products()
 def fit(model: nn.Module, groups: list[Group], train: Clips, valid: Clips, classes: int, hyper: Train, run: Run) -> Progress:
     """Train ``model`` in place and leave it at its best epoch on ``valid``.
 
