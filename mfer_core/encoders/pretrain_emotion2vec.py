@@ -24,6 +24,7 @@ from torch.nn.functional import cross_entropy, layer_norm, mse_loss
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
 from mfer_core.encoders.emotion2vec_config import model_conf
+from mfer_core.encoders.emotion2vec_fast import speed_up
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.speech_filters import FILTER_LAYERS, STEP, WINDOW, install_filters
 from mfer_core.encoders.speech_targets import SIZE, FrameTargets
@@ -42,6 +43,7 @@ VALID_SHARE = 0.2  # of the speakers, for the figures printed
 CROP_FRAMES = 124  # of a clip seen in one step of training: 2.5 s
 SPEEDS = (0.9, 1.0, 1.1)  # other voices, which small corpora lack most (Ko et al. 2015, 'Audio augmentation for speech recognition')
 TARGETS_KEPT = 4096  # clips at a speed whose frame targets are kept: at most 160 MB at 2.5 s each
+POOLED = 16  # clips of like length that are evaluated together
 SAMPLE_CLIPS = 256  # that the targets' mean and standard deviation are taken from
 log = logging.getLogger("mfer")
 Waveforms = list[np.ndarray]
@@ -66,6 +68,7 @@ def pretrain_emotion2vec(
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model(conf, len(names) + 1)
+        speed_up(model, "fp32")
         batches = ExactBatches(model, FILTER_LAYERS)
         random_uar = _probe(batches, waveforms, targets, train, valid)
         install_filters(model)
@@ -178,8 +181,12 @@ class Crops:
 
 @torch.no_grad()
 def _pooled(batches: ExactBatches, waveforms: Waveforms, rows: np.ndarray) -> torch.Tensor:
+    """[N, D]: the mean frame of each clip, in the order of ``rows``."""
     batches.model.eval()
-    return torch.cat([_mean_frames(batches, [_normalised(waveforms[row])]) for row in rows])
+    order = np.argsort([len(waveforms[row]) for row in rows], kind="stable")
+    together = np.split(order, range(POOLED, len(order), POOLED))
+    found = torch.cat([_mean_frames(batches, [_normalised(waveforms[rows[place]]) for place in places]) for places in together])
+    return found[np.argsort(order)]
 
 
 def _head_uar(batches: ExactBatches, waveforms: Waveforms, targets, rows) -> float:
