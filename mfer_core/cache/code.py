@@ -11,9 +11,7 @@ from mfer_core.files import digest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mfer_core", "tasks", "flows")
 # They say things and carry values but shape none: keys hold the values themselves, so a new setting spoils no cache.
-SHAPE_NOTHING = tuple(
-    ROOT / "mfer_core" / name for name in ("settings.py", "settings_faults.py", "settings_training.py", "errors.py", "progress.py")
-)
+SHAPE_NOTHING = tuple(ROOT / "mfer_core" / name for name in ("settings", "errors.py", "progress.py"))
 
 
 def module_file(module: str) -> Path | None:
@@ -56,7 +54,7 @@ def project_files(entry: str) -> tuple[Path, ...]:
 @cache
 def code_digest(entry: str) -> str:
     """A hash of the code that shapes what ``entry`` computes; comments and layout do not count."""
-    files = [path for path in project_files(entry) if path not in SHAPE_NOTHING]
+    files = [path for path in project_files(entry) if not any(path.is_relative_to(place) for place in SHAPE_NOTHING)]
     return digest([_tokens(path) for path in files])
 
 

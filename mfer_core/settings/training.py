@@ -1,14 +1,10 @@
-"""The sections of params.yaml that training stages read, and the base of all sections."""
+"""The sections of params.yaml that the training stages read."""
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from mfer_core.settings.sections import Section
 
 
 class Finetune(Section):

@@ -1,20 +1,18 @@
-"""params.yaml as typed, validated settings. One class per section; a section is named like the stage that reads it."""
+"""The sections of params.yaml, each named like the stage that reads it; those of training are in training.py."""
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from mfer_core.errors import MferError
-from mfer_core.settings_faults import explain, refuse_contradictions
-from mfer_core.settings_training import Finetune, PretrainAudio, Section, Train, TrainArm, TrainAudio, TrainFused
-
-__all__ = ["Finetune", "Settings", "Train", "TrainArm", "TrainAudio", "TrainFused", "load_settings"]
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 Arm = Literal["visual", "audio", "fused"]
 Modality = Literal["visual", "audio"]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DemoSize(Section):
@@ -81,15 +79,11 @@ class Extract(Section):
     workers: int = Field(ge=1)
 
 
-class PretrainVit(Section):
-    checkpoint: str | None  # hub id or folder; null trains the compact ViT below
+class Pretrain(Section):
+    """An encoder: a published one, or a compact one trained by the pipeline."""
+
+    checkpoint: str | None  # hub id or folder; null trains the compact one below
     revision: str | None
-    finetune: bool = False  # train the checkpoint on the faces corpus before it is used; its learning rate is about 3e-5
-    device: str = "cpu"  # of training: "auto", "cpu", "cuda", "cuda:0"
-    precision: Literal["fp32", "bf16"] = "fp32"
-    image_size: int  # pixels, square
-    patch_size: int  # pixels of the image per token and side
-    stem_channels: list[int] = []  # of convolutions that each halve the image, in place of the patch projection; [] for none
     hidden_size: int
     layers: int
     heads: int
@@ -98,12 +92,27 @@ class PretrainVit(Section):
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _heads_fit(self):
+        if self.hidden_size % self.heads:
+            raise ValueError("heads must divide hidden_size")
+        return self
+
+
+class PretrainVit(Pretrain):
+    image_size: int  # pixels, square
+    patch_size: int  # pixels of the image per token and side
+    stem_channels: list[int] = []  # of convolutions that each halve the image, in place of the patch projection; [] for none
     patience: int  # epochs without a better PublicTest before stopping; 0 never stops
+    finetune: bool = False  # train the checkpoint on the faces corpus before it is used; its learning rate is about 3e-5
+    device: str = "cpu"  # of training: "auto", "cpu", "cuda", "cuda:0"
+    precision: Literal["fp32", "bf16"] = "fp32"
 
     @model_validator(mode="after")
     def _shapes_fit(self):
-        if self.image_size % self.patch_size or self.hidden_size % self.heads:
-            raise ValueError("patch_size must divide image_size, and heads must divide hidden_size")
+        if self.image_size % self.patch_size:
+            raise ValueError("patch_size must divide image_size")
         if self.finetune and not self.checkpoint:
             raise ValueError("finetune trains a published ViT on: name it in checkpoint")
         if self.stem_channels and 2 ** len(self.stem_channels) != self.patch_size:
@@ -113,25 +122,9 @@ class PretrainVit(Section):
         return self
 
 
-class PretrainEmotion2vec(Section):
-    checkpoint: str | None  # hub id or folder; null trains the compact Emotion2vec below
-    revision: str | None
-    hidden_size: int
+class PretrainEmotion2vec(Pretrain):
     prenet_layers: int  # transformer blocks of the audio encoder, before the shared ``layers``
-    layers: int
-    heads: int
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
-    label_smoothing: float = Field(ge=0, lt=1)
     frame_weight: float = Field(default=3.0, ge=0)  # of the loss of the frames (spectrum and pitch) beside that of the emotion
-
-    @model_validator(mode="after")
-    def _heads_fit(self):
-        if self.hidden_size % self.heads:
-            raise ValueError("heads must divide hidden_size")
-        return self
 
 
 class Embed(Section):
@@ -177,69 +170,3 @@ class Tracking(Section):
 
     uri: str
     artifacts: str
-
-
-class Settings(Section):
-    profile: str
-    seed: int
-    runner: str = "local"  # where shards and folds are computed; shapes no result, so no key and no stage depends on it
-    arms: list[Arm]
-    corpora: dict[str, Corpus]
-    clips: list[str]  # the corpora of clips, which extract and embed go through; the others hold face images
-    roles: Roles
-    ingest: Ingest
-    extract: Extract
-    pretrain_vit: PretrainVit
-    pretrain_emotion2vec: PretrainEmotion2vec
-    embed: Embed
-    folds: Folds
-    train_visual: TrainArm
-    pretrain_audio: PretrainAudio
-    train_audio: TrainAudio
-    train_fused: TrainFused
-    train_workers: int = Field(ge=1)  # folds trained side by side
-    evaluate: Evaluate
-    transfer: Transfer
-    register_model: Register = Field(alias="register")
-    tracking: Tracking
-
-    def corpus(self, name: str) -> Corpus:
-        """A corpus by name. Raises MferError naming the choices."""
-        if name not in self.corpora:
-            raise MferError(f"unknown corpus {name!r}: choose one of {', '.join(self.corpora)}, or add it to corpora in params.yaml")
-        return self.corpora[name]
-
-    def views_of(self, corpus: str, modality: str) -> int:
-        """How many augmented views of a corpus are cached: none of what is never trained on."""
-        trained = corpus == self.roles.benchmark or (modality == "audio" and corpus in self.roles.pretraining)
-        return self.embed.views if trained and modality not in self.corpora[corpus].precomputed else 0
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the benchmark is a demonstration corpus: every place that shows its numbers says so."""
-        return self.corpora[self.roles.benchmark].source == "demo"
-
-    @field_validator("runner")
-    @classmethod
-    def _runner_is_known(cls, value: str) -> str:
-        if value not in ("local", "dask") and "://" not in value:
-            raise ValueError(f"{value!r} is neither local, dask nor the address of a Dask scheduler (tcp://HOST:8786)")
-        return value
-
-    @model_validator(mode="after")
-    def _parts_fit(self):
-        refuse_contradictions(self)
-        return self
-
-
-def load_settings(path: Path = Path("params.yaml")) -> Settings:
-    """Read and validate params.yaml. Raises MferError naming the key at fault and the choices."""
-    try:
-        values = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
-        return Settings.model_validate(values)
-    except OSError as error:
-        raise MferError(f"no settings at {path}: run this from the project's folder") from error
-    except YAMLError as error:
-        raise MferError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        raise MferError(f"{path}: {explain(error, Settings)}") from error
