@@ -52,6 +52,11 @@ class Protocol:
         return self.kind not in ("report5", "statement")
 
     @property
+    def inner(self) -> bool:
+        """Whether the checkpoint is picked on an inner split of what may be trained on, so that training may take it back."""
+        return self.name != "report5" and self.name not in VALIDATION
+
+    @property
     def checkpoint(self) -> str:
         """On what the checkpoint is picked, for tables."""
         if self.name == "report5":

@@ -68,16 +68,17 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
     rows, predictions, moved = [], [], []
     for name, number in honest_folds(data):
         parts = fold_parts(data, name, number)
-        models = load_models(data, name, number, settings.arms, [settings.roles.benchmark, settings.roles.transfer])
+        corpora = [settings.roles.benchmark, settings.roles.transfer]
+        models, choosers = (load_models(data, name, number, settings.arms, corpora, chooser) for chooser in (False, True))
         valid, test = (make_clips(parts[part], source_manifest, CLASSES, source_modalities) for part in ("valid", "test"))
-        fold, place = FoldTransfer(models, valid, target), {"protocol": name, "fold": number}
+        fold, place = FoldTransfer(models, choosers, valid, target), {"protocol": name, "fold": number}
         outcomes = [*zero_shot_outcomes(fold), *few_shot_outcomes(fold, settings.transfer, settings.transfer.seed)]
         for outcome in outcomes:
             facts = {"arm": outcome.arm, "setting": outcome.setting, "draw": outcome.draw, "speaker_disjoint": outcome.speaker_disjoint}
             rows.append(place | facts | outcome_scores(outcome, target.labels.numpy()))
             if outcome.setting.startswith("zero-shot, none"):
                 predictions.append(_predictions(outcome, target.labels.numpy()).assign(**place))
-        rows += [place | row for row in _source_rows(FoldTransfer(models, valid, test))]
+        rows += [place | row for row in _source_rows(FoldTransfer(models, choosers, valid, test))]
         moved += [place | {"arm": arm, **values} for arm, values in shifts(fold).items()]
     return pd.DataFrame(rows), pd.concat(predictions, ignore_index=True), pd.DataFrame(moved)
 

@@ -32,11 +32,14 @@ class Outcome:
     speaker_disjoint: bool = True
 
 
-def load_models(data: Path, protocol: str, fold: int, arms: list[str], corpora: list[str]) -> Models:
-    """The fold's models, and the encoders that were trained with them, which read clips of ``corpora``."""
+def load_models(data: Path, protocol: str, fold: int, arms: list[str], corpora: list[str], chooser: bool = False) -> Models:
+    """The fold's models, and the encoders that were trained with them, which read clips of ``corpora``.
+
+    ``chooser``: those that have not seen the validation clips.
+    """
     models, sources, opened = {}, {}, {}
     for arm in arms:
-        models[arm], config, blocks = load_trained(fold_folder(data, f"train_{arm}", protocol, fold))
+        models[arm], config, blocks = load_trained(fold_folder(data, f"train_{arm}", protocol, fold), chooser)
         for modality, own in blocks.items():
             trained_on = config["encoders"][modality]
             key = (modality, trained_on["finetuned"])  # stage 3 keeps the encoder of stages 1 and 2b unless it trains on
@@ -54,13 +57,16 @@ def usable(clips: Clips, arm: str) -> np.ndarray:
 
 
 class FoldTransfer:
-    """Everything about one fold that the settings share. Arms that can see no clip of the target are left out."""
+    """Everything about one fold that the settings share. Arms that can see no clip of the target are left out.
 
-    def __init__(self, models: Models, source: Clips, target: Clips):
+    ``source``: clips that ``choosers`` have not seen; the models' accuracy on the target is estimated from theirs.
+    """
+
+    def __init__(self, models: Models, choosers: Models, source: Clips, target: Clips):
         self.models = replace(models, by_arm={arm: model for arm, model in models.by_arm.items() if len(usable(target, arm))})
         self.source, self.target = source, target
         self.single = [arm for arm in SINGLE if arm in self.models.by_arm]
-        self._source = {arm: features(self.models, arm, source, "none").logits() for arm in self.single}
+        self._source = {arm: features(choosers, arm, source, "none").logits() for arm in self.single}
 
     def logits(self, how: str) -> dict[str, Tensor]:
         """arm -> logits [N, C] of the target under one normalisation."""

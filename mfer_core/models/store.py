@@ -14,6 +14,7 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 
 WEIGHTS = "model.safetensors"
+CHOOSER = "chooser.safetensors"  # the model whose epochs were chosen, where the one in WEIGHTS was then trained anew on more clips
 CONFIG = "config.json"
 ENCODER = "encoder."  # prefix, before the modality, of the encoders' blocks that were trained with a model
 Blocks = dict[str, dict[str, Tensor]]  # modality -> name in the encoder's model -> weights
@@ -35,23 +36,26 @@ def build_model(description: dict) -> Arm | Fused:
     return Fused(_arm(description["visual"]), _arm(description["audio"])) if description["kind"] == "fused" else _arm(description)
 
 
-def save_weights(folder: Path, model: Arm | Fused, blocks: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
+def save_weights(folder: Path, model: Arm | Fused, blocks: Mapping[str, Mapping[str, Tensor]] | None = None, file: str = WEIGHTS) -> None:
     """``blocks``: the weights of the encoders that were trained with the model."""
     weights = dict(model.state_dict())
     for modality, own in (blocks or {}).items():
         weights |= {f"{ENCODER}{modality}.{name}": value for name, value in own.items()}
-    with atomic_path(Path(folder) / WEIGHTS) as temporary:
+    with atomic_path(Path(folder) / file) as temporary:
         save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, temporary)
 
 
-def load_trained(folder: Path) -> tuple[Arm | Fused, dict, Blocks]:
+def load_trained(folder: Path, chooser: bool = False) -> tuple[Arm | Fused, dict, Blocks]:
     """The model of a fold's folder in evaluation mode, its config, and the encoders' blocks that were trained with it
     ({} where they were not). Raises MferError naming the file at fault.
+
+    ``chooser``: the one that has not seen the validation clips.
     """
     config = read_json(Path(folder) / CONFIG)
+    file = CHOOSER if chooser and (Path(folder) / CHOOSER).exists() else WEIGHTS
     try:
         model = build_model(config["model"])
-        weights = load_file(Path(folder) / WEIGHTS)
+        weights = load_file(Path(folder) / file)
         blocks: Blocks = {}
         for key in [key for key in weights if key.startswith(ENCODER)]:
             modality, name = key.removeprefix(ENCODER).split(".", 1)

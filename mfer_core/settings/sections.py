@@ -142,6 +142,7 @@ class Embed(Section):
 class Folds(Section):
     protocols: list[str] = Field(min_length=1)
     inner_share: float = Field(gt=0, lt=1)  # of the training speakers, for early stopping and checkpoint choice
+    refit: bool = True  # after that choice, train anew on all training speakers, for as many epochs
     seed: int
 
 

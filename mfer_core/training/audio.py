@@ -13,8 +13,9 @@ from mfer_core.files import read_json
 from mfer_core.models.arm import Arm
 from mfer_core.models.store import CONFIG, load_trained
 from mfer_core.settings import Settings
-from mfer_core.training.arm import CLASSES, SHAPE, ArmJob, fold_run, new_arm, train_arm
-from mfer_core.training.inputs import Modality, fold_parts, inputs_digest, manifest_of
+from mfer_core.training.arm import SHAPE, new_arm, train_arm
+from mfer_core.training.fold import CLASSES, fold_run, new_job
+from mfer_core.training.inputs import Modality
 from mfer_core.training.optimiser import Group, trainable
 
 STAGE = "train_audio"
@@ -59,11 +60,7 @@ def start_arm(parent: Parent, modality: Modality, settings: Settings, seed: int)
 
 def train_audio_fold(protocol: str, fold: int, data: Path, settings: Settings) -> Path:
     """Train the audio arm on one fold; returns its folder, at once when it is done already."""
-    hyper, corpus = settings.train_audio, settings.roles.benchmark
-    parts, manifest = fold_parts(data, protocol, fold), manifest_of(data, [corpus])
-    code, parent = code_digest(__name__), read_parent(data, settings)
-    shape = settings.pretrain_audio.model_dump(include=SHAPE)
-    inputs = inputs_digest(data, ["audio"], [corpus], parts, manifest)
-    run = fold_run(STAGE, protocol, fold, data, settings.seed, hyper.model_dump(), shape, inputs, parent.key, code)
-    job = ArmJob("audio", protocol, fold, Path(data), corpus, parts, manifest, inputs)
+    hyper, code, parent = settings.train_audio, code_digest(__name__), read_parent(data, settings)
+    job = new_job("audio", ["audio"], protocol, fold, data, settings)
+    run = fold_run(STAGE, job, settings.seed, hyper.model_dump(), settings.pretrain_audio.model_dump(include=SHAPE), parent.key, code)
     return train_arm(job, run, code, hyper, lambda modality: start_arm(parent, modality, settings, run.seed), parent.blocks)

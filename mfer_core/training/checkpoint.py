@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mfer_core.files import atomic_path
-from mfer_core.training.optimiser import Schedule
+from mfer_core.training.optimiser import Replay, Schedule
 
 FILE = "checkpoint.safetensors"
 
@@ -29,7 +29,9 @@ def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
     return {f"optimiser.{index}.{name}": value for index, values in state.items() for name, value in values.items()}
 
 
-def save_checkpoint(folder: Path, key: str, model: nn.Module, optimiser: Optimizer, schedule: Schedule, progress: Progress) -> None:
+def save_checkpoint(
+    folder: Path, key: str, model: nn.Module, optimiser: Optimizer, schedule: Schedule | Replay, progress: Progress
+) -> None:
     """Write everything the next epoch needs. Random numbers are not part of it: each epoch seeds its own."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()} | _optimiser_tensors(optimiser)
     tensors |= {f"best.{name}": value for name, value in progress.best.items()}
@@ -43,7 +45,7 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def load_checkpoint(folder: Path, key: str, model: nn.Module, optimiser: Optimizer, schedule: Schedule) -> Progress | None:
+def load_checkpoint(folder: Path, key: str, model: nn.Module, optimiser: Optimizer, schedule: Schedule | Replay) -> Progress | None:
     """Bring a run back to where its checkpoint left it; None when there is no checkpoint of this very run (``key``)."""
     path = Path(folder) / FILE
     if not path.exists():

@@ -1,6 +1,6 @@
 """Encoders that are trained with their arms: where their input comes from, and what the clips' embeddings are afterwards."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -157,18 +157,25 @@ def open_modality(
 
 
 def fit_with_encoders(
-    model: Arm | Fused, groups: list[Group], clips: dict[str, Clips], classes: int, hyper: Train, run: Run, sources: Sources
+    model: Arm | Fused,
+    groups: list[Group],
+    clips: dict[str, Clips],
+    classes: int,
+    hyper: Train,
+    run: Run,
+    sources: Sources,
+    rates: Sequence[float] = (),
 ) -> Progress:
     """``fit``, the encoders that learn with it; what they learned is in ``sources`` afterwards (see ``embedded``)."""
     train, valid = clips["train"], clips["valid"]
     learning = _learning(sources)
     if not learning:
-        return fit(model, groups, train, valid, classes, hyper, run)
+        return fit(model, groups, train, valid, classes, hyper, run, rates)
     whole = FineTuned(model, {source.modality: source.learn() for source in learning})
     for source in learning:
         train, valid = source.raw_clips(train), source.raw_clips(valid)
         groups = [*groups, {"params": list(source.learning.parameters()), "lr": source.settings.learning_rate}]
-    progress = fit(whole, groups, train, valid, classes, hyper, run)
+    progress = fit(whole, groups, train, valid, classes, hyper, run, rates)
     for source in learning:
         source.learned()
     return progress

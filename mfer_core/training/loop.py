@@ -1,7 +1,9 @@
 """The one training loop of all stages."""
 
 import logging
-from dataclasses import dataclass
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from mfer_core.settings import Train
 from mfer_core.training.balance import class_weights, draw, hide_modalities
 from mfer_core.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from mfer_core.training.clips import Clips, bucketed, collate, in_order
-from mfer_core.training.optimiser import Group, Schedule, build_optimiser
+from mfer_core.training.optimiser import Group, Replay, Schedule, build_optimiser
 
 log = logging.getLogger("mfer")
 PREDICT_BATCH = 64
+REFIT = "refit"  # folder of the second fit's checkpoint in the run's own
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,12 @@ class Run:
     seed: int
     name: str  # for log lines
     turn: int = 0  # at the GPUs: of a fold, its number
+
+    def again(self) -> "Run":
+        """The same run on more clips, when this one has chosen the number of epochs."""
+        folder = self.folder / REFIT
+        folder.mkdir(exist_ok=True)
+        return replace(self, folder=folder, name=f"{self.name}, refit")
 
     def device(self, name: str) -> str:
         """The setting ``device`` as this run takes it. Raises MferError for a device that is not here."""
@@ -94,36 +103,46 @@ def _better(new: dict, old: dict, select: str) -> bool:
 
 
 @exact_products()
-def fit(model: nn.Module, groups: list[Group], train: Clips, valid: Clips, classes: int, hyper: Train, run: Run) -> Progress:
+def fit(
+    model: nn.Module, groups: list[Group], train: Clips, valid: Clips, classes: int, hyper: Train, run: Run, rates: Sequence[float] = ()
+) -> Progress:
     """Train ``model`` in place and leave it at its best epoch on ``valid``.
 
-    Continues from the last epoch's checkpoint in ``run.folder`` where there is one of the same key; the result is the
-    same either way, since every epoch draws its random numbers from its own seed.
+    With ``rates``, the learning rates that an earlier fit took to its best epoch, there is nothing left to choose: the model
+    is trained for as many epochs at these rates, and ``valid`` is not looked at. Continues from the last epoch's checkpoint
+    in ``run.folder`` where there is one of the same key; the result is the same either way, since every epoch draws its
+    random numbers from its own seed.
     """
     device = run.device(hyper.device)
     model.to(device)
     optimiser = build_optimiser(groups, hyper)
-    schedule = Schedule(optimiser, hyper)
+    schedule = Replay(optimiser, rates) if rates else Schedule(optimiser, hyper)
     loss = nn.CrossEntropyLoss(
         class_weights(train.labels, classes, hyper.class_weight_power).to(device), label_smoothing=hyper.label_smoothing
     )
     progress = load_checkpoint(run.folder, run.key, model, optimiser, schedule) or Progress([], {}, 0)
-    while len(progress.history) < hyper.epochs and not _stale(progress, hyper):
+    while len(progress.history) < (len(rates) or hyper.epochs) and not (_stale(progress, hyper) and not rates):
         epoch = len(progress.history) + 1
         torch.manual_seed(seed_of(run.seed, epoch))
         rng = np.random.default_rng([run.seed, epoch])
         rate = optimiser.param_groups[0]["lr"]
-        row = {"epoch": epoch, "train_loss": train_epoch(model, optimiser, loss, train, hyper, rng), **validate(model, valid), "lr": rate}
-        if not progress.best or _better(row, progress.history[progress.best_epoch - 1], hyper.select):
+        row = {"epoch": epoch, "train_loss": train_epoch(model, optimiser, loss, train, hyper, rng), "lr": rate}
+        row |= {} if rates else validate(model, valid)
+        if rates or not progress.best or _better(row, progress.history[progress.best_epoch - 1], hyper.select):
             progress.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
             progress.best_epoch = epoch
         progress.history.append(row)
-        schedule.step(row["valid_loss"])
+        schedule.step(row.get("valid_loss", 0.0))
         save_checkpoint(run.folder, run.key, model, optimiser, schedule, progress)
     model.cpu().load_state_dict(progress.best)
-    best = progress.history[progress.best_epoch - 1]
-    log.info("%s: best of %d epochs is %d (valid uar %.3f)", run.name, len(progress.history), progress.best_epoch, best["valid_uar"])
+    _report(run, progress)
     return progress
+
+
+def _report(run: Run, progress: Progress) -> None:
+    best = progress.history[progress.best_epoch - 1]
+    if "valid_uar" in best:
+        log.info("%s: best of %d epochs is %d (valid uar %.3f)", run.name, len(progress.history), progress.best_epoch, best["valid_uar"])
 
 
 def _stale(progress: Progress, hyper: Train) -> bool:
@@ -134,3 +153,4 @@ def _stale(progress: Progress, hyper: Train) -> bool:
 def forget_checkpoint(folder: Path) -> None:
     """Call it when the run's results are written."""
     (Path(folder) / FILE).unlink(missing_ok=True)
+    shutil.rmtree(Path(folder) / REFIT, ignore_errors=True)

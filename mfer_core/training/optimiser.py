@@ -1,8 +1,10 @@
 """Optimisers and schedules by the names that the settings use."""
 
+from collections.abc import Sequence
+
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, ReduceLROnPlateau, StepLR
 
 from mfer_core.settings import Train
 
@@ -46,3 +48,19 @@ class Schedule:
 
     def restore(self, state: dict) -> None:
         self.scheduler.load_state_dict(state)
+
+
+class Replay:
+    """The learning rates of an earlier fit, epoch by epoch; every group keeps its proportion to the first."""
+
+    def __init__(self, optimiser: Optimizer, rates: Sequence[float]):
+        self.scheduler = LambdaLR(optimiser, lambda epoch: rates[min(epoch, len(rates) - 1)] / rates[0])
+
+    def step(self, _valid_loss: float) -> None:
+        self.scheduler.step()
+
+    def state(self) -> dict:
+        return {"last_epoch": self.scheduler.last_epoch}
+
+    def restore(self, state: dict) -> None:
+        self.scheduler.last_epoch = state["last_epoch"]

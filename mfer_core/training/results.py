@@ -1,6 +1,7 @@
 """A fold's folder: written step by step, config.json last, which marks it as done under its key."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,9 @@ from torch import nn
 
 from mfer_core.errors import MferError
 from mfer_core.files import atomic_path, read_json, read_table, write_json, write_table
-from mfer_core.models.store import CONFIG, Blocks, describe_model, save_weights
+from mfer_core.models.arm import Arm
+from mfer_core.models.fusion import Fused
+from mfer_core.models.store import CHOOSER, CONFIG, WEIGHTS, Blocks, describe_model, save_weights
 from mfer_core.training.clips import Clips
 from mfer_core.training.loop import Run, forget_checkpoint, logits_of
 
@@ -60,13 +63,20 @@ def fit_temperature(model: nn.Module, clips: Clips) -> float:
 
 
 def finish(
-    run: Run, model: nn.Module, history: list[dict], predictions: pd.DataFrame, classes: tuple[str, ...], facts: dict, blocks: Blocks
+    run: Run,
+    models: Mapping[str, tuple[Arm | Fused, Blocks]],
+    history: list[dict],
+    predictions: pd.DataFrame,
+    classes: tuple[str, ...],
+    facts: dict,
 ) -> Path:
-    """Write a trained fold's files, the marker last; ``blocks`` are the weights of encoders that were trained with the model."""
-    save_weights(run.folder, model, blocks)
+    """Write a trained fold's files, the marker last; ``models`` by file, each with the blocks of encoders that were trained with it."""
+    (run.folder / CHOOSER).unlink(missing_ok=True)
+    for file, (model, blocks) in models.items():
+        save_weights(run.folder, model, blocks, file)
     write_history(run.folder, history)
     write_table(run.folder / "predictions.parquet", predictions, predictions_schema(classes))
-    write_json(run.folder / CONFIG, {"key": run.key, "model": describe_model(model), "labels": list(classes), **facts})
+    write_json(run.folder / CONFIG, {"key": run.key, "model": describe_model(models[WEIGHTS][0]), "labels": list(classes), **facts})
     forget_checkpoint(run.folder)
     return run.folder
 

@@ -7,8 +7,8 @@ import pandas as pd
 from mfer_core.errors import MferError
 from mfer_core.files import read_table
 from mfer_core.settings import Settings
-from mfer_core.training.arm import CLASSES
 from mfer_core.training.audio import train_audio_fold
+from mfer_core.training.fold import CLASSES
 from mfer_core.training.fused import train_fused_fold
 from mfer_core.training.pretrain import pretrain_audio
 from mfer_core.training.results import collect

@@ -62,7 +62,7 @@ def test_at_home_the_fused_model_decides_and_where_an_arm_went_blind_it_does_not
     silence = [None if value is None else torch.zeros_like(value) for value in home.modalities["audio"]]
     deaf = replace(home, modalities={**home.modalities, "audio": silence})
     for target, same in ((home, True), (deaf, False)):
-        fold = FoldTransfer(models, home, target)
+        fold = FoldTransfer(models, models, home, target)
         logits = fold.logits("none")
         assert torch.equal(fold.robust(logits), torch.softmax(logits["fused"].double(), 1)) is same
 

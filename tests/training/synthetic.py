@@ -27,7 +27,7 @@ def small_settings(**changes: object) -> Settings:
     fast = {"epochs": 4, "learning_rate": 1e-2, "select": "uar", "label_smoothing": 0.03}
     base = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)
     merged = {
-        "folds": {"protocols": ["luna5", "report5"]},
+        "folds": {"protocols": ["luna5", "report5"], "refit": False},
         "train_visual": small | fast,
         "pretrain_audio": small | fast | {"cross_corpus_epochs": 0},
         "train_audio": fast | {"gru_learning_rate": 5e-3},
