@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked; returns the exit status. A fault that a person can mend is one line on stderr and status 1."""
     quiet()
+    name = ""
     try:
         options = vars(_parser().parse_args(arguments))
         name = options.pop("command")
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; the next run goes on where this one ended", file=sys.stderr)
+        print("stopped" if name in commands.COMMANDS else "stopped; the next run goes on where this one ended", file=sys.stderr)
         return 130
     return 0
 

@@ -75,7 +75,7 @@ def _curves(history: Path) -> list[Metric]:
 
 def _params(stage: str, config: dict, settings: Settings) -> list[Param]:
     """The stage's hyperparameters and the encoders they stand on."""
-    values = getattr(settings, stage).model_dump() | {"seed": settings.seed}
+    values = getattr(settings, stage).model_dump() | {"seed": settings.seed} | {key: config[key] for key in ("refit",) if key in config}
     for modality, encoder in config["encoders"].items():
         values |= {f"{modality}_encoder": encoder.get("name"), f"{modality}_encoder_hash": encoder.get("hash")}
         values |= {f"{modality}_encoder_finetuned": encoder["finetuned"]} if "finetuned" in encoder else {}
