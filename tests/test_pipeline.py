@@ -20,7 +20,7 @@ from mfer_core.cache.code import ROOT
 from mfer_core.files import read_json, read_table, sha256_file
 from tests.servers.ports import free_port
 
-STAGE_LIMIT_S = 500
+STAGE_LIMIT_S = 1200
 DEMO = {"ravdess": (6, 8), "crema_d": (6, 6), "custom": (2, 8), "fer2013": (10, 14)}
 ARMS = {"visual", "audio", "fused", "baseline", "zero_shot_visual", "zero_shot_audio"}
 
