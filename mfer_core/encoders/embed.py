@@ -2,8 +2,8 @@
 
 What is there stays; only new or changed clips are computed. On a CPU each clip goes through the encoder alone, so that the
 bytes of its row do not depend on which other clips were missing; on a GPU many clips share batches, and a row is the same
-within the tolerance that the tests state. Three threads keep the device busy: one reads and decodes ahead, one computes,
-one writes what was computed.
+within the tolerance that the tests state. Three threads keep a GPU busy: one reads and decodes ahead, one computes, one
+writes what was computed. On a CPU one does it all: the others would take the processor, and Python's lock, from it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +45,7 @@ class Work(NamedTuple):
 
     prepare: Callable[[pa.Table], Iterator[Any]]
     embed: Callable[[Any], Iterable[Row]]
+    device: str  # type
     shaping: dict  # encoder's metadata, and what else shapes values
     entry: str  # module
 
@@ -69,7 +70,7 @@ def embed_corpus_visual(
         return [Row(clip.clip_id, own, clip.times) for clip, own in zip(clips, np.split(values, cuts), strict=True)]
 
     source = ShardFolder(Path(extract) / "frames" / corpus, FRAMES)
-    work = Work(prepare, embed, encoder.metadata, "mfer_core.encoders.vit")
+    work = Work(prepare, embed, encoder.device.type, encoder.metadata, "mfer_core.encoders.vit")
     return _embed(source, Path(out) / "visual" / corpus, work, settings, view, part)
 
 
@@ -103,7 +104,7 @@ def embed_corpus_audio(
 
     source = ShardFolder(Path(extract) / "waveforms" / corpus, WAVEFORMS)
     shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s} | ({"speed": speed, "speeds": settings.view_speeds} if view else {})
-    work = Work(prepare, embed, shaping, "mfer_core.encoders.emotion2vec")
+    work = Work(prepare, embed, encoder.device.type, shaping, "mfer_core.encoders.emotion2vec")
     return _embed(source, Path(out) / "audio" / corpus, work, settings, view, part)
 
 
@@ -133,8 +134,9 @@ def _embed(source: ShardFolder, corpus: Path, work: Work, settings: Embed, view:
     target = ShardFolder(folder, EMBEDDINGS, shaping)
     first, step = part
     todo = [shard for shard in shards[first::step] if not target.holds(shard)]
-    groups = ahead(_prepared(source, target, todo, raw, work))
-    embedded = ahead((shard, None if group is None else list(work.embed(group))) for shard, group in groups)
+    beside = iter if work.device == "cpu" else ahead
+    groups = beside(_prepared(source, target, todo, raw, work))
+    embedded = beside((shard, None if group is None else list(work.embed(group))) for shard, group in groups)
     computed = 0
     for shard, rows in track(_by_shard(embedded), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
         fresh = [embedding_row(row.clip_id, shard.keys[row.clip_id], row.values.astype(dtype), row.seconds) for row in rows]

@@ -7,6 +7,7 @@ import pytest
 
 from mfer_core.cache.embeddings import read_embeddings
 from mfer_core.cache.shards import read_shards
+from mfer_core.encoders import embed as module
 from mfer_core.encoders.embed import _groups, ahead, embed_corpus_visual
 from mfer_core.encoders.vit import load_vit
 from mfer_core.errors import MferError
@@ -94,3 +95,11 @@ def test_on_a_gpu_clips_go_together_up_to_a_limit_and_on_a_cpu_alone(monkeypatch
     monkeypatch.setattr("mfer_core.encoders.embed.GROUP_BYTES", 10)
     assert list(_groups([4, 4, 4, 30, 1], int, "cuda")) == [[4, 4], [4], [30], [1]]
     assert list(_groups([4, 4], int, "cpu")) == [[4], [4]]
+
+
+def test_reading_computing_and_writing_side_by_side_as_for_a_gpu_gives_the_same_bytes(embed, tmp_path, monkeypatch):
+    embed(KEYS, "plain")
+    alone = module._embed
+    monkeypatch.setattr(module, "_embed", lambda source, corpus, work, *rest: alone(source, corpus, work._replace(device="cuda"), *rest))
+    assert embed(KEYS, "threads") == (9, 9)
+    assert contents(tmp_path / "threads") == contents(tmp_path / "plain")
