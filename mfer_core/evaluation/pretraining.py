@@ -14,7 +14,8 @@ from mfer_core.training.pretrain import STAGE, four_class_manifest, present_corp
 from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table
 
 PRETRAINING_NOTE = (
-    "Ours: unseen speakers; the SVM (statistics of MFCCs) learned from all that the arm learned from. Reference: random clips; "
+    "Ours: unseen speakers; the SVM (statistics of MFCCs) learned from all other clips, of which the arm kept a part to choose its "
+    "epoch on. Reference: random clips; "
     "its SVM is that of Aljuhani et al. 2021, who learned from this corpus alone."
 )
 
