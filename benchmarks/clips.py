@@ -20,14 +20,18 @@ def write_small(path: Path, seed: int = 0, seconds: float = 2.5) -> Path:
     return _write(path, seed, (320, 180), Fraction(25), seconds, {"preset": "veryfast"}, grain=1.0)
 
 
-def _write(path: Path, seed: int, size: tuple[int, int], rate: Fraction, seconds: float, options: dict, grain: float) -> Path:
+def _write(
+    path: Path, seed: int, size: tuple[int, int], rate: Fraction, seconds: float, options: dict, grain: float
+) -> Path:
     generator = np.random.default_rng(seed)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=rate, options=options)
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         audio = container.add_stream("aac", rate=48_000, layout="mono")
         for number in range(round(seconds * rate)):
-            frame = av.VideoFrame.from_ndarray(_picture(size, float(number / rate), grain, generator), "rgb24")
+            frame = av.VideoFrame.from_ndarray(
+                _picture(size, float(number / rate), grain, generator), "rgb24"
+            )
             container.mux(video.encode(frame))
         container.mux(video.encode())
         sound = tone(seconds, 48_000)
@@ -39,7 +43,9 @@ def _write(path: Path, seed: int, size: tuple[int, int], rate: Fraction, seconds
     return path
 
 
-def _picture(size: tuple[int, int], time_s: float, grain: float, generator: np.random.Generator) -> np.ndarray:
+def _picture(
+    size: tuple[int, int], time_s: float, grain: float, generator: np.random.Generator
+) -> np.ndarray:
     width, height = size
     picture = np.full((height, width, 3), (150, 165, 175), np.uint8)
     x, y = width * (0.5 + 0.03 * np.sin(2 * time_s)), height * (0.5 + 0.02 * np.sin(5 * time_s))

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import psutil
 
-FIRST_SAMPLE_S, SAMPLE_S = 0.5, 3.0  # a look at the memory of processes that share much costs tens of milliseconds
+FIRST_SAMPLE_S, SAMPLE_S = (
+    0.5,
+    3.0,
+)  # a look at the memory of processes that share much costs tens of milliseconds
 SPAWN = multiprocessing.get_context("spawn")
 
 

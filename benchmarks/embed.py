@@ -18,13 +18,13 @@ import torch
 from ruamel.yaml import YAML
 from transformers import ViTConfig, ViTForImageClassification
 
+from mfer_core.base.files import write_json
 from mfer_core.encoders.device import BATCH_GIB
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.emotion2vec_config import PUBLISHED_LAYERS, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.images import FILE
 from mfer_core.encoders.vit import load_vit
-from mfer_core.files import write_json
 
 AUDIO_GFLOP_PER_S = 14.0  # emotion2vec base, per second of audio
 FRAME_GFLOP = 35.0  # ViT-B/16, per frame
@@ -60,11 +60,18 @@ def product_rate(dtype: torch.dtype, device: str, repeats: int) -> float:
 def speech_folder(folder: Path) -> Path:
     """emotion2vec base with random weights, readable by FunASR and by this project."""
     conf = model_conf(768, 8, 4, 12, PUBLISHED_LAYERS)
-    tokenizer = {"tokenizer": "CharTokenizer", "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True}}
+    tokenizer = {
+        "tokenizer": "CharTokenizer",
+        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+    }
     folder.mkdir()
     torch.save({"model": build_model(conf, len(LABELS)).state_dict()}, folder / "model.pt")
     YAML(typ="safe").dump({"model": "Emotion2vec", "model_conf": conf, **tokenizer}, folder / "config.yaml")
-    metas = {"init_param": "model.pt", "config": "config.yaml", "tokenizer_conf": {"token_list": "tokens.txt"}}
+    metas = {
+        "init_param": "model.pt",
+        "config": "config.yaml",
+        "tokenizer_conf": {"token_list": "tokens.txt"},
+    }
     write_json(folder / "configuration.json", {"file_path_metas": metas})
     (folder / "tokens.txt").write_text("\n".join(LABELS) + "\n")
     return folder
@@ -72,21 +79,38 @@ def speech_folder(folder: Path) -> Path:
 
 def frames_folder(folder: Path) -> Path:
     ViTForImageClassification(ViTConfig(num_labels=7)).save_pretrained(folder)
-    write_json(folder / FILE, {"size": {"height": 224, "width": 224}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    write_json(
+        folder / FILE,
+        {"size": {"height": 224, "width": 224}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+    )
     return folder
 
 
-def speech_rows(folder: Path, device: str, repeats: int, count: int, gib: float) -> list[tuple[str, float, np.ndarray]]:
+def speech_rows(
+    folder: Path, device: str, repeats: int, count: int, gib: float
+) -> list[tuple[str, float, np.ndarray]]:
     """(name, seconds, frames of the first clip) of the published implementation and of this one."""
     from funasr import AutoModel
 
     random = np.random.default_rng(1)
     lengths = random.uniform(0.8, 1.2, count) * CLIP_S * 16000
-    clips = [random.normal(0, 0.1, int(length)).astype(np.float32) for length in lengths * count * CLIP_S * 16000 / lengths.sum()]
-    published = AutoModel(model=str(folder), disable_update=True, disable_pbar=True, disable_log=True, device=device, log_level="ERROR")
+    clips = [
+        random.normal(0, 0.1, int(length)).astype(np.float32)
+        for length in lengths * count * CLIP_S * 16000 / lengths.sum()
+    ]
+    published = AutoModel(
+        model=str(folder),
+        disable_update=True,
+        disable_pbar=True,
+        disable_log=True,
+        device=device,
+        log_level="ERROR",
+    )
 
     def generate():
-        return [published.generate(clip, granularity="frame", disable_pbar=True)[0]["feats"] for clip in clips]
+        return [
+            published.generate(clip, granularity="frame", disable_pbar=True)[0]["feats"] for clip in clips
+        ]
 
     encoders = {name: load_emotion2vec(str(folder), None, device, name) for name in ("fp32", "bf16")}
 
@@ -97,15 +121,23 @@ def speech_rows(folder: Path, device: str, repeats: int, count: int, gib: float)
     return timed({"AutoModel.generate fp32": generate, **own}, repeats, device)
 
 
-def frame_rows(folder: Path, device: str, repeats: int, count: int, gib: float) -> list[tuple[str, float, np.ndarray]]:
+def frame_rows(
+    folder: Path, device: str, repeats: int, count: int, gib: float
+) -> list[tuple[str, float, np.ndarray]]:
     random = np.random.default_rng(1)
     images = [random.integers(0, 256, (224, 224), dtype=np.uint8) for _ in range(count)]
     plain = ViTForImageClassification.from_pretrained(folder).eval().to(device)
-    pixels = torch.stack([(torch.from_numpy(image).float() / 127.5 - 1).expand(3, -1, -1) for image in images]).to(device)
+    pixels = torch.stack(
+        [(torch.from_numpy(image).float() / 127.5 - 1).expand(3, -1, -1) for image in images]
+    ).to(device)
 
     @torch.inference_mode()
     def forward():
-        return torch.cat([plain.vit(part).last_hidden_state[:, 0] for part in pixels.split(PLAIN_BATCH)]).cpu().numpy()
+        return (
+            torch.cat([plain.vit(part).last_hidden_state[:, 0] for part in pixels.split(PLAIN_BATCH)])
+            .cpu()
+            .numpy()
+        )
 
     encoders = {name: load_vit(str(folder), None, device, name) for name in ("fp32", "bf16")}
     own = {f"this encoder {name}": partial(encoder.embed, images, gib) for name, encoder in encoders.items()}
@@ -117,8 +149,13 @@ def timed(runs: dict[str, Run], repeats: int, device: str) -> list[tuple[str, fl
     return [(name, took[name], run()[0]) for name, run in runs.items()]
 
 
-def table(rows: list[tuple[str, float, np.ndarray]], work: float, unit: str, gflop: float, rates: dict[str, float]) -> str:
-    lines = [f"| | {unit} per second | against the published | cosine | of the matrix product |", "|---|---|---|---|---|"]
+def table(
+    rows: list[tuple[str, float, np.ndarray]], work: float, unit: str, gflop: float, rates: dict[str, float]
+) -> str:
+    lines = [
+        f"| | {unit} per second | against the published | cosine | of the matrix product |",
+        "|---|---|---|---|---|",
+    ]
     first = rows[0]
     for name, took, values in rows:
         cosine = float((values * first[2]).sum() / np.linalg.norm(values) / np.linalg.norm(first[2]))
@@ -137,14 +174,29 @@ def main() -> None:
     parser.add_argument("--batch-gib", type=float, default=BATCH_GIB, help="working memory of a batch")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    rates = {name: product_rate(dtype, given.device, 5) for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
+    rates = {
+        name: product_rate(dtype, given.device, 5)
+        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
+    }
     print(
         f"{given.threads} threads on {given.device}; matrix product: {rates['fp32'] / 1e9:.0f} GFLOP/s fp32, {rates['bf16'] / 1e9:.0f} bf16\n"
     )
     with tempfile.TemporaryDirectory() as temporary:
-        speech = speech_rows(speech_folder(Path(temporary) / "speech"), given.device, given.repeats, given.clips, given.batch_gib)
+        speech = speech_rows(
+            speech_folder(Path(temporary) / "speech"),
+            given.device,
+            given.repeats,
+            given.clips,
+            given.batch_gib,
+        )
         print(table(speech, given.clips * CLIP_S, "s of audio", AUDIO_GFLOP_PER_S, rates) + "\n")
-        frames = frame_rows(frames_folder(Path(temporary) / "frames"), given.device, given.repeats, given.frames, given.batch_gib)
+        frames = frame_rows(
+            frames_folder(Path(temporary) / "frames"),
+            given.device,
+            given.repeats,
+            given.frames,
+            given.batch_gib,
+        )
         print(table(frames, given.frames, "frames", FRAME_GFLOP, rates))
 
 

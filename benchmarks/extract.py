@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.cost import Cost, measure
-from mfer_core.settings import Extract, load_settings
+from mfer_core.base.settings import Extract, load_settings
 
 SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".flv", ".webm"}
 DECODE, OURS, THEIRS = "decode only, PyAV", "this pipeline", "the reference's way"
@@ -61,7 +61,11 @@ def pipeline(settings: Extract, workers: int, clips: list[Path]) -> None:
     manifest = manifest_of(clips)
     shards = partition(extract_keys(manifest, settings), settings.shard_clips)
     with tempfile.TemporaryDirectory() as out, ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda shard: extract_shard(shard, manifest, Path("/"), Path(out), "bench", settings), shards))
+        list(
+            pool.map(
+                lambda shard: extract_shard(shard, manifest, Path("/"), Path(out), "bench", settings), shards
+            )
+        )
         accepted, rejects = finish_extract(shards, manifest, Path(out), "bench")
     if accepted != len(clips):
         raise SystemExit(f"{len(rejects)} clips rejected: {rejects.reason.value_counts().to_dict()}")
@@ -69,7 +73,10 @@ def pipeline(settings: Extract, workers: int, clips: list[Path]) -> None:
 
 def manifest_of(clips: list[Path]) -> pd.DataFrame:
     """The same file may come several times: a clip is its place in the list."""
-    rows = [{"clip_id": f"bench/{place:05d}", "sha256": str(place), "path": str(path.absolute())} for place, path in enumerate(clips)]
+    rows = [
+        {"clip_id": f"bench/{place:05d}", "sha256": str(place), "path": str(path.absolute())}
+        for place, path in enumerate(clips)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -108,12 +115,25 @@ def quality(settings: Extract, clips: list[Path]) -> dict[str, float]:
 
     scores, lost, found = [], 0, 0
     for path in clips:
-        for ours, full in zip(extract_clip(path, settings).frames, _full_size_faces(settings, path), strict=True):
+        for ours, full in zip(
+            extract_clip(path, settings).frames, _full_size_faces(settings, path), strict=True
+        ):
             found += full is not None
             lost += full is not None and ours["x0"] is None
             if full is not None and ours["x0"] is not None:
-                scores.append(float(overlap(np.array([[ours[side] for side in ("x0", "y0", "x1", "y1")]]), full[None])[0, 0]))
-    return {"faces": found, "lost": lost, "mean IoU": round(float(np.mean(scores)), 3), "lowest IoU": round(min(scores), 3)}
+                scores.append(
+                    float(
+                        overlap(np.array([[ours[side] for side in ("x0", "y0", "x1", "y1")]]), full[None])[
+                            0, 0
+                        ]
+                    )
+                )
+    return {
+        "faces": found,
+        "lost": lost,
+        "mean IoU": round(float(np.mean(scores)), 3),
+        "lowest IoU": round(min(scores), 3),
+    }
 
 
 def _full_size_faces(settings: Extract, path: Path) -> Iterator:
@@ -131,7 +151,9 @@ def _full_size_faces(settings: Extract, path: Path) -> Iterator:
         frames = (frame for frame in recording.frames() if hasattr(frame, "rotation"))
         for sample in chain((sample for frame in frames for sample in sampler.push(frame)), sampler.finish()):
             try:
-                boxes = np.asarray(_reference_detector().detect(display.reduced(sample.frame, 1 << 16)[0])[0]).reshape(-1, 5)
+                boxes = np.asarray(
+                    _reference_detector().detect(display.reduced(sample.frame, 1 << 16)[0])[0]
+                ).reshape(-1, 5)
             except ValueError:
                 boxes = np.zeros((0, 5))
             boxes = boxes[boxes[:, 4] >= MIN_CONFIDENCE]
@@ -140,7 +162,10 @@ def _full_size_faces(settings: Extract, path: Path) -> Iterator:
 
 def main() -> None:
     options = _options()
-    cut = {"workers": options.workers, "shard_clips": max(1, options.count // (4 * options.workers))}  # so that all are busy to the end
+    cut = {
+        "workers": options.workers,
+        "shard_clips": max(1, options.count // (4 * options.workers)),
+    }  # so that all are busy to the end
     settings = load_settings(options.settings).extract.model_copy(update=cut)
     with tempfile.TemporaryDirectory() as folder:
         originals = clips_of(options.clips, options.originals, Path(folder))
@@ -160,7 +185,10 @@ def _costs(settings: Extract, clips: list[Path], options: argparse.Namespace) ->
     }
     if shutil.which("ffmpeg"):
         ways["decode only, ffmpeg command"] = (partial(decode_with_command, options.workers), clips)
-        ways[THEIRS] = (partial(reference, settings.frames_per_second, options.workers), clips[: options.reference])
+        ways[THEIRS] = (
+            partial(reference, settings.frames_per_second, options.workers),
+            clips[: options.reference],
+        )
     else:
         print("ffmpeg is not installed: its two lines are left out")
     return [measure(name, way, some, options.repeat) for name, (way, some) in ways.items()]
@@ -172,7 +200,9 @@ def _print_costs(costs: list[Cost], options: argparse.Namespace) -> None:
     print(f"{'':30} {'wall s':>8} {'ratio':>6} {'CPU s':>8} {'ratio':>6} {'peak MiB':>9}")
     for cost in costs:
         ratios = cost.wall_s / decode.wall_s, cost.cpu_s / decode.cpu_s
-        print(f"{cost.name:30} {cost.wall_s:8.3f} {ratios[0]:6.2f} {cost.cpu_s:8.3f} {ratios[1]:6.2f} {cost.memory_mib:9.0f}")
+        print(
+            f"{cost.name:30} {cost.wall_s:8.3f} {ratios[0]:6.2f} {cost.cpu_s:8.3f} {ratios[1]:6.2f} {cost.memory_mib:9.0f}"
+        )
 
 
 def _scale(settings: Extract, folder: Path, options: argparse.Namespace) -> list[Cost]:
@@ -183,9 +213,12 @@ def _scale(settings: Extract, folder: Path, options: argparse.Namespace) -> list
     print(f"{OURS} by number of clips (320x180, 2.5 s), per clip:")
     costs = []
     for count in options.scale:
-        cost = measure(str(count), partial(pipeline, settings, options.workers), [clip] * count, options.repeat)
+        cost = measure(
+            str(count), partial(pipeline, settings, options.workers), [clip] * count, options.repeat
+        )
         print(
-            f"{count:6} clips {cost.wall_s * 1e3:8.2f} ms wall {cost.cpu_s * 1e3:8.2f} ms CPU, peak {cost.memory_mib:.0f} MiB", flush=True
+            f"{count:6} clips {cost.wall_s * 1e3:8.2f} ms wall {cost.cpu_s * 1e3:8.2f} ms CPU, peak {cost.memory_mib:.0f} MiB",
+            flush=True,
         )
         costs.append(cost)
     return costs
@@ -203,8 +236,12 @@ def _print_targets(costs: dict[str, Cost], boxes: dict[str, float], scaled: list
         print(
             f"  the reference's time over it  at least 5               {theirs.wall_s / ours.wall_s:.1f} wall, {theirs.cpu_s / ours.cpu_s:.1f} CPU"
         )
-    print(f"  mean IoU, faces lost         at least 0.8, none       {boxes['mean IoU']:.3f}, {boxes['lost']} of {boxes['faces']}")
-    print(f"  peak memory                  at most 1024 MiB         {max(c.memory_mib for c in (ours, *scaled)):.0f} MiB")
+    print(
+        f"  mean IoU, faces lost         at least 0.8, none       {boxes['mean IoU']:.3f}, {boxes['lost']} of {boxes['faces']}"
+    )
+    print(
+        f"  peak memory                  at most 1024 MiB         {max(c.memory_mib for c in (ours, *scaled)):.0f} MiB"
+    )
     if len(scaled) > 1:
         print(
             f"  time per clip, most to fewest clips  0.9 to 1.1      {scaled[-1].wall_s / scaled[0].wall_s:.2f} wall, {scaled[-1].cpu_s / scaled[0].cpu_s:.2f} CPU"
@@ -221,12 +258,18 @@ def clips_of(given: Path | None, originals: int, folder: Path) -> list[Path]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clips", type=Path, help="folder of recordings; made when not given")
     parser.add_argument("--settings", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--count", type=int, default=12, help="clips to run over (originals come several times)")
+    parser.add_argument(
+        "--count", type=int, default=12, help="clips to run over (originals come several times)"
+    )
     parser.add_argument("--originals", type=int, default=2, help="clips to make")
-    parser.add_argument("--reference", type=int, default=2, help="clips for the reference's way and for the boxes")
+    parser.add_argument(
+        "--reference", type=int, default=2, help="clips for the reference's way and for the boxes"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--scale", type=int, nargs="*", default=[100, 400])

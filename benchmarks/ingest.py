@@ -20,9 +20,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from mfer_core.base.files import sha256_file
+from mfer_core.base.settings import Corpus
 from mfer_core.corpora.ingest import ingest_corpus
-from mfer_core.files import sha256_file
-from mfer_core.settings import Corpus
 
 REAL_BYTES = {".mp4": 4_900_000, ".wav": 360_000}  # on average
 WORKERS = 2
@@ -111,7 +111,9 @@ def main() -> None:
         peak = peak_mb()
         _, hashing, hashing_cpu = timed(lambda: hash_alone([folder / clip.path for clip in clips]))
     print(f"{count} files, {total / 1e9:.1f} GB: {len(clips)} accepted + {len(rejects)} rejected")
-    print(f"ingest: {wall:.1f} s on {WORKERS} workers, {cpu:.1f} s of processor time, peak memory {peak:.0f} MB ({before:.0f} MB before)")
+    print(
+        f"ingest: {wall:.1f} s on {WORKERS} workers, {cpu:.1f} s of processor time, peak memory {peak:.0f} MB ({before:.0f} MB before)"
+    )
     print(
         f"hashing the accepted files alone: {hashing:.1f} s, {hashing_cpu:.1f} s of processor time; ingest takes {wall / hashing:.1f} times that"
     )

@@ -19,12 +19,12 @@ import torch
 
 from benchmarks.clips import write_ravdess_like
 from benchmarks.extract import decode_all
+from mfer_core.base.settings import Settings, load_settings
 from mfer_core.encoders.emotion2vec_config import model_conf
 from mfer_core.encoders.speech_filters import FILTER_LAYERS
 from mfer_core.media.clip import extract_clip
 from mfer_core.prediction import Predictor
 from mfer_core.prediction.plot import plot_prediction
-from mfer_core.settings import Settings, load_settings
 from tests.prediction.models import write_model
 
 SECONDS = 4.0
@@ -34,8 +34,17 @@ TARGET_S = 2.0
 def compact_model(folder: Path, settings: Settings) -> Path:
     """The default's shapes with random weights."""
     speech = settings.pretrain_emotion2vec
-    conf = model_conf(speech.hidden_size, speech.layers, speech.prenet_layers, speech.heads, FILTER_LAYERS, pos_groups=speech.heads)
-    return write_model(folder, settings.extract, settings.pretrain_vit, conf, settings.train_visual.hidden_size)
+    conf = model_conf(
+        speech.hidden_size,
+        speech.layers,
+        speech.prenet_layers,
+        speech.heads,
+        FILTER_LAYERS,
+        pos_groups=speech.heads,
+    )
+    return write_model(
+        folder, settings.extract, settings.pretrain_vit, conf, settings.train_visual.hidden_size
+    )
 
 
 def fastest(parts: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -74,7 +83,9 @@ def parts_of(predictor: Predictor, video: Path, png: Path) -> dict[str, Callable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, help="a model's folder")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -86,10 +97,14 @@ def main() -> None:
         loaded = load_seconds(folder)
         predictor = Predictor.load(folder, "cpu")
         took = fastest(parts_of(predictor, video, Path(temporary) / "clip.png"), given.rounds)
-    print(f"{SECONDS:g} s of 1280x720, {given.threads} threads; loading once, libraries included: {loaded:.1f} s\n")
+    print(
+        f"{SECONDS:g} s of 1280x720, {given.threads} threads; loading once, libraries included: {loaded:.1f} s\n"
+    )
     print(f"{'part':40}{'seconds':>9}{'of a prediction':>17}{'x decoding':>12}")
     for name, seconds in took.items():
-        print(f"{name:40}{seconds:9.3f}{seconds / took['a prediction']:17.0%}{seconds / took['decoding alone']:12.2f}")
+        print(
+            f"{name:40}{seconds:9.3f}{seconds / took['a prediction']:17.0%}{seconds / took['decoding alone']:12.2f}"
+        )
     within = "within" if took["a prediction"] <= TARGET_S else "NOT within"
     print(f"\na prediction takes {took['a prediction']:.2f} s: {within} the target of {TARGET_S:g} s")
 

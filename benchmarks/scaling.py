@@ -19,8 +19,8 @@ from pathlib import Path
 from benchmarks.extract import clips_of, manifest_of
 from flows.api import ensure_api
 from flows.quiet import quiet
-from mfer_core.files import sha256_file
-from mfer_core.settings import Extract, load_settings
+from mfer_core.base.files import sha256_file
+from mfer_core.base.settings import Extract, load_settings
 
 
 @contextmanager
@@ -32,9 +32,18 @@ def cluster(workers: int) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    scheduler = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    scheduler = [
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-dashboard",
+    ]
     commands = [scheduler, ["flows", "worker", address, "--workers", str(workers)]]
-    processes = [subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.DEVNULL) for command in commands]
+    processes = [
+        subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.DEVNULL) for command in commands
+    ]
     try:
         with Client(address, timeout=60, set_as_default=False) as client:
             client.wait_for_workers(workers, timeout=60)
@@ -52,7 +61,9 @@ def extract(clips: list[Path], out: Path, settings: Extract, address: str) -> fl
     from tasks.extract import extract_shards
 
     start = time.perf_counter()
-    flow(name="scaling")(lambda: extract_shards("bench", manifest_of(clips), Path("/"), out, settings, address))()
+    flow(name="scaling")(
+        lambda: extract_shards("bench", manifest_of(clips), Path("/"), out, settings, address)
+    )()
     return time.perf_counter() - start
 
 
@@ -67,22 +78,35 @@ def main() -> None:
         clips = [originals[place % len(originals)] for place in range(options.count)]
         for workers in options.workers:
             with cluster(workers) as address:
-                extract(clips[: 4 * workers], Path(folder) / f"warm-{workers}", settings.model_copy(update={"shard_clips": 1}), address)
+                extract(
+                    clips[: 4 * workers],
+                    Path(folder) / f"warm-{workers}",
+                    settings.model_copy(update={"shard_clips": 1}),
+                    address,
+                )
                 out = Path(folder) / f"out-{workers}"
                 seconds[workers] = extract(clips, out, settings, address)
-            contents[workers] = {path.relative_to(out): sha256_file(path) for path in sorted(out.rglob("*.parquet"))}
+            contents[workers] = {
+                path.relative_to(out): sha256_file(path) for path in sorted(out.rglob("*.parquet"))
+            }
     least = min(seconds)
     print(f"{options.count} clips in shards of about {options.shard_clips}")
     for workers, spent in seconds.items():
         same = "same bytes" if contents[workers] == contents[least] else "OTHER BYTES"
-        print(f"{workers:3} workers {spent:8.1f} s, {seconds[least] / spent:.2f} times as fast as {least}, {same}")
+        print(
+            f"{workers:3} workers {spent:8.1f} s, {seconds[least] / spent:.2f} times as fast as {least}, {same}"
+        )
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clips", type=Path, help="folder of recordings; made when not given")
     parser.add_argument("--originals", type=int, default=2, help="clips to make")
-    parser.add_argument("--count", type=int, default=48, help="clips to run over (originals come several times)")
+    parser.add_argument(
+        "--count", type=int, default=48, help="clips to run over (originals come several times)"
+    )
     parser.add_argument("--shard-clips", type=int, default=4)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     return parser.parse_args()

@@ -37,13 +37,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
+from mfer_core.base.labels import label_set
+from mfer_core.base.settings import Train
 from mfer_core.cache.embeddings import embedding_row
 from mfer_core.cache.schemas import EMBEDDINGS
 from mfer_core.cache.shards import ShardFolder, partition
-from mfer_core.labels import label_set
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
-from mfer_core.settings import Train
 from mfer_core.training.clips import Clips
 from mfer_core.training.fused import hidden_states
 from mfer_core.training.loop import train_epoch
@@ -69,12 +69,17 @@ def write_cache(data: Path) -> list[str]:
     seconds = rng.normal(size=CLIPS, **SECONDS).clip(2.9, 4.9)
     clip_ids = [f"ravdess/{number:04d}" for number in range(CLIPS)]
     for name, rate in RATES.items():
-        folder = ShardFolder(data / "embed" / name / "ravdess", EMBEDDINGS, {"name": "random", "dtype": "float32"})
+        folder = ShardFolder(
+            data / "embed" / name / "ravdess", EMBEDDINGS, {"name": "random", "dtype": "float32"}
+        )
         folder.folder.mkdir(parents=True)
         lengths = dict(zip(clip_ids, np.rint(seconds * rate).astype(int), strict=True))
         for shard in partition(dict.fromkeys(clip_ids, "key"), SHARD_CLIPS):
             values = {clip: rng.standard_normal((lengths[clip], DIM), np.float32) for clip in shard.keys}
-            rows = [embedding_row(clip, "key", value, np.arange(len(value)) / rate) for clip, value in values.items()]
+            rows = [
+                embedding_row(clip, "key", value, np.arange(len(value)) / rate)
+                for clip, value in values.items()
+            ]
             folder.write(shard, pa.Table.from_pylist(rows, EMBEDDINGS))
     return clip_ids
 
@@ -103,7 +108,9 @@ def from_table(folder: Path) -> Read:
 def from_shards(folder: Path) -> Read:
     paths = sorted(folder.glob("*.parquet"))
     places = {
-        clip: (path, row) for path in paths for row, clip in enumerate(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
+        clip: (path, row)
+        for path in paths
+        for row, clip in enumerate(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
     }
     opened = lru_cache(SHARDS_OPEN)(partial(pq.read_table, columns=["values", "length", "dim"]))
 
@@ -115,16 +122,24 @@ def from_shards(folder: Path) -> Read:
 
 
 SOURCES = {"memory": from_memory, "table": from_table, "shards": from_shards}
-Opened = dict[tuple[str, str], tuple[Read, float]]  # (modality, source) -> its reader, and the seconds that opening took
+Opened = dict[
+    tuple[str, str], tuple[Read, float]
+]  # (modality, source) -> its reader, and the seconds that opening took
 
 
 def open_cache(data: Path) -> Opened:
     folders = {name: data / "embed" / name / "ravdess" for name in RATES}
-    return {(name, source): timed(partial(SOURCES[source], folders[name])) for name in folders for source in SOURCES}
+    return {
+        (name, source): timed(partial(SOURCES[source], folders[name]))
+        for name in folders
+        for source in SOURCES
+    }
 
 
 def new_arm(name: str) -> Arm:
-    return Arm(ArmConfig(modality=name, input_dim=DIM, hidden_size=HIDDEN, layers=2, dropout=0.0, classes=CLASSES))
+    return Arm(
+        ArmConfig(modality=name, input_dim=DIM, hidden_size=HIDDEN, layers=2, dropout=0.0, classes=CLASSES)
+    )
 
 
 def hyperparameters(precision: str) -> Train:
@@ -136,7 +151,14 @@ def hyperparameters(precision: str) -> Train:
 
 def our_epoch(model: nn.Module, clips: Clips, hyper: Train) -> None:
     optimiser = build_optimiser(trainable(model, 1e-3), hyper)
-    train_epoch(model, optimiser, nn.CrossEntropyLoss(torch.ones(len(CLASSES))), clips, hyper, np.random.default_rng(0))
+    train_epoch(
+        model,
+        optimiser,
+        nn.CrossEntropyLoss(torch.ones(len(CLASSES))),
+        clips,
+        hyper,
+        np.random.default_rng(0),
+    )
 
 
 def our_stage3(clips: Clips, hyper: Train) -> None:
@@ -163,7 +185,11 @@ class PlainClips(Dataset):
 def plain_batch(items: list) -> tuple[list[Tensor], list[Tensor], Tensor]:
     columns = list(zip(*(values for values, _ in items), strict=True))
     lengths = [torch.tensor([len(value) for value in column]) for column in columns]
-    return [pad_sequence(list(column), batch_first=True) for column in columns], lengths, torch.stack([label for _, label in items])
+    return (
+        [pad_sequence(list(column), batch_first=True) for column in columns],
+        lengths,
+        torch.stack([label for _, label in items]),
+    )
 
 
 class PlainModel(nn.Module):
@@ -181,7 +207,9 @@ class PlainModel(nn.Module):
         return gru(values)[0][torch.arange(len(lengths)), lengths - 1]
 
     def forward(self, values: list[Tensor], lengths: list[Tensor]) -> Tensor:
-        return self.classifier(torch.cat([self.last_state(*parts) for parts in zip(self.grus, values, lengths, strict=True)], 1))
+        return self.classifier(
+            torch.cat([self.last_state(*parts) for parts in zip(self.grus, values, lengths, strict=True)], 1)
+        )
 
 
 def plain_epoch(model: PlainModel, clips: PlainClips) -> None:
@@ -229,13 +257,17 @@ class Stage:
 
     def ours(self, precision: str, part: Part) -> Callable[[], None]:
         values = {name: list(map(part.opened[name, "memory"][0], part.clip_ids)) for name in self.modalities}
-        clips = Clips(tuple(part.clip_ids), ("x",) * len(part.clip_ids), part.labels, values, dict.fromkeys(values, DIM))
+        clips = Clips(
+            tuple(part.clip_ids), ("x",) * len(part.clip_ids), part.labels, values, dict.fromkeys(values, DIM)
+        )
         if len(self.modalities) > 1:
             return partial(our_stage3, clips, hyperparameters(precision))
         return partial(our_epoch, new_arm(*self.modalities), clips, hyperparameters(precision))
 
     def plain(self, source: str, kind: str, part: Part) -> Callable[[], None]:
-        clips = PlainClips([part.opened[name, source][0] for name in self.modalities], part.clip_ids, part.labels)
+        clips = PlainClips(
+            [part.opened[name, source][0] for name in self.modalities], part.clip_ids, part.labels
+        )
         model = PlainModel(len(self.modalities), kind == "packed")
         model.grus.requires_grad_(len(self.modalities) == 1)  # stage 3 trains the classifier
         return partial(plain_epoch, model, clips)
@@ -243,7 +275,11 @@ class Stage:
     def times(self, part: Part, rounds: int) -> dict[str, float]:
         """Seconds of each way's epoch over ``part``; "shards" by the faster of the two models."""
         ways = {f"ours {precision}": self.ours(precision, part) for precision in PRECISIONS}
-        ways |= {f"plain, {source}, {kind}": self.plain(source, kind, part) for source in ("memory", "table") for kind in MODELS}
+        ways |= {
+            f"plain, {source}, {kind}": self.plain(source, kind, part)
+            for source in ("memory", "table")
+            for kind in MODELS
+        }
         found = best_times(ways, rounds)
         if len(self.modalities) > 1:
             found |= {way: found[way] / STAGE3_EPOCHS for way in found if way.startswith("ours")}
@@ -251,24 +287,38 @@ class Stage:
         return found | best_times({f"plain, shards, {faster}": self.plain("shards", faster, part)}, rounds)
 
 
-STAGES = (Stage("1 visual", ("visual",)), Stage("2a and 2b audio", ("audio",)), Stage("3 fused, classifier", tuple(RATES), STAGE3_EPOCHS))
+STAGES = (
+    Stage("1 visual", ("visual",)),
+    Stage("2a and 2b audio", ("audio",)),
+    Stage("3 fused, classifier", tuple(RATES), STAGE3_EPOCHS),
+)
 
 
-def print_stage(stage: Stage, epochs: dict[str, float], once: dict[str, float], encoders: dict[str, float]) -> None:
+def print_stage(
+    stage: Stage, epochs: dict[str, float], once: dict[str, float], encoders: dict[str, float]
+) -> None:
     """A row per way: seconds of an epoch, of what is done once, of an epoch with its share of that, and how much faster ours are."""
     encoding = sum(encoders[name] for name in stage.modalities) * CLIPS
     whole = {way: seconds + once[way] / (FOLDS * stage.epochs) for way, seconds in epochs.items()}
     peer = min((way for way in whole if way.startswith("plain")), key=whole.get)
     rows = [(way + (" *" if way == peer else ""), epochs[way], once[way], whole[way]) for way in whole]
     rows.append(("reference", epochs[peer] + encoding, once[peer], whole[peer] + encoding))
-    print(f"\n{f'stage {stage.name}':30}{'epoch':>10}{'once':>8}{'whole':>10}" + "".join(f"{f'ours {kind}':>16}" for kind in PRECISIONS))
+    print(
+        f"\n{f'stage {stage.name}':30}{'epoch':>10}{'once':>8}{'whole':>10}"
+        + "".join(f"{f'ours {kind}':>16}" for kind in PRECISIONS)
+    )
     for way, *seconds in rows:
         ratios = [seconds[-1] / whole[f"ours {precision}"] for precision in PRECISIONS]
-        print(f"{way:30}{seconds[0]:10.2f}{seconds[1]:8.2f}{seconds[2]:10.2f}" + "".join(f"{ratio:15.1f}x" for ratio in ratios))
+        print(
+            f"{way:30}{seconds[0]:10.2f}{seconds[1]:8.2f}{seconds[2]:10.2f}"
+            + "".join(f"{ratio:15.1f}x" for ratio in ratios)
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batches", type=int, default=6, help="batches of 16 clips timed per way")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -279,11 +329,15 @@ def main() -> None:
         chosen = rng.choice(clip_ids, options.batches * BATCH, replace=False).tolist()
         labels = torch.from_numpy(rng.integers(len(CLASSES), size=len(chosen)))
         part = Part(chosen, labels, open_cache(Path(folder)))
-        print("seconds of the processor; right: how many times longer than ours a way takes, whole; *: the fastest plain way")
+        print(
+            "seconds of the processor; right: how many times longer than ours a way takes, whole; *: the fastest plain way"
+        )
         for stage in STAGES:
             found = stage.times(part, options.rounds)
             once = {way: stage.once(way, part.opened) for way in found}
-            print_stage(stage, {way: seconds * CLIPS / len(chosen) for way, seconds in found.items()}, once, encoders)
+            print_stage(
+                stage, {way: seconds * CLIPS / len(chosen) for way, seconds in found.items()}, once, encoders
+            )
 
 
 if __name__ == "__main__":

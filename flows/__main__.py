@@ -6,11 +6,13 @@ import sys
 from flows import commands
 from flows.catalogue import stages
 from flows.quiet import quiet
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m flows", description="Run one stage of the pipeline, or one of its commands.")
+    parser = argparse.ArgumentParser(
+        prog="python -m flows", description="Run one stage of the pipeline, or one of its commands."
+    )
     choices = parser.add_subparsers(dest="command", required=True, metavar="STAGE|COMMAND")
     for stage in stages().values():
         arguments = choices.add_parser(stage.name, help=stage.summary, description=stage.summary)
@@ -37,7 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped" if name in commands.COMMANDS else "stopped; the next run goes on where this one ended", file=sys.stderr)
+        print(
+            "stopped" if name in commands.COMMANDS else "stopped; the next run goes on where this one ended",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

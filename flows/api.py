@@ -15,9 +15,9 @@ import httpx
 import psutil
 from filelock import FileLock
 
-from mfer_core.errors import MferError
-from mfer_core.files import read_json, write_json
-from mfer_core.lifeline import POLL_S, owner
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, write_json
+from mfer_core.base.lifeline import POLL_S, owner
 
 HOME = Path(".prefect").absolute()
 RECORD = HOME / "api.json"
@@ -57,7 +57,9 @@ def _start() -> int:
         port = probe.getsockname()[1]
     log = HOME / "api.log"
     with log.open("w") as file:
-        keeper = subprocess.Popen([sys.executable, "-m", "flows.api", str(port)], stdout=file, stderr=file, start_new_session=True)
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "flows.api", str(port)], stdout=file, stderr=file, start_new_session=True
+        )
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(port):
         if keeper.poll() is not None or time.monotonic() > deadline:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from mfer_core.lifeline import POLL_S
+from mfer_core.base.lifeline import POLL_S
 
 WORKING = {"repro", "exp", "checkout", "pull", "commit"}  # dvc commands that change outputs
 
@@ -16,7 +16,11 @@ def at_work() -> psutil.Process | None:
     above = {process.pid for process in psutil.Process().parents()}
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if process.pid not in above and any(Path(word).name == "dvc" for word in words[:3]) and WORKING & set(words[1:4]):
+        if (
+            process.pid not in above
+            and any(Path(word).name == "dvc" for word in words[:3])
+            and WORKING & set(words[1:4])
+        ):
             try:
                 if Path(process.cwd()) == Path.cwd():
                     return process

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,10 @@ def stages(path: Path = Path("dvc.yaml")) -> dict[str, Stage]:
     if not path.is_file():
         raise MferError(f"no {path} here: run this from the project's folder")
     listed = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
-    return {name: Stage(name, entry.get("desc") or entry["do"]["desc"], _setting(entry.get("foreach"))) for name, entry in listed.items()}
+    return {
+        name: Stage(name, entry.get("desc") or entry["do"]["desc"], _setting(entry.get("foreach")))
+        for name, entry in listed.items()
+    }
 
 
 def _setting(foreach: str | None) -> str | None:

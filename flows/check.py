@@ -1,7 +1,7 @@
 """Look before anything runs: settings and folders."""
 
-from mfer_core.errors import MferError
-from mfer_core.settings import Settings, load_settings
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import Settings, load_settings
 
 
 def check_project() -> Settings:
@@ -19,4 +19,8 @@ def unfetched() -> list[str]:
     """The corpora that the settings say to fetch and that are not there yet."""
     from mfer_core.corpora.fetch import is_fetched
 
-    return [name for name, corpus in load_settings().corpora.items() if corpus.source == "fetch" and not is_fetched(corpus.path)]
+    return [
+        name
+        for name, corpus in load_settings().corpora.items()
+        if corpus.source == "fetch" and not is_fetched(corpus.path)
+    ]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.check import check_project, unfetched
-from mfer_core.errors import MferError
-from mfer_core.settings import load_settings
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import load_settings
 
 MODEL = "data/register/model"
 
@@ -17,7 +17,9 @@ def check() -> None:
     settings = check_project()
     if missing := unfetched():
         raise MferError(f"not fetched yet: {', '.join(missing)}: run `python -m flows fetch {missing[0]}`")
-    print(f"params.yaml is in order: profile {settings.profile}, {len(settings.corpora)} corpora, arms {', '.join(settings.arms)}")
+    print(
+        f"params.yaml is in order: profile {settings.profile}, {len(settings.corpora)} corpora, arms {', '.join(settings.arms)}"
+    )
 
 
 def profile(name: str) -> None:
@@ -40,7 +42,9 @@ def fetch(corpus: str) -> None:
     from flows.stage import run_stage
 
     if load_settings().corpus(corpus).source == "demo":
-        raise MferError(f"{corpus} is synthetic in these settings: give it source: fetch and a path of its own, such as data/raw/{corpus}")
+        raise MferError(
+            f"{corpus} is synthetic in these settings: give it source: fetch and a path of its own, such as data/raw/{corpus}"
+        )
     run_stage("fetch", corpus=corpus)
 
 
@@ -126,8 +130,22 @@ COMMANDS = {
     "show": _add(show),
     "predict": _add(
         predict,
-        ("paths", {"nargs": "+", "type": Path, "metavar": "PATH", "help": "video or audio files, and folders of them"}),
-        ("--model", {"default": MODEL, "help": f"a model's folder (default {MODEL}), or in the MLflow registry: models:/mfer@champion"}),
+        (
+            "paths",
+            {
+                "nargs": "+",
+                "type": Path,
+                "metavar": "PATH",
+                "help": "video or audio files, and folders of them",
+            },
+        ),
+        (
+            "--model",
+            {
+                "default": MODEL,
+                "help": f"a model's folder (default {MODEL}), or in the MLflow registry: models:/mfer@champion",
+            },
+        ),
         ("--out", {"type": Path, "metavar": "DIR", "help": "also write tables, plots and DIR/report.html"}),
         ("--window", {"type": float, "default": 4.0, "help": "of the timeline, seconds (default 4)"}),
         ("--step", {"type": float, "default": 1.0, "help": "between two windows, seconds (default 1)"}),
@@ -138,7 +156,9 @@ COMMANDS = {
         ("--out", {"type": Path, "default": Path("clip.png"), "help": "PNG to write"}),
     ),
     "track": _add(track),
-    "ui": _add(ui, ("--port", {"type": int, "default": 5000}), ("--prefect-port", {"type": int, "default": 4200})),
+    "ui": _add(
+        ui, ("--port", {"type": int, "default": 5000}), ("--prefect-port", {"type": int, "default": 4200})
+    ),
     "worker": _add(
         worker,
         ("address", {"help": "of the scheduler: tcp://HOST:8786"}),

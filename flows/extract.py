@@ -4,8 +4,8 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from mfer_core.manifest import read_manifest
-from mfer_core.settings import load_settings
+from mfer_core.base.manifest import read_manifest
+from mfer_core.base.settings import load_settings
 from tasks.account import publish_account
 from tasks.extract import account_for, extract_shards
 

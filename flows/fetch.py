@@ -2,7 +2,7 @@
 
 from prefect import flow, get_run_logger
 
-from mfer_core.settings import load_settings
+from mfer_core.base.settings import load_settings
 from tasks.fetch import download_corpus
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from mfer_core.settings import load_settings
+from mfer_core.base.settings import load_settings
 from tasks.account import publish_account
 from tasks.ingest import publish_report, read_corpus
 

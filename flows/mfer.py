@@ -16,8 +16,8 @@ from flows.fetch import fetch
 from flows.plan import known, targets
 from flows.profiles import names, switch_profile
 from flows.quiet import quiet
+from mfer_core.base.errors import MferError
 from mfer_core.cache.code import ROOT
-from mfer_core.errors import MferError
 from tasks.reproduce import reproduce
 
 # Prefect's form offers the choices, and its server refuses others; so does this flow, in one line, where no server does.
@@ -45,7 +45,9 @@ def mfer(
     """
     quiet()
     if stages and start_from:
-        raise MferError("stages and start_from exclude each other: name the stages to run, or the one to start from")
+        raise MferError(
+            "stages and start_from exclude each other: name the stages to run, or the one to start from"
+        )
     chosen = known([start_from] if start_from else stages or [])
     wait_until_free(get_run_logger().info)
     if profile:

@@ -1,8 +1,8 @@
 """Which of DVC's targets a run of the parent flow works on."""
 
 from flows.catalogue import Stage, stages
-from mfer_core.errors import MferError
-from mfer_core.settings import Settings
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import Settings
 
 
 def known(names: list[str]) -> list[Stage]:
@@ -27,9 +27,18 @@ def targets(chosen: list[Stage], corpora: list[str], settings: Settings) -> list
     narrowed = [stage for stage in chosen or stages().values() if stage.per_corpus]
     if not narrowed:
         possible = ", ".join(stage.name for stage in stages().values() if stage.per_corpus)
-        raise MferError(f"corpora narrow the stages that run per corpus: add one of {possible} to the stages, or leave corpora empty")
+        raise MferError(
+            f"corpora narrow the stages that run per corpus: add one of {possible} to the stages, or leave corpora empty"
+        )
     whole = [stage.name for stage in chosen if not stage.per_corpus]
-    found = [f"{stage.name}@{corpus}" for stage in narrowed for corpus in corpora if corpus in getattr(settings, stage.foreach)]
+    found = [
+        f"{stage.name}@{corpus}"
+        for stage in narrowed
+        for corpus in corpora
+        if corpus in getattr(settings, stage.foreach)
+    ]
     if not found:
-        raise MferError(f"{', '.join(stage.name for stage in narrowed)} run for {', '.join(getattr(settings, narrowed[0].foreach))} only")
+        raise MferError(
+            f"{', '.join(stage.name for stage in narrowed)} run for {', '.join(getattr(settings, narrowed[0].foreach))} only"
+        )
     return found + whole

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from mfer_core.settings import load_settings
+from mfer_core.base.settings import load_settings
 from tasks.train import train_pretraining
 
 DATA = Path("data")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from mfer_core.settings import load_settings
+from mfer_core.base.settings import load_settings
 from tasks.pretrain import name_checkpoint, publish_metrics, train_emotion2vec
 
 DATA = Path("data")
@@ -19,5 +19,7 @@ def pretrain_emotion2vec() -> None:
     if section.checkpoint:
         metrics = name_checkpoint(section.checkpoint, section.revision, OUT)
     else:
-        metrics = train_emotion2vec(settings.roles.pretraining, DATA, settings.extract, section, settings.seed, OUT)
+        metrics = train_emotion2vec(
+            settings.roles.pretraining, DATA, settings.extract, section, settings.seed, OUT
+        )
     publish_metrics("pretrain_emotion2vec", metrics, OUT)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from mfer_core.settings import load_settings
+from mfer_core.base.settings import load_settings
 from tasks.pretrain import name_checkpoint, publish_metrics, train_vit
 
 DATA = Path("data")
@@ -19,5 +19,7 @@ def pretrain_vit() -> None:
         metrics = name_checkpoint(settings.pretrain_vit.checkpoint, settings.pretrain_vit.revision, OUT)
     else:
         faces = settings.roles.faces
-        metrics = train_vit(settings.corpora[faces], DATA / "ingest" / faces, settings.pretrain_vit, settings.seed, OUT)
+        metrics = train_vit(
+            settings.corpora[faces], DATA / "ingest" / faces, settings.pretrain_vit, settings.seed, OUT
+        )
     publish_metrics("pretrain_vit", metrics, OUT)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path
-from mfer_core.settings import load_settings
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path
+from mfer_core.base.settings import load_settings
 
 PROFILES = Path("profiles")
 
@@ -30,7 +30,9 @@ def switch_profile(name: str, path: Path) -> None:
     """Like ``write_profile``, but raises MferError where ``path`` says something of its own, which would be lost."""
     present = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     if (old := present.get("profile")) not in names():
-        raise MferError(f"{path} is no profile's (profile: {old}): save it as profiles/NAME.yaml, or run it without naming a profile")
+        raise MferError(
+            f"{path} is no profile's (profile: {old}): save it as profiles/NAME.yaml, or run it without naming a profile"
+        )
     if edited := _differences(present, _profile(old)):
         raise MferError(
             f"{path} differs from profile {old} in {', '.join(edited)}, which switching to {name} would lose: "
@@ -53,14 +55,20 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.width = 200
     yaml.preserve_quotes = True
-    yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.representer.add_representer(
+        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     return yaml
 
 
 def _differences(one: object, other: object, where: str = "") -> list[str]:
     """The dotted keys at which two trees of settings differ."""
     if isinstance(one, MutableMapping) and isinstance(other, MutableMapping):
-        return [key for name in {**one, **other} for key in _differences(one.get(name), other.get(name), f"{where}.{name}".lstrip("."))]
+        return [
+            key
+            for name in {**one, **other}
+            for key in _differences(one.get(name), other.get(name), f"{where}.{name}".lstrip("."))
+        ]
     return [] if one == other else [where]
 
 

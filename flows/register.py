@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from mfer_core.settings import load_settings
+from mfer_core.base.settings import load_settings
 from tasks.registry import assemble_model, nothing_to_register, register_model, why_nothing_to_register
 
 DATA = Path("data")

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import psutil
 
-from mfer_core.errors import MferError
-from mfer_core.settings import Tracking
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import Tracking
 
 HOST = "127.0.0.1"
 POOL = "mfer-pool"
@@ -32,15 +32,33 @@ def serve_ui(tracking: Tracking, mlflow_port: int, prefect_port: int) -> None:
         if uri.startswith("http"):
             mlflow = uri.rstrip("/")
         else:
-            os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # its queues cost 1.5 GB and serve nothing here
-            arguments = ["--backend-store-uri", uri, "--host", HOST, "--port", str(mlflow_port), "--workers", "1"]
+            os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = (
+                "false"  # its queues cost 1.5 GB and serve nothing here
+            )
+            arguments = [
+                "--backend-store-uri",
+                uri,
+                "--host",
+                HOST,
+                "--port",
+                str(mlflow_port),
+                "--workers",
+                "1",
+            ]
             servers.append((f"{mlflow}/health", stack.enter_context(_running("mlflow", "ui", *arguments))))
         if not _answers(f"{prefect}/api/health"):
-            server = stack.enter_context(_running("prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)))
+            server = stack.enter_context(
+                _running("prefect", "server", "start", "--host", HOST, "--port", str(prefect_port))
+            )
             servers.append((f"{prefect}/api/health", server))
         for health, server in servers:
             _wait_for(health, server)
-        print(f"MLflow:  {mlflow}\nPrefect: {prefect}   (Ctrl-C ends both)", *_fold_pages(mlflow), sep="\n", flush=True)
+        print(
+            f"MLflow:  {mlflow}\nPrefect: {prefect}   (Ctrl-C ends both)",
+            *_fold_pages(mlflow),
+            sep="\n",
+            flush=True,
+        )
         while all(server.poll() is None for _, server in servers):
             time.sleep(1)
         raise MferError("a server ended by itself: see above")
@@ -50,8 +68,14 @@ def _fold_pages(mlflow: str) -> list[str]:
     """A line per experiment that holds folds."""
     from tasks.views import VIEW, fold_view
 
-    answer = httpx.post(f"{mlflow}/api/2.0/mlflow/experiments/search", json={"max_results": 100}, timeout=60).raise_for_status()
-    found = [one for one in answer.json().get("experiments", []) if any(VIEW in tag["key"] for tag in one.get("tags", []))]
+    answer = httpx.post(
+        f"{mlflow}/api/2.0/mlflow/experiments/search", json={"max_results": 100}, timeout=60
+    ).raise_for_status()
+    found = [
+        one
+        for one in answer.json().get("experiments", [])
+        if any(VIEW in tag["key"] for tag in one.get("tags", []))
+    ]
     return [f"  folds under {one['name']}: {fold_view(mlflow, one['experiment_id'])}" for one in found]
 
 
@@ -62,8 +86,13 @@ def serve_prefect(port: int) -> None:
         _wait_for(f"{url}/health", server)
         _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
         _prefect("--no-prompt", "deploy", "--all")
-        print(f"Prefect: http://{HOST}:{port}   (Ctrl-C ends server and worker). In another terminal:", flush=True)
-        print(f"  export PREFECT_API_URL={url}\n  prefect deployment run mfer/full-pipeline --watch", flush=True)
+        print(
+            f"Prefect: http://{HOST}:{port}   (Ctrl-C ends server and worker). In another terminal:",
+            flush=True,
+        )
+        print(
+            f"  export PREFECT_API_URL={url}\n  prefect deployment run mfer/full-pipeline --watch", flush=True
+        )
         with _running("prefect", "worker", "start", "--pool", POOL) as worker:
             worker.wait()
 
@@ -76,7 +105,11 @@ def _running(*module: str) -> Iterator[subprocess.Popen]:
     try:
         yield process
     finally:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+        family = (
+            [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            if process.poll() is None
+            else []
+        )
         for member in family:
             member.terminate()
         for member in psutil.wait_procs(family, END_TIMEOUT_S)[1]:
@@ -90,7 +123,15 @@ def serve_dask_worker(address: str, workers: int) -> None:
     from distributed.utils import get_ip
 
     os.environ["DASK_DISTRIBUTED__WORKER__DAEMON"] = "False"  # extraction starts processes of its own
-    options = ["--nworkers", str(workers), "--nthreads", "1", "--host", get_ip(get_address_host(address)), "--no-dashboard"]
+    options = [
+        "--nworkers",
+        str(workers),
+        "--nthreads",
+        "1",
+        "--host",
+        get_ip(get_address_host(address)),
+        "--no-dashboard",
+    ]
     os.execv(sys.executable, [sys.executable, "-m", "distributed.cli.dask_worker", address, *options])
 
 

@@ -10,11 +10,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from flows.stage import SECONDS
-from mfer_core.errors import MferError
-from mfer_core.files import read_json
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json
+from mfer_core.base.settings import Settings
 from mfer_core.prediction.tables import Run, Seen
 from mfer_core.prediction.windows import label_segments
-from mfer_core.settings import Settings
 
 TABLES = Path("data/evaluate/tables")
 RESULTS = ["protocol", "arm", "accuracy % over folds", "accuracy % pooled (95 % CI by speaker)"]
@@ -33,7 +33,8 @@ def show_results(settings: Settings) -> None:
     console.print(_table("paired tests of the fused arm", pairs[pairs["first"] == "fused"][PAIRS]))
     console.print(
         _table(
-            "leakage gap: the same models, people shared between training and test or not", gap[~gap.model.str.startswith("published")][GAP]
+            "leakage gap: the same models, people shared between training and test or not",
+            gap[~gap.model.str.startswith("published")][GAP],
         )
     )
     console.print(
@@ -76,13 +77,17 @@ def show_predictions(run: Run, out: Path | None) -> None:
         for note in seen.notes:
             console.print(f"{seen.path}: {note}", highlight=False, markup=False, soft_wrap=True)
     for path in run.others:
-        console.print(f"left alone: {path}: no media by its name", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"left alone: {path}: no media by its name", highlight=False, markup=False, soft_wrap=True
+        )
     for one in run.rejected:
         print(f"rejected: {one.path}: {one.reason}", file=sys.stderr)
     if run.warning:
         console.print(f"the model was {run.warning}", highlight=False)
     if out:
-        console.print(f"open {(out / 'report.html').absolute().as_uri()} in a browser", highlight=False, soft_wrap=True)
+        console.print(
+            f"open {(out / 'report.html').absolute().as_uri()} in a browser", highlight=False, soft_wrap=True
+        )
     else:
         console.print("plots, tables and a page to look at: --out FOLDER", highlight=False)
 
@@ -94,7 +99,9 @@ def _predictions_table(run: Run) -> Table:
         for place, (_, row) in enumerate(seen.table.iterrows()):
             likeliest = row[list(run.classes)].astype(float).nlargest(3)
             shares = ", ".join(f"{name} {100 * value:.0f} %" for name, value in likeliest.items())
-            table.add_row(Text("" if place else os.path.relpath(seen.path, common)), row["arm"], row["label"], shares)
+            table.add_row(
+                Text("" if place else os.path.relpath(seen.path, common)), row["arm"], row["label"], shares
+            )
         table.add_section()
     return table
 
@@ -103,6 +110,9 @@ def _timeline_table(seen: Seen, step_s: float) -> Table:
     """Each arm's labels over time, windows of one label joined."""
     table = Table("arm", "seconds and label", title=Text(Path(seen.path).name), title_justify="left")
     for arm in seen.timeline.arm.unique():
-        stretches = (f"{start:.1f}-{end:.1f} {label}" for start, end, label in label_segments(seen.timeline, arm, step_s))
+        stretches = (
+            f"{start:.1f}-{end:.1f} {label}"
+            for start, end, label in label_segments(seen.timeline, arm, step_s)
+        )
         table.add_row(arm, ", ".join(stretches))
     return table

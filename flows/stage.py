@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 
 from flows.api import ensure_api
-from mfer_core.errors import MferError
-from mfer_core.files import read_json, write_json
-from mfer_core.lifeline import follow, owner
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, write_json
+from mfer_core.base.lifeline import follow, owner
 
 CONTEXT_VARIABLE = "MFER_PREFECT_CONTEXT"  # file with the parent flow's serialized context
 PARENT_VARIABLE = "MFER_PARENT_PID"  # the parent flow's process
@@ -45,7 +45,7 @@ def _tags(**labels: str | None) -> AbstractContextManager:
 
 
 def _publish_progress() -> None:
-    from mfer_core import progress
+    from mfer_core.base import progress
     from tasks.progress import ProgressArtifacts
 
     progress.observers[:] = [ProgressArtifacts()]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mfer_core.settings import Settings
+from mfer_core.base.settings import Settings
 from tasks.fold_runs import log_folds
 from tasks.registry import register_folder
 from tasks.results import log_stage

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from mfer_core.files import read_table
+from mfer_core.base.files import read_table
 
 
 @task
@@ -16,4 +16,6 @@ def publish_account(stage: str, corpus: str, rejects: Path, line: str) -> None:
     rows = [f"| {reason} | {row['size']} | `{row['first']}` |" for reason, row in counts.iterrows()]
     table = "\n".join(["", "| reason | files | for example |", "|---|---|---|", *rows]) if rows else ""
     key = f"{stage}-{corpus}-rejects".replace("_", "-").lower()
-    create_markdown_artifact(key=key, markdown=f"{line}\n{table}", description=f"What became of {corpus} in {stage}")
+    create_markdown_artifact(
+        key=key, markdown=f"{line}\n{table}", description=f"What became of {corpus} in {stage}"
+    )

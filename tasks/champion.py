@@ -1,6 +1,6 @@
 """Which registered version is the champion: the best on one honest protocol, on one benchmark, people before drawings."""
 
-from mfer_core.evaluation.protocols import protocol
+from mfer_core.protocol.protocols import protocol
 
 CHAMPION = "champion"
 SCORE = "mfer.accuracy"
@@ -9,7 +9,12 @@ SYNTHETIC = "synthetic"  # "true" or "false"
 
 def standing(protocol_name: str, benchmark: str, synthetic: bool, accuracy: float) -> dict[str, str]:
     """The tags of a version that the rule below reads."""
-    return {"protocol": protocol_name, "benchmark": benchmark, SYNTHETIC: str(synthetic).lower(), SCORE: str(accuracy)}
+    return {
+        "protocol": protocol_name,
+        "benchmark": benchmark,
+        SYNTHETIC: str(synthetic).lower(),
+        SCORE: str(accuracy),
+    }
 
 
 def beats(new: dict[str, str], champion: dict[str, str] | None) -> tuple[bool, str]:
@@ -20,9 +25,15 @@ def beats(new: dict[str, str], champion: dict[str, str] | None) -> tuple[bool, s
         return True, "there was none"
     if new[SYNTHETIC] != champion.get(SYNTHETIC, new[SYNTHETIC]):
         real = new[SYNTHETIC] == "false"
-        return real, f"{'it' if real else 'the present one'} was trained on recordings, the other on synthetic corpora"
+        return (
+            real,
+            f"{'it' if real else 'the present one'} was trained on recordings, the other on synthetic corpora",
+        )
     for name in ("protocol", "benchmark"):
         if new[name] != champion.get(name):
-            return False, f"the present one has another {name} ({champion.get(name)}), so they cannot be compared: move the alias by hand"
+            return (
+                False,
+                f"the present one has another {name} ({champion.get(name)}), so they cannot be compared: move the alias by hand",
+            )
     better = float(new[SCORE]) > float(champion[SCORE])
     return better, f"accuracy {100 * float(new[SCORE]):.1f} % against {100 * float(champion[SCORE]):.1f} %"

@@ -6,10 +6,12 @@ from collections.abc import Callable
 import dask
 from prefect_dask import DaskTaskRunner
 
+from mfer_core.base.errors import MferError
 from mfer_core.cache.code import project_digest
-from mfer_core.errors import MferError
 
-WORKER_SETTINGS = {"distributed.worker.daemon": False}  # extraction starts processes, which Dask's workers may not by default
+WORKER_SETTINGS = {
+    "distributed.worker.daemon": False
+}  # extraction starts processes, which Dask's workers may not by default
 START_TIMEOUT_S = 30
 
 
@@ -33,12 +35,20 @@ def check_workers(runner: DaskTaskRunner) -> None:
         client.wait_for_workers(1, timeout=START_TIMEOUT_S)
     except (OSError, TimeoutError) as error:
         where = runner.address or "the local cluster"
-        raise MferError(f"no Dask scheduler with a worker answers at {where}: see docs/cluster.md for how they are started") from error
+        raise MferError(
+            f"no Dask scheduler with a worker answers at {where}: see docs/cluster.md for how they are started"
+        ) from error
     ours = project_digest()
     answers = {worker: answer for worker, answer in client.run(_state_of_worker()).items() if answer != ours}
-    faults = {worker: why if " " in why else "runs other code than this process: restart it" for worker, why in answers.items()}
+    faults = {
+        worker: why if " " in why else "runs other code than this process: restart it"
+        for worker, why in answers.items()
+    }
     if faults:
-        raise MferError("these Dask workers cannot take part: " + "; ".join(f"{worker} {why}" for worker, why in sorted(faults.items())))
+        raise MferError(
+            "these Dask workers cannot take part: "
+            + "; ".join(f"{worker} {why}" for worker, why in sorted(faults.items()))
+        )
 
 
 def _state_of_worker() -> Callable[[], str]:

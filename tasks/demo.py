@@ -2,12 +2,12 @@
 
 from prefect import task
 
-from mfer_core.settings import Corpus
+from mfer_core.base.settings import Corpus
 
 
 @task
 def write_corpus(corpus: Corpus, seed: int, workers: int) -> None:
     """Write or update one synthetic corpus."""
-    from mfer_core.demo import write
+    from demo import write
 
     write.write_corpus(corpus.adapter, corpus.path, corpus.demo, seed, workers)

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
+from mfer_core.base.settings import Corpus, Embed, Extract, Settings
 from mfer_core.cache.embeddings import view_folders
 from mfer_core.cache.heads import write_head
 from mfer_core.cache.shards import partition, read_shards
@@ -15,7 +16,6 @@ from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.precomputed import store_features
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import load_vit
-from mfer_core.settings import Corpus, Embed, Extract, Settings
 from tasks.runner import run_side_by_side
 
 
@@ -28,12 +28,19 @@ def embed_side_by_side(task: Task, call: dict[str, Any], shards: Path, settings:
     parts = 0 if settings.runner == "local" else count_shards(shards, settings.embed.shard_clips)
     calls = [call | {"part": (number, parts)} for number in range(parts)] if parts > 1 else []
     title = f"{task.name} {call['corpus']}"
-    return sum(run_side_by_side(task, calls, settings.runner, "processes", settings.extract.workers, title)) + task(**call)
+    return sum(
+        run_side_by_side(task, calls, settings.runner, "processes", settings.extract.workers, title)
+    ) + task(**call)
 
 
 def count_shards(shards: Path, shard_clips: int) -> int:
     """How many shards of ``shard_clips`` the clips of a folder make."""
-    return len(partition({clip: "" for table in read_shards(shards, ["clip_id"]) for clip in table["clip_id"].to_pylist()}, shard_clips))
+    return len(
+        partition(
+            {clip: "" for table in read_shards(shards, ["clip_id"]) for clip in table["clip_id"].to_pylist()},
+            shard_clips,
+        )
+    )
 
 
 def holds_clips(shards: Path) -> bool:
@@ -73,20 +80,30 @@ def embed_visual(corpus: str, data: Path, settings: Embed, views: int, part: Par
         drop_views(data / "embed" / "visual" / corpus, views)
         write_head(data / "embed" / "visual" / corpus, encoder.head())
     shaped = (encoder, settings)
-    return sum(embed_corpus_visual(data / "extract", corpus, data / "embed", *shaped, view, part) for view in range(views + 1))
+    return sum(
+        embed_corpus_visual(data / "extract", corpus, data / "embed", *shaped, view, part)
+        for view in range(views + 1)
+    )
 
 
 @task(cache_policy=NO_CACHE)
-def embed_audio(corpus: str, data: Path, extract: Extract, settings: Embed, views: int, speed: float, part: Part = WHOLE) -> int:
+def embed_audio(
+    corpus: str, data: Path, extract: Extract, settings: Embed, views: int, speed: float, part: Part = WHOLE
+) -> int:
     """emotion2vec embeddings of a corpus's waveforms, clean and in augmented ``views``; returns the number of clips computed.
 
     ``speed``: the chance that a view is faster or slower.
     """
     if not holds_clips(data / "extract" / "waveforms" / corpus):
         return no_clips(data / "embed" / "audio" / corpus)
-    encoder = load_emotion2vec(*checkpoint_of(data / "pretrain_emotion2vec"), settings.device, settings.precision)
+    encoder = load_emotion2vec(
+        *checkpoint_of(data / "pretrain_emotion2vec"), settings.device, settings.precision
+    )
     if part == WHOLE:
         drop_views(data / "embed" / "audio" / corpus, views)
         write_head(data / "embed" / "audio" / corpus, encoder.head())
     shaped = (encoder, settings, extract.vad_min_clip_s)
-    return sum(embed_corpus_audio(data / "extract", corpus, data / "embed", *shaped, view, speed, part) for view in range(views + 1))
+    return sum(
+        embed_corpus_audio(data / "extract", corpus, data / "embed", *shaped, view, speed, part)
+        for view in range(views + 1)
+    )

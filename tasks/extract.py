@@ -6,20 +6,24 @@ import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from mfer_core.base.manifest import summarise
+from mfer_core.base.settings import Extract
 from mfer_core.cache.shards import Shard, partition
-from mfer_core.manifest import summarise
 from mfer_core.media import extract
-from mfer_core.settings import Extract
 from tasks.runner import run_side_by_side
 
 
 @task(task_run_name="shard {shard.name}", cache_policy=NO_CACHE)
-def extract_shard(shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, corpus: str, settings: Extract) -> dict:
+def extract_shard(
+    shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, corpus: str, settings: Extract
+) -> dict:
     """One shard's frames, waveforms and account; returns counts."""
     return extract.extract_shard(shard, manifest, raw, out, corpus, settings)
 
 
-def extract_shards(corpus: str, manifest: pd.DataFrame, raw: Path, out: Path, settings: Extract, runner: str) -> list[Shard]:
+def extract_shards(
+    corpus: str, manifest: pd.DataFrame, raw: Path, out: Path, settings: Extract, runner: str
+) -> list[Shard]:
     """Extract all shards of a corpus, side by side where ``runner`` says."""
     shards = partition(extract.extract_keys(manifest, settings), settings.shard_clips)
     calls = [
@@ -39,7 +43,16 @@ def extract_shards(corpus: str, manifest: pd.DataFrame, raw: Path, out: Path, se
 
 
 @task(cache_policy=NO_CACHE)
-def account_for(corpus: str, shards: list[Shard], manifest: pd.DataFrame, out: Path, settings: Extract) -> str:
+def account_for(
+    corpus: str, shards: list[Shard], manifest: pd.DataFrame, out: Path, settings: Extract
+) -> str:
     """Write the rejects; returns the line that accounts for every clip."""
     accepted, rejects = extract.finish_extract(shards, manifest, out, corpus)
-    return summarise(corpus, "extract", accepted, rejects, settings.rejects_limit, out / "clips" / corpus / "rejects.parquet")
+    return summarise(
+        corpus,
+        "extract",
+        accepted,
+        rejects,
+        settings.rejects_limit,
+        out / "clips" / corpus / "rejects.parquet",
+    )

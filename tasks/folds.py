@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 from prefect import task
 
-from mfer_core.evaluation.fold_checks import check_corpora
-from mfer_core.evaluation.folds import make_folds
-from mfer_core.files import write_table
-from mfer_core.manifest import read_manifest
-from mfer_core.settings import Settings
+from mfer_core.base.files import write_table
+from mfer_core.base.manifest import read_manifest
+from mfer_core.base.settings import Settings
+from mfer_core.protocol.fold_checks import check_corpora
+from mfer_core.protocol.folds import make_folds
 
 
 @task

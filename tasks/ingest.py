@@ -5,12 +5,12 @@ from pathlib import Path
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from mfer_core.base.files import atomic_path, write_json
+from mfer_core.base.manifest import read_manifest, summarise, write_manifest, write_rejects
+from mfer_core.base.settings import Corpus, Ingest
 from mfer_core.corpora.ingest import corpus_notes, ingest_corpus
 from mfer_core.corpora.precomputed import take_over
 from mfer_core.corpora.report import dataset_report, report_figures
-from mfer_core.files import atomic_path, write_json
-from mfer_core.manifest import read_manifest, summarise, write_manifest, write_rejects
-from mfer_core.settings import Corpus, Ingest
 
 
 @task(task_run_name="read {name}")
@@ -32,4 +32,6 @@ def read_corpus(name: str, corpus: Corpus, settings: Ingest, out: Path) -> str:
 def publish_report(name: str, out: Path) -> None:
     """The dataset report as a Prefect artifact."""
     key = f"dataset-{name}".replace("_", "-").lower()
-    create_markdown_artifact(key=key, markdown=(out / "report.md").read_text(encoding="utf-8"), description=f"What {name} holds")
+    create_markdown_artifact(
+        key=key, markdown=(out / "report.md").read_text(encoding="utf-8"), description=f"What {name} holds"
+    )

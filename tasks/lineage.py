@@ -3,8 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from mfer_core.files import sha256_file
-from mfer_core.settings import Settings
+from mfer_core.base.files import sha256_file
+from mfer_core.base.settings import Settings
 
 LOCK = Path("dvc.lock")
 
@@ -23,4 +23,6 @@ def _commit() -> str:
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    return git("rev-parse", "--short", "HEAD") + (
+        "+" if git("status", "--porcelain", "--untracked-files=no") else ""
+    )

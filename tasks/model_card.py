@@ -1,8 +1,8 @@
 """The model card: what a person must know before using a model."""
 
+from mfer_core.base.settings import Settings
 from mfer_core.corpora.registry import adapter
-from mfer_core.evaluation.protocols import protocol
-from mfer_core.settings import Settings
+from mfer_core.protocol.protocols import protocol
 
 CARD = """# {name}: audio-visual emotion recognition
 
@@ -28,7 +28,10 @@ Mean ± standard deviation over folds (95 % interval, speakers resampled), per c
 """
 METRICS = ("accuracy", "uar", "macro_f1")
 # Of published checkpoints, where their publishers state one.
-CHECKPOINT_LICENCES = {"dima806/facial_emotions_image_detection": "Apache-2.0", "trpakov/vit-face-expression": "Apache-2.0"}
+CHECKPOINT_LICENCES = {
+    "dima806/facial_emotions_image_detection": "Apache-2.0",
+    "trpakov/vit-face-expression": "Apache-2.0",
+}
 
 
 def write_card(config: dict, metrics: dict, settings: Settings) -> str:
@@ -36,7 +39,9 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
     chosen = settings.register_model
     return CARD.format(
         name=chosen.name,
-        warning="**Trained on synthetic demonstration corpora: a test bed, of no use on people.**\n" if settings.synthetic else "",
+        warning="**Trained on synthetic demonstration corpora: a test bed, of no use on people.**\n"
+        if settings.synthetic
+        else "",
         classes=", ".join(config["labels"]),
         speakers=len(config["training_speakers"]),
         benchmark=settings.roles.benchmark,
@@ -82,7 +87,11 @@ def _figure(values: dict | None) -> str:
 def _data_licences(settings: Settings) -> str:
     """Of every corpus that had a part in the model."""
     roles = settings.roles
-    used = [roles.benchmark, *roles.pretraining, *([] if settings.pretrain_vit.checkpoint or roles.faces is None else [roles.faces])]
+    used = [
+        roles.benchmark,
+        *roles.pretraining,
+        *([] if settings.pretrain_vit.checkpoint or roles.faces is None else [roles.faces]),
+    ]
     return ", ".join(f"{name} {_corpus_licence(name, settings)}" for name in dict.fromkeys(used))
 
 
@@ -90,7 +99,11 @@ def _corpus_licence(name: str, settings: Settings) -> str:
     corpus = settings.corpora[name]
     if corpus.source == "absent":
         return "(absent)"
-    return "(synthetic, of this project: MIT)" if corpus.source == "demo" else f"({adapter(corpus.adapter).SOURCE.licence})"
+    return (
+        "(synthetic, of this project: MIT)"
+        if corpus.source == "demo"
+        else f"({adapter(corpus.adapter).SOURCE.licence})"
+    )
 
 
 def _encoder_licence(checkpoint: str | None, corpora: list[str | None]) -> str:

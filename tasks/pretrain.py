@@ -6,12 +6,12 @@ import pandas as pd
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from mfer_core.base.manifest import read_manifest
+from mfer_core.base.settings import Corpus, Extract, PretrainEmotion2vec, PretrainVit
 from mfer_core.corpora import fer2013
 from mfer_core.encoders import pretrain_emotion2vec, pretrain_vit
 from mfer_core.encoders.published import name_published
-from mfer_core.manifest import read_manifest
 from mfer_core.media.read import read_waveforms
-from mfer_core.settings import Corpus, Extract, PretrainEmotion2vec, PretrainVit
 
 
 @task
@@ -26,14 +26,24 @@ def train_vit(faces: Corpus, ingested: Path, settings: PretrainVit, seed: int, o
     """Train the compact ViT, or fine-tune a published one, on the faces corpus."""
     manifest = read_manifest(ingested / "manifest.parquet")
     images = fer2013.read_faces(faces.path, manifest)
-    return pretrain_vit.pretrain_vit(images, manifest.label.tolist(), manifest.split.tolist(), settings, seed, out)
+    return pretrain_vit.pretrain_vit(
+        images, manifest.label.tolist(), manifest.split.tolist(), settings, seed, out
+    )
 
 
 @task
-def train_emotion2vec(corpora: list[str], data: Path, extract: Extract, settings: PretrainEmotion2vec, seed: int, out: Path) -> dict:
+def train_emotion2vec(
+    corpora: list[str], data: Path, extract: Extract, settings: PretrainEmotion2vec, seed: int, out: Path
+) -> dict:
     """Train the compact emotion2vec on the pretraining corpora."""
-    manifest = pd.concat(read_manifest(data / "ingest" / name / "manifest.parquet") for name in corpora).set_index("clip_id")
-    waveforms = {clip.clip_id: clip.waveform for name in corpora for clip in read_waveforms(data / "extract", name, extract.vad_min_clip_s)}
+    manifest = pd.concat(
+        read_manifest(data / "ingest" / name / "manifest.parquet") for name in corpora
+    ).set_index("clip_id")
+    waveforms = {
+        clip.clip_id: clip.waveform
+        for name in corpora
+        for clip in read_waveforms(data / "extract", name, extract.vad_min_clip_s)
+    }
     used = manifest.loc[list(waveforms)]
     return pretrain_emotion2vec.pretrain_emotion2vec(
         list(waveforms.values()), used.label.tolist(), used.speaker.tolist(), settings, seed, out
@@ -44,4 +54,6 @@ def train_emotion2vec(corpora: list[str], data: Path, extract: Extract, settings
 def publish_metrics(stage: str, metrics: dict, out: Path) -> None:
     """An encoder's figures as a Prefect artifact."""
     rows = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
-    create_markdown_artifact(key=stage.replace("_", "-"), markdown=f"| {out} | |\n|---|---|\n{rows}", description=stage)
+    create_markdown_artifact(
+        key=stage.replace("_", "-"), markdown=f"| {out} | |\n|---|---|\n{rows}", description=stage
+    )

@@ -1,4 +1,4 @@
-"""Progress of the long loops as Prefect artifacts: every loop that `mfer_core.progress.track` follows has one."""
+"""Progress of the long loops as Prefect artifacts: every loop that `mfer_core.base.progress.track` follows has one."""
 
 import re
 import time

@@ -26,9 +26,11 @@ class MferModel(PythonModel):
         self.predictor = Predictor.load(context.artifacts["model"], "cpu")
 
     def predict(self, context, model_input: pd.DataFrame, params: dict | None = None) -> pd.DataFrame:
-        from mfer_core.errors import MferError
+        from mfer_core.base.errors import MferError
 
-        window_s, step_s = (float((params or {}).get(name, default)) for name, default in (("window_s", 0.0), ("step_s", 1.0)))
+        window_s, step_s = (
+            float((params or {}).get(name, default)) for name, default in (("window_s", 0.0), ("step_s", 1.0))
+        )
         try:
             tables = [self._row(row, window_s, step_s) for row in model_input.to_dict("records")]
         except MferError as error:
@@ -36,21 +38,31 @@ class MferModel(PythonModel):
         return pd.concat(tables, ignore_index=True)
 
     def _row(self, row: dict, window_s: float, step_s: float) -> pd.DataFrame:
-        path, content, name = (value if isinstance(value := row.get(key), str) else None for key in ("path", "content", "name"))
+        path, content, name = (
+            value if isinstance(value := row.get(key), str) else None for key in ("path", "content", "name")
+        )
         if bool(path) == bool(content):
-            raise MlflowException("give each row either path, or content (base64) and name", INVALID_PARAMETER_VALUE)
+            raise MlflowException(
+                "give each row either path, or content (base64) and name", INVALID_PARAMETER_VALUE
+            )
         if path:
             return self._table(path, window_s, step_s)
         with NamedTemporaryFile(suffix=Path(name or "").suffix) as file:
             try:
                 file.write(b64decode(content, validate=True))
             except Error as error:
-                raise MlflowException(f"content of {name} is not base64: {error}", INVALID_PARAMETER_VALUE) from error
+                raise MlflowException(
+                    f"content of {name} is not base64: {error}", INVALID_PARAMETER_VALUE
+                ) from error
             file.flush()
             return self._table(file.name, window_s, step_s).assign(path=name or "content")
 
     def _table(self, path: str, window_s: float, step_s: float) -> pd.DataFrame:
-        return self.predictor.examine(path, window_s, step_s).timeline if window_s > 0 else self.predictor.predict([path])
+        return (
+            self.predictor.examine(path, window_s, step_s).timeline
+            if window_s > 0
+            else self.predictor.predict([path])
+        )
 
 
 set_model(MferModel())

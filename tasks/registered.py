@@ -6,8 +6,8 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from mfer_core.errors import MferError
-from mfer_core.settings import Tracking
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import Tracking
 from tasks.tracking import client
 
 

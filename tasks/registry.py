@@ -12,10 +12,10 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path, digest, read_json, sha256_file
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path, digest, read_json, sha256_file
+from mfer_core.base.settings import Register, Settings
 from mfer_core.prediction.predictor import ModelSettings
-from mfer_core.settings import Register, Settings
 from mfer_core.training.results import fold_folder
 from tasks import pyfunc
 from tasks.champion import CHAMPION, beats, standing
@@ -31,7 +31,9 @@ def chosen_fold(data: Path, settings: Register) -> Path:
     """The fold whose inner validation split was best: test parts have no say. Raises MferError when there is none."""
     folders = sorted(fold_folder(data, "train_fused", settings.protocol, 0).parent.glob("fold-*"))
     if not folders:
-        raise MferError(f"no fused model under {settings.protocol} to register: see register.protocol and arms in params.yaml")
+        raise MferError(
+            f"no fused model under {settings.protocol} to register: see register.protocol and arms in params.yaml"
+        )
     return max(folders, key=lambda folder: pd.read_csv(folder / "history.csv").valid_uar.max())
 
 
@@ -65,7 +67,9 @@ def assemble_model(data: Path, settings: Settings) -> Path:
     shutil.copytree(data / "pretrain_emotion2vec", folder / "audio", dirs_exist_ok=True)
     shutil.copytree(fold, folder / "fused", dirs_exist_ok=True)
     ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(folder)
-    card = write_card(read_json(fold / "config.json"), read_json(data / "evaluate" / "metrics.json"), settings)
+    card = write_card(
+        read_json(fold / "config.json"), read_json(data / "evaluate" / "metrics.json"), settings
+    )
     (folder / "README.md").write_text(card, encoding="utf-8")
     return folder
 
@@ -90,7 +94,13 @@ def register_folder(folder: Path, settings: Settings) -> str:
 
 def _register(folder: Path, settings: Settings) -> str:
     name, store = settings.register_model.name, client(settings.tracking)
-    key = digest([[str(path.relative_to(folder)), sha256_file(path)] for path in sorted(folder.rglob("*")) if path.is_file()])
+    key = digest(
+        [
+            [str(path.relative_to(folder)), sha256_file(path)]
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        ]
+    )
     if versions := [v for v in store.search_model_versions(f"name='{name}'") if v.tags.get(KEY_TAG) == key]:
         return f"{name} version {versions[0].version} is this model already"
     version = _log_model(folder, key, store, settings)
@@ -101,9 +111,15 @@ def _log_model(folder: Path, key: str, store: MlflowClient, settings: Settings) 
     """Log the pyfunc (code and safetensors, no pickle) and make it a version of the registered model."""
     chosen = settings.register_model
     mlflow.set_tracking_uri(store.tracking_uri)
-    score = read_json(folder.parents[1] / "evaluate" / "metrics.json")[chosen.protocol][chosen.arm]["accuracy"]["mean"]
+    score = read_json(folder.parents[1] / "evaluate" / "metrics.json")[chosen.protocol][chosen.arm][
+        "accuracy"
+    ]["mean"]
     os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
-    with mlflow.start_run(experiment_id=experiment("register", settings.tracking), run_name=f"{chosen.name} {key}", tags=lineage(settings)):
+    with mlflow.start_run(
+        experiment_id=experiment("register", settings.tracking),
+        run_name=f"{chosen.name} {key}",
+        tags=lineage(settings),
+    ):
         logged = mlflow.pyfunc.log_model(
             name=chosen.name,
             python_model=pyfunc.__file__,
@@ -117,7 +133,9 @@ def _log_model(folder: Path, key: str, store: MlflowClient, settings: Settings) 
         mlflow.log_metric("accuracy", score)
     tags = standing(chosen.protocol, settings.roles.benchmark, settings.synthetic, score)
     version = mlflow.register_model(logged.model_uri, chosen.name, tags={KEY_TAG: key, **tags})
-    store.update_model_version(chosen.name, version.version, (folder / "README.md").read_text(encoding="utf-8"))
+    store.update_model_version(
+        chosen.name, version.version, (folder / "README.md").read_text(encoding="utf-8")
+    )
     return version.version
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prefect import get_run_logger
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 RAN = re.compile(r"Running stage '(.+)':")
 SKIPPED = re.compile(r"Stage '(.+)' didn't change, skipping")
@@ -21,7 +21,13 @@ def reproduce(targets: list[str], force: bool, downstream: bool = False) -> tupl
     options = [*(["--force"] if force else []), *(["--downstream"] if downstream else [])]
     command = [sys.executable, "-m", "dvc", "repro", *options, *targets]
     with tempfile.TemporaryDirectory(dir=".prefect", prefix="run-") as folder:
-        process = subprocess.Popen(command, env=_environment(Path(folder)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            command,
+            env=_environment(Path(folder)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         try:
             lines = _follow_output(process)
         finally:
@@ -29,7 +35,10 @@ def reproduce(targets: list[str], force: bool, downstream: bool = False) -> tupl
             process.wait()
     if process.returncode:
         raise MferError(f"dvc repro stopped: {_fault(lines)}")
-    return ([m[1] for line in lines if (m := RAN.match(line))], [m[1] for line in lines if (m := SKIPPED.match(line))])
+    return (
+        [m[1] for line in lines if (m := RAN.match(line))],
+        [m[1] for line in lines if (m := SKIPPED.match(line))],
+    )
 
 
 def _fault(lines: list[str]) -> str:
@@ -50,7 +59,11 @@ def _environment(folder: Path) -> dict[str, str]:
     context = folder / "context"
     context.write_bytes(cloudpickle.dumps(serialize_context()))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    joining = {"MFER_PREFECT_CONTEXT": str(context.absolute()), "MFER_PARENT_PID": str(os.getpid()), "PATH": path}
+    joining = {
+        "MFER_PREFECT_CONTEXT": str(context.absolute()),
+        "MFER_PARENT_PID": str(os.getpid()),
+        "PATH": path,
+    }
     return os.environ | joining | {"PREFECT_API_URL": PREFECT_API_URL.value()}
 
 
@@ -61,7 +74,11 @@ def _follow_output(process: subprocess.Popen) -> list[str]:
     for line in process.stdout:
         print(line, end="", flush=True)
         lines.append(line.rstrip())
-        if RAN.match(line) or SKIPPED.match(line) or line.startswith(("ERROR:", "error:", "Data and pipelines")):
+        if (
+            RAN.match(line)
+            or SKIPPED.match(line)
+            or line.startswith(("ERROR:", "error:", "Data and pipelines"))
+        ):
             logger.info(line.rstrip())
     process.wait()
     return lines

@@ -7,10 +7,10 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from mfer_core.base.files import read_json
+from mfer_core.base.settings import Settings
 from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.transfer import transfer
-from mfer_core.files import read_json
-from mfer_core.settings import Settings
 from tasks.fold_runs import log_folds
 from tasks.tracking import log_dataset, log_results
 
@@ -34,25 +34,36 @@ def run_transfer(data: Path, settings: Settings) -> None:
 def publish_results(stage: str, data: Path, settings: Settings) -> None:
     """Every table as a Prefect artifact, and the stage's results in MLflow, with the folds that it missed or DVC took from its cache."""
     for table in sorted((data / stage).glob("tables/*.md")):
-        create_markdown_artifact(key=f"{stage}-{table.stem}".replace("_", "-").lower(), markdown=table.read_text(encoding="utf-8"))
+        create_markdown_artifact(
+            key=f"{stage}-{table.stem}".replace("_", "-").lower(), markdown=table.read_text(encoding="utf-8")
+        )
     for protocol, page in log_stage(stage, data, settings).items():
         key = NOT_IN_KEYS.sub("-", f"mlflow {stage} {protocol}".lower())
         create_link_artifact(
-            link=page, link_text=f"{protocol} in MLflow", key=key, description="MLflow's own server, or `make ui`, shows it"
+            link=page,
+            link_text=f"{protocol} in MLflow",
+            key=key,
+            description="MLflow's own server, or `make ui`, shows it",
         )
     get_run_logger().info(f"{stage}: tables and plots in {data / stage}")
 
 
 def log_stage(stage: str, data: Path, settings: Settings) -> dict[str, str]:
     """Means over folds and all files (under the paths that they have in ``data``) to MLflow, protocol by protocol; returns each one's page."""
-    files = {path: path.parent.relative_to(data).as_posix() for path in sorted((data / stage).rglob("*")) if path.is_file()}
+    files = {
+        path: path.parent.relative_to(data).as_posix()
+        for path in sorted((data / stage).rglob("*"))
+        if path.is_file()
+    }
     if stage == "evaluate":
         for corpus in settings.corpora:
             log_dataset(corpus, data / "ingest" / corpus, settings)
         log_encoders(data, settings)
         log_folds(data, settings)
     pages = {
-        protocol: log_results(protocol, _flat(stage, arms), files, _score(arms) if stage == "evaluate" else "", settings)
+        protocol: log_results(
+            protocol, _flat(stage, arms), files, _score(arms) if stage == "evaluate" else "", settings
+        )
         for protocol, arms in read_json(data / stage / "metrics.json").items()
     }
     return {protocol: page for protocol, page in pages.items() if page}

@@ -11,8 +11,8 @@ from prefect import Task, tags
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from mfer_core.lifeline import follow
-from mfer_core.progress import track
+from mfer_core.base.lifeline import follow
+from mfer_core.base.progress import track
 
 
 def task_runner(where: str, kind: Literal["threads", "processes"], workers: int) -> TaskRunner:

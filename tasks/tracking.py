@@ -18,9 +18,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 
-from mfer_core.files import read_json, sha256_file
-from mfer_core.lifeline import owner
-from mfer_core.settings import Settings, Tracking
+from mfer_core.base.files import read_json, sha256_file
+from mfer_core.base.lifeline import owner
+from mfer_core.base.settings import Settings, Tracking
 from tasks.lineage import lineage
 from tasks.views import UI, describe_experiment, run_page
 
@@ -50,7 +50,9 @@ def client(tracking: Tracking) -> MlflowClient:
     uri = tracking_uri(tracking)
     if uri.startswith("http"):
         try:
-            requests.get(uri, timeout=ANSWER_S)  # any answer will do: without one, every call would wait for its time-out
+            requests.get(
+                uri, timeout=ANSWER_S
+            )  # any answer will do: without one, every call would wait for its time-out
         except requests.RequestException as error:
             raise MlflowException(f"no answer from {uri} within {ANSWER_S} s") from error
     with FileLock(".prefect/mlflow.lock"):
@@ -71,9 +73,16 @@ def attempt(what: str, log_it: Callable[[], Any], tracking: Tracking) -> Any:
     try:
         return log_it()
     except (MlflowException, requests.RequestException) as error:
-        if any(isinstance(fault, requests.RequestException) for fault in (error, error.__cause__, error.__context__)):
+        if any(
+            isinstance(fault, requests.RequestException)
+            for fault in (error, error.__cause__, error.__context__)
+        ):
             silent_since[uri] = time.monotonic()
-        log.warning("MLflow did not take %s (%s); `python -m flows track` logs it later", what, str(error).splitlines()[0])
+        log.warning(
+            "MLflow did not take %s (%s); `python -m flows track` logs it later",
+            what,
+            str(error).splitlines()[0],
+        )
         return None
 
 
@@ -119,7 +128,11 @@ def log_dataset(corpus: str, folder: Path, settings: Settings) -> None:
     report, figures = folder / "report.md", read_json(folder / "report.json")
     if not figures["clips"]:
         return
-    tags = lineage(settings) | {KEY_TAG: f"{corpus} {sha256_file(report)[:16]}", "kind": "dataset", "corpus": corpus}
+    tags = lineage(settings) | {
+        KEY_TAG: f"{corpus} {sha256_file(report)[:16]}",
+        "kind": "dataset",
+        "corpus": corpus,
+    }
 
     def log_it() -> None:
         store, where = client(settings.tracking), experiment("datasets", settings.tracking)
@@ -133,7 +146,9 @@ def log_dataset(corpus: str, folder: Path, settings: Settings) -> None:
     attempt(str(folder), log_it, settings.tracking)
 
 
-def log_results(name: str, metrics: dict[str, float], files: dict[Path, str], score: str, settings: Settings) -> str | None:
+def log_results(
+    name: str, metrics: dict[str, float], files: dict[Path, str], score: str, settings: Settings
+) -> str | None:
     """Log pooled figures and files to the parent run of experiment ``name``; ``score`` (or "") goes into its name.
 
     ``files``: file -> its folder among the run's artifacts; a file of the same name there is replaced.

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from mfer_core.settings import Settings
+from mfer_core.base.settings import Settings
 from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
 from tasks.fold_runs import log_fold
 from tasks.runner import run_side_by_side
@@ -25,8 +25,13 @@ def fold_tags(call: dict) -> list[str]:
 def train_folds(stage: str, data: Path, settings: Settings) -> None:
     """All folds of all protocols, then their predictions in one table."""
     folds = folds_to_train(stage, data, settings)
-    calls = [{"stage": stage, "protocol": protocol, "fold": fold, "data": data, "settings": settings} for protocol, fold in folds]
-    for folder in run_side_by_side(train_fold, calls, settings.runner, "processes", settings.train_workers, stage, tag=fold_tags):
+    calls = [
+        {"stage": stage, "protocol": protocol, "fold": fold, "data": data, "settings": settings}
+        for protocol, fold in folds
+    ]
+    for folder in run_side_by_side(
+        train_fold, calls, settings.runner, "processes", settings.train_workers, stage, tag=fold_tags
+    ):
         log_fold(folder, settings)
     collect_predictions(stage, data, settings)
 

@@ -17,9 +17,9 @@ def serve_s3(bucket: str) -> Iterator[str]:
     url = "http://{}:{}".format(*server.get_host_and_port())
     region, key, secret = KEYS["AWS_DEFAULT_REGION"], KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"]
     try:
-        boto3.client("s3", endpoint_url=url, region_name=region, aws_access_key_id=key, aws_secret_access_key=secret).create_bucket(
-            Bucket=bucket
-        )
+        boto3.client(
+            "s3", endpoint_url=url, region_name=region, aws_access_key_id=key, aws_secret_access_key=secret
+        ).create_bucket(Bucket=bucket)
         yield url
     finally:
         server.stop()

@@ -5,19 +5,19 @@ import pandas as pd
 import pytest
 import torch
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, write_json
+from mfer_core.base.manifest import read_manifest
+from mfer_core.base.settings import Folds, load_settings
 from mfer_core.cache.shards import partition
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
-from mfer_core.errors import MferError
 from mfer_core.evaluation.evaluate import evaluate
-from mfer_core.evaluation.folds import make_folds
 from mfer_core.evaluation.transfer import transfer
-from mfer_core.files import read_json, write_json
-from mfer_core.manifest import read_manifest
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 from mfer_core.prediction import Predictor
-from mfer_core.settings import Folds, load_settings
+from mfer_core.protocol.folds import make_folds
 from tasks.embed import embed_audio, embed_precomputed
 from tasks.ingest import read_corpus
 from tasks.registry import why_nothing_to_register
@@ -39,7 +39,12 @@ def write_ravdess(folder):
         for emotion in range(1, 9):
             name = f"01-{emotion:02d}-01-02-01-{actor:02d}"
             write_wav(folder / f"Actor_{actor:02d}" / f"03-{name}.wav", 60 * emotion + actor, seconds=0.3)
-            rows.append({"file": f"01-{name}.mp4", **dict(zip("abc", 2 * np.sin(emotion * np.array([1, 2, 4])), strict=True))})
+            rows.append(
+                {
+                    "file": f"01-{name}.mp4",
+                    **dict(zip("abc", 2 * np.sin(emotion * np.array([1, 2, 4])), strict=True)),
+                }
+            )
     features = pd.DataFrame(rows[1:])  # of the first clip there is no picture
     features[list("abc")] += rng.normal(0, 0.5, (len(features), 3))
     features.to_csv(folder / "faces.csv", index=False)
@@ -47,7 +52,12 @@ def write_ravdess(folder):
 
 def bimodal_settings(folder):
     corpora = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)["corpora"]
-    ravdess = {"adapter": "ravdess", "source": "local", "path": folder, "precomputed": {"visual": "faces.csv"}}
+    ravdess = {
+        "adapter": "ravdess",
+        "source": "local",
+        "path": folder,
+        "precomputed": {"visual": "faces.csv"},
+    }
     corpora |= {"ravdess": ravdess} | {name: corpora[name] | {"source": "absent"} for name in ABSENT}
     return small_settings(
         corpora=corpora,
@@ -76,7 +86,9 @@ def done(tmp_path_factory):
     with one_thread():
         torch.manual_seed(2)
         write_checkpoint(build_model(conf, 3), conf, ["angry", "happy"], data / "pretrain_emotion2vec")
-        embed_audio.fn("ravdess", data, settings.extract, settings.embed, settings.views_of("ravdess", "audio"), 0.0)
+        embed_audio.fn(
+            "ravdess", data, settings.extract, settings.embed, settings.views_of("ravdess", "audio"), 0.0
+        )
         embed_precomputed.fn("ravdess", corpus, "visual", data, settings.embed)
         write_folds(data, settings)
         train_all(data, settings)
@@ -87,15 +99,23 @@ def done(tmp_path_factory):
 def test_both_arms_and_their_fusion_go_through_the_same_folds(done):
     data, _ = done
     metrics = read_json(data / "evaluate" / "metrics.json")["luna5"]
-    assert all(len(metrics[arm]["accuracy"]["folds"]) == 5 for arm in ("visual", "audio", "fused", "baseline"))
-    assert metrics["visual"]["accuracy"]["pooled"] > 0.5 and metrics["fused"]["accuracy"]["pooled"] > 0.4  # chance: 0.125
+    assert all(
+        len(metrics[arm]["accuracy"]["folds"]) == 5 for arm in ("visual", "audio", "fused", "baseline")
+    )
+    assert (
+        metrics["visual"]["accuracy"]["pooled"] > 0.5 and metrics["fused"]["accuracy"]["pooled"] > 0.4
+    )  # chance: 0.125
     predictions = pd.read_parquet(data / "evaluate" / "predictions.parquet").groupby("arm").size()
     assert (predictions["visual"], predictions["fused"]) == (191, 192)
     results = (data / "evaluate" / "tables" / "results.md").read_text()
     assert "features of faces.csv" in results
-    assert "zero_shot_audio" in metrics and predictions["zero_shot_audio"] == 48, "its head knows angry and happy"
+    assert "zero_shot_audio" in metrics and predictions["zero_shot_audio"] == 48, (
+        "its head knows angry and happy"
+    )
     assert pd.read_parquet(data / "evaluate" / "zero_shot_frames.parquet").empty
-    assert "zero_shot_visual" not in metrics and "Absent from it, and not scored: neutral, calm, sad" in results
+    assert (
+        "zero_shot_visual" not in metrics and "Absent from it, and not scored: neutral, calm, sad" in results
+    )
 
 
 def test_a_folder_of_all_24_actors_is_split_as_published(done):
@@ -105,7 +125,9 @@ def test_a_folder_of_all_24_actors_is_split_as_published(done):
     assert manifest.groupby(actors).label.agg(sorted).to_dict() == dict.fromkeys(ACTORS, sorted(EIGHT))
     assert (manifest.sex == actors.map(lambda number: "male" if number % 2 else "female")).all()
 
-    folds = make_folds(manifest.reset_index(), Folds(protocols=[*PUBLISHED, "loso"], inner_share=0.2, seed=42))
+    folds = make_folds(
+        manifest.reset_index(), Folds(protocols=[*PUBLISHED, "loso"], inner_share=0.2, seed=42)
+    )
     folds["actor"] = folds.clip_id.map(actors)
     for name, groups in (PUBLISHED | {"loso": [{actor} for actor in ACTORS]}).items():
         rows = folds[folds.protocol == name]
@@ -118,7 +140,9 @@ def test_a_folder_of_all_24_actors_is_split_as_published(done):
     predictions = pd.read_parquet(data / "evaluate" / "predictions.parquet")
     for arm in ("visual", "audio", "fused", "baseline"):
         own = predictions[predictions.arm == arm]
-        assert own.groupby("fold").clip_id.agg(lambda clips: set(actors[clips])).tolist() == PUBLISHED["luna5"]
+        assert (
+            own.groupby("fold").clip_id.agg(lambda clips: set(actors[clips])).tolist() == PUBLISHED["luna5"]
+        )
 
 
 def test_only_the_arm_with_an_encoder_has_augmented_views(done):

@@ -9,7 +9,7 @@ from mfer_core.cache.code import ROOT
 from tests.prediction.conftest import model, recordings  # noqa: F401 (fixtures)
 
 
-def test_own_video(model, recordings, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_own_video(model, recordings, tmp_path, monkeypatch, capsys):
     shutil.copytree(model, tmp_path / "data" / "register" / "model")
     shutil.copy(recordings / "long.mp4", tmp_path / "my_video.mp4")
     monkeypatch.chdir(tmp_path)

@@ -16,8 +16,8 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
+from mfer_core.base.files import read_json, read_table, sha256_file
 from mfer_core.cache.code import ROOT
-from mfer_core.files import read_json, read_table, sha256_file
 from tests.servers.ports import free_port
 
 STAGE_LIMIT_S = 1200
@@ -49,7 +49,14 @@ def shrink(project: Path) -> None:
     values["roles"]["pretraining"] = ["crema_d"]
     values["folds"]["protocols"] = ["groupk:2"]
     values["extract"]["shard_clips"] = 16
-    for stage in ("pretrain_vit", "pretrain_emotion2vec", "train_visual", "pretrain_audio", "train_audio", "train_fused"):
+    for stage in (
+        "pretrain_vit",
+        "pretrain_emotion2vec",
+        "train_visual",
+        "pretrain_audio",
+        "train_audio",
+        "train_fused",
+    ):
         values[stage]["epochs"] = 1
     values["evaluate"] |= {"bootstrap": 100, "permutations": 100}
     values["transfer"]["shots"] = [0, 1]
@@ -62,7 +69,11 @@ def project(tmp_path_factory):
     """A copy of the project's files with shrunk settings."""
     folder = tmp_path_factory.mktemp("clone") / "mfer"
     for name in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines():
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +88,12 @@ def project(tmp_path_factory):
 
 def environment(project: Path, **more: str) -> dict[str, str]:
     own = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "SHELL": "/bin/sh"}
-    return os.environ | own | {"PYTHONPATH": f"{project}{os.pathsep}{project / 'record'}", "IMPORTS": str(project / "imports")} | more
+    return (
+        os.environ
+        | own
+        | {"PYTHONPATH": f"{project}{os.pathsep}{project / 'record'}", "IMPORTS": str(project / "imports")}
+        | more
+    )
 
 
 def run(project: Path, *command: str, **more: str) -> str:
@@ -100,7 +116,9 @@ def reproduced(project):
     """The clone after a `dvc repro` that was killed in mid-run, with everything it had started, and begun again."""
     log = project / "first.log"
     with log.open("w") as file:
-        first = subprocess.Popen(["dvc", "repro"], cwd=project, env=environment(project), stdout=file, stderr=file)
+        first = subprocess.Popen(
+            ["dvc", "repro"], cwd=project, env=environment(project), stdout=file, stderr=file
+        )
     shards = project / "data" / "extract" / "clips" / "ravdess"
     while not list(shards.glob("[0-9]*.parquet")):
         assert first.poll() is None, log.read_text()[-3000:]
@@ -109,8 +127,12 @@ def reproduced(project):
     first.wait()
     done = {path.name: path.stat().st_mtime_ns for path in shards.glob("[0-9]*.parquet")}
     output = run(project, "dvc", "repro")
-    assert all((shards / name).stat().st_mtime_ns == when for name, when in done.items()), "a shard that was done was done again"
-    assert not [path for path in project.glob("data/**/.*tmp*") if path.stat().st_mtime_ns > max(done.values())]
+    assert all((shards / name).stat().st_mtime_ns == when for name, when in done.items()), (
+        "a shard that was done was done again"
+    )
+    assert not [
+        path for path in project.glob("data/**/.*tmp*") if path.stat().st_mtime_ns > max(done.values())
+    ]
     return output
 
 
@@ -119,7 +141,9 @@ def test_every_arm_is_measured(project, reproduced):
     assert {name: set(arms) for name, arms in metrics.items()} == {"groupk:2": ARMS}
     assert len(metrics["groupk:2"]["fused"]["accuracy"]["folds"]) == 2
     frames = read_table(project / "data" / "evaluate" / "zero_shot_frames.parquet")
-    assert frames.clip_id.nunique() > 40 and len(frames.columns) == 2 + 7  # clips of six people, labels of FER-2013
+    assert (
+        frames.clip_id.nunique() > 40 and len(frames.columns) == 2 + 7
+    )  # clips of six people, labels of FER-2013
 
 
 def test_every_file_is_accounted_for(project, reproduced):
@@ -136,17 +160,36 @@ def test_nothing_is_left_to_do_afterwards(project, reproduced):
 
 def test_results_have_versions_that_can_be_shared_and_looked_at(project, reproduced, tmp_path):
     run(project, "git", "add", "-A")
-    run(project, "git", "-c", "user.name=someone", "-c", "user.email=someone@example.org", "commit", "-qm", "first")
+    run(
+        project,
+        "git",
+        "-c",
+        "user.name=someone",
+        "-c",
+        "user.email=someone@example.org",
+        "commit",
+        "-qm",
+        "first",
+    )
     run(project, "dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
     run(project, "dvc", "push")
-    for lost in (project / ".dvc" / "cache", *(path for path in (project / "data").iterdir() if path.name != "raw")):
+    for lost in (
+        project / ".dvc" / "cache",
+        *(path for path in (project / "data").iterdir() if path.name != "raw"),
+    ):
         shutil.rmtree(lost)
     run(project, "dvc", "pull")
     assert "Data and pipelines are up to date" in run(project, "dvc", "status")
-    assert re.search(r"summary\.json +groupk:2\.fused\.accuracy +0\.\d+ +0\.\d+ +0\.0", run(project, "dvc", "metrics", "diff", "--all"))
+    assert re.search(
+        r"summary\.json +groupk:2\.fused\.accuracy +0\.\d+ +0\.\d+ +0\.0",
+        run(project, "dvc", "metrics", "diff", "--all"),
+    )
     run(project, "dvc", "plots", "show")
     page = (project / "dvc_plots" / "index.html").read_text()
-    assert all(f"{plot}_groupk-2.png" in page for plot in ("confusion", "curves", "reliability")) and "http" not in page
+    assert (
+        all(f"{plot}_groupk-2.png" in page for plot in ("confusion", "curves", "reliability"))
+        and "http" not in page
+    )
 
 
 def test_no_stage_imported_more_of_the_project_than_it_declares(project, reproduced):
@@ -159,7 +202,7 @@ def test_no_stage_imported_more_of_the_project_than_it_declares(project, reprodu
         "flows/commands.py",
         "flows/quiet.py",
         "flows/stage.py",
-        "mfer_core/progress.py",
+        "mfer_core/base/progress.py",
         "tasks/progress.py",
     }
     records = list((project / "imports").glob("*.json"))
@@ -168,8 +211,12 @@ def test_no_stage_imported_more_of_the_project_than_it_declares(project, reprodu
         entry = pipeline[path.stem.split("@")[0].rstrip("-")]
         declared = entry.get("do", entry)["deps"]
         imported = set(json.loads(path.read_text())) - plumbing - {"record/sitecustomize.py"}
-        missing = {file for file in imported if not any(file == dep or file.startswith(f"{dep}/") for dep in declared)}
-        assert not missing - {"mfer_core/lifeline.py"}, f"{path.stem} imported {missing}"
+        missing = {
+            file
+            for file in imported
+            if not any(file == dep or file.startswith(f"{dep}/") for dep in declared)
+        }
+        assert not missing - {"mfer_core/base/lifeline.py"}, f"{path.stem} imported {missing}"
 
 
 def contents(folder: Path) -> dict[Path, str]:
@@ -188,7 +235,9 @@ def test_mlflow_holds_every_fold_every_table_and_the_champion(project, reproduce
     for stage in ("evaluate", "transfer"):  # every table, figure and file of theirs, as they wrote it
         assert contents(Path(client.download_artifacts(parent, stage))) == contents(project / "data" / stage)
     assert str(client.get_model_version_by_alias("mfer", "champion").version) == "1"
-    datasets = client.search_runs([client.get_experiment_by_name("datasets").experiment_id], "tags.kind = 'dataset'")
+    datasets = client.search_runs(
+        [client.get_experiment_by_name("datasets").experiment_id], "tags.kind = 'dataset'"
+    )
     assert {run.info.run_name: run.data.metrics["clips"] for run in datasets} == {
         corpus: len(read_table(project / "data" / "ingest" / corpus / "manifest.parquet")) for corpus in DEMO
     }
@@ -198,11 +247,24 @@ def test_the_champion_predicts_from_the_file_what_the_pipeline_predicted_from_it
     own = read_table(project / "data" / "register" / "model" / "fused" / "predictions.parquet").iloc[0]
     manifest = read_table(project / "data" / "ingest" / "ravdess" / "manifest.parquet").set_index("clip_id")
     clip = project / "data" / "raw" / "demo" / "ravdess" / manifest.path[own.clip_id]
-    run(project, sys.executable, "-m", "flows", "predict", str(clip), "--model", "models:/mfer@champion", "--out", "seen")
+    run(
+        project,
+        sys.executable,
+        "-m",
+        "flows",
+        "predict",
+        str(clip),
+        "--model",
+        "models:/mfer@champion",
+        "--out",
+        "seen",
+    )
     found = read_table(project / "seen" / "predictions.parquet").set_index("arm")
     assert list(found.index) == ["visual", "audio", "fused"]
     classes = list(found.columns[found.columns.get_loc("label") + 1 :])
-    assert found.loc["fused", classes].to_numpy(float) == pytest.approx(own[classes].to_numpy(float), abs=1e-4)
+    assert found.loc["fused", classes].to_numpy(float) == pytest.approx(
+        own[classes].to_numpy(float), abs=1e-4
+    )
     assert (project / "seen" / "report.html").stat().st_size > 10_000
 
 
@@ -213,10 +275,14 @@ def api(project, reproduced):
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "flows", "serve", "--port", str(port)]
     with (project / "serve.log").open("w") as log:
-        serving = subprocess.Popen(command, cwd=project, env=environment(project), stdout=log, stderr=log, start_new_session=True)
+        serving = subprocess.Popen(
+            command, cwd=project, env=environment(project), stdout=log, stderr=log, start_new_session=True
+        )
     deadline = time.monotonic() + 120
     while "prefect deployment run" not in (project / "serve.log").read_text():
-        assert serving.poll() is None and time.monotonic() < deadline, (project / "serve.log").read_text()[-3000:]
+        assert serving.poll() is None and time.monotonic() < deadline, (project / "serve.log").read_text()[
+            -3000:
+        ]
         time.sleep(0.5)
     yield url
     os.killpg(serving.pid, signal.SIGTERM)
@@ -231,14 +297,21 @@ def deploy_run(project: Path, url: str) -> str:
 def newest_log(url: str) -> str:
     """Everything the newest run of the parent flow logged."""
     flow = httpx.get(f"{url}/flows/name/mfer").json()
-    runs = httpx.post(f"{url}/flow_runs/filter", json={"flows": {"id": {"any_": [flow["id"]]}}, "sort": "START_TIME_DESC"}).json()
-    logs = httpx.post(f"{url}/logs/filter", json={"logs": {"flow_run_id": {"any_": [runs[0]["id"]]}}, "limit": 200}).json()
+    runs = httpx.post(
+        f"{url}/flow_runs/filter", json={"flows": {"id": {"any_": [flow["id"]]}}, "sort": "START_TIME_DESC"}
+    ).json()
+    logs = httpx.post(
+        f"{url}/logs/filter", json={"logs": {"flow_run_id": {"any_": [runs[0]["id"]]}}, "limit": 200}
+    ).json()
     return "\n".join(entry["message"] for entry in logs)
 
 
 def test_a_deployment_run_after_dvc_says_up_to_date(project, api):
     assert "0 stages ran" in deploy_run(project, api)
-    reports = {artifact["key"]: artifact["data"] for artifact in httpx.post(f"{api}/artifacts/latest/filter", json={}).json()}
+    reports = {
+        artifact["key"]: artifact["data"]
+        for artifact in httpx.post(f"{api}/artifacts/latest/filter", json={}).json()
+    }
     assert all("clips of" in reports[f"dataset-{corpus}".replace("_", "-")] for corpus in DEMO)
 
 
@@ -253,7 +326,9 @@ def test_what_a_deployment_run_makes_is_up_to_date_for_dvc(project, api):
     assert "Data and pipelines are up to date" in run(project, "dvc", "status")
     names = {flow["name"] for flow in httpx.post(f"{api}/flows/filter", json={}).json()}
     assert {"mfer", "evaluate"} <= names
-    assert flow_runs(api, "evaluate")[0]["parent_task_run_id"], "the stage is not a subflow of the parent flow"
+    assert flow_runs(api, "evaluate")[0]["parent_task_run_id"], (
+        "the stage is not a subflow of the parent flow"
+    )
 
 
 def at_work(project: Path) -> list[psutil.Process]:
@@ -287,12 +362,17 @@ def wait_for(condition, what: str, limit_s: float = 180) -> None:
 def test_a_cancelled_run_ends_its_work_and_the_next_one_goes_on(project, api):
     options = ("-p", "start_from=pretrain_vit", "-p", "force=true")
     run(project, "prefect", "deployment", "run", "mfer/full-pipeline", *options, PREFECT_API_URL=api)
-    wait_for(lambda: [one for one in flow_runs(api, "pretrain_vit") if one["state_type"] == "RUNNING"], "the stage did not start")
+    wait_for(
+        lambda: [one for one in flow_runs(api, "pretrain_vit") if one["state_type"] == "RUNNING"],
+        "the stage did not start",
+    )
     family = at_work(project)
     assert len(family) > 1, "the stage is no child of dvc repro"
     (cancelled,) = [one for one in flow_runs(api, "mfer") if one["state_type"] == "RUNNING"]
     run(project, "prefect", "flow-run", "cancel", cancelled["id"], PREFECT_API_URL=api)
     wait_for(lambda: not any(map(lives, family)), f"still at work after the run was cancelled: {family}")
-    wait_for(lambda: flow_runs(api, "mfer")[0]["state_type"] == "CANCELLED", "the run is not shown as cancelled")
+    wait_for(
+        lambda: flow_runs(api, "mfer")[0]["state_type"] == "CANCELLED", "the run is not shown as cancelled"
+    )
     run(project, "dvc", "repro")
     assert "Data and pipelines are up to date" in run(project, "dvc", "status")

@@ -6,12 +6,12 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from types import CodeType
 
-from mfer_core.files import digest
+from mfer_core.base.files import digest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("mfer_core", "tasks", "flows")
+PACKAGES = ("mfer_core", "tasks", "flows", "demo")
 # They say things and carry values but shape none: keys hold the values themselves, so a new setting spoils no cache.
-SHAPE_NOTHING = tuple(ROOT / "mfer_core" / name for name in ("settings", "errors.py", "progress.py"))
+SHAPE_NOTHING = tuple(ROOT / "mfer_core" / "base" / name for name in ("settings", "errors.py", "progress.py"))
 
 
 def module_file(module: str) -> Path | None:
@@ -54,16 +54,30 @@ def project_files(entry: str) -> tuple[Path, ...]:
 @cache
 def code_digest(entry: str) -> str:
     """A hash of the code that shapes what ``entry`` computes; comments and layout do not count."""
-    files = [path for path in project_files(entry) if not any(path.is_relative_to(place) for place in SHAPE_NOTHING)]
+    files = [
+        path
+        for path in project_files(entry)
+        if not any(path.is_relative_to(place) for place in SHAPE_NOTHING)
+    ]
     return digest([_tokens(path) for path in files])
 
 
 def _tokens(path: Path) -> list[str]:
     with path.open("rb") as file:
-        return [token.string for token in tokenize.tokenize(file.readline) if token.type not in (tokenize.COMMENT, tokenize.NL)]
+        return [
+            token.string
+            for token in tokenize.tokenize(file.readline)
+            if token.type not in (tokenize.COMMENT, tokenize.NL)
+        ]
 
 
 @cache
 def project_digest() -> str:
     """A hash of all code that flows, tasks and stages run, as it was when this process first asked."""
-    return digest({str(path.relative_to(ROOT)): _tokens(path) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))})
+    return digest(
+        {
+            str(path.relative_to(ROOT)): _tokens(path)
+            for package in PACKAGES
+            for path in sorted((ROOT / package).rglob("*.py"))
+        }
+    )

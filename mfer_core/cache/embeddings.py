@@ -22,14 +22,23 @@ def embedding_row(clip_id: str, key: str, values: np.ndarray, times_s: np.ndarra
     """One row of the EMBEDDINGS table from [T, D] values and [T] seconds."""
     length, dim = values.shape
     packed = np.ascontiguousarray(values).tobytes()
-    return {"clip_id": clip_id, "key": key, "length": length, "dim": dim, "times_s": times_s.astype(np.float32), "values": packed}
+    return {
+        "clip_id": clip_id,
+        "key": key,
+        "length": length,
+        "dim": dim,
+        "times_s": times_s.astype(np.float32),
+        "values": packed,
+    }
 
 
 def same_encoder(first: dict, second: dict) -> bool:
     """Whether two folders' metadata say that one model can read both; files of features with the same columns may differ."""
     of_file = ("name", "file_sha256")
     if PRECOMPUTED in (first.get("kind"), second.get("kind")):
-        first, second = ({key: value for key, value in one.items() if key not in of_file} for one in (first, second))
+        first, second = (
+            {key: value for key, value in one.items() if key not in of_file} for one in (first, second)
+        )
     return first == second
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path
 
 FILE = "head.safetensors"
 
@@ -35,7 +35,11 @@ def write_head(folder: Path, head: Head | None) -> None:
         (Path(folder) / FILE).unlink(missing_ok=True)
         return
     with atomic_path(Path(folder) / FILE) as temporary:
-        save_file({"weight": head.weight, "bias": head.bias}, temporary, {"labels": json.dumps(head.labels, ensure_ascii=False)})
+        save_file(
+            {"weight": head.weight, "bias": head.bias},
+            temporary,
+            {"labels": json.dumps(head.labels, ensure_ascii=False)},
+        )
 
 
 def read_head(folder: Path) -> Head | None:
@@ -45,6 +49,8 @@ def read_head(folder: Path) -> Head | None:
         return None
     try:
         with safe_open(path, "np") as file:
-            return Head(file.get_tensor("weight"), file.get_tensor("bias"), json.loads(file.metadata()["labels"]))
+            return Head(
+                file.get_tensor("weight"), file.get_tensor("bias"), json.loads(file.metadata()["labels"])
+            )
     except (SafetensorError, KeyError, ValueError) as error:
         raise MferError(f"cannot read {path}: {error}; run embed again") from error

@@ -9,12 +9,23 @@ FRAMES = pa.schema(
     [
         *_KEYED,
         ("index", pa.int32()),  # 0, 1, 2, ... within the clip
-        ("time_s", pa.float64()),  # the moment sampled: index / frames_per_second since the first displayed frame, seconds
-        ("shown_s", pa.float64()),  # presentation time of the frame on screen at that moment (<= time_s), same clock
+        (
+            "time_s",
+            pa.float64(),
+        ),  # the moment sampled: index / frames_per_second since the first displayed frame, seconds
+        (
+            "shown_s",
+            pa.float64(),
+        ),  # presentation time of the frame on screen at that moment (<= time_s), same clock
         ("image", pa.binary()),  # encoded face crop (JPEG or PNG)
-        ("face_source", pa.string()),  # "detected"; "track": between two detections; no face: "held" near one, or "centre"
+        (
+            "face_source",
+            pa.string(),
+        ),  # "detected"; "track": between two detections; no face: "held" near one, or "centre"
         ("confidence", pa.float32()),  # of the detector, null where it did not see the face
-        *((side, pa.float32()) for side in ("x0", "y0", "x1", "y1")),  # pixels of the displayed frame, null without a face
+        *(
+            (side, pa.float32()) for side in ("x0", "y0", "x1", "y1")
+        ),  # pixels of the displayed frame, null without a face
         ("faces", pa.int16()),  # faces seen in this frame, null where the detector did not run
     ]
 )
@@ -26,7 +37,10 @@ WAVEFORMS = pa.schema(
         ("sample_rate", pa.int32()),  # Hz, 16000
         ("offset_s", pa.float64()),  # time of the first sample on the clip's clock, seconds
         ("samples", pa.list_(pa.int16())),  # mono, as decoded and resampled: neither normalised nor cut
-        ("speech", pa.list_(pa.struct([("start_s", pa.float64()), ("end_s", pa.float64())]))),  # since the first sample
+        (
+            "speech",
+            pa.list_(pa.struct([("start_s", pa.float64()), ("end_s", pa.float64())])),
+        ),  # since the first sample
     ]
 )
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class ShardFolder:
 
     def __init__(self, folder: Path, schema: pa.Schema, metadata: Mapping[str, object] | None = None):
         self.folder = Path(folder)
-        self.schema = schema.with_metadata({b"mfer": json.dumps(dict(metadata or {}), sort_keys=True).encode()})
+        self.schema = schema.with_metadata(
+            {b"mfer": json.dumps(dict(metadata or {}), sort_keys=True).encode()}
+        )
         self._pairs: dict[Path, set[tuple[str, str]]] = {}  # what a file holds, once looked at
 
     def files(self) -> list[Path]:
@@ -53,7 +55,11 @@ class ShardFolder:
 
     def _held(self, path: Path) -> set[tuple[str, str]]:
         if path not in self._pairs:
-            rows = pq.read_table(path, columns=["clip_id", "key"], partitioning=None) if path.exists() else self.schema.empty_table()
+            rows = (
+                pq.read_table(path, columns=["clip_id", "key"], partitioning=None)
+                if path.exists()
+                else self.schema.empty_table()
+            )
             self._pairs[path] = set(zip(rows["clip_id"].to_pylist(), rows["key"].to_pylist(), strict=True))
         return self._pairs[path]
 
@@ -91,7 +97,10 @@ class ShardFolder:
 
     def write(self, shard: Shard, table: pa.Table) -> None:
         """Write a shard's rows atomically, in clip_id order (a clip's own row order is kept)."""
-        order = pc.sort_indices(table.append_column("_row", pa.array(range(len(table)))), [("clip_id", "ascending"), ("_row", "ascending")])
+        order = pc.sort_indices(
+            table.append_column("_row", pa.array(range(len(table)))),
+            [("clip_id", "ascending"), ("_row", "ascending")],
+        )
         with atomic_path(self.path(shard)) as temporary:
             pq.write_table(table.take(order).cast(self.schema), temporary, compression="zstd")
         self._pairs.pop(self.path(shard), None)

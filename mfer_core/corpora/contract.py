@@ -24,15 +24,44 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mfer_core.errors import ClipError
-from mfer_core.files import sha256_file
+from mfer_core.base.errors import ClipError
+from mfer_core.base.files import sha256_file
 from mfer_core.media.probe import Media, probe
 
 AUDIO = frozenset({".wav", ".flac", ".mp3", ".m4a"})
 VIDEO = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv"})
 # Files that come with corpora and never claim to be clips; so do hidden ones ("." in front) and __MACOSX.
-_TABLES_AND_TEXTS = {".csv", ".tsv", ".json", ".txt", ".md", ".pdf", ".html", ".xml", ".yaml", ".yml", ".parquet", ".xlsx", ".xls"}
-_ARCHIVES_AND_CODE = {".zip", ".tar", ".gz", ".tgz", ".part", ".dvc", ".r", ".py", ".sh", ".ini", ".db", ".rtf", ".doc", ".docx"}
+_TABLES_AND_TEXTS = {
+    ".csv",
+    ".tsv",
+    ".json",
+    ".txt",
+    ".md",
+    ".pdf",
+    ".html",
+    ".xml",
+    ".yaml",
+    ".yml",
+    ".parquet",
+    ".xlsx",
+    ".xls",
+}
+_ARCHIVES_AND_CODE = {
+    ".zip",
+    ".tar",
+    ".gz",
+    ".tgz",
+    ".part",
+    ".dvc",
+    ".r",
+    ".py",
+    ".sh",
+    ".ini",
+    ".db",
+    ".rtf",
+    ".doc",
+    ".docx",
+}
 SIDE_SUFFIXES = frozenset(_TABLES_AND_TEXTS | _ARCHIVES_AND_CODE)
 SIDE_STEMS = frozenset({"readme", "license", "licence", "citation", "changelog", "makefile"})
 
@@ -41,7 +70,7 @@ SIDE_STEMS = frozenset({"readme", "license", "licence", "citation", "changelog",
 class Facts:
     """What a file's name (and the corpus's side files) say about a clip. Unknown is None."""
 
-    label: str  # one of mfer_core.labels.EMOTIONS
+    label: str  # one of mfer_core.base.labels.EMOTIONS
     speaker: str | None = None  # the corpus's own id
     sex: str | None = None
     language: str | None = None  # in place of the module's LANGUAGE
@@ -82,14 +111,18 @@ def walk(folder: Path) -> Iterator[str]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        yield from ((Path(root) / name).relative_to(folder).as_posix() for name in names if not name.startswith("."))
+        yield from (
+            (Path(root) / name).relative_to(folder).as_posix() for name in names if not name.startswith(".")
+        )
 
 
 def _is_side_file(path: PurePosixPath) -> bool:
     return path.suffix.lower() in SIDE_SUFFIXES or path.stem.lower() in SIDE_STEMS
 
 
-def measure(folder: Path, paths: list[str], side: Any, workers: int) -> Iterator[tuple[str, Measured | ClipError]]:
+def measure(
+    folder: Path, paths: list[str], side: Any, workers: int
+) -> Iterator[tuple[str, Measured | ClipError]]:
     """Hash and probe files in threads (both leave Python's lock), in the order of ``paths``."""
 
     def measure_file(path: str) -> Measured | ClipError:

@@ -17,9 +17,9 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mfer_core.base.errors import ClipError, MferError
 from mfer_core.corpora.contract import AUDIO, VIDEO, Facts, walk
 from mfer_core.corpora.sources import Archive, Source
-from mfer_core.errors import ClipError, MferError
 
 MIRROR = "https://gitlab.com/api/v4/projects/cs-cooper-lab%2Fcrema-d-mirror/repository/archive.zip"
 SOURCE = Source(
@@ -43,7 +43,14 @@ NAME = re.compile(
     r"(?P<actor>1\d{3})_(?P<sentence>IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)"
     r"_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(?P<level>LO|MD|HI|XX?)"
 )
-EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fearful", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
+EMOTIONS = {
+    "ANG": "angry",
+    "DIS": "disgust",
+    "FEA": "fearful",
+    "HAP": "happy",
+    "NEU": "neutral",
+    "SAD": "sad",
+}
 LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": None, "X": None}
 LONGEST_S = 15.0  # three times the longest clip
 

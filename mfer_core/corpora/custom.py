@@ -6,7 +6,7 @@ A clip's label is, in this order,
 1. the ``label`` column of ``corpora.<name>.manifest`` (csv or Parquet; see custom_manifest.py), where one is given;
 2. the nearest folder above it that is a label or an alias (angry/..., غضب/...), and
 3. the third field of its name between "_" (``x_P03_fear_2.MOV``), as the reference's own Arabic set has it;
-where 2 and 3 are both there and disagree the clip is rejected. Aliases: mfer_core.labels, and ``corpora.<name>.aliases``.
+where 2 and 3 are both there and disagree the clip is rejected. Aliases: mfer_core.base.labels, and ``corpora.<name>.aliases``.
 
 A clip's speaker is the manifest's, or what ``corpora.<name>.speaker_pattern`` finds in its path (the group "speaker", or
 else the first one). Without either all clips have the speaker "unknown": no speaker-disjoint evaluation is possible.
@@ -16,13 +16,13 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from mfer_core import settings
+from mfer_core.base import settings
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.labels import canonical
 from mfer_core.corpora import contract
 from mfer_core.corpora.contract import AUDIO, VIDEO, Facts
 from mfer_core.corpora.custom_manifest import Row, read_rows
 from mfer_core.corpora.sources import Source
-from mfer_core.errors import ClipError, MferError
-from mfer_core.labels import canonical
 
 SOURCE = Source(
     page="your own recordings",
@@ -58,7 +58,9 @@ def _speaker_pattern(text: str | None) -> re.Pattern | None:
     except re.error as error:
         raise MferError(f"speaker_pattern {text!r} is not a regular expression: {error}") from error
     if not pattern.groups:
-        raise MferError(f"speaker_pattern {text!r} needs a group: write (?P<speaker>...) around what names the speaker")
+        raise MferError(
+            f"speaker_pattern {text!r} needs a group: write (?P<speaker>...) around what names the speaker"
+        )
     return pattern
 
 
@@ -104,10 +106,18 @@ def _label(path: PurePosixPath, aliases: dict[str, str]) -> str:
     fields = path.stem.split("_")
     name = _canonical(fields[LABEL_FIELD], aliases) if len(fields) > LABEL_FIELD else None
     if folder and name and folder != name:
-        raise ClipError("folder and name disagree", f"folder says {folder}, name says {name}: give a manifest")
+        raise ClipError(
+            "folder and name disagree", f"folder says {folder}, name says {name}: give a manifest"
+        )
     if not (folder or name):
-        tried = ", ".join(repr(part) for part in (*path.parent.parts, *fields[LABEL_FIELD : LABEL_FIELD + 1])) or "it lies in no folder"
-        raise ClipError("no label", f"neither a folder nor the name's third field is a label ({tried}): add an alias or give a manifest")
+        tried = (
+            ", ".join(repr(part) for part in (*path.parent.parts, *fields[LABEL_FIELD : LABEL_FIELD + 1]))
+            or "it lies in no folder"
+        )
+        raise ClipError(
+            "no label",
+            f"neither a folder nor the name's third field is a label ({tried}): add an alias or give a manifest",
+        )
     return folder or name
 
 

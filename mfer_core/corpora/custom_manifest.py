@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 import pyarrow as pa
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 REQUIRED = ("path", "label")
 FACTS = ("sex", "language", "intensity", "statement", "repetition", "split")
@@ -34,7 +34,9 @@ def read_rows(folder: Path, manifest: Path) -> dict[str, Row]:
     table = _read_table(where)
     missing = [name for name in REQUIRED if name not in table.columns]
     if missing:
-        raise MferError(f"{where}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+        raise MferError(
+            f"{where}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}"
+        )
     rows: dict[str, Row] = {}
     for number, record in enumerate(table.to_dict("records"), 1):
         path = _inside(record["path"], f"{where}, row {number}")

@@ -9,8 +9,8 @@ from typing import IO
 
 import requests
 
-from mfer_core.errors import MferError
-from mfer_core.progress import track
+from mfer_core.base.errors import MferError
+from mfer_core.base.progress import track
 
 PIECE = 1 << 16  # bytes received at a time: what of it had arrived when a connection breaks is lost
 MIB = 1 << 20
@@ -72,7 +72,9 @@ def _receive(remote: Remote, part: Path) -> None:
         with requests.get(remote.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if have and response.status_code == 416:
                 part.unlink()
-                raise TransientError(f"{remote.name}: the server has fewer bytes than were kept; they are dropped and it starts again")
+                raise TransientError(
+                    f"{remote.name}: the server has fewer bytes than were kept; they are dropped and it starts again"
+                )
             _check_status(response, remote.url)
             resumed = have and _resumes(response, have)
             _write(remote, part, response.iter_content(PIECE), have if resumed else 0)
@@ -85,7 +87,9 @@ def _receive(remote: Remote, part: Path) -> None:
 
 def _resumes(response: requests.Response, have: int) -> bool:
     """Whether the answer goes on where the kept bytes end; a server without ranges sends all of it again."""
-    return response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    return response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+        f"bytes {have}-"
+    )
 
 
 def _write(remote: Remote, part: Path, pieces: Iterable[bytes], have: int) -> None:
@@ -125,7 +129,9 @@ def _hash(path: Path, algorithm: str) -> str:
 def _check_status(response: requests.Response, url: str) -> None:
     if response.status_code in BUSY:
         wait = response.headers.get("Retry-After")
-        raise TransientError(f"{url} is busy ({response.status_code})" + (f"; it asks to wait {wait} s" if wait else ""))
+        raise TransientError(
+            f"{url} is busy ({response.status_code})" + (f"; it asks to wait {wait} s" if wait else "")
+        )
     if not response.ok:
         raise MferError(f"{url} answered {response.status_code} {response.reason}")
 

@@ -11,14 +11,20 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from PIL import Image
 
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.labels import canonical, label_set
 from mfer_core.corpora.contract import walk
-from mfer_core.errors import ClipError, MferError
-from mfer_core.labels import canonical, label_set
 
 SIDE = 48  # pixels
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 PARTS = ("Training", "PublicTest", "PrivateTest")
-FOLDER_PARTS = {"train": "Training", "test": "PublicTest", "valid": "PublicTest", "val": "PublicTest", "validation": "PublicTest"}
+FOLDER_PARTS = {
+    "train": "Training",
+    "test": "PublicTest",
+    "valid": "PublicTest",
+    "val": "PublicTest",
+    "validation": "PublicTest",
+}
 FOLDER_PARTS |= {part.lower(): part for part in PARTS}
 MEMBER_LIMIT = 1 << 20  # bytes; an image of 48x48 pixels takes about one thousandth of it
 CSV_BLOCK = 2 << 20  # bytes read at a time
@@ -37,7 +43,9 @@ class FaceLayout(Protocol):
 def open_layout(folder: Path) -> FaceLayout:
     """The layout found in ``folder``: a csv, else image folders, else a zip of either. Raises MferError for none."""
     files = sorted(walk(folder))
-    by_suffix = {suffix: [name for name in files if name.lower().endswith(suffix)] for suffix in (".csv", ".zip")}
+    by_suffix = {
+        suffix: [name for name in files if name.lower().endswith(suffix)] for suffix in (".csv", ".zip")
+    }
     for name in by_suffix[".csv"]:
         if _is_faces_csv((folder / name).open("rb")):
             return CsvFaces(folder / name, name)
@@ -47,14 +55,24 @@ def open_layout(folder: Path) -> FaceLayout:
     for name in by_suffix[".zip"]:
         if layout := _open_zip(folder / name, name):
             return layout
-    raise MferError(f"no FER-2013 in {folder}: put fer2013.csv, the folders train/ and test/, or a zip of either there")
+    raise MferError(
+        f"no FER-2013 in {folder}: put fer2013.csv, the folders train/ and test/, or a zip of either there"
+    )
 
 
 def _open_zip(path: Path, name: str) -> "FaceLayout | None":
     try:
         with zipfile.ZipFile(path) as archive:
-            members = sorted(info.filename for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename)
-            tables = [member for member in members if member.lower().endswith(".csv") and _is_faces_csv(archive.open(member))]
+            members = sorted(
+                info.filename
+                for info in archive.infolist()
+                if not info.is_dir() and "__MACOSX" not in info.filename
+            )
+            tables = [
+                member
+                for member in members
+                if member.lower().endswith(".csv") and _is_faces_csv(archive.open(member))
+            ]
     except (zipfile.BadZipFile, OSError) as error:
         raise MferError(f"cannot read {path}: {error}") from error
     if tables:
@@ -90,7 +108,9 @@ class FolderFaces:
         for folder in reversed(path.parent.parts):
             if folder.lower() in FOLDER_PARTS:
                 return FOLDER_PARTS[folder.lower()]
-        raise ClipError("unknown name", "neither its prefix nor a folder says Training, PublicTest or PrivateTest")
+        raise ClipError(
+            "unknown name", "neither its prefix nor a folder says Training, PublicTest or PrivateTest"
+        )
 
     def images(self, names: Iterable[str]) -> Iterator[tuple[str, Picture]]:
         for name in names:
@@ -166,7 +186,9 @@ class CsvFaces:
             header = file.readline().decode("utf-8-sig").strip().split(",")
             names = [column.strip(' "').lower() for column in header]
             read = pa_csv.ReadOptions(column_names=names, block_size=CSV_BLOCK)
-            convert = pa_csv.ConvertOptions(include_columns=list(columns), column_types=dict.fromkeys(names, pa.string()))
+            convert = pa_csv.ConvertOptions(
+                include_columns=list(columns), column_types=dict.fromkeys(names, pa.string())
+            )
             try:
                 yield from pa_csv.open_csv(file, read_options=read, convert_options=convert)
             except pa.ArrowException as error:

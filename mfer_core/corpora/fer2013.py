@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mfer_core.base.errors import ClipError, MferError
 from mfer_core.corpora.contract import Facts, Measured
 from mfer_core.corpora.face_layouts import SIDE, FaceLayout, open_layout
 from mfer_core.corpora.sources import Source
-from mfer_core.errors import ClipError, MferError
 from mfer_core.media.probe import Media
 
 SOURCE = Source(
@@ -55,7 +55,9 @@ def read(path: str, side: FaceLayout) -> Facts:
     return Facts(label=side.label(path), split=side.part(path))
 
 
-def measure(folder: Path, paths: list[str], side: FaceLayout, workers: int) -> Iterator[tuple[str, Measured | ClipError]]:
+def measure(
+    folder: Path, paths: list[str], side: FaceLayout, workers: int
+) -> Iterator[tuple[str, Measured | ClipError]]:
     """Hash of the grey levels; ClipError "blank", "unreadable" or "not 48x48"."""
     for path, image in side.images(paths):
         if isinstance(image, ClipError):

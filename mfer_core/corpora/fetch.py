@@ -4,12 +4,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest, read_json, write_json
 from mfer_core.corpora.download import TransientError, download, read_json_url
 from mfer_core.corpora.registry import adapter as find_adapter
 from mfer_core.corpora.sources import Archive, Source
 from mfer_core.corpora.unpack import BrokenArchiveError, check_room, unpack
-from mfer_core.errors import MferError
-from mfer_core.files import digest, read_json, write_json
 
 DONE = ".fetched.json"  # archive name -> what was unpacked, and "complete" once nothing is left to do
 PARTS = ".fetch"  # archives on their way
@@ -55,13 +55,17 @@ def list_archives(source: Source) -> list[Archive]:
     if source.record is None:
         return list(source.archives)
     entries = [_read_entry(entry) for entry in read_json_url(source.record).get("files", [])]
-    archives = [entry for entry in entries if any(fnmatchcase(entry.name, pattern) for pattern in source.record_files)]
+    archives = [
+        entry for entry in entries if any(fnmatchcase(entry.name, pattern) for pattern in source.record_files)
+    ]
     if not archives:
         raise MferError(f"{source.record} lists none of {', '.join(source.record_files)}")
     published = {archive.name: archive.checksum for archive in archives}
     for name, checksum in source.known.items():
         if published.get(name) != checksum:
-            raise MferError(f"{source.record}: {name} should have {checksum}, the record says {published.get(name)}")
+            raise MferError(
+                f"{source.record}: {name} should have {checksum}, the record says {published.get(name)}"
+            )
     return sorted(archives, key=lambda archive: archive.name)
 
 
@@ -70,7 +74,9 @@ def _read_entry(entry: dict[str, Any]) -> Archive:
         name = str(entry["key"])
         if Path(name).name != name:
             raise MferError(f"the record names a file {name!r}")
-        return Archive(url=entry["links"]["self"], name=name, size=int(entry["size"]), checksum=entry["checksum"])
+        return Archive(
+            url=entry["links"]["self"], name=name, size=int(entry["size"]), checksum=entry["checksum"]
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise MferError(f"the record's list of files is not as expected: {error}") from error
 

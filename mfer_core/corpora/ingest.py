@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
-from mfer_core import settings
+from mfer_core.base import settings
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.manifest import Clip, Reject
+from mfer_core.base.progress import track
 from mfer_core.corpora.contract import Facts, Measured
 from mfer_core.corpora.fetch import is_fetched
 from mfer_core.corpora.registry import adapter, verb
 from mfer_core.corpora.select import Candidate, drop_duplicates, order_takes
-from mfer_core.errors import ClipError, MferError
-from mfer_core.manifest import Clip, Reject
-from mfer_core.progress import track
 
 STAGE = "ingest"
 DEMO_INDEX = ".demo.json"
@@ -74,9 +74,13 @@ def check_folder(name: str, corpus: settings.Corpus) -> Path:
     if not folder.is_dir():
         raise MferError(missing_message(name, corpus))
     if corpus.source != "demo" and (folder / DEMO_INDEX).exists():
-        raise MferError(f"{name}: {folder} holds a synthetic corpus, and source is {corpus.source!r}: set path to the real one")
+        raise MferError(
+            f"{name}: {folder} holds a synthetic corpus, and source is {corpus.source!r}: set path to the real one"
+        )
     if corpus.source == "fetch" and not is_fetched(folder):
-        raise MferError(f"{name}: {folder} is not fetched completely: `python -m flows fetch {name}` goes on where it stopped")
+        raise MferError(
+            f"{name}: {folder} is not fetched completely: `python -m flows fetch {name}` goes on where it stopped"
+        )
     return folder
 
 
@@ -93,7 +97,9 @@ def _read_names(module: ModuleType, paths: list[str], side) -> tuple[dict[str, F
     return facts, rejected
 
 
-def _measure_takes(facts: dict[str, Facts], measure: Measure, rejected: dict[str, ClipError]) -> list[Candidate]:
+def _measure_takes(
+    facts: dict[str, Facts], measure: Measure, rejected: dict[str, ClipError]
+) -> list[Candidate]:
     """Measure the best file of each take and, where that is of no use, the next best."""
     candidates, takes = [], order_takes(facts)
     while takes:
@@ -114,7 +120,9 @@ def _check_measured(facts: Facts, measured: Measured | ClipError) -> Measured | 
     if isinstance(measured, ClipError):
         return measured
     if facts.longest_s and (measured.media.duration_s or 0) > facts.longest_s:
-        return ClipError("too long", f"{measured.media.duration_s:.1f} s, its kind lasts at most {facts.longest_s:g} s")
+        return ClipError(
+            "too long", f"{measured.media.duration_s:.1f} s, its kind lasts at most {facts.longest_s:g} s"
+        )
     if facts.silent_track and not measured.media.has_video:
         return ClipError("unreadable", "no video track in a video-only file")
     return measured

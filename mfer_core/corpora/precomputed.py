@@ -7,12 +7,12 @@ A row's name may be a clip_id, a file name or its stem. Where the corpus's code 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.features_file import open_features
+from mfer_core.base.files import sha256_file, write_json
+from mfer_core.base.manifest import Clip
+from mfer_core.base.settings import Corpus
 from mfer_core.corpora.registry import adapter, verb
-from mfer_core.errors import ClipError, MferError
-from mfer_core.features_file import open_features
-from mfer_core.files import sha256_file, write_json
-from mfer_core.manifest import Clip
-from mfer_core.settings import Corpus
 
 FILE = "precomputed.json"
 SHOWN = 20  # names of no clip that are listed
@@ -34,7 +34,9 @@ def match_names(names: Iterable[str], clips: list[Clip], corpus: Corpus) -> dict
             by_take.setdefault(facts.take, []).append((facts.rank, name))
     found: dict[str, str] = {}
     for clip in clips:
-        own = [name for name in (clip.clip_id, clip.path) if name in names] or by_stem.get(PurePosixPath(clip.path).stem, [])
+        own = [name for name in (clip.clip_id, clip.path) if name in names] or by_stem.get(
+            PurePosixPath(clip.path).stem, []
+        )
         take = module.read(clip.path, side).take
         same = [name for _, name in sorted(by_take.get(take, []))] if take else []
         if own or same:
@@ -47,7 +49,9 @@ def _refuse_shared(found: dict[str, str]) -> None:
     owners: dict[str, str] = {}
     for clip_id, name in found.items():
         if name in owners:
-            raise MferError(f"features of {name!r} could be those of {owners[name]} or of {clip_id}: name the clips by clip_id")
+            raise MferError(
+                f"features of {name!r} could be those of {owners[name]} or of {clip_id}: name the clips by clip_id"
+            )
         owners[name] = clip_id
 
 
@@ -59,7 +63,9 @@ def take_over(clips: list[Clip], corpus: Corpus, out: Path) -> list[str]:
     (Path(out) / FILE).unlink(missing_ok=True)
     if corpus.source == "absent" or not corpus.precomputed:
         return []
-    facts = {modality: _describe(clips, corpus, relative) for modality, relative in corpus.precomputed.items()}
+    facts = {
+        modality: _describe(clips, corpus, relative) for modality, relative in corpus.precomputed.items()
+    }
     write_json(Path(out) / FILE, facts)
     return [_line(modality, len(clips), found) for modality, found in facts.items()]
 

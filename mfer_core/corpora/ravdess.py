@@ -17,10 +17,10 @@ Folders are ignored, so Actor_01, ACTOR01 and Video_Speech_Actor_01/Actor_01 are
 import re
 from pathlib import PurePosixPath
 
+from mfer_core.base.errors import ClipError
+from mfer_core.base.labels import LABEL_SETS
 from mfer_core.corpora.contract import AUDIO, VIDEO, Facts
 from mfer_core.corpora.sources import Source
-from mfer_core.errors import ClipError
-from mfer_core.labels import LABEL_SETS
 
 SOURCE = Source(
     page="https://zenodo.org/records/1188976",

@@ -5,8 +5,8 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 from mfer_core import corpora
+from mfer_core.base.errors import MferError
 from mfer_core.corpora import contract
-from mfer_core.errors import MferError
 
 REQUIRED = ("SOURCE", "LANGUAGE", "SUFFIXES", "read")
 OPTIONAL = ("prepare", "find", "measure", "notes")

@@ -6,19 +6,33 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
-from mfer_core.labels import count_labels
+from mfer_core.base.labels import count_labels
 
 UNKNOWN = "unknown"
 ABSENT = "absent"
-TRACES = ("speaker", "sex", "language", "statement", "sample_rate", "frame_size", "rate", "tracks", "duration")
+TRACES = (
+    "speaker",
+    "sex",
+    "language",
+    "statement",
+    "sample_rate",
+    "frame_size",
+    "rate",
+    "tracks",
+    "duration",
+)
 SUSPICIOUS = 0.3  # of an association from 0 to 1
 
 
 def dataset_report(manifest: pd.DataFrame, rejects: pd.DataFrame, notes: Iterable[str] = ()) -> str:
-    """Markdown over a corpus's manifest and rejects (as in mfer_core.manifest); ``notes`` as of ingest.corpus_notes."""
+    """Markdown over a corpus's manifest and rejects (as in mfer_core.base.manifest); ``notes`` as of ingest.corpus_notes."""
     if not len(manifest):
         return "Absent: no clips.\n"
-    sections = [f"# {manifest.corpus.iloc[0]}", _headline(manifest, rejects), *(f"> {note}" for note in notes)]
+    sections = [
+        f"# {manifest.corpus.iloc[0]}",
+        _headline(manifest, rejects),
+        *(f"> {note}" for note in notes),
+    ]
     for title, table in report_tables(manifest, rejects).items():
         sections += [f"## {title}", _markdown(table)] if len(table) else []
     return "\n\n".join(sections) + "\n"
@@ -32,7 +46,9 @@ def report_tables(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, pd
         "Speakers": _speakers(facts),
         "Durations (s)": _durations(facts),
         "Tracks and formats": _formats(facts),
-        "Official split": pd.crosstab(facts.split, facts.label).reset_index() if facts.split.notna().any() else pd.DataFrame(),
+        "Official split": pd.crosstab(facts.split, facts.label).reset_index()
+        if facts.split.notna().any()
+        else pd.DataFrame(),
         "What could be mistaken for emotion": confounds(manifest),
         "Rejected files": rejects.groupby(["stage", "reason"]).size().rename("files").reset_index(),
     }
@@ -42,8 +58,13 @@ def report_figures(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, f
     """Numbers of a corpus by name, for tracking: counts, hours, and how strongly each trace goes with the label."""
     figures = {"clips": len(manifest), "rejects": len(rejects), "speakers": len(_one_emotion(manifest))}
     figures |= {"hours": float(manifest.duration_s.sum()) / 3600, "classes": manifest.label.nunique()}
-    figures |= {"clips_with_video": int(manifest.has_video.sum()), "clips_with_audio": int(manifest.has_audio.sum())}
-    figures |= {f"label_{label}": count for label, count in count_labels(manifest.label).items() if count is not None}
+    figures |= {
+        "clips_with_video": int(manifest.has_video.sum()),
+        "clips_with_audio": int(manifest.has_audio.sum()),
+    }
+    figures |= {
+        f"label_{label}": count for label, count in count_labels(manifest.label).items() if count is not None
+    }
     if len(manifest):
         figures["speakers_with_one_emotion"] = int(_one_emotion(manifest).sum())
         figures |= {f"label_with_{row.trace}": row.association for row in confounds(manifest).itertuples()}
@@ -63,7 +84,9 @@ def confounds(manifest: pd.DataFrame) -> pd.DataFrame:
         if values.nunique() > 1:
             found = _association(pd.crosstab(values, facts.label).to_numpy())
             warning = "goes with the label" if found >= SUSPICIOUS else ""
-            rows.append({"trace": trace, "values": values.nunique(), "association": found, "warning": warning})
+            rows.append(
+                {"trace": trace, "values": values.nunique(), "association": found, "warning": warning}
+            )
     return pd.DataFrame(rows, columns=["trace", "values", "association", "warning"])
 
 
@@ -71,18 +94,32 @@ def _association(counts: np.ndarray) -> float:
     if min(counts.shape) < 2:
         return 0.0
     total, (rows, columns) = counts.sum(), counts.shape
-    squared = chi2_contingency(counts, correction=False).statistic / total - (rows - 1) * (columns - 1) / (total - 1)
+    squared = chi2_contingency(counts, correction=False).statistic / total - (rows - 1) * (columns - 1) / (
+        total - 1
+    )
     smaller = min(size - (size - 1) ** 2 / (total - 1) for size in counts.shape) - 1
     return float(min(1.0, np.sqrt(max(0.0, squared) / smaller))) if smaller > 0 else 0.0
 
 
 def _facts(manifest: pd.DataFrame) -> pd.DataFrame:
     """The manifest with the derived facts that the tables count."""
-    sizes = manifest.width.astype("Int64").astype("string") + "x" + manifest.height.astype("Int64").astype("string")
-    tracks = manifest.has_video.map({True: "video", False: ""}) + manifest.has_audio.map({True: "+audio", False: ""})
-    fifths = np.ceil(5 * manifest.duration_s.rank(pct=True))  # equal durations share a rank, so they are never told apart
+    sizes = (
+        manifest.width.astype("Int64").astype("string")
+        + "x"
+        + manifest.height.astype("Int64").astype("string")
+    )
+    tracks = manifest.has_video.map({True: "video", False: ""}) + manifest.has_audio.map(
+        {True: "+audio", False: ""}
+    )
+    fifths = np.ceil(
+        5 * manifest.duration_s.rank(pct=True)
+    )  # equal durations share a rank, so they are never told apart
     return manifest.assign(
-        frame_size=sizes, tracks=tracks.str.strip("+"), duration=fifths, rate=manifest.rate.round(3), speaker=_known_speakers(manifest)
+        frame_size=sizes,
+        tracks=tracks.str.strip("+"),
+        duration=fifths,
+        rate=manifest.rate.round(3),
+        speaker=_known_speakers(manifest),
     )
 
 
@@ -113,7 +150,13 @@ def _labels(facts: pd.DataFrame) -> pd.DataFrame:
             rows.append({"label": label, "clips": ABSENT})
         else:
             rows.append(
-                {"label": label, "clips": count, **by_sex.loc[label], "speakers": speakers[label] or UNKNOWN, "mean s": seconds[label]}
+                {
+                    "label": label,
+                    "clips": count,
+                    **by_sex.loc[label],
+                    "speakers": speakers[label] or UNKNOWN,
+                    "mean s": seconds[label],
+                }
             )
     return pd.DataFrame(rows)
 
@@ -156,7 +199,13 @@ def _durations(facts: pd.DataFrame) -> pd.DataFrame:
 def _formats(facts: pd.DataFrame) -> pd.DataFrame:
     columns = ["tracks", "frame_size", "rate", "sample_rate"]
     table = facts[columns].astype("object").where(facts[columns].notna(), "")
-    return table.groupby(columns).size().rename("clips").reset_index().sort_values("clips", ascending=False, ignore_index=True)
+    return (
+        table.groupby(columns)
+        .size()
+        .rename("clips")
+        .reset_index()
+        .sort_values("clips", ascending=False, ignore_index=True)
+    )
 
 
 def _markdown(table: pd.DataFrame) -> str:
@@ -168,4 +217,6 @@ def _markdown(table: pd.DataFrame) -> str:
 def _cell(value) -> str:
     if pd.isna(value):
         return ""
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value).replace("|", "\\|")
+    return (
+        f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value).replace("|", "\\|")
+    )

@@ -11,9 +11,9 @@ Speakers are not given: the source folder, the first below the corpus's own, is 
 import re
 from pathlib import PurePosixPath
 
+from mfer_core.base.errors import ClipError
 from mfer_core.corpora.contract import AUDIO, Facts
 from mfer_core.corpora.sources import Source
-from mfer_core.errors import ClipError
 
 SOURCE = Source(
     page="https://doi.org/10.1109/ACCESS.2021.3110992",
@@ -35,5 +35,8 @@ def read(path: str, side: None = None) -> Facts:
     match = NAME.fullmatch(name.stem)
     code = match["emotion"].lower() if match else name.parent.name.lower()
     if code not in EMOTIONS:
-        raise ClipError("unknown name", f"{name.name} neither ends in seg_ang, seg_hap, seg_nat or seg_sad nor lies in such a folder")
+        raise ClipError(
+            "unknown name",
+            f"{name.name} neither ends in seg_ang, seg_hap, seg_nat or seg_sad nor lies in such a folder",
+        )
     return Facts(label=EMOTIONS[code], speaker=name.parts[0])

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
+from mfer_core.base.errors import ClipError
 from mfer_core.corpora.contract import Facts, Measured
-from mfer_core.errors import ClipError
 
 Item = TypeVar("Item")
 
@@ -34,11 +34,16 @@ def drop_duplicates(candidates: list[Candidate], rejected: dict[str, ClipError])
     """
     kept = []
     for group in _groups(candidates, lambda candidate: candidate.measured.sha256):
-        first, *others = sorted(group, key=lambda candidate: (PurePosixPath(candidate.path).stem, candidate.path))
+        first, *others = sorted(
+            group, key=lambda candidate: (PurePosixPath(candidate.path).stem, candidate.path)
+        )
         if len({candidate.facts.label for candidate in group}) > 1:
             rejected |= {one.path: _conflict(one, group) for one in group}
             continue
-        rejected |= {other.path: ClipError("duplicate", f"same content as {first.path}, which is kept") for other in others}
+        rejected |= {
+            other.path: ClipError("duplicate", f"same content as {first.path}, which is kept")
+            for other in others
+        }
         kept.append(first)
     return sorted(kept, key=lambda candidate: candidate.path)
 

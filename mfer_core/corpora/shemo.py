@@ -12,11 +12,11 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.files import read_json
+from mfer_core.base.labels import canonical
 from mfer_core.corpora.contract import AUDIO, Facts, find, walk
 from mfer_core.corpora.sources import Archive, Source
-from mfer_core.errors import ClipError, MferError
-from mfer_core.files import read_json
-from mfer_core.labels import canonical
 
 REPOSITORY = "https://media.githubusercontent.com/media/mansourehk/ShEMO/master"
 SOURCE = Source(
@@ -50,7 +50,9 @@ def prepare(folder: Path, corpus: Any) -> dict[str, dict]:
     for path in walk(folder):
         if PurePosixPath(path).name.lower() == "shemo.json":
             entries = read_json(folder / path)
-            if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            if not isinstance(entries, dict) or not all(
+                isinstance(entry, dict) for entry in entries.values()
+            ):
                 raise MferError(f"{folder / path} is not an object of file -> facts")
             return {PurePosixPath(name).name.removesuffix(".wav"): entry for name, entry in entries.items()}
     return {}
@@ -73,9 +75,15 @@ def read(path: str, side: dict[str, dict]) -> Facts:
 def notes(folder: Path, side: dict[str, dict]) -> list[str]:
     """Says for how many clips shemo.json disagrees with the name."""
     names = [PurePosixPath(path).stem for path in find(folder, side)]
-    wrong = [name for name in names if (match := NAME.fullmatch(name)) and _disagrees(EMOTIONS[match["emotion"]], side.get(name, {}))]
+    wrong = [
+        name
+        for name in names
+        if (match := NAME.fullmatch(name)) and _disagrees(EMOTIONS[match["emotion"]], side.get(name, {}))
+    ]
     return (
-        [f"shemo.json disagrees with the emotion in the name for {len(wrong)} clips (the name counts): {', '.join(wrong[:5])}"]
+        [
+            f"shemo.json disagrees with the emotion in the name for {len(wrong)} clips (the name counts): {', '.join(wrong[:5])}"
+        ]
         if wrong
         else []
     )

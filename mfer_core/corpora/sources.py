@@ -26,7 +26,9 @@ class Source:
     archives: tuple[Archive, ...] = ()
     record: str | None = None  # Zenodo's JSON of a record, in place of ``archives``
     record_files: tuple[str, ...] = ()  # patterns of the record's files
-    known: dict[str, str] = field(default_factory=dict)  # checksums of the record's files that are known beforehand
+    known: dict[str, str] = field(
+        default_factory=dict
+    )  # checksums of the record's files that are known beforehand
 
     def directions(self, folder: Path) -> str:
         """One sentence: where the corpus is had and what to put into ``folder``."""

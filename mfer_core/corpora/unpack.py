@@ -7,7 +7,7 @@ import zlib
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 MOST_MEMBERS = 100_000
 MOST_GROWTH = 20  # times the archive's own size; sound and video hardly shrink in a zip
@@ -31,7 +31,11 @@ def unpack(archive: Path, folder: Path, strip: int = 0, keep: tuple[str, ...] = 
         with zipfile.ZipFile(archive) as opened:
             members = _check_members(archive, opened)
             chosen = {_target(info.filename, strip): info for info in members}
-            chosen = {path: info for path, info in chosen.items() if path and any(fnmatchcase(path, pattern) for pattern in keep)}
+            chosen = {
+                path: info
+                for path, info in chosen.items()
+                if path and any(fnmatchcase(path, pattern) for pattern in keep)
+            }
             check_room(folder, sum(info.file_size for info in chosen.values()), f"unpack {archive.name}")
             return _extract(opened, chosen, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -45,7 +49,9 @@ def check_room(folder: Path, needed: int, purpose: str) -> None:
     place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(place).free
     if needed > free:
-        raise MferError(f"no room to {purpose}: {needed / 1e9:.2f} GB needed at {place}, {free / 1e9:.2f} GB free")
+        raise MferError(
+            f"no room to {purpose}: {needed / 1e9:.2f} GB needed at {place}, {free / 1e9:.2f} GB free"
+        )
 
 
 def _check_members(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -56,7 +62,10 @@ def _check_members(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.ZipIn
     names = [info.filename for info in members]
     if len(set(names)) < len(names):
         raise MferError(f"{archive} is not safe to unpack: it holds a name twice")
-    total, limit = sum(info.file_size for info in members), max(MOST_GROWTH * archive.stat().st_size, GROWTH_FROM)
+    total, limit = (
+        sum(info.file_size for info in members),
+        max(MOST_GROWTH * archive.stat().st_size, GROWTH_FROM),
+    )
     if total > limit or len(members) > MOST_MEMBERS:
         raise MferError(
             f"{archive} is not safe to unpack: {len(members)} files, {total} bytes out of {archive.stat().st_size} look like a bomb"

@@ -10,9 +10,9 @@ The paper says 38 speakers, the files name 29, and 26 of them occur in one emoti
 import re
 from pathlib import PurePosixPath
 
+from mfer_core.base.errors import ClipError
 from mfer_core.corpora.contract import AUDIO, Facts
 from mfer_core.corpora.sources import Archive, Source
-from mfer_core.errors import ClipError
 
 SOURCE = Source(
     page="https://github.com/siddiquelatif/URDU-Dataset",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfer_core.errors import MferError
-from mfer_core.files import digest, sha256_file
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest, sha256_file
 
 CHECKPOINTS = Path("data/checkpoints")
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt")  # in order of preference
@@ -31,11 +31,15 @@ def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, .
     and the folder to put it in when it is nowhere to be had.
     """
     given = Path(checkpoint)
-    folder = next((path for path in (given, CHECKPOINTS / checkpoint) if path.is_dir()), None) or _from_hub(checkpoint, revision)
+    folder = next((path for path in (given, CHECKPOINTS / checkpoint) if path.is_dir()), None) or _from_hub(
+        checkpoint, revision
+    )
     weights = weights_file(folder)
     shaping = [path for name in configs if (path := folder / name).is_file()]
     values = {path.name: sha256_file(path) for path in (*weights, *shaping)}
-    name = folder.resolve().name if folder == given else checkpoint  # a folder's place on this machine says nothing elsewhere
+    name = (
+        folder.resolve().name if folder == given else checkpoint
+    )  # a folder's place on this machine says nothing elsewhere
     return Checkpoint(folder, name, revision, digest(values))
 
 
@@ -54,7 +58,9 @@ def _from_hub(checkpoint: str, revision: str | None) -> Path:
             return Path(fetch(checkpoint, revision, local_files_only=True))
         except (OSError, ValueError):
             return Path(fetch(checkpoint, revision, local_files_only=False))
-    except Exception as error:  # the hubs raise whatever their transport raises; all of it means the same here
+    except (
+        Exception
+    ) as error:  # the hubs raise whatever their transport raises; all of it means the same here
         raise MferError(
             f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and could not be downloaded "
             f"({type(error).__name__}). Put its files into {CHECKPOINTS / checkpoint} or give a folder as checkpoint"

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,7 +29,9 @@ def choose_device(name: str, turn: int = 0) -> torch.device:
         return device
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if (device.index or 0) >= count:
-        raise MferError(f"device {name!r} is not available here ({count} GPUs): use auto, cpu or another number")
+        raise MferError(
+            f"device {name!r} is not available here ({count} GPUs): use auto, cpu or another number"
+        )
     return torch.device("cuda", turn % count if device.index is None else device.index)
 
 
@@ -44,7 +46,11 @@ def exact_products() -> Iterator[None]:
 @contextmanager
 def inference(device: torch.device, precision: str) -> Iterator[None]:
     """No gradients; ``bf16`` autocasts; ``fp32`` means exact products."""
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"), exact_products():
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+        exact_products(),
+    ):
         yield
 
 
@@ -82,7 +88,9 @@ def in_halves(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Ite
         if not _out_of_memory(error):
             raise
         if len(items) == 1:
-            raise MferError("one clip or frame alone does not fit the memory: use another device or bf16") from error
+            raise MferError(
+                "one clip or frame alone does not fit the memory: use another device or bf16"
+            ) from error
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     middle = len(items) // 2

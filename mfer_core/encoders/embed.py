@@ -14,6 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from mfer_core.base.files import digest
+from mfer_core.base.progress import track
+from mfer_core.base.settings import Embed
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import embedding_row, view_folder
 from mfer_core.cache.schemas import EMBEDDINGS, FRAMES, WAVEFORMS
@@ -21,10 +24,7 @@ from mfer_core.cache.shards import Shard, ShardFolder, partition, read_shards
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder
 from mfer_core.encoders.views import DTYPE, frames_view, waveform_view
 from mfer_core.encoders.vit import VitEncoder
-from mfer_core.files import digest
 from mfer_core.media.read import FrameSequence, Speech, frame_sequences, speeches
-from mfer_core.progress import track
-from mfer_core.settings import Embed
 
 Item = TypeVar("Item")
 Part = tuple[int, int]  # (k, n): shards k, k + n, k + 2 n, ...
@@ -51,7 +51,13 @@ class Work(NamedTuple):
 
 
 def embed_corpus_visual(
-    extract: Path, corpus: str, out: Path, encoder: VitEncoder, settings: Embed, view: int = 0, part: Part = WHOLE
+    extract: Path,
+    corpus: str,
+    out: Path,
+    encoder: VitEncoder,
+    settings: Embed,
+    view: int = 0,
+    part: Part = WHOLE,
 ) -> int:
     """Embed a corpus's face frames into ``out``/visual/``corpus``; returns how many clips were computed.
 
@@ -67,7 +73,10 @@ def embed_corpus_visual(
         clips, images = group
         values = encoder.embed_prepared(images, settings.batch_gib)
         cuts = np.cumsum([len(clip.images) for clip in clips])[:-1]
-        return [Row(clip.clip_id, own, clip.times) for clip, own in zip(clips, np.split(values, cuts), strict=True)]
+        return [
+            Row(clip.clip_id, own, clip.times)
+            for clip, own in zip(clips, np.split(values, cuts), strict=True)
+        ]
 
     source = ShardFolder(Path(extract) / "frames" / corpus, FRAMES)
     work = Work(prepare, embed, encoder.device.type, encoder.metadata, "mfer_core.encoders.vit")
@@ -93,17 +102,28 @@ def embed_corpus_audio(
     """
 
     def prepare(rows: pa.Table) -> Iterator[tuple[list[Speech], list]]:
-        for clips in _groups(speeches(rows, vad_min_clip_s), lambda clip: clip.waveform.nbytes, encoder.device.type):
-            yield clips, [encoder.prepare(waveform_view(clip, view, speed, settings.view_speeds)) for clip in clips]
+        for clips in _groups(
+            speeches(rows, vad_min_clip_s), lambda clip: clip.waveform.nbytes, encoder.device.type
+        ):
+            yield (
+                clips,
+                [encoder.prepare(waveform_view(clip, view, speed, settings.view_speeds)) for clip in clips],
+            )
 
     def embed(group: tuple[list[Speech], list]) -> Iterable[Row]:
         clips, waveforms = group
-        for clip, waveform, values in zip(clips, waveforms, encoder.embed_prepared(waveforms, settings.batch_gib), strict=True):
-            stretch = len(clip.waveform) / len(waveform)  # a view that plays faster is still on the clip's clock
+        for clip, waveform, values in zip(
+            clips, waveforms, encoder.embed_prepared(waveforms, settings.batch_gib), strict=True
+        ):
+            stretch = len(clip.waveform) / len(
+                waveform
+            )  # a view that plays faster is still on the clip's clock
             yield Row(clip.clip_id, values, clip.times(encoder.centres(len(values)) * stretch))
 
     source = ShardFolder(Path(extract) / "waveforms" / corpus, WAVEFORMS)
-    shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s} | ({"speed": speed, "speeds": settings.view_speeds} if view else {})
+    shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s} | (
+        {"speed": speed, "speeds": settings.view_speeds} if view else {}
+    )
     work = Work(prepare, embed, encoder.device.type, shaping, "mfer_core.encoders.emotion2vec")
     return _embed(source, Path(out) / "audio" / corpus, work, settings, view, part)
 
@@ -126,10 +146,16 @@ def _groups(clips: Iterable[Item], size: Callable[[Item], int], device: str) -> 
 def _embed(source: ShardFolder, corpus: Path, work: Work, settings: Embed, view: int, part: Part) -> int:
     folder = view_folder(corpus, view)
     dtype = DTYPE if view else settings.dtype
-    shaping = {**work.shaping, "dtype": dtype, "precision": settings.precision} | ({"view": view} if view else {})
-    code = [code_digest(work.entry), code_digest("mfer_core.media.read")] + ([code_digest("mfer_core.encoders.views")] if view else [])
+    shaping = {**work.shaping, "dtype": dtype, "precision": settings.precision} | (
+        {"view": view} if view else {}
+    )
+    code = [code_digest(work.entry), code_digest("mfer_core.media.read")] + (
+        [code_digest("mfer_core.encoders.views")] if view else []
+    )
     raw = _row_keys(source.folder)
-    shards = partition({clip_id: digest(key, shaping, code) for clip_id, key in raw.items()}, settings.shard_clips)
+    shards = partition(
+        {clip_id: digest(key, shaping, code) for clip_id, key in raw.items()}, settings.shard_clips
+    )
     folder.mkdir(parents=True, exist_ok=True)
     target = ShardFolder(folder, EMBEDDINGS, shaping)
     first, step = part
@@ -139,8 +165,13 @@ def _embed(source: ShardFolder, corpus: Path, work: Work, settings: Embed, view:
     embedded = beside((shard, None if group is None else list(work.embed(group))) for shard, group in groups)
     computed = 0
     for shard, rows in track(_by_shard(embedded), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
-        fresh = [embedding_row(row.clip_id, shard.keys[row.clip_id], row.values.astype(dtype), row.seconds) for row in rows]
-        target.write(shard, pa.concat_tables([target.reusable(shard), pa.Table.from_pylist(fresh, target.schema)]))
+        fresh = [
+            embedding_row(row.clip_id, shard.keys[row.clip_id], row.values.astype(dtype), row.seconds)
+            for row in rows
+        ]
+        target.write(
+            shard, pa.concat_tables([target.reusable(shard), pa.Table.from_pylist(fresh, target.schema)])
+        )
         computed += len(fresh)
     if part == WHOLE:
         target.prune(shards)
@@ -152,7 +183,9 @@ def _prepared(
 ) -> Iterator[tuple[Shard, Any]]:
     """Yield the groups of each shard's missing clips, and None at each shard's end."""
     for shard in shards:
-        rows = source.reusable(Shard(shard.name, {clip_id: raw[clip_id] for clip_id in target.missing(shard)}))
+        rows = source.reusable(
+            Shard(shard.name, {clip_id: raw[clip_id] for clip_id in target.missing(shard)})
+        )
         yield from ((shard, group) for group in work.prepare(rows))
         yield shard, None
 
@@ -182,5 +215,7 @@ def _row_keys(folder: Path) -> dict[str, str]:
     """clip_id -> key as the extract stage wrote it."""
     tables = read_shards(folder, ["clip_id", "key"])
     return {
-        clip_id: key for table in tables for clip_id, key in zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
+        clip_id: key
+        for table in tables
+        for clip_id, key in zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
     }

@@ -10,15 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mfer_core.base.errors import ClipError, MferError
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import BATCH_GIB, choose_device, fitting, in_halves, inference
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
-from mfer_core.encoders.emotion2vec_config import Layers, frame_count, hop, layers_of, read_config, read_tokens, receptive_field
+from mfer_core.encoders.emotion2vec_config import (
+    Layers,
+    frame_count,
+    hop,
+    layers_of,
+    read_config,
+    read_tokens,
+    receptive_field,
+)
 from mfer_core.encoders.emotion2vec_fast import speed_up
 from mfer_core.encoders.emotion2vec_model import load_model
 from mfer_core.encoders.windows import join_windows, split_windows
-from mfer_core.errors import ClipError, MferError
 
 SHAPING_FILES = ("config.yaml", "tokens.txt")
 
@@ -64,7 +72,9 @@ class Emotion2vecEncoder:
         Raises MferError for a checkpoint without a head.
         """
         if self.model.proj is None:
-            raise MferError(f"{self.metadata['name']} has no head: only the '+' checkpoints of emotion2vec classify")
+            raise MferError(
+                f"{self.metadata['name']} has no head: only the '+' checkpoints of emotion2vec classify"
+            )
         means = np.stack([frames.mean(0) for frames in self.embed(waveforms, batch_gib)])
         with inference(self.device, "fp32"):
             return self.model.proj(torch.from_numpy(means).to(self.device)).softmax(-1).cpu().numpy()
@@ -78,7 +88,9 @@ class Emotion2vecEncoder:
         """The checkpoint's own classifier of the mean frame, None where it has none."""
         if self.model.proj is None:
             return None
-        weight, bias = (value.detach().float().cpu().numpy() for value in (self.model.proj.weight, self.model.proj.bias))
+        weight, bias = (
+            value.detach().float().cpu().numpy() for value in (self.model.proj.weight, self.model.proj.bias)
+        )
         return Head(weight, bias, self.labels)
 
     def centres(self, frames: int) -> np.ndarray:
@@ -98,7 +110,9 @@ class Emotion2vecEncoder:
         channels, _, stride = self.layers[0]
         steps = frame_count(max(samples, field), self.layers) + audio.modality_cfg.num_extra_tokens
         front = 3 * channels * samples / stride
-        block = steps * (4 + 2 * self.model.cfg.mlp_ratio) * self.dim + 2 * self.model.cfg.num_heads * steps**2
+        block = (
+            steps * (4 + 2 * self.model.cfg.mlp_ratio) * self.dim + 2 * self.model.cfg.num_heads * steps**2
+        )
         return 4.0 * (max(front, block) + 3 * max(samples, field))
 
     def _embed_pieces(self, pieces: list[torch.Tensor], batch_gib: float) -> list[np.ndarray]:
@@ -108,7 +122,9 @@ class Emotion2vecEncoder:
         with inference(self.device, self.precision):
             while len(frames) < len(order):
                 size = fitting(batch_gib, self.clip_bytes(len(pieces[order[len(frames)]])))
-                frames += in_halves(self._run, [pieces[index] for index in order[len(frames) : len(frames) + size]])
+                frames += in_halves(
+                    self._run, [pieces[index] for index in order[len(frames) : len(frames) + size]]
+                )
             found = dict(zip(order, frames, strict=True))
             return [found[index].cpu().numpy() for index in range(len(pieces))]
 
@@ -116,7 +132,9 @@ class Emotion2vecEncoder:
         return [values.float() for values in self.batches(pieces)]
 
 
-def load_emotion2vec(checkpoint: str, revision: str | None, device: str, precision: str) -> Emotion2vecEncoder:
+def load_emotion2vec(
+    checkpoint: str, revision: str | None, device: str, precision: str
+) -> Emotion2vecEncoder:
     """Load a FunASR folder or id. Raises MferError when it is missing, unsafe or not an Emotion2vec."""
     found = find_checkpoint(checkpoint, revision, SHAPING_FILES)
     config, labels = read_config(found.folder), read_tokens(found.folder)

@@ -26,7 +26,9 @@ class ExactBatches:
         # Group normalisation (extractor_mode "default") averages over time and would see the padding.
         self.padding_is_safe = audio.modality_cfg.extractor_mode == "layer_norm"
 
-    def _zero_padding(self, module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
+    def _zero_padding(
+        self, module: torch.nn.Module, inputs: tuple[torch.Tensor]
+    ) -> tuple[torch.Tensor] | None:
         if self._valid is None:
             return None
         return (inputs[0] * self._valid[:, None, :].to(inputs[0].dtype),)  # [B, D, T]
@@ -41,13 +43,18 @@ class ExactBatches:
         for row, waveform in zip(source, waveforms, strict=True):
             row[: len(waveform)] = waveform
         frames = self.forward(send(source, next(self.model.parameters()).device), lengths)
-        return [values[: frame_count(length, self.layers)] for values, length in zip(frames, lengths, strict=True)]
+        return [
+            values[: frame_count(length, self.layers)] for values, length in zip(frames, lengths, strict=True)
+        ]
 
     def forward(self, source: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         """[B, T, D] frames of [B, N] samples of which ``lengths`` count; frames beyond a clip's own are meaningless."""
         if min(lengths) == source.shape[1]:
             return self.model.extract_features(source, padding_mask=None)["x"]
-        padding = torch.arange(source.shape[1], device=source.device)[None] >= torch.tensor(lengths, device=source.device)[:, None]
+        padding = (
+            torch.arange(source.shape[1], device=source.device)[None]
+            >= torch.tensor(lengths, device=source.device)[:, None]
+        )
         frames = torch.tensor([frame_count(length, self.layers) for length in lengths], device=source.device)
         total = frame_count(source.shape[1], self.layers)
         self._valid = torch.arange(total, device=source.device)[None] < frames[:, None]

@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 Layers = list[tuple[int, int, int]]  # channels, kernel, stride of each convolution of the front end
 PUBLISHED_LAYERS: Layers = [(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2
@@ -23,7 +23,9 @@ def parse_layers(spec: str) -> Layers:
     try:
         layers = _layers(ast.parse(spec, mode="eval").body)
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
-        raise MferError(f"feature_encoder_spec is not a list of (channels, kernel, stride): {spec[:80]!r}") from error
+        raise MferError(
+            f"feature_encoder_spec is not a list of (channels, kernel, stride): {spec[:80]!r}"
+        ) from error
     if not 1 <= len(layers) <= 32:
         raise MferError(f"feature_encoder_spec has {len(layers)} layers: expected 1 to 32")
     return layers
@@ -38,7 +40,10 @@ def _layers(node: ast.expr) -> Layers:
             raise ValueError("repetition")
         return _layers(node.left) * times
     triples = [tuple(triple) for triple in ast.literal_eval(node)]
-    if not all(len(triple) == 3 and all(type(number) is int and 0 < number <= 4096 for number in triple) for triple in triples):
+    if not all(
+        len(triple) == 3 and all(type(number) is int and 0 < number <= 4096 for number in triple)
+        for triple in triples
+    ):
         raise ValueError("triple")
     return triples  # type: ignore[return-value]
 
@@ -65,23 +70,82 @@ def frame_count(samples: int, layers: Layers) -> int:
 
 
 def model_conf(
-    dim: int, depth: int, prenet: int, heads: int, layers: Layers, *, dropout: float = 0.1, pos_groups: int = 16
+    dim: int,
+    depth: int,
+    prenet: int,
+    heads: int,
+    layers: Layers,
+    *,
+    dropout: float = 0.1,
+    pos_groups: int = 16,
 ) -> dict[str, Any]:
     """``model_conf`` as published (base: 768, 8, 4, 12, PUBLISHED_LAYERS), without the decoder that features do not use."""
     audio = {
         **{"type": "AUDIO", "prenet_depth": prenet, "prenet_layerdrop": 0.0, "prenet_dropout": dropout},
-        **{"start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "num_extra_tokens": 10, "init_extra_token_zero": True},
-        **{"mask_noise_std": 0.01, "mask_prob": 0.5, "mask_prob_min": None, "mask_length": 5, "inverse_mask": False, "mask_dropout": 0.0},
-        **{"keep_masked_pct": 0.0, "encoder_zero_mask": True, "mask_channel_prob": 0.0, "mask_channel_length": 64, "add_masks": False},
-        **{"local_grad_mult": 1.0, "use_alibi_encoder": True, "alibi_scale": 1.0, "learned_alibi": False, "learned_alibi_scale": True},
-        **{"learned_alibi_scale_per_head": True, "learned_alibi_scale_per_layer": False, "num_alibi_heads": heads, "model_depth": depth},
+        **{
+            "start_drop_path_rate": 0.0,
+            "end_drop_path_rate": 0.0,
+            "num_extra_tokens": 10,
+            "init_extra_token_zero": True,
+        },
+        **{
+            "mask_noise_std": 0.01,
+            "mask_prob": 0.5,
+            "mask_prob_min": None,
+            "mask_length": 5,
+            "inverse_mask": False,
+            "mask_dropout": 0.0,
+        },
+        **{
+            "keep_masked_pct": 0.0,
+            "encoder_zero_mask": True,
+            "mask_channel_prob": 0.0,
+            "mask_channel_length": 64,
+            "add_masks": False,
+        },
+        **{
+            "local_grad_mult": 1.0,
+            "use_alibi_encoder": True,
+            "alibi_scale": 1.0,
+            "learned_alibi": False,
+            "learned_alibi_scale": True,
+        },
+        **{
+            "learned_alibi_scale_per_head": True,
+            "learned_alibi_scale_per_layer": False,
+            "num_alibi_heads": heads,
+            "model_depth": depth,
+        },
         **{"extractor_mode": "layer_norm", "feature_encoder_spec": repr(layers), "decoder": None},
-        **{"conv_pos_width": 95, "conv_pos_groups": pos_groups, "conv_pos_depth": 5, "conv_pos_pre_ln": False},
+        **{
+            "conv_pos_width": 95,
+            "conv_pos_groups": pos_groups,
+            "conv_pos_depth": 5,
+            "conv_pos_pre_ln": False,
+        },
     }
     return {
-        **{"embed_dim": dim, "depth": depth, "num_heads": heads, "mlp_ratio": 4.0, "normalize": True, "layer_norm_first": False},
-        **{"norm_eps": 1e-5, "norm_affine": True, "end_of_block_targets": False, "average_top_k_layers": depth, "layerdrop": 0.0},
-        **{"start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "encoder_dropout": dropout, "attention_dropout": dropout},
+        **{
+            "embed_dim": dim,
+            "depth": depth,
+            "num_heads": heads,
+            "mlp_ratio": 4.0,
+            "normalize": True,
+            "layer_norm_first": False,
+        },
+        **{
+            "norm_eps": 1e-5,
+            "norm_affine": True,
+            "end_of_block_targets": False,
+            "average_top_k_layers": depth,
+            "layerdrop": 0.0,
+        },
+        **{
+            "start_drop_path_rate": 0.0,
+            "end_drop_path_rate": 0.0,
+            "encoder_dropout": dropout,
+            "attention_dropout": dropout,
+        },
         **{
             "activation_dropout": 0.0,
             "post_mlp_drop": dropout,
@@ -108,7 +172,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise KeyError("model: Emotion2vec without ${...}")
         audio["feature_encoder_spec"] = repr(parse_layers(str(audio["feature_encoder_spec"])))
     except (OSError, YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise MferError(f"{path} is not the configuration of an Emotion2vec: {' '.join(str(error).split())}") from error
+        raise MferError(
+            f"{path} is not the configuration of an Emotion2vec: {' '.join(str(error).split())}"
+        ) from error
     audio["decoder"] = None  # only pretraining uses it
     return config
 
@@ -122,4 +188,6 @@ def read_tokens(folder: Path) -> list[str]:
     path = folder / "tokens.txt"
     if not path.is_file():
         return []
-    return [line.strip().rsplit("/", 1)[-1] for line in path.read_text(encoding="utf-8").rstrip().splitlines()]
+    return [
+        line.strip().rsplit("/", 1)[-1] for line in path.read_text(encoding="utf-8").rstrip().splitlines()
+    ]

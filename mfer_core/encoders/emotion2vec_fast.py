@@ -55,13 +55,19 @@ def _convolve(values: Tensor, conv: nn.Conv1d) -> Tensor:
     return linear(windows, weight, conv.bias)
 
 
-def _attend(attention: nn.Module, values: Tensor, padding_mask: Tensor | None = None, alibi_bias: Tensor | None = None) -> Tensor:
+def _attend(
+    attention: nn.Module, values: Tensor, padding_mask: Tensor | None = None, alibi_bias: Tensor | None = None
+) -> Tensor:
     """[B, T, D] -> [B, T, D]; ``padding_mask`` [B, T] marks what is not attended to, ``alibi_bias`` [B or 1, heads, T, T] is added."""
     batch, steps, dim = values.shape
-    query, key, value = attention.qkv(values).view(batch, steps, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
+    query, key, value = (
+        attention.qkv(values).view(batch, steps, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
+    )
     bias = alibi_bias
     if padding_mask is not None:
-        hidden = torch.zeros_like(padding_mask, dtype=torch.float32).masked_fill(padding_mask.bool(), float("-inf"))[:, None, None]
+        hidden = torch.zeros_like(padding_mask, dtype=torch.float32).masked_fill(
+            padding_mask.bool(), float("-inf")
+        )[:, None, None]
         bias = hidden if bias is None else bias + hidden
     dropped = attention.attn_drop.p if attention.attn_drop.training else 0.0
     mask = None if bias is None else bias.to(query.dtype)

@@ -8,9 +8,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from mfer_core.base.errors import MferError
 from mfer_core.encoders.checkpoints import weights_file
 from mfer_core.encoders.funasr_module import emotion2vec_class
-from mfer_core.errors import MferError
 
 
 def build_model(model_conf: dict[str, Any], classes: int) -> torch.nn.Module:
@@ -26,7 +26,9 @@ def load_model(folder: Path, config: dict[str, Any], classes: int) -> torch.nn.M
     try:
         model.load_state_dict(_pick(state, model.state_dict(), list(config.get("scope_map") or [])))
     except (KeyError, RuntimeError) as error:
-        raise MferError(f"the weights in {folder} do not fit its config.yaml: {' '.join(str(error).split())[:300]}") from error
+        raise MferError(
+            f"the weights in {folder} do not fit its config.yaml: {' '.join(str(error).split())[:300]}"
+        ) from error
     return model.eval()
 
 
@@ -39,13 +41,17 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise MferError(f"cannot read the weights {path}: {' '.join(str(error).split())[:300]}") from error
     except Exception as error:  # pickle.UnpicklingError and whatever a broken pickle makes its reader raise
-        raise MferError(f"refused {path}: it holds more than tensors, or is broken; convert it to safetensors") from error
+        raise MferError(
+            f"refused {path}: it holds more than tensors, or is broken; convert it to safetensors"
+        ) from error
     for wrapper in ("state_dict", "model_state_dict", "model"):
         state = state[wrapper] if isinstance(state.get(wrapper), dict) else state
     return state
 
 
-def _pick(state: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], scope_map: list[str]) -> dict[str, torch.Tensor]:
+def _pick(
+    state: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], scope_map: list[str]
+) -> dict[str, torch.Tensor]:
     """The tensors the model wants, found under the prefixes that checkpoints use ('d2v_model.', 'module.' or none)."""
     prefixes = ["", *(prefix for prefix in scope_map[::2] if str(prefix).lower() != "none"), "module."]
     picked = {}

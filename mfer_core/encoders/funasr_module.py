@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 PACKAGE = "funasr"
 _LOCK = threading.RLock()
@@ -28,7 +28,9 @@ def emotion2vec_class() -> Iterator[type]:
         if ours:
             sys.modules[PACKAGE] = _stand_in()
         try:
-            with redirect_stdout(io.StringIO()):  # its audio loader prints a notice about ffmpeg, which is not used here
+            with redirect_stdout(
+                io.StringIO()
+            ):  # its audio loader prints a notice about ffmpeg, which is not used here
                 module = importlib.import_module(f"{PACKAGE}.models.emotion2vec.model")
             yield module.Emotion2vec
         finally:

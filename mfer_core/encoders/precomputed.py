@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.features_file import open_features
+from mfer_core.base.files import digest, read_json, sha256_file
 from mfer_core.cache.embeddings import PRECOMPUTED, embedding_row
 from mfer_core.cache.schemas import EMBEDDINGS
 from mfer_core.cache.shards import ShardFolder, partition
-from mfer_core.errors import MferError
-from mfer_core.features_file import open_features
-from mfer_core.files import digest, read_json, sha256_file
 
 FACTS = "precomputed.json"  # of stage ingest (corpora/precomputed.py)
 DTYPE = "float32"  # features may be of any size, which half precision does not hold
@@ -23,20 +23,29 @@ def store_features(ingested: Path, corpus: Path, modality: str, out: Path, shard
     """
     found = read_json(ingested / FACTS)
     if modality not in found:
-        raise MferError(f"stage ingest has not looked at the {modality} features of {ingested.name}: run it again")
+        raise MferError(
+            f"stage ingest has not looked at the {modality} features of {ingested.name}: run it again"
+        )
     facts = found[modality]
     path = Path(corpus) / facts["file"]
     if not path.is_file() or sha256_file(path) != facts["sha256"]:
         raise MferError(f"{path} is not the file that stage ingest looked at: run ingest again")
     keys = {clip_id: digest(facts["sha256"], name) for clip_id, name in facts["names"].items()}
     target, shards = ShardFolder(out, EMBEDDINGS, _metadata(facts)), partition(keys, shard_clips)
-    features, clip_of, written = open_features(path), {name: clip_id for clip_id, name in facts["names"].items()}, 0
+    features, clip_of, written = (
+        open_features(path),
+        {name: clip_id for clip_id, name in facts["names"].items()},
+        0,
+    )
     out.mkdir(parents=True, exist_ok=True)
     for shard in shards:
         if target.holds(shard):
             continue
         found = features.read([facts["names"][clip_id] for clip_id in shard.keys])
-        rows = [embedding_row(clip_of[name], shard.keys[clip_of[name]], values, times) for name, values, times in found]
+        rows = [
+            embedding_row(clip_of[name], shard.keys[clip_of[name]], values, times)
+            for name, values, times in found
+        ]
         target.write(shard, pa.Table.from_pylist(rows, target.schema))
         written += len(rows)
     target.prune(shards)

@@ -21,6 +21,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import cross_entropy, layer_norm, mse_loss
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path, write_json
+from mfer_core.base.labels import EMOTIONS
+from mfer_core.base.settings import PretrainEmotion2vec
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
 from mfer_core.encoders.emotion2vec_config import model_conf
@@ -29,19 +33,25 @@ from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.speech_filters import FILTER_LAYERS, STEP, WINDOW, install_filters
 from mfer_core.encoders.speech_targets import SIZE, FrameTargets
 from mfer_core.encoders.waveform_augmentation import augment_waveform, change_speed
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path, write_json
-from mfer_core.labels import EMOTIONS
-from mfer_core.settings import PretrainEmotion2vec
 
 # As the published tokens.txt spells them; 'calm' has no published token.
 TOKENS = {
-    **{"angry": "生气/angry", "disgust": "厌恶/disgusted", "fearful": "恐惧/fearful", "happy": "开心/happy", "neutral": "中立/neutral"},
+    **{
+        "angry": "生气/angry",
+        "disgust": "厌恶/disgusted",
+        "fearful": "恐惧/fearful",
+        "happy": "开心/happy",
+        "neutral": "中立/neutral",
+    },
     **{"sad": "难过/sad", "surprised": "吃惊/surprised", "calm": "平静/calm"},
 }
 VALID_SHARE = 0.2  # of the speakers, for the figures printed
 CROP_FRAMES = 124  # of a clip seen in one step of training: 2.5 s
-SPEEDS = (0.9, 1.0, 1.1)  # other voices, which small corpora lack most (Ko et al. 2015, 'Audio augmentation for speech recognition')
+SPEEDS = (
+    0.9,
+    1.0,
+    1.1,
+)  # other voices, which small corpora lack most (Ko et al. 2015, 'Audio augmentation for speech recognition')
 TARGETS_KEPT = 4096  # clips at a speed whose frame targets are kept: at most 160 MB at 2.5 s each
 POOLED = 16  # clips of like length that are evaluated together
 SAMPLE_CLIPS = 256  # that the targets' mean and standard deviation are taken from
@@ -50,7 +60,12 @@ Waveforms = list[np.ndarray]
 
 
 def pretrain_emotion2vec(
-    waveforms: Waveforms, labels: list[str], speakers: list[str], settings: PretrainEmotion2vec, seed: int, out: Path
+    waveforms: Waveforms,
+    labels: list[str],
+    speakers: list[str],
+    settings: PretrainEmotion2vec,
+    seed: int,
+    out: Path,
 ) -> dict:
     """Train on mono 16 kHz ``waveforms`` and write the checkpoint, history.csv and metrics.json to ``out``.
 
@@ -63,7 +78,12 @@ def pretrain_emotion2vec(
     targets = torch.tensor([names.index(label) for label in labels])
     train, valid = split_speakers(speakers, seed)
     conf = model_conf(
-        settings.hidden_size, settings.layers, settings.prenet_layers, settings.heads, FILTER_LAYERS, pos_groups=settings.heads
+        settings.hidden_size,
+        settings.layers,
+        settings.prenet_layers,
+        settings.heads,
+        FILTER_LAYERS,
+        pos_groups=settings.heads,
     )
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -97,12 +117,18 @@ def split_speakers(speakers: list[str], seed: int) -> tuple[np.ndarray, np.ndarr
     """Rows of training and of validation clips; no speaker is in both, and every corpus's speakers are drawn alike."""
     names = sorted(set(speakers))
     if len(names) < 5:
-        raise MferError(f"pretrain_emotion2vec holds a fifth of the speakers out: {len(names)} speakers are too few, 5 are needed")
+        raise MferError(
+            f"pretrain_emotion2vec holds a fifth of the speakers out: {len(names)} speakers are too few, 5 are needed"
+        )
     generator = np.random.default_rng(seed)
     held_out: set[str] = set()
     for corpus in sorted({name.split("-")[0] for name in names}):
         own = [name for name in names if name.split("-")[0] == corpus]
-        held_out |= set(generator.permutation(own)[: max(1, round(VALID_SHARE * len(own)))]) if len(own) > 1 else set()
+        held_out |= (
+            set(generator.permutation(own)[: max(1, round(VALID_SHARE * len(own)))])
+            if len(own) > 1
+            else set()
+        )
     held = np.array([speaker in held_out for speaker in speakers])
     return np.flatnonzero(~held), np.flatnonzero(held)
 
@@ -125,15 +151,27 @@ def _mean_frames(batches: ExactBatches, clips: list[torch.Tensor]) -> torch.Tens
     return torch.stack([frames.mean(0) for frames in batches(clips)])
 
 
-def _fit(batches: ExactBatches, waveforms: Waveforms, targets, train, valid, settings: PretrainEmotion2vec, generator) -> list[dict]:
+def _fit(
+    batches: ExactBatches,
+    waveforms: Waveforms,
+    targets,
+    train,
+    valid,
+    settings: PretrainEmotion2vec,
+    generator,
+) -> list[dict]:
     """Train with one-cycle AdamW, to the last epoch: few held-out clips cannot tell a good one, and the frames learn to the end."""
     model = batches.model
     steps = -(-len(train) // settings.batch_size)
     crops = Crops([waveforms[row] for row in train])
-    reader = torch.nn.Linear(settings.hidden_size, SIZE)  # frames -> frame targets; not part of the checkpoint
+    reader = torch.nn.Linear(
+        settings.hidden_size, SIZE
+    )  # frames -> frame targets; not part of the checkpoint
     weights = [*model.parameters(), *reader.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.2
+    )
     history: list[dict] = []
     for epoch in range(1, settings.epochs + 1):
         model.train()
@@ -152,7 +190,12 @@ def _fit(batches: ExactBatches, waveforms: Waveforms, targets, train, valid, set
             losses.append(loss.item())
         uar = _head_uar(batches, waveforms, targets, valid)
         history.append({"epoch": epoch, "train_loss": float(np.mean(losses)), "valid_uar": uar})
-        log.info("pretrain_emotion2vec epoch %d: loss %.3f, validation UAR %.3f", epoch, history[-1]["train_loss"], uar)
+        log.info(
+            "pretrain_emotion2vec epoch %d: loss %.3f, validation UAR %.3f",
+            epoch,
+            history[-1]["train_loss"],
+            uar,
+        )
     return history
 
 
@@ -185,7 +228,12 @@ def _pooled(batches: ExactBatches, waveforms: Waveforms, rows: np.ndarray) -> to
     batches.model.eval()
     order = np.argsort([len(waveforms[row]) for row in rows], kind="stable")
     together = np.split(order, range(POOLED, len(order), POOLED))
-    found = torch.cat([_mean_frames(batches, [_normalised(waveforms[rows[place]]) for place in places]) for places in together])
+    found = torch.cat(
+        [
+            _mean_frames(batches, [_normalised(waveforms[rows[place]]) for place in places])
+            for places in together
+        ]
+    )
     return found[np.argsort(order)]
 
 
@@ -196,7 +244,9 @@ def _head_uar(batches: ExactBatches, waveforms: Waveforms, targets, rows) -> flo
 
 
 def _uar(truth: torch.Tensor, found) -> float:
-    return float(recall_score(truth, found, average="macro", labels=sorted(set(truth.tolist())), zero_division=0))
+    return float(
+        recall_score(truth, found, average="macro", labels=sorted(set(truth.tolist())), zero_division=0)
+    )
 
 
 def _probe(batches: ExactBatches, waveforms: Waveforms, targets, train, valid) -> float:
@@ -209,11 +259,21 @@ def _probe(batches: ExactBatches, waveforms: Waveforms, targets, train, valid) -
 def write_checkpoint(model: torch.nn.Module, conf: dict, names: list[str], out: Path) -> None:
     """Write the FunASR layout (config.yaml, configuration.json, tokens.txt, weights last); the head's classes are ``names`` and <unk>."""
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = {"tokenizer": "CharTokenizer", "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True}}
+    tokenizer = {
+        "tokenizer": "CharTokenizer",
+        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+    }
     with atomic_path(out / "config.yaml") as path:
         YAML(typ="safe", pure=True).dump({"model": "Emotion2vec", "model_conf": conf, **tokenizer}, path)
-    metas = {"init_param": "model.safetensors", "config": "config.yaml", "tokenizer_conf": {"token_list": "tokens.txt"}}
-    write_json(out / "configuration.json", {"framework": "pytorch", "task": "emotion-recognition", "file_path_metas": metas})
+    metas = {
+        "init_param": "model.safetensors",
+        "config": "config.yaml",
+        "tokenizer_conf": {"token_list": "tokens.txt"},
+    }
+    write_json(
+        out / "configuration.json",
+        {"framework": "pytorch", "task": "emotion-recognition", "file_path_metas": metas},
+    )
     with atomic_path(out / "tokens.txt") as path:
         path.write_text("\n".join([*(TOKENS[name] for name in names), "<unk>"]) + "\n", encoding="utf-8")
     with atomic_path(out / "model.safetensors") as path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mfer_core.files import read_json, write_json
+from mfer_core.base.files import read_json, write_json
 
 POINTER = "published.json"
 

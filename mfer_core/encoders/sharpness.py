@@ -45,10 +45,14 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     if not sigma:
         return images
     reach, channels = math.ceil(3 * sigma), images.shape[1]
-    weights = torch.exp(-(torch.arange(-reach, reach + 1, device=images.device) ** 2) / (2 * sigma**2)).to(images.dtype)
+    weights = torch.exp(-(torch.arange(-reach, reach + 1, device=images.device) ** 2) / (2 * sigma**2)).to(
+        images.dtype
+    )
     kernel = (weights / weights.sum()).expand(channels, 1, 1, -1)
     images = conv2d(pad(images, (reach, reach, 0, 0), mode="replicate"), kernel, groups=channels)
-    return conv2d(pad(images, (0, 0, reach, reach), mode="replicate"), kernel.transpose(2, 3), groups=channels)
+    return conv2d(
+        pad(images, (0, 0, reach, reach), mode="replicate"), kernel.transpose(2, 3), groups=channels
+    )
 
 
 def restore(images: Tensor, sigma: float) -> Tensor:
@@ -56,7 +60,10 @@ def restore(images: Tensor, sigma: float) -> Tensor:
     height, width = images.shape[2:]
     frame = (width // 2, width // 2, height // 2, height // 2)
     around = pad(images - images.mean((1, 2, 3), keepdim=True), frame, mode="reflect")  # else the edges ring
-    rows, columns = (make(side, device=images.device) for make, side in zip((fftfreq, rfftfreq), around.shape[2:], strict=True))
+    rows, columns = (
+        make(side, device=images.device)
+        for make, side in zip((fftfreq, rfftfreq), around.shape[2:], strict=True)
+    )
     kept = torch.exp(-2 * (math.pi * sigma) ** 2 * (rows[:, None] ** 2 + columns[None] ** 2))
     sharp = irfft2(rfft2(around.float()) * kept / (kept**2 + NOISE), s=around.shape[2:])
     sharp = sharp[..., frame[2] : frame[2] + height, frame[0] : frame[0] + width]

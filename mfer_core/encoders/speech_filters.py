@@ -32,7 +32,9 @@ def speech_filters() -> torch.Tensor:
     time = np.arange(WINDOW) / RATE
     window = np.hanning(WINDOW)
     phases = np.arange(4) * math.pi / 2
-    waves = np.cos(2 * math.pi * FREQUENCIES[:, None, None] * time + phases[:, None]) * window  # [frequency, phase, sample]
+    waves = (
+        np.cos(2 * math.pi * FREQUENCIES[:, None, None] * time + phases[:, None]) * window
+    )  # [frequency, phase, sample]
     waves -= waves.mean(-1, keepdims=True)
     gain = GAIN * np.maximum(0.5, FREQUENCIES / EMPHASIS_HZ) / (window.sum() / 2)
     filters = (waves * gain[:, None, None]).reshape(-1, 1, WINDOW)

@@ -23,12 +23,16 @@ class FrameTargets:
     """waveform [N] -> [T, SIZE], a row per frame of the encoder: log mel spectrum, its slope, log pitch."""
 
     def __init__(self):
-        self.spectrum = MelSpectrogram(RATE, WINDOW, hop_length=STEP, n_mels=MELS, f_min=60, f_max=7600, center=False)
+        self.spectrum = MelSpectrogram(
+            RATE, WINDOW, hop_length=STEP, n_mels=MELS, f_min=60, f_max=7600, center=False
+        )
 
     def __call__(self, waveform: np.ndarray) -> Tensor:
         padded = np.pad(waveform, (0, max(0, PITCH_FRAME - len(waveform))))
         frames = frame_count(max(WINDOW, len(waveform)), FILTER_LAYERS)
         mel = torch.log(self.spectrum(torch.from_numpy(padded)) + 1e-6)[:, :frames]  # [MELS, T]
         heard = torch.from_numpy(np.log(pitch(padded)))[:frames]
-        heard = torch.nn.functional.pad(heard, (0, frames - len(heard)), value=float(heard[-1]))  # its frames are longer, so fewer
+        heard = torch.nn.functional.pad(
+            heard, (0, frames - len(heard)), value=float(heard[-1])
+        )  # its frames are longer, so fewer
         return torch.cat([mel, compute_deltas(mel), heard[None]]).T

@@ -15,7 +15,9 @@ SHIFT = 32 / 224  # of the side: the paper's 32 pixels at the method's image siz
 
 def _affine(a: float, b: float, d: float, e: float, x: float = 0.0, y: float = 0.0) -> Change:
     """Pillow's affine transform; ``x`` and ``y`` are shares of the side. What comes in from outside is black."""
-    return lambda image: image.transform(image.size, Image.Transform.AFFINE, (a, b, x * image.width, d, e, y * image.height))
+    return lambda image: image.transform(
+        image.size, Image.Transform.AFFINE, (a, b, x * image.width, d, e, y * image.height)
+    )
 
 
 def _enhance(kind: type, strength: float) -> Change:

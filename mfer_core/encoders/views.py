@@ -10,15 +10,20 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageOps
 
+from mfer_core.base.files import digest
 from mfer_core.encoders.trivial_augment import draw_operation
 from mfer_core.encoders.waveform_augmentation import augment_waveform, change_speed
-from mfer_core.files import digest
 from mfer_core.media.read import FrameSequence, Speech
 
-DTYPE = "float16"  # of cached views: rounding is far below what augmentation changes, and they take half the room
+DTYPE = (
+    "float16"  # of cached views: rounding is far below what augmentation changes, and they take half the room
+)
 FLIP = AUTO_CONTRAST = 0.5
 ERASED = 0.1  # share of clips that lose a rectangle
-ERASED_AREA, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)  # as in Zhong et al. 2017, https://arxiv.org/abs/1708.04896
+ERASED_AREA, ERASED_RATIO = (
+    (0.02, 0.33),
+    (0.3, 3.3),
+)  # as in Zhong et al. 2017, https://arxiv.org/abs/1708.04896
 GREY = 128  # the encoder's mean
 
 

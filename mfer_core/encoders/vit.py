@@ -12,13 +12,13 @@ import torch
 from transformers import ViTConfig
 from transformers.utils.logging import disable_progress_bar
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import BATCH_GIB, choose_device, fitting, in_halves, inference, send
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
 from mfer_core.encoders.vit_stem import vit_class
-from mfer_core.errors import MferError
-from mfer_core.files import read_json
 
 SHAPING_FILES = ("config.json", FILE)
 
@@ -36,7 +36,11 @@ class VitEncoder:
 
     def embed(self, images: list[np.ndarray], batch_gib: float = BATCH_GIB) -> np.ndarray:
         """float32 [N, D]: the CLS feature of each uint8 [H, W] or [H, W, 3] image, in batches of ``batch_gib`` working memory."""
-        return self.embed_prepared(self.prepare(images), batch_gib) if images else np.empty((0, self.dim), np.float32)
+        return (
+            self.embed_prepared(self.prepare(images), batch_gib)
+            if images
+            else np.empty((0, self.dim), np.float32)
+        )
 
     def prepare(self, images: list[np.ndarray]) -> torch.Tensor:
         """uint8 [N, C, height, width] on the host: the images at the encoder's size."""
@@ -68,7 +72,10 @@ class VitEncoder:
 
     def head(self) -> Head:
         """The checkpoint's own classifier of the CLS feature."""
-        weight, bias = (value.detach().float().cpu().numpy() for value in (self.model.classifier.weight, self.model.classifier.bias))
+        weight, bias = (
+            value.detach().float().cpu().numpy()
+            for value in (self.model.classifier.weight, self.model.classifier.bias)
+        )
         return Head(weight, bias, self.labels)
 
     def _run(self, images: torch.Tensor) -> list[torch.Tensor]:
@@ -106,5 +113,7 @@ def _load_model(folder: Path) -> torch.nn.Module:
     except (OSError, RuntimeError, ValueError) as error:
         raise MferError(f"cannot load the ViT in {folder}: {' '.join(str(error).split())[:300]}") from error
     if missing := sorted(report["missing_keys"]):
-        raise MferError(f"the weights in {folder} lack {', '.join(missing[:3])}: this is not a complete ViT classifier")
+        raise MferError(
+            f"the weights in {folder} lack {', '.join(missing[:3])}: this is not a complete ViT classifier"
+        )
     return model.eval()

@@ -6,12 +6,12 @@ import torch
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils.logging import disable_progress_bar
 
+from mfer_core.base.files import write_json
+from mfer_core.base.labels import head_classes, label_set
+from mfer_core.base.settings import PretrainVit
 from mfer_core.encoders.images import FILE, Preprocessing
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_stem import vit_class, weight_scale
-from mfer_core.files import write_json
-from mfer_core.labels import head_classes, label_set
-from mfer_core.settings import PretrainVit
 
 LABELS = label_set("seven")
 
@@ -49,7 +49,10 @@ def published_vit(settings: PretrainVit) -> tuple[ViTForImageClassification, Pre
     with torch.no_grad():
         for row, label in enumerate(LABELS):
             if label in known:
-                fresh.weight[row], fresh.bias[row] = own.weight[known.index(label)], own.bias[known.index(label)]
+                fresh.weight[row], fresh.bias[row] = (
+                    own.weight[known.index(label)],
+                    own.bias[known.index(label)],
+                )
     model.classifier, model.num_labels = fresh, len(LABELS)
     model.config.update(_names())
     return model, encoder.preprocessing
@@ -57,7 +60,11 @@ def published_vit(settings: PretrainVit) -> tuple[ViTForImageClassification, Pre
 
 def _names() -> dict:
     numbered = dict(enumerate(LABELS))
-    return {"num_labels": len(LABELS), "id2label": numbered, "label2id": {name: number for number, name in numbered.items()}}
+    return {
+        "num_labels": len(LABELS),
+        "id2label": numbered,
+        "label2id": {name: number for number, name in numbered.items()},
+    }
 
 
 def save_vit(model: ViTForImageClassification, preprocessing: Preprocessing, out: Path) -> None:
@@ -68,4 +75,6 @@ def save_vit(model: ViTForImageClassification, preprocessing: Preprocessing, out
     flags = {"do_resize": True, "do_rescale": True, "do_normalize": True}
     values = {"resample": preprocessing.resample, "rescale_factor": preprocessing.scale}
     norm = {"image_mean": list(preprocessing.mean), "image_std": list(preprocessing.std)}
-    write_json(out / FILE, {"image_processor_type": "ViTImageProcessor", "size": size, **flags, **values, **norm})
+    write_json(
+        out / FILE, {"image_processor_type": "ViTImageProcessor", "size": size, **flags, **values, **norm}
+    )

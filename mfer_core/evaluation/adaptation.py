@@ -31,8 +31,12 @@ def draw_supports(
     return supports, np.setdiff1d(np.arange(len(labels)), supports[max(shots)]), False
 
 
-def _nested(pool: np.ndarray, labels: np.ndarray, wanted: dict[int, int], shots: list[int], rng: np.random.Generator) -> dict:
-    chosen = [rng.choice(pool[labels[pool] == label], number, replace=False) for label, number in wanted.items()]
+def _nested(
+    pool: np.ndarray, labels: np.ndarray, wanted: dict[int, int], shots: list[int], rng: np.random.Generator
+) -> dict:
+    chosen = [
+        rng.choice(pool[labels[pool] == label], number, replace=False) for label, number in wanted.items()
+    ]
     return {count: np.sort(np.concatenate([clips[:count] for clips in chosen])) for count in shots}
 
 

@@ -34,7 +34,10 @@ def features(waveform: np.ndarray, mfcc: MFCC) -> np.ndarray:
     """Float32 [165] of a mono waveform [N] at 16 kHz: statistics of 20 MFCCs and deltas, of the pitch, and seconds."""
     samples = np.pad(waveform, (0, max(0, MIN_SAMPLES - len(waveform))))
     cepstrum = mfcc(torch.from_numpy(samples))  # [20, T]
-    parts = [*_statistics(torch.cat([cepstrum, compute_deltas(cepstrum)])), *_statistics(torch.from_numpy(pitch(samples))[None])]
+    parts = [
+        *_statistics(torch.cat([cepstrum, compute_deltas(cepstrum)])),
+        *_statistics(torch.from_numpy(pitch(samples))[None]),
+    ]
     return torch.cat([*parts, torch.tensor([len(waveform) / SAMPLE_RATE])]).numpy()
 
 
@@ -45,7 +48,9 @@ def baseline_features(extract: Path, corpus: str, clips: set[str]) -> dict[str, 
     """
     mfcc = MFCC(SAMPLE_RATE, COEFFICIENTS, melkwargs=SPECTRUM)
     return {
-        speech.clip_id: features(speech.waveform, mfcc) for speech in read_waveforms(extract, corpus, math.inf) if speech.clip_id in clips
+        speech.clip_id: features(speech.waveform, mfcc)
+        for speech in read_waveforms(extract, corpus, math.inf)
+        if speech.clip_id in clips
     }
 
 
@@ -55,25 +60,37 @@ def by_speaker(values: dict[str, np.ndarray], manifest: pd.DataFrame) -> dict[st
     for _, clips in manifest.groupby("speaker").clip_id:
         if own := [clip for clip in clips if clip in values]:
             several = np.stack([values[clip] for clip in own])
-            found |= dict(zip(own, (several - several.mean(0)) / np.maximum(several.std(0), 1e-6), strict=True))
+            found |= dict(
+                zip(own, (several - several.mean(0)) / np.maximum(several.std(0), 1e-6), strict=True)
+            )
     return found
 
 
 def _fit_predict(
-    values: dict[str, np.ndarray], labels: pd.Series, train: list[str], test: list[str], classes: tuple[str, ...]
+    values: dict[str, np.ndarray],
+    labels: pd.Series,
+    train: list[str],
+    test: list[str],
+    classes: tuple[str, ...],
 ) -> np.ndarray:
     """Probabilities [N, C]: softmax of the decision values, not calibrated; 0 for classes without a training clip."""
     model = make_pipeline(StandardScaler(), SVC(C=5, decision_function_shape="ovr"))
     model.fit(np.stack([values[clip] for clip in train]), labels[train])
     decision = model.decision_function(np.stack([values[clip] for clip in test]))
-    decision = np.stack([-decision, decision], 1) if decision.ndim == 1 else decision  # two classes give one column
+    decision = (
+        np.stack([-decision, decision], 1) if decision.ndim == 1 else decision
+    )  # two classes give one column
     result = np.zeros((len(test), len(classes)))
     result[:, [classes.index(name) for name in model.classes_]] = softmax(decision, 1)
     return result
 
 
 def baseline_predictions(
-    values: dict[str, np.ndarray], manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...], arm: str = "baseline"
+    values: dict[str, np.ndarray],
+    manifest: pd.DataFrame,
+    folds: pd.DataFrame,
+    classes: tuple[str, ...],
+    arm: str = "baseline",
 ) -> pd.DataFrame:
     """Rows of the predictions contract, as ``arm``, for all folds.
 
@@ -81,12 +98,24 @@ def baseline_predictions(
     """
     labels = manifest.set_index("clip_id").label
     tables = []
-    for (protocol, fold), rows in folds[folds.clip_id.isin(list(values))].groupby(["protocol", "fold"], sort=False):
+    for (protocol, fold), rows in folds[folds.clip_id.isin(list(values))].groupby(
+        ["protocol", "fold"], sort=False
+    ):
         test = sorted(rows.clip_id[rows.part == "test"])
         train = sorted(set(rows.clip_id) - set(test))
-        table = pd.DataFrame(_fit_predict(values, labels, train, test, classes), columns=list(classes)).astype(np.float32)
-        facts = {"clip_id": test, "protocol": protocol, "fold": fold, "arm": arm, "label": labels[test].to_numpy()}
+        table = pd.DataFrame(
+            _fit_predict(values, labels, train, test, classes), columns=list(classes)
+        ).astype(np.float32)
+        facts = {
+            "clip_id": test,
+            "protocol": protocol,
+            "fold": fold,
+            "arm": arm,
+            "label": labels[test].to_numpy(),
+        }
         tables.append(pd.concat([pd.DataFrame(facts), table], axis=1))
     return (
-        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["clip_id", "protocol", "fold", "arm", "label", *classes])
+        pd.concat(tables, ignore_index=True)
+        if tables
+        else pd.DataFrame(columns=["clip_id", "protocol", "fold", "arm", "label", *classes])
     )

@@ -5,36 +5,53 @@ from pathlib import Path
 
 import pandas as pd
 
+from mfer_core.base.files import read_json, read_table, write_json, write_table
+from mfer_core.base.labels import label_set
+from mfer_core.base.manifest import read_manifest
+from mfer_core.base.settings import Settings
 from mfer_core.cache.shards import read_metadata
 from mfer_core.evaluation import results
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions, by_speaker
 from mfer_core.evaluation.material import corpora_table, training_table
 from mfer_core.evaluation.pairs import compare
 from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
-from mfer_core.evaluation.pretraining import PRETRAINING_NOTE, matrix_table, pretraining_baseline, pretraining_table
+from mfer_core.evaluation.pretraining import (
+    PRETRAINING_NOTE,
+    matrix_table,
+    pretraining_baseline,
+    pretraining_table,
+)
 from mfer_core.evaluation.summary import class_recalls, headline, summarise
 from mfer_core.evaluation.tables import write_report_table
 from mfer_core.evaluation.zero_shot import zero_shot_note, zero_shot_predictions
 from mfer_core.evaluation.zero_shot_frames import FRAMES_FILE, FRAMES_NOTE, frames_table, write_frames
-from mfer_core.files import read_json, read_table, write_json, write_table
-from mfer_core.labels import label_set
-from mfer_core.manifest import read_manifest
-from mfer_core.settings import Settings
 from mfer_core.training.results import predictions_schema
 
 CLASSES = label_set("eight")
 ARM_STAGES = {"visual": "train_visual", "audio": "train_audio", "fused": "train_fused"}
-LEAKY_NOTE = "A protocol marked leaky has the same people in training and test and must not be quoted as a result."
+LEAKY_NOTE = (
+    "A protocol marked leaky has the same people in training and test and must not be quoted as a result."
+)
 
 
-def all_predictions(data: Path, settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+def all_predictions(
+    data: Path, settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame
+) -> pd.DataFrame:
     """Predictions of the arms present, of the baseline and of the encoders' own heads, one table in a fixed order."""
-    tables = [read_table(data / stage / "predictions.parquet") for arm, stage in ARM_STAGES.items() if arm in settings.arms]
+    tables = [
+        read_table(data / stage / "predictions.parquet")
+        for arm, stage in ARM_STAGES.items()
+        if arm in settings.arms
+    ]
     if settings.evaluate.baseline:
         values = baseline_features(data / "extract", settings.roles.benchmark, set(manifest.clip_id))
         tables.append(baseline_predictions(values, manifest, folds, CLASSES))
         if normalised_arms(settings):
-            tables.append(baseline_predictions(by_speaker(values, manifest), manifest, folds, CLASSES, "baseline_speaker"))
+            tables.append(
+                baseline_predictions(
+                    by_speaker(values, manifest), manifest, folds, CLASSES, "baseline_speaker"
+                )
+            )
     tables.append(zero_shot_predictions(data / "embed", settings.roles.benchmark, manifest, folds, CLASSES))
     table = pd.concat([table for table in tables if len(table)], ignore_index=True)
     return table[predictions_schema(CLASSES).names]
@@ -58,7 +75,11 @@ def _results_note(data: Path, settings: Settings) -> str:
 
 def _by_arm(predictions: pd.DataFrame, protocol: str) -> dict[str, pd.DataFrame]:
     rows = predictions[predictions.protocol == protocol]
-    return {arm: rows[rows.arm == arm].reset_index(drop=True) for arm in (*results.ARMS, *results.MORE) if (rows.arm == arm).any()}
+    return {
+        arm: rows[rows.arm == arm].reset_index(drop=True)
+        for arm in (*results.ARMS, *results.MORE)
+        if (rows.arm == arm).any()
+    }
 
 
 def compute_metrics(predictions: pd.DataFrame, speaker_of: dict[str, str], settings: Settings) -> dict:
@@ -79,7 +100,9 @@ def _paired_tests(predictions: pd.DataFrame, speaker_of: dict[str, str], setting
         arms = _by_arm(predictions, protocol)
         for first, second in results.pairs_of(arms):
             options = settings.evaluate
-            tests[protocol, first, second] = compare(arms[first], arms[second], speaker_of.get, CLASSES, options.permutations, options.seed)
+            tests[protocol, first, second] = compare(
+                arms[first], arms[second], speaker_of.get, CLASSES, options.permutations, options.seed
+            )
     return tests
 
 
@@ -90,7 +113,9 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
         names: set[str] = set()
         for path in sorted((data / ARM_STAGES[arm]).glob("*/fold-*/config.json")):
             for encoder in read_json(path)["encoders"].values():
-                names.add(str(encoder.get("name")) + (", fine-tuned in each fold" if "finetuned" in encoder else ""))
+                names.add(
+                    str(encoder.get("name")) + (", fine-tuned in each fold" if "finetuned" in encoder else "")
+                )
         found[arm] = ", ".join(sorted(names))
     for modality in ("visual", "audio"):
         if encoder := read_metadata(data / "embed" / modality / settings.roles.benchmark):
@@ -103,16 +128,33 @@ def _histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.Da
     found = {}
     for arm in settings.arms:
         files = sorted((data / ARM_STAGES[arm] / protocol.replace(":", "-")).glob("fold-*/history.csv"))
-        found[arm] = pd.concat([pd.read_csv(path).assign(fold=int(path.parent.name.removeprefix("fold-"))) for path in files])
+        found[arm] = pd.concat(
+            [pd.read_csv(path).assign(fold=int(path.parent.name.removeprefix("fold-"))) for path in files]
+        )
     return found
 
 
-def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, predictions: pd.DataFrame, speaker_of: dict[str, str]) -> None:
+def _write_tables(
+    out: Path,
+    data: Path,
+    settings: Settings,
+    metrics: dict,
+    predictions: pd.DataFrame,
+    speaker_of: dict[str, str],
+) -> None:
     synthetic = settings.synthetic
     encoders = encoder_names(data, settings)
-    recalls = {(name, arm): class_recalls(table, CLASSES) for name in metrics for arm, table in _by_arm(predictions, name).items()}
-    manifests = {path.parent.name: read_manifest(path) for path in sorted((data / "ingest").glob("*/manifest.parquet"))}
-    pretraining, matrix = (read_json(data / "pretrain_audio" / name) for name in ("metrics.json", "cross_corpus.json"))
+    recalls = {
+        (name, arm): class_recalls(table, CLASSES)
+        for name in metrics
+        for arm, table in _by_arm(predictions, name).items()
+    }
+    manifests = {
+        path.parent.name: read_manifest(path) for path in sorted((data / "ingest").glob("*/manifest.parquet"))
+    }
+    pretraining, matrix = (
+        read_json(data / "pretrain_audio" / name) for name in ("metrics.json", "cross_corpus.json")
+    )
     tables = {
         "corpora": ("Corpora: clips per emotion", corpora_table(manifests), ""),
         "training": ("Hyperparameters of the training stages", training_table(settings), ""),
@@ -126,9 +168,21 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
             matrix_table(matrix),
             "Diagonal: nothing of the corpus was trained on.",
         ),
-        "results": ("Results by protocol and arm", results.results_table(metrics, encoders), _results_note(data, settings)),
-        "published": ("Beside published results (accuracy, %)", results.comparison_table(metrics, encoders), LEAKY_NOTE),
-        "leakage": ("The leakage gap", results.leakage_table(metrics), "The same models, trained and scored under both kinds of folds."),
+        "results": (
+            "Results by protocol and arm",
+            results.results_table(metrics, encoders),
+            _results_note(data, settings),
+        ),
+        "published": (
+            "Beside published results (accuracy, %)",
+            results.comparison_table(metrics, encoders),
+            LEAKY_NOTE,
+        ),
+        "leakage": (
+            "The leakage gap",
+            results.leakage_table(metrics),
+            "The same models, trained and scored under both kinds of folds.",
+        ),
         "recalls": ("Recall per class, %", results.recall_table(recalls), ""),
         "pairs": (
             "Paired tests between arms",
@@ -138,7 +192,11 @@ def _write_tables(out: Path, data: Path, settings: Settings, metrics: dict, pred
     }
     frames = frames_table(out / FRAMES_FILE, manifests[settings.roles.benchmark], CLASSES)
     if len(frames):
-        tables["zero_shot_frames"] = ("The face encoder's own classifier, by frame and by clip", frames, FRAMES_NOTE)
+        tables["zero_shot_frames"] = (
+            "The face encoder's own classifier, by frame and by clip",
+            frames,
+            FRAMES_NOTE,
+        )
     for name, (title, frame, notes) in tables.items():
         write_report_table(out / "tables", name, title, frame, notes, synthetic)
 
@@ -164,7 +222,9 @@ def evaluate(data: Path, settings: Settings) -> dict:
     for name in ("tables", "plots"):
         if (out / name).exists():
             shutil.rmtree(out / name)  # some are of a protocol or an encoder that is no longer there
-    predictions = predictions.fillna(dict.fromkeys(CLASSES, 0.0))  # a class that a head lacks is never predicted
+    predictions = predictions.fillna(
+        dict.fromkeys(CLASSES, 0.0)
+    )  # a class that a head lacks is never predicted
     metrics = compute_metrics(predictions, speaker_of, settings)
     _write_tables(out, data, settings, metrics, predictions, speaker_of)
     _write_plots(out, data, settings, predictions)

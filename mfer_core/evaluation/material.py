@@ -2,11 +2,16 @@
 
 import pandas as pd
 
+from mfer_core.base.labels import EMOTIONS
+from mfer_core.base.settings import Settings
 from mfer_core.evaluation.published import published
-from mfer_core.labels import EMOTIONS
-from mfer_core.settings import Settings
 
-STAGES = {"train_visual": "1 visual", "pretrain_audio": "2a audio, 4 classes", "train_audio": "2b audio", "train_fused": "3 fused"}
+STAGES = {
+    "train_visual": "1 visual",
+    "pretrain_audio": "2a audio, 4 classes",
+    "train_audio": "2b audio",
+    "train_fused": "3 fused",
+}
 
 
 def corpora_table(manifests: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -16,10 +21,14 @@ def corpora_table(manifests: dict[str, pd.DataFrame]) -> pd.DataFrame:
         counts = manifest.label.value_counts()
         cells = {label: str(int(counts.get(label, 0))) for label in EMOTIONS}
         known = manifest.speaker[~manifest.speaker.str.endswith("-unknown")].nunique()
-        rows.append({"corpus": corpus, "speakers": str(known or "not known"), "clips": str(len(manifest)), **cells})
+        rows.append(
+            {"corpus": corpus, "speakers": str(known or "not known"), "clips": str(len(manifest)), **cells}
+        )
     for corpus, counts in published()["corpora"].items():
         cells = {label: str(counts.get(label, "-")) for label in EMOTIONS}
-        rows.append({"corpus": f"{corpus} (reference)", "speakers": "-", "clips": str(sum(counts.values())), **cells})
+        rows.append(
+            {"corpus": f"{corpus} (reference)", "speakers": "-", "clips": str(sum(counts.values())), **cells}
+        )
     return pd.DataFrame(rows)
 
 
@@ -28,5 +37,11 @@ def training_table(settings: Settings) -> pd.DataFrame:
     columns = {title: getattr(settings, stage).model_dump() for stage, title in STAGES.items()}
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     return pd.DataFrame(
-        [{"hyperparameter": name, **{title: str(values.get(name, "-")) for title, values in columns.items()}} for name in names]
+        [
+            {
+                "hyperparameter": name,
+                **{title: str(values.get(name, "-")) for title, values in columns.items()},
+            }
+            for name in names
+        ]
     )

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from mfer_core.evaluation.metrics import scores
 from mfer_core.evaluation.summary import Counts, count
+from mfer_core.protocol.metrics import scores
 
 CHUNK = 1000  # permutations at a time
 
@@ -20,7 +20,9 @@ def _differences(first: Counts, second: Counts, swaps: np.ndarray, metric: str) 
     return scores(a)[metric] - scores(b)[metric]
 
 
-def permutation_p(first: Counts, second: Counts, metric: str, permutations: int, seed: int) -> tuple[float, float]:
+def permutation_p(
+    first: Counts, second: Counts, metric: str, permutations: int, seed: int
+) -> tuple[float, float]:
     """Difference of a metric and its two-sided p, exchanging whole speakers between the arms.
 
     All 2^S exchanges are tried where that is fewer than ``permutations``; else random ones, with the observed counted in.
@@ -32,7 +34,9 @@ def permutation_p(first: Counts, second: Counts, metric: str, permutations: int,
         swaps = (np.arange(2**size)[:, None] >> np.arange(size)) & 1
     else:
         swaps = np.random.default_rng(seed).integers(2, size=(permutations, size))
-    drawn = np.concatenate([_differences(first, second, swaps[at : at + CHUNK], metric) for at in range(0, len(swaps), CHUNK)])
+    drawn = np.concatenate(
+        [_differences(first, second, swaps[at : at + CHUNK], metric) for at in range(0, len(swaps), CHUNK)]
+    )
     extreme = int((np.abs(drawn) >= abs(observed) - 1e-12).sum())
     return observed, extreme / len(drawn) if exact else (extreme + 1) / (len(drawn) + 1)
 
@@ -40,11 +44,20 @@ def permutation_p(first: Counts, second: Counts, metric: str, permutations: int,
 def mcnemar_p(first_hit: np.ndarray, second_hit: np.ndarray) -> float:
     """Exact McNemar test over clips (which it takes for independent; clips of one speaker are not)."""
     only_first, only_second = int((first_hit & ~second_hit).sum()), int((second_hit & ~first_hit).sum())
-    return 1.0 if only_first + only_second == 0 else float(binomtest(only_first, only_first + only_second).pvalue)
+    return (
+        1.0
+        if only_first + only_second == 0
+        else float(binomtest(only_first, only_first + only_second).pvalue)
+    )
 
 
 def compare(
-    first: pd.DataFrame, second: pd.DataFrame, speaker_of: Callable, classes: tuple[str, ...], permutations: int, seed: int
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    speaker_of: Callable,
+    classes: tuple[str, ...],
+    permutations: int,
+    seed: int,
 ) -> dict:
     """Paired tests between two arms' predictions over the (fold, clip) pairs that both have."""
     index = ["fold", "clip_id"]
@@ -53,7 +66,11 @@ def compare(
     a, b = a.loc[common].reset_index(), b.loc[common].reset_index()
     speakers = a.clip_id.map(speaker_of)
     counts = [count(table, speakers, classes) for table in (a, b)]
-    hits = [table[list(classes)].to_numpy().argmax(1) == pd.Categorical(table.label, categories=list(classes)).codes for table in (a, b)]
+    hits = [
+        table[list(classes)].to_numpy().argmax(1)
+        == pd.Categorical(table.label, categories=list(classes)).codes
+        for table in (a, b)
+    ]
     result = {"clips": len(common), "speakers": int(speakers.nunique()), "mcnemar_p": mcnemar_p(*hits)}
     for metric in ("accuracy", "uar"):
         difference, p = permutation_p(*counts, metric, permutations, seed)

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mfer_core.evaluation.metrics import calibration, confusion
-from mfer_core.files import atomic_path
+from mfer_core.base.files import atomic_path
+from mfer_core.protocol.metrics import calibration, confusion
 
 DPI = 80
 
@@ -39,7 +39,9 @@ def draw_confusion(axes: Axes, table: pd.DataFrame, classes: tuple[str, ...], ti
     for row, column in np.ndindex(share.shape):
         if matrix[row, column]:
             colour = "white" if share[row, column] > 50 else "black"
-            axes.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+            axes.text(
+                column, row, f"{share[row, column]:.0f}", ha="center", va="center", fontsize=7, color=colour
+            )
     axes.set_xticks(range(len(classes)), classes, rotation=60, ha="right", fontsize=7)
     axes.set_yticks(range(len(classes)), classes, fontsize=7)
     axes.set(xlabel="predicted", ylabel="true")
@@ -53,7 +55,9 @@ def confusion_figure(table: pd.DataFrame, classes: tuple[str, ...] | list[str], 
     return figure
 
 
-def plot_confusions(folder: Path, name: str, arms: Mapping[str, pd.DataFrame], classes: tuple[str, ...], note: str) -> None:
+def plot_confusions(
+    folder: Path, name: str, arms: Mapping[str, pd.DataFrame], classes: tuple[str, ...], note: str
+) -> None:
     """``confusion_<name>.png`` with a panel per arm."""
     figure, panels = _panels(len(arms))
     for axes, (arm, table) in zip(panels, arms.items(), strict=True):
@@ -62,7 +66,9 @@ def plot_confusions(folder: Path, name: str, arms: Mapping[str, pd.DataFrame], c
     _save(figure, folder / f"confusion_{name}.png")
 
 
-def plot_reliability(folder: Path, name: str, arms: Mapping[str, pd.DataFrame], classes: tuple[str, ...], note: str) -> None:
+def plot_reliability(
+    folder: Path, name: str, arms: Mapping[str, pd.DataFrame], classes: tuple[str, ...], note: str
+) -> None:
     """``reliability_<name>.png``: accuracy against confidence, per arm."""
     figure, (axes,) = _panels(1, 4.2)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
@@ -71,7 +77,15 @@ def plot_reliability(folder: Path, name: str, arms: Mapping[str, pd.DataFrame], 
         filled = sums[sums[:, 0] > 0]
         confidence, accuracy = filled[:, 1] / filled[:, 0], filled[:, 2] / filled[:, 0]
         (line,) = axes.plot(confidence, accuracy, linewidth=0.8, alpha=0.5)
-        axes.scatter(confidence, accuracy, 400 * filled[:, 0] / len(table), color=line.get_color(), alpha=0.7, linewidths=0, label=arm)
+        axes.scatter(
+            confidence,
+            accuracy,
+            400 * filled[:, 0] / len(table),
+            color=line.get_color(),
+            alpha=0.7,
+            linewidths=0,
+            label=arm,
+        )
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     axes.set_title(f"{name}: reliability, a dot's area is its clips{note}", fontsize=9)
     for handle in axes.legend(fontsize=8).legend_handles:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mfer_core.base.files import read_table
+from mfer_core.base.settings import Settings
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
 from mfer_core.evaluation.published import published
 from mfer_core.evaluation.tables import percent
-from mfer_core.files import read_table
-from mfer_core.settings import Settings
 from mfer_core.training.pretrain import STAGE, four_class_manifest, present_corpora
 from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table
 
@@ -30,7 +30,11 @@ def pretraining_baseline(data: Path, settings: Settings) -> dict[str, dict]:
         return {}
     tested, corpora = set(read_table(predictions, ["clip_id"]).clip_id), present_corpora(settings)
     manifest = four_class_manifest(data, corpora)
-    values = {clip: found for corpus in corpora for clip, found in baseline_features(data / "extract", corpus, set(manifest.index)).items()}
+    values = {
+        clip: found
+        for corpus in corpora
+        for clip, found in baseline_features(data / "extract", corpus, set(manifest.index)).items()
+    }
     if not tested & set(values):
         return {}
     part = np.where(manifest.index.isin(tested), "test", "train")
@@ -44,14 +48,24 @@ def pretraining_table(metrics: dict[str, dict], svm: dict[str, dict]) -> pd.Data
     rows = []
     for corpus, row in metrics.items():
         cells = {label: percent(row["recall"][label]) for label in CLASSES}
-        scores = {"accuracy %": percent(row["accuracy"]), "SVM accuracy %": percent(svm.get(corpus, {}).get("accuracy"))}
-        rows.append({"corpus": corpus, "clips": str(row["clips"]), **scores, "UAR %": percent(row["uar"]), **cells})
+        scores = {
+            "accuracy %": percent(row["accuracy"]),
+            "SVM accuracy %": percent(svm.get(corpus, {}).get("accuracy")),
+        }
+        rows.append(
+            {"corpus": corpus, "clips": str(row["clips"]), **scores, "UAR %": percent(row["uar"]), **cells}
+        )
     for corpus, recall in published()["pretraining"].items():
         uar = sum(recall.values()) / len(recall)
         cells = {label: f"{recall[label]:.1f}" for label in CLASSES}
         overall = published()["pretraining_accuracy"].get(corpus, {})
-        scores = {"accuracy %": f"{overall.get('audio', '-')}", "SVM accuracy %": f"{overall.get('svm', '-')}"}
-        rows.append({"corpus": f"{corpus} (reference)", "clips": "-", **scores, "UAR %": f"{uar:.1f}", **cells})
+        scores = {
+            "accuracy %": f"{overall.get('audio', '-')}",
+            "SVM accuracy %": f"{overall.get('svm', '-')}",
+        }
+        rows.append(
+            {"corpus": f"{corpus} (reference)", "clips": "-", **scores, "UAR %": f"{uar:.1f}", **cells}
+        )
     return pd.DataFrame(rows)
 
 
@@ -59,7 +73,10 @@ def matrix_table(matrix: dict[str, dict[str, float]]) -> pd.DataFrame:
     """Stage 2a trained on all corpora but one: UAR on each; the diagonal is a corpus of which nothing was seen."""
     return pd.DataFrame(
         [
-            {"training left out": left_out, **{f"tested on {name}": percent(value) for name, value in row.items()}}
+            {
+                "training left out": left_out,
+                **{f"tested on {name}": percent(value) for name, value in row.items()},
+            }
             for left_out, row in matrix.items()
         ]
     )

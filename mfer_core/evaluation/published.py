@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mfer_core.files import read_json
+from mfer_core.base.files import read_json
 
 FILE = Path(__file__).with_name("published.json")
 

@@ -5,9 +5,9 @@ from itertools import combinations
 
 import pandas as pd
 
-from mfer_core.evaluation.protocols import protocol
 from mfer_core.evaluation.published import published, reference_cell
 from mfer_core.evaluation.tables import ABSENT, interval, p_value, percent, spread
+from mfer_core.protocol.protocols import protocol
 
 ARMS = ("visual", "audio", "fused", "baseline")
 # Beside them where there is cause: the baseline normalised by speaker as an arm is, and encoders that have a head of their own.
@@ -48,15 +48,37 @@ def comparison_table(metrics: Metrics, encoders: dict[str, str]) -> pd.DataFrame
     rows = []
     for name, arms in metrics.items():
         cells = {
-            arm: f"{percent(arms[arm]['accuracy']['mean'], 2)} ± {percent(arms[arm]['accuracy']['std'], 2)}" if arm in arms else "-"
+            arm: f"{percent(arms[arm]['accuracy']['mean'], 2)} ± {percent(arms[arm]['accuracy']['std'], 2)}"
+            if arm in arms
+            else "-"
             for arm in ARMS
         }
         note = f"checkpoint: {protocol(name).checkpoint}"
-        rows.append({"system": "this project", "protocol": protocol(name).label, "encoder": ours, **cells, "note": note})
+        rows.append(
+            {
+                "system": "this project",
+                "protocol": protocol(name).label,
+                "encoder": ours,
+                **cells,
+                "note": note,
+            }
+        )
     for entry in published()["benchmark"]:
         cells = {arm: reference_cell(entry, arm) or "-" for arm in ARMS}
-        rule = f"{entry['protocol']} (leaky)" if entry["protocol"] == "report5" else entry["protocol"] or "not stated"
-        rows.append({"system": entry["system"], "protocol": rule, "encoder": entry["encoder"] or "-", **cells, "note": entry["note"]})
+        rule = (
+            f"{entry['protocol']} (leaky)"
+            if entry["protocol"] == "report5"
+            else entry["protocol"] or "not stated"
+        )
+        rows.append(
+            {
+                "system": entry["system"],
+                "protocol": rule,
+                "encoder": entry["encoder"] or "-",
+                **cells,
+                "note": entry["note"],
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -77,7 +99,12 @@ def leakage_table(metrics: Metrics) -> pd.DataFrame:
             "gap, points": f"{entry['random'] - entry['honest']:.1f}",
         }
         rows.append(
-            {"model": f"published: {entry['source']}", "leaky protocol": "random clips", "honest protocol": "speakers held out", **gap}
+            {
+                "model": f"published: {entry['source']}",
+                "leaky protocol": "random clips",
+                "honest protocol": "speakers held out",
+                **gap,
+            }
         )
     return pd.DataFrame(rows).fillna("-")
 
@@ -95,7 +122,11 @@ def _gap(leaky: dict | None, honest: dict | None) -> dict[str, str]:
 def recall_table(recalls: dict[tuple[str, str], dict[str, float | None]]) -> pd.DataFrame:
     """(protocol, arm) -> class -> recall, as rows."""
     rows = [
-        {"protocol": protocol(name).label, "arm": arm, **{label: percent(value) for label, value in row.items()}}
+        {
+            "protocol": protocol(name).label,
+            "arm": arm,
+            **{label: percent(value) for label, value in row.items()},
+        }
         for (name, arm), row in recalls.items()
     ]
     return pd.DataFrame(rows)
@@ -111,8 +142,18 @@ def pairs_table(tests: dict[tuple[str, str, str], dict]) -> pd.DataFrame:
     """(protocol, first arm, second arm) -> paired test, as rows; differences are first minus second, in points."""
     rows = []
     for (name, first, second), test in tests.items():
-        cells = {f"{metric} difference, points": f"{100 * test[f'{metric}_difference']:+.1f}" for metric in ("accuracy", "uar")}
-        cells |= {f"{metric} p (permutation by speaker)": p_value(test[f"{metric}_p"]) for metric in ("accuracy", "uar")}
-        facts = {"clips": test["clips"], "speakers": test["speakers"], "p (McNemar, by clip)": p_value(test["mcnemar_p"])}
+        cells = {
+            f"{metric} difference, points": f"{100 * test[f'{metric}_difference']:+.1f}"
+            for metric in ("accuracy", "uar")
+        }
+        cells |= {
+            f"{metric} p (permutation by speaker)": p_value(test[f"{metric}_p"])
+            for metric in ("accuracy", "uar")
+        }
+        facts = {
+            "clips": test["clips"],
+            "speakers": test["speakers"],
+            "p (McNemar, by clip)": p_value(test["mcnemar_p"]),
+        }
         rows.append({"protocol": protocol(name).label, "first": first, "second": second, **cells, **facts})
     return pd.DataFrame(rows)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mfer_core.evaluation.metrics import calibration, calibration_error, confusion, recalls, scores
+from mfer_core.protocol.metrics import calibration, calibration_error, confusion, recalls, scores
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,15 @@ def intervals(counts: Counts, resamples: int, seed: int) -> dict[str, list[float
     """Bootstrap 95 % intervals of the pooled metrics, resampling speakers (the groups of ``counts``) with replacement."""
     size = len(counts.groups)
     weights = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples)
-    return {name: np.nanpercentile(values, [2.5, 97.5]).tolist() for name, values in counts.metrics(weights).items()}
+    return {
+        name: np.nanpercentile(values, [2.5, 97.5]).tolist()
+        for name, values in counts.metrics(weights).items()
+    }
 
 
-def summarise(table: pd.DataFrame, speakers: pd.Series, classes: tuple[str, ...], resamples: int, seed: int) -> dict:
+def summarise(
+    table: pd.DataFrame, speakers: pd.Series, classes: tuple[str, ...], resamples: int, seed: int
+) -> dict:
     """metric -> its spread over folds (sample standard deviation), its value over all predictions and its interval."""
     by_fold, by_speaker = count(table, table.fold, classes), count(table, speakers, classes)
     folds = by_fold.metrics(np.eye(len(by_fold.groups)))
@@ -49,9 +54,18 @@ def summarise(table: pd.DataFrame, speakers: pd.Series, classes: tuple[str, ...]
     ci95 = intervals(by_speaker, resamples, seed)
     result = {}
     for name, values in folds.items():
-        spread = {"mean": values.mean(), "std": values.std(ddof=1) if len(values) > 1 else 0.0, "min": values.min(), "max": values.max()}
+        spread = {
+            "mean": values.mean(),
+            "std": values.std(ddof=1) if len(values) > 1 else 0.0,
+            "min": values.min(),
+            "max": values.max(),
+        }
         numbers = {key: float(value) for key, value in spread.items()}
-        result[name] = numbers | {"pooled": float(pooled[name][0]), "ci95": ci95[name], "folds": values.tolist()}
+        result[name] = numbers | {
+            "pooled": float(pooled[name][0]),
+            "ci95": ci95[name],
+            "folds": values.tolist(),
+        }
     return result
 
 
@@ -59,14 +73,18 @@ def headline(metrics: dict) -> dict:
     """protocol -> arm -> accuracy and UAR, means over folds: the few figures by which `dvc metrics` tells versions apart."""
     names = ("accuracy", "uar")
     return {
-        name: {arm: {metric: found[metric]["mean"] for metric in names} for arm, found in arms.items()} for name, arms in metrics.items()
+        name: {arm: {metric: found[metric]["mean"] for metric in names} for arm, found in arms.items()}
+        for name, arms in metrics.items()
     }
 
 
 def class_recalls(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float | None]:
     """Recall per class name over all predictions; None for a class that does not occur."""
     matrix = count(table, pd.Series(0, index=table.index), classes).confusion[0]
-    return {name: None if np.isnan(value) else float(value) for name, value in zip(classes, recalls(matrix), strict=True)}
+    return {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(classes, recalls(matrix), strict=True)
+    }
 
 
 def fold_scores(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float]:

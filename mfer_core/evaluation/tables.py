@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mfer_core.files import atomic_path
+from mfer_core.base.files import atomic_path
 
 SYNTHETIC = "Synthetic demonstration corpora: these figures show that the pipeline works, and say nothing about real recordings."
 ABSENT = "absent"
@@ -39,7 +39,9 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows) + "\n"
 
 
-def write_report_table(folder: Path, name: str, title: str, frame: pd.DataFrame, notes: str, synthetic: bool) -> None:
+def write_report_table(
+    folder: Path, name: str, title: str, frame: pd.DataFrame, notes: str, synthetic: bool
+) -> None:
     """Write ``<name>.md`` and ``<name>.csv``. The Markdown opens with a warning where the corpora are synthetic."""
     warning = f"> {SYNTHETIC}\n\n" if synthetic else ""
     text = f"# {title}\n\n{warning}{markdown(frame)}" + (f"\n{notes}\n" if notes else "")

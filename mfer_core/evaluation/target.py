@@ -21,7 +21,9 @@ def normalise(clips: Clips, arm: Arm, how: str) -> Clips:
 
     ``how``: "none"; "corpus", with the moments of all clips; or "speaker", with each speaker's own.
     """
-    how = arm.config.normalisation if how == "none" else how  # an arm that was trained on normalised steps takes no others
+    how = (
+        arm.config.normalisation if how == "none" else how
+    )  # an arm that was trained on normalised steps takes no others
     if how == "none":
         return clips
     name = arm.config.modality
@@ -45,7 +47,13 @@ def shift(clips: Clips, arm: Arm) -> dict[str, float]:
 
 def hidden(arm: Arm, clips: Clips) -> Tensor:
     """Last hidden states [N, H]; zeros for a clip without the modality."""
-    only = Clips(clips.clip_ids, clips.speakers, clips.labels, {arm.config.modality: clips.modalities[arm.config.modality]}, clips.dims)
+    only = Clips(
+        clips.clip_ids,
+        clips.speakers,
+        clips.labels,
+        {arm.config.modality: clips.modalities[arm.config.modality]},
+        clips.dims,
+    )
     rows: dict[int, Tensor] = {}
     with torch.no_grad():
         for indices, ((values, lengths), _) in in_order(only, BATCH):
@@ -58,7 +66,9 @@ class Models:
     """One fold's trained models by arm."""
 
     by_arm: Mapping[str, Arm | Fused]
-    sources: Mapping[str, list[Source]] = field(default_factory=dict)  # the encoders that were trained with an arm
+    sources: Mapping[str, list[Source]] = field(
+        default_factory=dict
+    )  # the encoders that were trained with an arm
 
     def seen_by(self, arm: str, clips: Clips) -> Clips:
         """The clips as the arm's own encoders see them: the cached embeddings where it has none."""

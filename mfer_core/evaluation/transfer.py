@@ -5,15 +5,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_table, write_json
+from mfer_core.base.labels import label_set
+from mfer_core.base.settings import Settings, Transfer
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.encoders.device import one_thread
-from mfer_core.errors import MferError
-from mfer_core.evaluation.metrics import calibration, calibration_error, confusion, scores
-from mfer_core.evaluation.protocols import protocol
 from mfer_core.evaluation.published import published
 from mfer_core.evaluation.summary import headline
 from mfer_core.evaluation.tables import write_report_table
-from mfer_core.evaluation.transfer_fold import FoldTransfer, Outcome, few_shot_outcomes, load_models, shifts, zero_shot_outcomes
+from mfer_core.evaluation.transfer_fold import (
+    FoldTransfer,
+    Outcome,
+    few_shot_outcomes,
+    load_models,
+    shifts,
+    zero_shot_outcomes,
+)
 from mfer_core.evaluation.transfer_tables import (
     collapse_table,
     folds_table,
@@ -23,9 +31,8 @@ from mfer_core.evaluation.transfer_tables import (
     source_table,
     target_note,
 )
-from mfer_core.files import read_table, write_json
-from mfer_core.labels import label_set
-from mfer_core.settings import Settings, Transfer
+from mfer_core.protocol.metrics import calibration, calibration_error, confusion, scores
+from mfer_core.protocol.protocols import protocol
 from mfer_core.training.inputs import Modality, fold_parts, load_modality, make_clips, manifest_of
 from mfer_core.training.shared import forget_shared
 
@@ -35,7 +42,9 @@ CLASSES = label_set("eight")
 def honest_folds(data: Path) -> list[tuple[str, int]]:
     """(protocol, fold) of every honest protocol. Raises MferError when there is none."""
     folds = read_table(data / "folds" / "folds.parquet", ["protocol", "fold"]).drop_duplicates()
-    found = [(str(row.protocol), int(row.fold)) for row in folds.itertuples() if protocol(str(row.protocol)).honest]
+    found = [
+        (str(row.protocol), int(row.fold)) for row in folds.itertuples() if protocol(str(row.protocol)).honest
+    ]
     if not found:
         raise MferError("transfer needs the models of an honest protocol: add one (luna5) to folds.protocols")
     return found
@@ -62,19 +71,33 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
     target = make_clips(sorted(target_manifest.index), target_manifest, CLASSES, target_modalities)
     for name, found in target_modalities.items():
         if found.values and not same_encoder(found.metadata, source_modalities[name].metadata):
-            raise MferError(f"{settings.roles.transfer} has other {name} embeddings than {settings.roles.benchmark}: run embed for both")
+            raise MferError(
+                f"{settings.roles.transfer} has other {name} embeddings than {settings.roles.benchmark}: run embed for both"
+            )
     if not len(target):
         raise MferError(f"no clip of {settings.roles.transfer} has embeddings: run embed for it first")
     rows, predictions, moved = [], [], []
     for name, number in honest_folds(data):
         parts = fold_parts(data, name, number)
         corpora = [settings.roles.benchmark, settings.roles.transfer]
-        models, choosers = (load_models(data, name, number, settings.arms, corpora, chooser) for chooser in (False, True))
-        valid, test = (make_clips(parts[part], source_manifest, CLASSES, source_modalities) for part in ("valid", "test"))
+        models, choosers = (
+            load_models(data, name, number, settings.arms, corpora, chooser) for chooser in (False, True)
+        )
+        valid, test = (
+            make_clips(parts[part], source_manifest, CLASSES, source_modalities) for part in ("valid", "test")
+        )
         fold, place = FoldTransfer(models, choosers, valid, target), {"protocol": name, "fold": number}
-        outcomes = [*zero_shot_outcomes(fold), *few_shot_outcomes(fold, settings.transfer, settings.transfer.seed)]
+        outcomes = [
+            *zero_shot_outcomes(fold),
+            *few_shot_outcomes(fold, settings.transfer, settings.transfer.seed),
+        ]
         for outcome in outcomes:
-            facts = {"arm": outcome.arm, "setting": outcome.setting, "draw": outcome.draw, "speaker_disjoint": outcome.speaker_disjoint}
+            facts = {
+                "arm": outcome.arm,
+                "setting": outcome.setting,
+                "draw": outcome.draw,
+                "speaker_disjoint": outcome.speaker_disjoint,
+            }
             rows.append(place | facts | outcome_scores(outcome, target.labels.numpy()))
             if outcome.setting.startswith("zero-shot, none"):
                 predictions.append(_predictions(outcome, target.labels.numpy()).assign(**place))
@@ -87,15 +110,28 @@ def _source_rows(fold: FoldTransfer) -> list[dict]:
     """Every arm on the fold's own test part, under every normalisation: what robustness costs at home."""
     labels = fold.target.labels.numpy()
     facts = {"draw": 0, "speaker_disjoint": True}
-    renamed = ((outcome, outcome.setting.replace("zero-shot", "source test part")) for outcome in zero_shot_outcomes(fold))
-    return [{"arm": outcome.arm, "setting": setting, **facts, **outcome_scores(outcome, labels)} for outcome, setting in renamed]
+    renamed = (
+        (outcome, outcome.setting.replace("zero-shot", "source test part"))
+        for outcome in zero_shot_outcomes(fold)
+    )
+    return [
+        {"arm": outcome.arm, "setting": setting, **facts, **outcome_scores(outcome, labels)}
+        for outcome, setting in renamed
+    ]
 
 
 def _predictions(outcome: Outcome, labels: np.ndarray) -> pd.DataFrame:
     names = np.array(CLASSES)
     confidence = outcome.probabilities.max(1)
     predicted = names[outcome.probabilities.argmax(1)]
-    return pd.DataFrame({"arm": outcome.arm, "label": names[labels[outcome.clips]], "predicted": predicted, "confidence": confidence})
+    return pd.DataFrame(
+        {
+            "arm": outcome.arm,
+            "label": names[labels[outcome.clips]],
+            "predicted": predicted,
+            "confidence": confidence,
+        }
+    )
 
 
 def transfer_metrics(rows: pd.DataFrame) -> dict:
@@ -139,24 +175,46 @@ def transfer(data: Path, settings: Settings) -> dict:
 def _as_trained(metrics: dict) -> dict:
     """protocol -> arm -> zero-shot metrics; an arm that the target has no clips for is not in it."""
     setting = "zero-shot, none normalisation"
-    return {name: {arm: found[setting] for arm, found in arms.items() if setting in found} for name, arms in metrics.items()}
+    return {
+        name: {arm: found[setting] for arm, found in arms.items() if setting in found}
+        for name, arms in metrics.items()
+    }
 
 
 def _left_out(out: Path) -> dict:
     note = "The settings name no transfer corpus: bring your own recordings to see how the models do on other data."
-    write_report_table(out / "tables", "transfer", "On the transfer corpus", pd.DataFrame({"protocol": []}), note, False)
+    write_report_table(
+        out / "tables", "transfer", "On the transfer corpus", pd.DataFrame({"protocol": []}), note, False
+    )
     for name in ("summary.json", "metrics.json"):
         write_json(out / name, {})
     return {}
 
 
 def _shots_note(settings: Transfer, disjoint: bool) -> str:
-    how = f", with embeddings normalised per {settings.normalisation}" if settings.normalisation != "none" else ""
-    query = "people that no clip was taken from" if disjoint else "other clips, partly of the same people, who are too few"
-    return f"After k clips per class: scored on {query}{how}.\n*published: {published()['transfer']['corpus']}."
+    how = (
+        f", with embeddings normalised per {settings.normalisation}"
+        if settings.normalisation != "none"
+        else ""
+    )
+    query = (
+        "people that no clip was taken from"
+        if disjoint
+        else "other clips, partly of the same people, who are too few"
+    )
+    return (
+        f"After k clips per class: scored on {query}{how}.\n*published: {published()['transfer']['corpus']}."
+    )
 
 
-def _write_tables(out: Path, settings: Settings, metrics: dict, rows: pd.DataFrame, predictions: pd.DataFrame, moved: pd.DataFrame) -> None:
+def _write_tables(
+    out: Path,
+    settings: Settings,
+    metrics: dict,
+    rows: pd.DataFrame,
+    predictions: pd.DataFrame,
+    moved: pd.DataFrame,
+) -> None:
     synthetic = settings.synthetic or settings.corpora[settings.roles.transfer].source == "demo"
     tables = {
         "transfer": (
@@ -165,9 +223,17 @@ def _write_tables(out: Path, settings: Settings, metrics: dict, rows: pd.DataFra
             _shots_note(settings.transfer, bool(rows.speaker_disjoint.all())),
         ),
         "folds": ("Zero-shot, fold by fold (accuracy, %)", folds_table(metrics), target_note(metrics)),
-        "normalisation": ("Zero-shot, by unsupervised normalisation (accuracy, %)", normalisation_table(metrics), ""),
+        "normalisation": (
+            "Zero-shot, by unsupervised normalisation (accuracy, %)",
+            normalisation_table(metrics),
+            "",
+        ),
         "source": ("The same models on their own test parts (accuracy, %)", source_table(metrics), ""),
-        "collapse": ("Zero-shot: which emotion becomes which", collapse_table(predictions), "All folds together, no normalisation."),
+        "collapse": (
+            "Zero-shot: which emotion becomes which",
+            collapse_table(predictions),
+            "All folds together, no normalisation.",
+        ),
         "shift": (
             "How far the corpus lies from the training data",
             shift_table(moved, metrics),

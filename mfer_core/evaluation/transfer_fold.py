@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfer_core.base.settings import Finetune, Transfer
 from mfer_core.evaluation.adaptation import adapt, draw_supports
 from mfer_core.evaluation.robust import at_home, believed_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_trained
-from mfer_core.settings import Finetune, Transfer
 from mfer_core.training.clips import Clips
 from mfer_core.training.finetune import open_source
 from mfer_core.training.results import fold_folder
@@ -32,7 +32,9 @@ class Outcome:
     speaker_disjoint: bool = True
 
 
-def load_models(data: Path, protocol: str, fold: int, arms: list[str], corpora: list[str], chooser: bool = False) -> Models:
+def load_models(
+    data: Path, protocol: str, fold: int, arms: list[str], corpora: list[str], chooser: bool = False
+) -> Models:
     """The fold's models, and the encoders that were trained with them, which read clips of ``corpora``.
 
     ``chooser``: those that have not seen the validation clips.
@@ -42,7 +44,10 @@ def load_models(data: Path, protocol: str, fold: int, arms: list[str], corpora: 
         models[arm], config, blocks = load_trained(fold_folder(data, f"train_{arm}", protocol, fold), chooser)
         for modality, own in blocks.items():
             trained_on = config["encoders"][modality]
-            key = (modality, trained_on["finetuned"])  # stage 3 keeps the encoder of stages 1 and 2b unless it trains on
+            key = (
+                modality,
+                trained_on["finetuned"],
+            )  # stage 3 keeps the encoder of stages 1 and 2b unless it trains on
             if key not in opened:
                 opened[key] = open_source(data, modality, corpora, trained_on, "auto", Finetune(), own)
             sources.setdefault(arm, []).append(opened[key])
@@ -63,7 +68,9 @@ class FoldTransfer:
     """
 
     def __init__(self, models: Models, choosers: Models, source: Clips, target: Clips):
-        self.models = replace(models, by_arm={arm: model for arm, model in models.by_arm.items() if len(usable(target, arm))})
+        self.models = replace(
+            models, by_arm={arm: model for arm, model in models.by_arm.items() if len(usable(target, arm))}
+        )
         self.source, self.target = source, target
         self.single = [arm for arm in SINGLE if arm in self.models.by_arm]
         self._source = {arm: features(choosers, arm, source, "none").logits() for arm in self.single}
@@ -72,7 +79,9 @@ class FoldTransfer:
         """arm -> logits [N, C] of the target under one normalisation."""
         return {arm: features(self.models, arm, self.target, how).logits() for arm in self.models.by_arm}
 
-    def outcomes(self, logits: dict[str, Tensor], setting: str, draw: int = 0, query: np.ndarray | None = None) -> Iterator[Outcome]:
+    def outcomes(
+        self, logits: dict[str, Tensor], setting: str, draw: int = 0, query: np.ndarray | None = None
+    ) -> Iterator[Outcome]:
         """The arms' decisions on the ``query`` clips (default: all), the robust fusion's among them."""
         decisions = {arm: torch.softmax(values.double(), 1) for arm, values in logits.items()}
         if len(self.single) == 2:
@@ -86,7 +95,9 @@ class FoldTransfer:
     def accuracies(self, logits: dict[str, Tensor]) -> list[float]:
         """Label-free estimates of the single arms' accuracy on the target."""
         seen = {arm: torch.from_numpy(usable(self.target, arm)) for arm in self.single}
-        return [believed_accuracy(*self._validation(arm), logits[arm][seen[arm]].double()) for arm in self.single]
+        return [
+            believed_accuracy(*self._validation(arm), logits[arm][seen[arm]].double()) for arm in self.single
+        ]
 
     def _validation(self, arm: str) -> tuple[Tensor, Tensor]:
         """Logits and labels of the validation clips that the arm can see."""
@@ -96,7 +107,10 @@ class FoldTransfer:
     def robust(self, logits: dict[str, Tensor]) -> Tensor:
         """Probabilities [N, C] of the fused model where the target is like the validation clips, else of the robust fusion of the single arms."""
         believed = self.accuracies(logits)
-        validated = [(values.argmax(1) == labels).double().mean().item() for values, labels in map(self._validation, self.single)]
+        validated = [
+            (values.argmax(1) == labels).double().mean().item()
+            for values, labels in map(self._validation, self.single)
+        ]
         if "fused" in logits and at_home(believed, validated):
             return torch.softmax(logits["fused"].double(), 1)
         names = list(self.target.modalities)
@@ -112,7 +126,9 @@ def zero_shot_outcomes(fold: FoldTransfer) -> Iterator[Outcome]:
 
 def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iterator[Outcome]:
     """Every arm after adaptation to each number of shots, several draws each; 0 shots is the zero-shot result."""
-    read = {arm: features(fold.models, arm, fold.target, settings.normalisation) for arm in fold.models.by_arm}
+    read = {
+        arm: features(fold.models, arm, fold.target, settings.normalisation) for arm in fold.models.by_arm
+    }
     labels, speakers = fold.target.labels.numpy(), np.array(fold.target.speakers)
     if 0 in settings.shots:
         yield from fold.outcomes({arm: own.logits() for arm, own in read.items()}, "0-shot")
@@ -138,6 +154,7 @@ def shifts(fold: FoldTransfer) -> dict[str, dict[str, float]]:
     logits = {arm: features(fold.models, arm, fold.target, "none").logits() for arm in fold.single}
     guesses = dict(zip(fold.single, fold.accuracies(logits), strict=True))
     return {
-        arm: shift(fold.models.seen_by(arm, fold.target), fold.models.by_arm[arm]) | {"estimated_accuracy": guesses[arm]}
+        arm: shift(fold.models.seen_by(arm, fold.target), fold.models.by_arm[arm])
+        | {"estimated_accuracy": guesses[arm]}
         for arm in fold.single
     }

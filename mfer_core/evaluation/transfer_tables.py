@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from mfer_core.evaluation.protocols import protocol
+from mfer_core.base.labels import label_set
 from mfer_core.evaluation.published import published
 from mfer_core.evaluation.tables import ABSENT, percent, spread
 from mfer_core.evaluation.target import NORMALISATIONS
-from mfer_core.labels import label_set
+from mfer_core.protocol.protocols import protocol
 
 ARMS = ("visual", "audio", "fused", "robust")
 TITLES = {"robust": "fused, robust"}
@@ -71,11 +71,15 @@ def target_note(metrics: dict) -> str:
 
 
 def normalisation_table(metrics: dict) -> pd.DataFrame:
-    return pd.DataFrame(_by_setting(metrics, {how: f"zero-shot, {how} normalisation" for how in NORMALISATIONS}))
+    return pd.DataFrame(
+        _by_setting(metrics, {how: f"zero-shot, {how} normalisation" for how in NORMALISATIONS})
+    )
 
 
 def source_table(metrics: dict) -> pd.DataFrame:
-    return pd.DataFrame(_by_setting(metrics, {how: f"source test part, {how} normalisation" for how in NORMALISATIONS}))
+    return pd.DataFrame(
+        _by_setting(metrics, {how: f"source test part, {how} normalisation" for how in NORMALISATIONS})
+    )
 
 
 def folds_table(metrics: dict) -> pd.DataFrame:
@@ -97,7 +101,15 @@ def folds_table(metrics: dict) -> pd.DataFrame:
                     if arm in accuracy
                 }
                 cells = {TITLES.get(arm, arm): percent(value) for arm, value in accuracy.items()}
-                rows.append({"protocol": protocol(name).label, "normalisation": how, "fold": str(fold), **cells, **margins})
+                rows.append(
+                    {
+                        "protocol": protocol(name).label,
+                        "normalisation": how,
+                        "fold": str(fold),
+                        **cells,
+                        **margins,
+                    }
+                )
     return pd.DataFrame(rows).fillna("-")
 
 
@@ -133,10 +145,15 @@ def shift_table(moved: pd.DataFrame, metrics: dict) -> pd.DataFrame:
     rows = []
     for (name, arm), table in moved.groupby(["protocol", "arm"], sort=False):
         found = metrics[name][arm]["zero-shot, none normalisation"]
-        cells = {"mean shift": f"{table.mean_shift.mean():.2f}", "spread ratio": f"{table.spread_ratio.mean():.2f}"}
+        cells = {
+            "mean shift": f"{table.mean_shift.mean():.2f}",
+            "spread ratio": f"{table.spread_ratio.mean():.2f}",
+        }
         cells |= {
             "accuracy % guessed without labels": percent(table.estimated_accuracy.mean()),
             "accuracy %": percent(found["accuracy"]["mean"]),
         }
-        rows.append({"protocol": protocol(name).label, "arm": arm, **cells, "ECE %": percent(found["ece"]["mean"])})
+        rows.append(
+            {"protocol": protocol(name).label, "arm": arm, **cells, "ECE %": percent(found["ece"]["mean"])}
+        )
     return pd.DataFrame(rows)

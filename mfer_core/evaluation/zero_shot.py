@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mfer_core.base.labels import head_classes
 from mfer_core.cache.embeddings import read_embeddings
 from mfer_core.cache.heads import Head, read_head
-from mfer_core.labels import head_classes
 
 ARMS = {"visual": "zero_shot_visual", "audio": "zero_shot_audio"}
 
@@ -35,7 +35,9 @@ def by_class(labels: list[str], shares: np.ndarray, classes: tuple[str, ...]) ->
     return result / np.nansum(result, 1, keepdims=True)
 
 
-def zero_shot_predictions(embed: Path, corpus: str, manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+def zero_shot_predictions(
+    embed: Path, corpus: str, manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...]
+) -> pd.DataFrame:
     """Rows of the predictions contract for the test parts of all folds; none of an encoder without a head that knows two of ``classes``.
 
     ``embed`` is data/embed. Raises MferError when the embed stage has not run.
@@ -53,7 +55,9 @@ def zero_shot_predictions(embed: Path, corpus: str, manifest: pd.DataFrame, fold
         found = by_class(head.labels, shares, classes).astype(np.float32)
         scored = pd.DataFrame(found, columns=list(classes)).assign(clip_id=clips, arm=arm)
         tables.append(test[test.label.isin(known)].merge(scored, on="clip_id"))
-    return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[tables[0].columns]
+    return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[
+        tables[0].columns
+    ]
 
 
 def known_classes(labels: list[str], classes: tuple[str, ...]) -> list[str]:
@@ -67,7 +71,11 @@ def zero_shot_note(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
     for modality, arm in ARMS.items():
         if head := read_head(Path(embed) / modality / corpus):
             lacks = [name for name in classes if name not in known_classes(head.labels, classes)]
-            extra = [label for label, name in zip(head.labels, head_classes(head.labels), strict=True) if name not in classes]
+            extra = [
+                label
+                for label, name in zip(head.labels, head_classes(head.labels), strict=True)
+                if name not in classes
+            ]
             sentences.append(
                 f"{arm} is the encoder's own classifier. Absent from it, and not scored: {', '.join(lacks) or 'nothing'}. "
                 f"Without counterpart here: {', '.join(extra) or 'nothing'}."

@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mfer_core.base.files import atomic_path, read_table
 from mfer_core.cache.heads import Head, read_head
 from mfer_core.cache.shards import read_metadata, read_shards
 from mfer_core.evaluation.tables import percent
 from mfer_core.evaluation.zero_shot import by_class, known_classes
-from mfer_core.files import atomic_path, read_table
 
 FRAMES_FILE = "zero_shot_frames.parquet"
 FACTS = [("clip_id", pa.string()), ("time_s", pa.float32())]
@@ -60,7 +60,9 @@ def frames_table(path: Path, manifest: pd.DataFrame, classes: tuple[str, ...]) -
     rows = {name: {"emotion": name} for name in (*known, "all")}
     for unit, scored in {"frame": shares, "clip": shares.groupby(level=0).mean()}.items():
         guesses = np.array(classes)[np.nanargmax(by_class(labels, scored.to_numpy(), classes), axis=1)]
-        right = pd.Series(guesses == label_of[scored.index], scored.index).groupby(label_of[scored.index].to_numpy())
+        right = pd.Series(guesses == label_of[scored.index], scored.index).groupby(
+            label_of[scored.index].to_numpy()
+        )
         found = right.agg(["size", "sum"]).reindex(known, fill_value=0)
         for name, count in [*found.iterrows(), ("all", found.sum())]:
             share = count["sum"] / count["size"] if count["size"] else None

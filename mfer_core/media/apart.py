@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from mfer_core.errors import ClipError, MferError
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.settings import Extract
 from mfer_core.media.result import ExtractedClip
-from mfer_core.settings import Extract
 
 GRACE_S = 10.0  # beyond clip_time_limit_s, within which the extraction itself gives up and says where
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
@@ -27,7 +27,9 @@ class ClipProcess:
 
     def __init__(self, settings: Extract, threads: int):
         if multiprocessing.current_process().daemon:
-            raise MferError("a daemonic process may start no other: start Dask's workers with DASK_DISTRIBUTED__WORKER__DAEMON=False")
+            raise MferError(
+                "a daemonic process may start no other: start Dask's workers with DASK_DISTRIBUTED__WORKER__DAEMON=False"
+            )
         self._settings, self._threads = settings, threads
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["mfer_core.media.clip"])
@@ -74,10 +76,14 @@ class ClipProcess:
         """Why the process is gone."""
         status = self._end()
         if -status == signal.SIGALRM:
-            return ClipError("time limit", f"hung beyond clip_time_limit_s = {self._settings.clip_time_limit_s:g}")
+            return ClipError(
+                "time limit", f"hung beyond clip_time_limit_s = {self._settings.clip_time_limit_s:g}"
+            )
         if -status in CRASHES:
             return ClipError("crash", f"the decoder died of {signal.Signals(-status).name}")
-        return MferError(f"the process that extracted {path} was ended (exit status {status}): is there memory enough? Run it again")
+        return MferError(
+            f"the process that extracted {path} was ended (exit status {status}): is there memory enough? Run it again"
+        )
 
 
 def _serve(connection: Connection, settings: Extract, threads: int) -> None:

@@ -7,7 +7,8 @@ import av
 import cv2
 import numpy as np
 
-from mfer_core.errors import ClipError
+from mfer_core.base.errors import ClipError
+from mfer_core.base.settings import Extract
 from mfer_core.media.decode import Recording
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import Crop, FaceCropper
@@ -15,7 +16,6 @@ from mfer_core.media.picture import Display
 from mfer_core.media.result import ExtractedClip
 from mfer_core.media.sampling import Sample, Sampler
 from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform, speech_segments
-from mfer_core.settings import Extract
 
 JPEG_QUALITY = 95
 
@@ -29,15 +29,21 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         reader = _Reader(recording, settings)
         cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
-        frames = [_frame_row(index, crop, settings) for index, crop in enumerate(cropper.crops(reader.samples()))]
+        frames = [
+            _frame_row(index, crop, settings) for index, crop in enumerate(cropper.crops(reader.samples()))
+        ]
         sound = reader.sound.finish()
         if not frames and not (sound and sound.peak):
-            raise ClipError("no usable stream", "no picture, and no sound" + (" but digital silence" if sound else ""))
+            raise ClipError(
+                "no usable stream", "no picture, and no sound" + (" but digital silence" if sound else "")
+            )
         offset_s = sound.start_s - reader.sampler.start_s if frames and sound else 0.0
         sound_end_s = offset_s + sound.length_s if sound else 0.0
         duration_s = max(reader.sampler.end_s, sound_end_s)
     row = _waveform_row(sound, offset_s, settings.vad_threshold) if sound and sound.peak else None
-    return ExtractedClip(frames, row, _facts(frames, row, duration_s, sound, _notes(recording, frames, sound)))
+    return ExtractedClip(
+        frames, row, _facts(frames, row, duration_s, sound, _notes(recording, frames, sound))
+    )
 
 
 class _Reader:
@@ -58,7 +64,9 @@ class _Reader:
 
 
 def _frame_row(index: int, crop: Crop, settings: Extract) -> dict:
-    box = dict(zip(("x0", "y0", "x1", "y1"), (None,) * 4 if crop.box is None else crop.box.tolist(), strict=True))
+    box = dict(
+        zip(("x0", "y0", "x1", "y1"), (None,) * 4 if crop.box is None else crop.box.tolist(), strict=True)
+    )
     return {
         "index": index,
         "time_s": crop.time_s,
@@ -73,7 +81,9 @@ def _frame_row(index: int, crop: Crop, settings: Extract) -> dict:
 
 def encode(image: np.ndarray, image_format: str) -> bytes:
     """JPEG or PNG bytes of uint8 [H, W] or RGB [H, W, 3]."""
-    suffix, options = (".png", []) if image_format == "png" else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    suffix, options = (
+        (".png", []) if image_format == "png" else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    )
     _, data = cv2.imencode(suffix, image if image.ndim == 2 else image[:, :, ::-1], options)
     return data.tobytes()
 
@@ -93,13 +103,17 @@ def _notes(recording: Recording, frames: list[dict], sound: Waveform | None) -> 
     return "; ".join(note for note, holds in notes.items() if holds) or None
 
 
-def _facts(frames: list[dict], row: dict | None, duration_s: float, sound: Waveform | None, notes: str | None) -> dict:
+def _facts(
+    frames: list[dict], row: dict | None, duration_s: float, sound: Waveform | None, notes: str | None
+) -> dict:
     return {
         "reason": None,
         "detail": notes,
         "frames": len(frames),
         "frames_with_face": sum(frame["x0"] is not None for frame in frames),
         "duration_s": duration_s,
-        "speech_s": None if row is None else sum(segment["end_s"] - segment["start_s"] for segment in row["speech"]),
+        "speech_s": None
+        if row is None
+        else sum(segment["end_s"] - segment["start_s"] for segment in row["speech"]),
         "peak": sound.peak if sound else None,
     }

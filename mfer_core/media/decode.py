@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 from av.error import FFmpegError
 
-from mfer_core.errors import ClipError
+from mfer_core.base.errors import ClipError
 
 IMAGE_FORMATS = {"image2", "gif", "apng", "ico"}  # beside the "<codec>_pipe" family
 DAMAGED_SHARE = 0.1  # of the packets; with more than this it is not that recording any more
@@ -45,7 +45,10 @@ class Recording:
         self._time_limit_s, self._max_duration_s = time_limit_s, max_duration_s
         self._container = _open(Path(path))
         try:
-            self.video = next((s for s in self._container.streams.video if not s.disposition & s.disposition.attached_pic), None)
+            self.video = next(
+                (s for s in self._container.streams.video if not s.disposition & s.disposition.attached_pic),
+                None,
+            )
             self.audio = next(iter(self._container.streams.audio), None)
             self._check(threads)
         except BaseException:
@@ -62,7 +65,9 @@ class Recording:
             if stream is not None and stream.codec_context is None:
                 raise ClipError("no decoder", f"for the {stream.type} track")
         if self.promised_s and self.promised_s > self._max_duration_s:
-            raise ClipError("too long", f"{self.promised_s:.0f} s, max_duration_s is {self._max_duration_s:.0f}")
+            raise ClipError(
+                "too long", f"{self.promised_s:.0f} s, max_duration_s is {self._max_duration_s:.0f}"
+            )
         if self.video is not None:
             self.video.codec_context.thread_count = threads
             self.video.thread_type = "AUTO" if threads > 1 else "NONE"
@@ -92,7 +97,10 @@ class Recording:
         for packet in self._packets([stream for stream in (self.video, self.audio) if stream is not None]):
             for frame in self._decode(packet):
                 now = frame_time(frame)
-                start_s, end_s = min(start_s, now), max(end_s, now + _seconds(frame.duration or 0, frame.time_base))
+                start_s, end_s = (
+                    min(start_s, now),
+                    max(end_s, now + _seconds(frame.duration or 0, frame.time_base)),
+                )
                 yield frame
             if time.monotonic() > self._deadline:
                 raise ClipError("time limit", f"not done within clip_time_limit_s = {self._time_limit_s:g}")
@@ -120,7 +128,9 @@ class Recording:
             yield from self._container.demux(streams)
         except FFmpegError as error:
             raise ClipError("corrupt", error.strerror or str(error)) from error
-        except IndexError as error:  # PyAV's way to say that the demuxer made up a track on the way (damaged FLV)
+        except (
+            IndexError
+        ) as error:  # PyAV's way to say that the demuxer made up a track on the way (damaged FLV)
             raise ClipError("corrupt", "a track appears in the middle of the file") from error
 
 
@@ -137,7 +147,9 @@ def frame_time(frame: av.VideoFrame | av.AudioFrame) -> float:
 
 
 def _seconds(ticks: int, base: Fraction) -> float:
-    return ticks * base.numerator / base.denominator  # the same number as by Fraction's own product, in a tenth of the time
+    return (
+        ticks * base.numerator / base.denominator
+    )  # the same number as by Fraction's own product, in a tenth of the time
 
 
 def _open(path: Path) -> av.container.InputContainer:

@@ -9,15 +9,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mfer_core.base.errors import ClipError
+from mfer_core.base.files import digest
+from mfer_core.base.manifest import Reject, write_rejects
+from mfer_core.base.settings import Extract
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.schemas import EXTRACTED, FRAMES, WAVEFORMS
 from mfer_core.cache.shards import Shard, ShardFolder, read_shards
-from mfer_core.errors import ClipError
-from mfer_core.files import digest
-from mfer_core.manifest import Reject, write_rejects
 from mfer_core.media.apart import ClipProcess
 from mfer_core.media.result import ExtractedClip
-from mfer_core.settings import Extract
 
 # What only says how the work is cut and judged; vad_min_clip_s is applied at reading (see read.py).
 SHAPES_NOTHING = {"shard_clips", "rejects_limit", "workers", "vad_min_clip_s"}
@@ -33,7 +33,9 @@ def extract_keys(manifest: pd.DataFrame, settings: Extract) -> dict[str, str]:
     return {row.clip_id: digest(row.sha256, shape, code, libraries) for row in manifest.itertuples()}
 
 
-def extract_shard(shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, corpus: str, settings: Extract) -> dict[str, int]:
+def extract_shard(
+    shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, corpus: str, settings: Extract
+) -> dict[str, int]:
     """Extract the clips of one shard that are not there yet; ``raw`` is the corpus's folder, ``out`` is data/extract.
 
     Writes frames, waveforms, then clips, which commits the shard. Safe in threads and in processes side by side.
@@ -47,15 +49,23 @@ def extract_shard(shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, co
         paths = dict(zip(manifest.clip_id, manifest.path, strict=True))
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
         with ClipProcess(settings, threads) as process:
-            fresh = _tables((clip_id, key, _extract(process, Path(raw) / paths[clip_id])) for clip_id, key in todo.items())
+            fresh = _tables(
+                (clip_id, key, _extract(process, Path(raw) / paths[clip_id])) for clip_id, key in todo.items()
+            )
         for name, folder in folders.items():
             kept = held[name].filter(pc.is_in(held[name]["clip_id"], pa.array(sorted(whole), pa.string())))
             held[name] = pa.concat_tables([kept, fresh[name]])
             folder.write(shard, held[name])
-    return {"clips": len(shard.keys), "computed": len(todo), "rejected": pc.sum(pc.is_valid(held["clips"]["reason"])).as_py() or 0}
+    return {
+        "clips": len(shard.keys),
+        "computed": len(todo),
+        "rejected": pc.sum(pc.is_valid(held["clips"]["reason"])).as_py() or 0,
+    }
 
 
-def finish_extract(shards: list[Shard], manifest: pd.DataFrame, out: Path, corpus: str) -> tuple[int, pd.DataFrame]:
+def finish_extract(
+    shards: list[Shard], manifest: pd.DataFrame, out: Path, corpus: str
+) -> tuple[int, pd.DataFrame]:
     """Remove shards that no longer belong and write clips/<corpus>/rejects.parquet; call it once every shard is there.
 
     Returns how many clips are accepted, and the rejects.
@@ -71,7 +81,13 @@ def finish_extract(shards: list[Shard], manifest: pd.DataFrame, out: Path, corpu
                 accepted += 1
             else:
                 rejects.append(
-                    Reject(corpus=corpus, path=paths[row["clip_id"]], stage="extract", reason=row["reason"], detail=row["detail"])
+                    Reject(
+                        corpus=corpus,
+                        path=paths[row["clip_id"]],
+                        stage="extract",
+                        reason=row["reason"],
+                        detail=row["detail"],
+                    )
                 )
     return accepted, write_rejects(Path(out) / "clips" / corpus / "rejects.parquet", rejects)
 
@@ -89,7 +105,8 @@ def _whole(held: dict[str, pa.Table]) -> set[str]:
     return {
         row["clip_id"]
         for row in rows
-        if frames.get(row["clip_id"], 0) == row["frames"] and (row["speech_s"] is None or row["clip_id"] in sounding)
+        if frames.get(row["clip_id"], 0) == row["frames"]
+        and (row["speech_s"] is None or row["clip_id"] in sounding)
     }
 
 
@@ -107,7 +124,9 @@ def _extract(process: ClipProcess, path: Path) -> ExtractedClip:
     try:
         return process.extract(path)
     except ClipError as error:
-        return ExtractedClip([], None, {"reason": error.reason, "detail": error.detail, "frames": 0, "frames_with_face": 0})
+        return ExtractedClip(
+            [], None, {"reason": error.reason, "detail": error.detail, "frames": 0, "frames_with_face": 0}
+        )
 
 
 def _tables(results: Iterable[tuple[str, str, ExtractedClip]]) -> dict[str, pa.Table]:

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mfer_core.base.settings import Extract
 from mfer_core.media.picture import Display, Still
 from mfer_core.media.sampling import Sample
 from mfer_core.media.tracks import Seen, Sighting, Tracker
-from mfer_core.settings import Extract
 
-BLOCK_BYTES = 96 << 20  # crops and pictures held while the main face is not known: some minutes of an ordinary clip
+BLOCK_BYTES = (
+    96 << 20
+)  # crops and pictures held while the main face is not known: some minutes of an ordinary clip
 MAX_FACES = 4  # per frame, the largest
 HOLD_S = 2.0
 
@@ -45,7 +47,9 @@ class _Undecided:
 
     @property
     def nbytes(self) -> int:
-        return sum(crop.nbytes for crop in self.crops.values()) + (self.still.pixels.nbytes if self.still else 0)
+        return sum(crop.nbytes for crop in self.crops.values()) + (
+            self.still.pixels.nbytes if self.still else 0
+        )
 
 
 class FaceCropper:
@@ -82,19 +86,30 @@ class FaceCropper:
         return _Undecided(seen, crops, None if crops else still.keep())
 
     def _decide(self, block: list[_Undecided]) -> Iterator[Crop]:
-        main = [max(frame.seen.sightings, key=lambda s: (self._area[s.track], -s.track), default=None) for frame in block]
+        main = [
+            max(frame.seen.sightings, key=lambda s: (self._area[s.track], -s.track), default=None)
+            for frame in block
+        ]
         times = [frame.seen.time_s for frame in block]
         for frame, sighting in zip(block, main, strict=True):
-            yield self._face(frame, sighting) if sighting else self._no_face(frame, _nearest(frame.seen.time_s, times, main))
+            yield (
+                self._face(frame, sighting)
+                if sighting
+                else self._no_face(frame, _nearest(frame.seen.time_s, times, main))
+            )
 
     def _face(self, frame: _Undecided, sighting: Sighting) -> Crop:
         source = "track" if sighting.confidence is None else "detected"
         return self._crop(frame.seen, frame.crops[sighting.track], source, sighting.box, sighting.confidence)
 
     def _no_face(self, frame: _Undecided, held: np.ndarray | None) -> Crop:
-        return self._crop(frame.seen, self._cut(frame.still, held), "centre" if held is None else "held", None, None)
+        return self._crop(
+            frame.seen, self._cut(frame.still, held), "centre" if held is None else "held", None, None
+        )
 
-    def _crop(self, seen: Seen, image: np.ndarray, source: str, box: np.ndarray | None, confidence: float | None) -> Crop:
+    def _crop(
+        self, seen: Seen, image: np.ndarray, source: str, box: np.ndarray | None, confidence: float | None
+    ) -> Crop:
         return Crop(seen.time_s, seen.payload.shown_s, image, source, box, confidence, seen.faces)
 
     def _cut(self, still: Still, box: np.ndarray | None) -> np.ndarray:
@@ -103,7 +118,9 @@ class FaceCropper:
 
 def _nearest(time_s: float, times: list[float], main: list[Sighting | None]) -> np.ndarray | None:
     """The main face's box nearest in time within ``HOLD_S``; the earlier of two equally near."""
-    near = [(abs(when - time_s), when, sighting) for when, sighting in zip(times, main, strict=True) if sighting]
+    near = [
+        (abs(when - time_s), when, sighting) for when, sighting in zip(times, main, strict=True) if sighting
+    ]
     distance, _, sighting = min(near, key=lambda entry: entry[:2], default=(np.inf, 0.0, None))
     return sighting.box if distance <= HOLD_S + 1e-6 else None
 

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path
 from mfer_core.cache.shards import read_shards
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path
 from mfer_core.media.read import decode_image
 
 COLUMNS, MAX_FACES = 8, 48
@@ -24,9 +24,13 @@ def inspect_clip(out: Path, corpus: str, clip_id: str, png: Path) -> dict:
     The frame's colour says where a crop comes from (detected, track, held, centre). Returns the clip's facts.
     Raises MferError when the stage has not run or knows no such clip.
     """
-    facts, frames, sound = (_rows(Path(out) / name / corpus, clip_id) for name in ("clips", "frames", "waveforms"))
+    facts, frames, sound = (
+        _rows(Path(out) / name / corpus, clip_id) for name in ("clips", "frames", "waveforms")
+    )
     if not facts:
-        raise MferError(f"no clip {clip_id!r} in {Path(out) / 'clips' / corpus}: ids look like {_example(Path(out), corpus)!r}")
+        raise MferError(
+            f"no clip {clip_id!r} in {Path(out) / 'clips' / corpus}: ids look like {_example(Path(out), corpus)!r}"
+        )
     shown = spread(frames, MAX_FACES)
     rows = -(-len(shown) // COLUMNS)
     figure = Figure(figsize=(12, 1.7 * rows + 4.2), layout="constrained")
@@ -54,7 +58,10 @@ def _example(out: Path, corpus: str) -> str | None:
 
 def spread(frames: list[dict], most: int) -> list[dict]:
     """At most ``most`` of a clip's frames, evenly over its time."""
-    return [frames[place] for place in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int))]
+    return [
+        frames[place]
+        for place in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int))
+    ]
 
 
 def draw_faces(figure: SubFigure, shown: list[dict], rows: int) -> None:
@@ -88,21 +95,34 @@ def draw_wave(axis: Axes, sound: dict | None, facts: dict) -> None:
     stride = 1 + len(samples) // WAVE_POINTS
     starts = np.arange(0, len(samples), stride)
     low, high = np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
-    axis.fill_between(sound["offset_s"] + starts / sound["sample_rate"], low, high, linewidth=0.4, color="0.3")
+    axis.fill_between(
+        sound["offset_s"] + starts / sound["sample_rate"], low, high, linewidth=0.4, color="0.3"
+    )
     for segment in sound["speech"]:
-        axis.axvspan(*(sound["offset_s"] + segment[name] for name in ("start_s", "end_s")), color="tab:green", alpha=0.25)
+        axis.axvspan(
+            *(sound["offset_s"] + segment[name] for name in ("start_s", "end_s")),
+            color="tab:green",
+            alpha=0.25,
+        )
     axis.set_title("waveform; green: speech (Silero VAD)", fontsize=9)
 
 
 def _describe(facts: dict, frames: list[dict], sound: list[dict]) -> str:
     sources = {name: sum(row["face_source"] == name for row in frames) for name in EDGES}
-    speech = [f"{segment['start_s']:.2f}-{segment['end_s']:.2f}" for row in sound for segment in row["speech"]]
+    speech = [
+        f"{segment['start_s']:.2f}-{segment['end_s']:.2f}" for row in sound for segment in row["speech"]
+    ]
     lines = {
         "clip": facts["clip_id"],
         "key": facts["key"],
-        "result": f"rejected: {facts['reason']}: {facts['detail']}" if facts["reason"] else f"accepted {facts['detail'] or ''}",
+        "result": f"rejected: {facts['reason']}: {facts['detail']}"
+        if facts["reason"]
+        else f"accepted {facts['detail'] or ''}",
         "duration": f"{facts['duration_s']:.3f} s" if facts["duration_s"] else "-",
-        "frames": f"{facts['frames']}, with a face {facts['frames_with_face']}; " + ", ".join(f"{n} {name}" for name, n in sources.items()),
-        "sound": f"peak {facts['peak']:.3f}, speech {', '.join(speech) or 'none'} s after its first sample" if sound else "-",
+        "frames": f"{facts['frames']}, with a face {facts['frames_with_face']}; "
+        + ", ".join(f"{n} {name}" for name, n in sources.items()),
+        "sound": f"peak {facts['peak']:.3f}, speech {', '.join(speech) or 'none'} s after its first sample"
+        if sound
+        else "-",
     }
     return "\n".join(f"{name:9} {value}" for name, value in lines.items())

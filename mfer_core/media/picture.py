@@ -8,9 +8,15 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 # 8-bit formats whose first plane is the luma: read without any conversion.
-LUMA_FIRST = {f"yuv{kind}{sub}p" for kind in ("", "j") for sub in ("420", "422", "444", "440", "411")} | {"nv12", "nv21", "gray"}
+LUMA_FIRST = {f"yuv{kind}{sub}p" for kind in ("", "j") for sub in ("420", "422", "444", "440", "411")} | {
+    "nv12",
+    "nv21",
+    "gray",
+}
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-STUDIO_TO_FULL = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)  # ITU-R BT.601: 16..235
+STUDIO_TO_FULL = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(
+    np.uint8
+)  # ITU-R BT.601: 16..235
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,9 @@ class Still:
         beyond = (max(-top, 0), max(top + length - height, 0), max(-left, 0), max(left + length - width, 0))
         if any(beyond):
             inside = cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE)
-        scaled = cv2.resize(inside, (side, side), interpolation=cv2.INTER_AREA if length > side else cv2.INTER_LINEAR)
+        scaled = cv2.resize(
+            inside, (side, side), interpolation=cv2.INTER_AREA if length > side else cv2.INTER_LINEAR
+        )
         return cv2.LUT(scaled, STUDIO_TO_FULL) if self.studio else scaled
 
 
@@ -73,7 +81,11 @@ class Display:
             frame = self._to_image.reformat(frame, format="yuv444p")
         plane = frame.planes[0]
         luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
-        full = frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj") or frame.format.name == "gray"
+        full = (
+            frame.color_range == FULL_RANGE
+            or frame.format.name.startswith("yuvj")
+            or frame.format.name == "gray"
+        )
         return luma, not full
 
 

@@ -8,11 +8,13 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from mfer_core.errors import ClipError
+from mfer_core.base.errors import ClipError
 
 RATE_LIMIT = 1000.0  # frames per second; web recordings claim thousands where the header holds a time base
 LFS_POINTER = b"version https://git-lfs"
-WAV_OPTIONS = {"probesize": "65536"}  # bytes; by default FFmpeg searches a megabyte of each wav for DTS: 12 ms in place of 3
+WAV_OPTIONS = {
+    "probesize": "65536"
+}  # bytes; by default FFmpeg searches a megabyte of each wav for DTS: 12 ms in place of 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,22 +55,33 @@ def _first_bytes(path: Path) -> bytes:
     if not start:
         raise ClipError("empty file")
     if start == LFS_POINTER:
-        raise ClipError("git-lfs pointer", "the file itself was not downloaded: run `git lfs pull` in the corpus's checkout")
+        raise ClipError(
+            "git-lfs pointer",
+            "the file itself was not downloaded: run `git lfs pull` in the corpus's checkout",
+        )
     return start
 
 
 def _facts(container: InputContainer) -> Media:
-    videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    videos = [
+        stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
+    ]
     audios = container.streams.audio
     if not videos and not audios:
         raise ClipError("no audio or video")
-    facts: dict = {"has_video": bool(videos), "has_audio": bool(audios), "duration_s": _header_duration(container)}
+    facts: dict = {
+        "has_video": bool(videos),
+        "has_audio": bool(audios),
+        "duration_s": _header_duration(container),
+    }
     if audios:
         facts["sample_rate"] = audios[0].codec_context.sample_rate or None
     frame = _first_frame(container, (videos or audios)[0])
     if videos:
         sideways = frame.rotation % 180 != 0
-        facts["width"], facts["height"] = (frame.height, frame.width) if sideways else (frame.width, frame.height)
+        facts["width"], facts["height"] = (
+            (frame.height, frame.width) if sideways else (frame.width, frame.height)
+        )
         facts["rate"] = _plausible_rate(videos[0].average_rate)
     if facts["duration_s"] is None:
         facts["duration_s"] = _packet_duration(container)
@@ -93,7 +106,10 @@ def _packet_duration(container: InputContainer) -> float | None:
     """Seconds between the first and the end of the last packet: browsers record WebM without a duration."""
     container.seek(0)
     spans = [
-        (float(packet.pts * packet.time_base), float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        (
+            float(packet.pts * packet.time_base),
+            float((packet.pts + (packet.duration or 0)) * packet.time_base),
+        )
         for packet in container.demux()
         if packet.pts is not None
     ]

@@ -27,7 +27,9 @@ class Speech(NamedTuple):
     clip_id: str
     key: str
     waveform: np.ndarray  # float32 [N] in -1..1 at 16 kHz
-    segments: list[tuple[float, float]]  # what of the clip the waveform holds, end to end: seconds on the clip's clock
+    segments: list[
+        tuple[float, float]
+    ]  # what of the clip the waveform holds, end to end: seconds on the clip's clock
     sample_rate: int = 16_000  # Hz
 
     def times(self, samples: np.ndarray) -> np.ndarray:
@@ -35,7 +37,10 @@ class Speech(NamedTuple):
         lengths = [round((end - start) * self.sample_rate) for start, end in self.segments]
         firsts = np.cumsum([0, *lengths[:-1]])
         which = np.searchsorted(firsts, samples, side="right") - 1
-        return np.array([start for start, _ in self.segments])[which] + (samples - firsts[which]) / self.sample_rate
+        return (
+            np.array([start for start, _ in self.segments])[which]
+            + (samples - firsts[which]) / self.sample_rate
+        )
 
 
 def read_frames(out: Path, corpus: str) -> Iterator[FrameSequence]:
@@ -51,7 +56,9 @@ def frame_sequences(table: pa.Table) -> Iterator[FrameSequence]:
     """Yield the clips of FRAMES rows that stand in clip order."""
     for clip in _by_clip(table):
         images = np.stack([decode_image(data) for data in clip["image"].to_pylist()])
-        yield FrameSequence(clip["clip_id"][0].as_py(), clip["key"][0].as_py(), clip["time_s"].to_numpy(), images)
+        yield FrameSequence(
+            clip["clip_id"][0].as_py(), clip["key"][0].as_py(), clip["time_s"].to_numpy(), images
+        )
 
 
 def read_waveforms(out: Path, corpus: str, vad_min_clip_s: float) -> Iterator[Speech]:
@@ -85,7 +92,9 @@ def _by_clip(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def _speech(row: pa.Table, vad_min_clip_s: float) -> Speech:
-    clip_id, key, offset, speech, rate = (row[name][0].as_py() for name in ("clip_id", "key", "offset_s", "speech", "sample_rate"))
+    clip_id, key, offset, speech, rate = (
+        row[name][0].as_py() for name in ("clip_id", "key", "offset_s", "speech", "sample_rate")
+    )
     samples = row["samples"].combine_chunks().flatten().to_numpy().astype(np.float32) / 32768
     segments = [(round(segment["start_s"] * rate), round(segment["end_s"] * rate)) for segment in speech]
     spans = kept_spans(len(samples), segments, vad_min_clip_s * rate)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import av
 
-from mfer_core.errors import ClipError
+from mfer_core.base.errors import ClipError
 from mfer_core.media.decode import frame_time
 
 TOLERANCE_S = 1e-3  # containers count in ticks as coarse as a millisecond
@@ -41,7 +41,9 @@ class Sampler:
             self.start_s = now
         now -= self.start_s
         if now > self._max_duration_s:
-            raise ClipError("too long", f"a frame at {now:.0f} s, max_duration_s is {self._max_duration_s:.0f}")
+            raise ClipError(
+                "too long", f"a frame at {now:.0f} s, max_duration_s is {self._max_duration_s:.0f}"
+            )
         if self._shown is not None:
             if now <= self._shown[0]:
                 return

@@ -10,7 +10,7 @@ import torch
 from silero_vad import get_speech_timestamps_sequence, load_silero_vad
 from torchaudio.transforms import Resample
 
-from mfer_core.errors import ClipError
+from mfer_core.base.errors import ClipError
 from mfer_core.media.decode import frame_time
 
 SAMPLE_RATE = 16_000  # Hz
@@ -54,7 +54,10 @@ class SoundCollector:
         if rate != self._resampler.rate:
             raise ClipError("sample rate changes", f"{self._resampler.rate} Hz, then {rate} Hz")
         if now - self._start_s > self._max_duration_s:
-            raise ClipError("too long", f"sound at {now - self._start_s:.0f} s, max_duration_s is {self._max_duration_s:.0f}")
+            raise ClipError(
+                "too long",
+                f"sound at {now - self._start_s:.0f} s, max_duration_s is {self._max_duration_s:.0f}",
+            )
         hole = round((now - self._start_s) * rate) - self._length
         if hole > GAP_S * rate:
             self._append(np.zeros(hole, np.float32))
@@ -75,7 +78,9 @@ class BlockResampler:
     def __init__(self, rate: int):
         self.rate = rate
         period = rate // math.gcd(rate, SAMPLE_RATE)  # input samples after which the filter's phases repeat
-        self._block, self._context = (period * math.ceil(seconds * rate / period) for seconds in (BLOCK_S, CONTEXT_S))
+        self._block, self._context = (
+            period * math.ceil(seconds * rate / period) for seconds in (BLOCK_S, CONTEXT_S)
+        )
         self._resample = Resample(rate, SAMPLE_RATE)
         self._waiting: list[np.ndarray] = [np.zeros(self._context, np.float32)]
         self._done: list[np.ndarray] = []
@@ -97,7 +102,9 @@ class BlockResampler:
     def _emit(self, track: np.ndarray, length: int) -> None:
         """Resample ``track``: ``length`` samples between two contexts."""
         skip = self._context * SAMPLE_RATE // self.rate
-        wave = self._resample(torch.from_numpy(track)).numpy()[skip : skip + math.ceil(length * SAMPLE_RATE / self.rate)]
+        wave = self._resample(torch.from_numpy(track)).numpy()[
+            skip : skip + math.ceil(length * SAMPLE_RATE / self.rate)
+        ]
         self._done.append(np.clip(np.round(wave * 32768), -32768, 32767).astype(np.int16))
 
 
@@ -115,7 +122,9 @@ def mono(frame: av.AudioFrame) -> np.ndarray:
 def speech_segments(waveform: Waveform, threshold: float) -> list[tuple[float, float]]:
     """Where Silero VAD hears speech: (start, end) in seconds since the first sample."""
     if not hasattr(_local, "vad"):
-        _local.vad = load_silero_vad(sequence=True)  # the same probabilities as the stock model, without state between clips
+        _local.vad = load_silero_vad(
+            sequence=True
+        )  # the same probabilities as the stock model, without state between clips
     audio = waveform.samples.astype(np.float32)
     audio *= VAD_PEAK / max(1.0, float(np.abs(audio).max(initial=0)))
     spans = get_speech_timestamps_sequence(audio, _local.vad, threshold=threshold, sampling_rate=SAMPLE_RATE)

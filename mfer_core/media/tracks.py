@@ -79,7 +79,8 @@ class Tracker:
         for between in self._pending:
             share = (between.time_s - self._anchor.time_s) / (time_s - self._anchor.time_s)
             between.sightings = [
-                Sighting(start[old].track, (1 - share) * start[old].box + share * found[new, :4], None) for old, new in pairs
+                Sighting(start[old].track, (1 - share) * start[old].box + share * found[new, :4], None)
+                for old, new in pairs
             ]
         return True
 

@@ -20,8 +20,12 @@ class ArmConfig:
     pool: int = 1  # consecutive steps averaged into one before the GRU; 1 keeps every step
     readout: str = "last"  # what of the GRU is classified: the "last" valid state; the "mean"; "statistics": mean, deviation and maximum
     noise: float = 0.0  # standard deviation of what training adds to every standardised step
-    jitter: float = 0.0  # of what training adds to all steps of a clip alike, as another person or microphone would
-    normalisation: str = "none"  # "speaker": the steps come standardised by each speaker's own moments (training/inputs.py)
+    jitter: float = (
+        0.0  # of what training adds to all steps of a clip alike, as another person or microphone would
+    )
+    normalisation: str = (
+        "none"  # "speaker": the steps come standardised by each speaker's own moments (training/inputs.py)
+    )
     classes: tuple[str, ...]  # label names in id order
 
     @property
@@ -36,10 +40,14 @@ def pool_steps(values: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tens
         return values, lengths
     batch, steps, dim = values.shape
     groups = -(-steps // pool)
-    valid = (torch.arange(groups * pool, device=values.device) < lengths[:, None]).to(values.dtype)  # [B, G*P]
+    valid = (torch.arange(groups * pool, device=values.device) < lengths[:, None]).to(
+        values.dtype
+    )  # [B, G*P]
     padded = nn.functional.pad(values, (0, 0, 0, groups * pool - steps)) * valid[..., None]  # [B, G*P, D]
     count = valid.view(batch, groups, pool).sum(2).clamp(min=1)  # [B, G]
-    return padded.view(batch, groups, pool, dim).sum(2) / count[..., None], -(-lengths // pool)  # [B, G, D], [B]
+    return padded.view(batch, groups, pool, dim).sum(2) / count[..., None], -(
+        -lengths // pool
+    )  # [B, G, D], [B]
 
 
 def _statistics(output: Tensor, lengths: Tensor, only_mean: bool) -> Tensor:

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import Finetune
 from mfer_core.encoders.views import augment_frames
 from mfer_core.encoders.waveform_augmentation import RATE, augment_waveform, crop_waveform
-from mfer_core.errors import MferError
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
-from mfer_core.settings import Finetune
 
 if TYPE_CHECKING:  # they bring FunASR's and transformers' models, which most folds do not need
     from mfer_core.encoders.emotion2vec import Emotion2vecEncoder
@@ -34,18 +34,27 @@ class TrainableEncoder(nn.Module):
 
     def __init__(self, encoder: "VitEncoder | Emotion2vecEncoder", settings: Finetune):
         super().__init__()
-        self.encoder, self.settings = encoder, settings  # the encoder is no module, so its model is not a submodule here
+        self.encoder, self.settings = (
+            encoder,
+            settings,
+        )  # the encoder is no module, so its model is not a submodule here
         encoder.model.requires_grad_(False).eval()
         stack, rest = self._stack(), self._rest()
         if settings.blocks > len(stack):
-            raise MferError(f"finetune.blocks is {settings.blocks}, but {encoder.metadata['name']} has {len(stack)} blocks (-1: all)")
+            raise MferError(
+                f"finetune.blocks is {settings.blocks}, but {encoder.metadata['name']} has {len(stack)} blocks (-1: all)"
+            )
         blocks = stack[-settings.blocks :] if settings.blocks > 0 else stack
         learning = blocks if settings.blocks > 0 else [*rest, *blocks]
         for part in learning:
             part.requires_grad_(True)
         self.learning = [part for part in learning if isinstance(part, nn.Module)]
         self.weights = nn.ParameterDict(
-            {name.replace(".", "/"): value for name, value in encoder.model.named_parameters() if value.requires_grad}
+            {
+                name.replace(".", "/"): value
+                for name, value in encoder.model.named_parameters()
+                if value.requires_grad
+            }
         )
         if settings.checkpointing:
             for block in blocks:
@@ -109,7 +118,13 @@ class TrainableSpeech(TrainableEncoder):
 
     def _rest(self) -> list[nn.Module | nn.Parameter]:
         audio, last = self.encoder.model.modality_encoders["AUDIO"], self.encoder.model.norm
-        first = [audio.project_features, audio.relative_positional_encoder, audio.extra_tokens, audio.alibi_scale, audio.context_encoder]
+        first = [
+            audio.project_features,
+            audio.relative_positional_encoder,
+            audio.extra_tokens,
+            audio.alibi_scale,
+            audio.context_encoder,
+        ]
         return [part for part in (*first, last) if part is not None]
 
     def _embed(self, present: list[Tensor]) -> list[Tensor]:
@@ -157,7 +172,9 @@ class FineTuned(nn.Module):
 TRAINABLE = {"visual": TrainableFaces, "audio": TrainableSpeech}
 
 
-def put_blocks(encoder: "VitEncoder | Emotion2vecEncoder", blocks: Mapping[str, Tensor], trained_on: Mapping) -> None:
+def put_blocks(
+    encoder: "VitEncoder | Emotion2vecEncoder", blocks: Mapping[str, Tensor], trained_on: Mapping
+) -> None:
     """Put blocks that were trained with a model into the encoder that they were taken from (``trained_on``: its metadata).
 
     Raises MferError when ``encoder`` is another one.
@@ -169,7 +186,9 @@ def put_blocks(encoder: "VitEncoder | Emotion2vecEncoder", blocks: Mapping[str, 
         )
     own = dict(encoder.model.named_parameters())
     if unknown := sorted(set(blocks) - set(own)):
-        raise MferError(f"{encoder.metadata['name']} has no weights named {', '.join(unknown[:3])}: the model's file is of another encoder")
+        raise MferError(
+            f"{encoder.metadata['name']} has no weights named {', '.join(unknown[:3])}: the model's file is of another encoder"
+        )
     with torch.no_grad():
         for name, value in blocks.items():
             own[name].copy_(value)

@@ -17,7 +17,9 @@ class _Layer(Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
+    def forward(
+        ctx: FunctionCtx, x: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
+    ) -> Tensor:
         low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         steps, size = len(x), w_hh.shape[1]
         x, w_ih, w_hh, bias = x.to(low), w_ih.to(low), w_hh.to(low), b_hh.to(low)
@@ -68,5 +70,8 @@ def run_gru(gru: nn.GRU, values: Tensor) -> Tensor:
         return gru(values)[0]
     states = values.transpose(0, 1).contiguous()
     for layer in range(gru.num_layers):
-        states = _Layer.apply(states, *(getattr(gru, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
+        states = _Layer.apply(
+            states,
+            *(getattr(gru, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
+        )
     return states.transpose(0, 1)

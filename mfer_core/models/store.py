@@ -8,8 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path, read_json
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path, read_json
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 
@@ -28,15 +28,32 @@ def describe_model(model: Arm | Fused) -> dict:
 
 
 def _arm(values: dict) -> Arm:
-    return Arm(ArmConfig(**{name: tuple(value) if name == "classes" else value for name, value in values.items() if name != "kind"}))
+    return Arm(
+        ArmConfig(
+            **{
+                name: tuple(value) if name == "classes" else value
+                for name, value in values.items()
+                if name != "kind"
+            }
+        )
+    )
 
 
 def build_model(description: dict) -> Arm | Fused:
     """A model of that shape with fresh weights."""
-    return Fused(_arm(description["visual"]), _arm(description["audio"])) if description["kind"] == "fused" else _arm(description)
+    return (
+        Fused(_arm(description["visual"]), _arm(description["audio"]))
+        if description["kind"] == "fused"
+        else _arm(description)
+    )
 
 
-def save_weights(folder: Path, model: Arm | Fused, blocks: Mapping[str, Mapping[str, Tensor]] | None = None, file: str = WEIGHTS) -> None:
+def save_weights(
+    folder: Path,
+    model: Arm | Fused,
+    blocks: Mapping[str, Mapping[str, Tensor]] | None = None,
+    file: str = WEIGHTS,
+) -> None:
     """``blocks``: the weights of the encoders that were trained with the model."""
     weights = dict(model.state_dict())
     for modality, own in (blocks or {}).items():
@@ -70,5 +87,7 @@ def load_model(folder: Path) -> tuple[Arm | Fused, dict]:
     """A model that stands on the cached embeddings, and its config. Raises MferError for one with an encoder of its own."""
     model, config, blocks = load_trained(folder)
     if blocks:
-        raise MferError(f"the model in {folder} was trained with its {' and '.join(blocks)} encoder: the cached embeddings are not its own")
+        raise MferError(
+            f"the model in {folder} was trained with its {' and '.join(blocks)} encoder: the cached embeddings are not its own"
+        )
     return model, config

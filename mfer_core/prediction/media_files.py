@@ -3,11 +3,29 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from mfer_core.base.errors import MferError
 from mfer_core.corpora.contract import AUDIO, VIDEO, walk
-from mfer_core.errors import MferError
 
 # Beside what the corpora hold: whatever else FFmpeg reads and people have.
-SUFFIXES = AUDIO | VIDEO | {".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".3gp", ".ogv", ".ogg", ".opus", ".aac", ".wma"}
+SUFFIXES = (
+    AUDIO
+    | VIDEO
+    | {
+        ".m4v",
+        ".mpg",
+        ".mpeg",
+        ".mts",
+        ".m2ts",
+        ".ts",
+        ".wmv",
+        ".3gp",
+        ".ogv",
+        ".ogg",
+        ".opus",
+        ".aac",
+        ".wma",
+    }
+)
 
 
 def find_media(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:

@@ -1,12 +1,21 @@
 """What a person must know of a recording beside its emotions: which faces and which sound the arms had."""
 
+from mfer_core.base.settings import Extract
 from mfer_core.media.result import ExtractedClip
-from mfer_core.settings import Extract
 
 
 def notes_on(clip: ExtractedClip, settings: Extract) -> list[str]:
     """Short phrases, none where picture and sound are as expected. The rules are those of media.faces and media.read."""
-    return [note for note in (clip.facts["detail"], _picture(clip), _faces(clip), _sound(clip, settings.vad_min_clip_s)) if note]
+    return [
+        note
+        for note in (
+            clip.facts["detail"],
+            _picture(clip),
+            _faces(clip),
+            _sound(clip, settings.vad_min_clip_s),
+        )
+        if note
+    ]
 
 
 def _picture(clip: ExtractedClip) -> str | None:
@@ -30,4 +39,8 @@ def _sound(clip: ExtractedClip, vad_min_clip_s: float) -> str | None:
     if length_s <= vad_min_clip_s:
         return None
     speech_s = clip.facts["speech_s"]
-    return f"speech in {speech_s:.1f} of {length_s:.1f} s: only that is heard" if speech_s else "no speech found: all of the sound is heard"
+    return (
+        f"speech in {speech_s:.1f} of {length_s:.1f} s: only that is heard"
+        if speech_s
+        else "no speech found: all of the sound is heard"
+    )

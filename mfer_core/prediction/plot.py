@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mfer_core.files import atomic_path
+from mfer_core.base.files import atomic_path
 from mfer_core.media.inspect import COLUMNS, draw_faces, draw_wave, spread
 from mfer_core.prediction.predictor import ARMS, Prediction
 
@@ -41,7 +41,11 @@ def draw_prediction(prediction: Prediction) -> Figure:
 
 
 def _title(table: pd.DataFrame) -> str:
-    return Path(table.path.iloc[0]).name + ":  " + "   ".join(f"{row.arm} {row.label}" for row in table.itertuples())
+    return (
+        Path(table.path.iloc[0]).name
+        + ":  "
+        + "   ".join(f"{row.arm} {row.label}" for row in table.itertuples())
+    )
 
 
 def _classes(table: pd.DataFrame) -> list[str]:
@@ -54,11 +58,26 @@ def _draw_curves(axes: np.ndarray, arms: list[str], prediction: Prediction) -> N
         place = (rows.start_s / prediction.step_s).round().astype(int)
         rows = rows.set_index(place).reindex(range(place.max() + 1))  # a window without a row breaks the line
         for name, colour in zip(_classes(rows), COLOURS, strict=False):
-            axis.plot((rows.start_s + rows.end_s) / 2, rows[name], color=colour, label=name, linewidth=1.6, marker=".", markersize=4)
+            axis.plot(
+                (rows.start_s + rows.end_s) / 2,
+                rows[name],
+                color=colour,
+                label=name,
+                linewidth=1.6,
+                marker=".",
+                markersize=4,
+            )
         axis.set(xlim=(0, prediction.clip.facts["duration_s"]), ylim=(0, 1))
         axis.set_ylabel(arm, fontsize=9)
     axes[-1].set_xlabel("seconds: centre of the window", fontsize=8)
-    axes[0].legend(*axes[0].get_legend_handles_labels(), ncols=8, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    axes[0].legend(
+        *axes[0].get_legend_handles_labels(),
+        ncols=8,
+        fontsize=7,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        frameon=False,
+    )
 
 
 def _draw_bars(axis: Axes, arms: list[str], table: pd.DataFrame) -> None:
@@ -66,7 +85,15 @@ def _draw_bars(axis: Axes, arms: list[str], table: pd.DataFrame) -> None:
     for place, arm in enumerate(arms):
         (row,) = table[table.arm == arm][names].to_numpy()
         where = np.arange(len(names)) + 0.27 * (place - (len(arms) - 1) / 2)
-        axis.bar(where, row, 0.25, color=COLOURS[: len(names)], hatch=HATCHES[arm], edgecolor="white", linewidth=0.5)
+        axis.bar(
+            where,
+            row,
+            0.25,
+            color=COLOURS[: len(names)],
+            hatch=HATCHES[arm],
+            edgecolor="white",
+            linewidth=0.5,
+        )
         axis.bar(0, 0, color="0.6", hatch=HATCHES[arm], edgecolor="white", label=arm)
     axis.set_xticks(range(len(names)), names, fontsize=8)
     axis.set(ylim=(0, 1), ylabel="probability")

@@ -16,13 +16,14 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch.nn.utils.rnn import pad_sequence
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, write_json
+from mfer_core.base.settings import Extract
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.cache.schemas import WAVEFORMS
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import VitEncoder, load_vit
-from mfer_core.errors import MferError
-from mfer_core.files import read_json, write_json
 from mfer_core.media.clip import extract_clip
 from mfer_core.media.read import decode_image, speeches
 from mfer_core.media.result import ExtractedClip
@@ -30,7 +31,6 @@ from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_trained
 from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, window_spans
-from mfer_core.settings import Extract
 
 SETTINGS = "settings.json"
 ARMS = ("visual", "audio", "fused")
@@ -54,7 +54,9 @@ class ModelSettings(BaseModel):
         except ValidationError as error:
             fault = error.errors()[0]
             where = ".".join(map(str, fault["loc"]))
-            raise MferError(f"{folder / SETTINGS}: {where}: {fault['msg']}: made by another version? Run stage register again") from error
+            raise MferError(
+                f"{folder / SETTINGS}: {where}: {fault['msg']}: made by another version? Run stage register again"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class Predictor:
         model, config, blocks = load_trained(folder / "fused")
         _refuse_precomputed(folder, config)
         if any(arm.config.normalisation == "speaker" for arm in (model.visual, model.audio)):
-            raise MferError(f"{folder} takes steps standardised by speaker: it cannot judge a recording without the speaker's other ones")
+            raise MferError(
+                f"{folder} takes steps standardised by speaker: it cannot judge a recording without the speaker's other ones"
+            )
         visual = load_vit(*checkpoint_of(folder / "visual"), device, "fp32")
         audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")
         for modality, own in blocks.items():
@@ -107,7 +111,11 @@ class Predictor:
     @property
     def warning(self) -> str | None:
         """What must stand beside its figures."""
-        return "trained on synthetic demonstration corpora: of no use on people" if self.settings.synthetic else None
+        return (
+            "trained on synthetic demonstration corpora: of no use on people"
+            if self.settings.synthetic
+            else None
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -152,7 +160,8 @@ class Predictor:
         for span, arms in zip(spans, self.decide([embedded.between(*span) for span in spans]), strict=True):
             place = {"path": path, "start_s": span[0], "end_s": span[1]}
             rows += [
-                place | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values) for arm, values in arms.items()
+                place | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values)
+                for arm, values in arms.items()
             ]
         return pd.DataFrame(rows)
 
@@ -168,7 +177,11 @@ class Predictor:
             shares = [values.softmax(1) for values in logits]
             present = visual[1] > 0, audio[1] > 0, visual[1] + audio[1] > 0
             for place in range(len(visual[1])):
-                yield {arm: values[place] for arm, values, has in zip(ARMS, shares, present, strict=True) if has[place]}
+                yield {
+                    arm: values[place]
+                    for arm, values, has in zip(ARMS, shares, present, strict=True)
+                    if has[place]
+                }
 
 
 def _padded(parts: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:

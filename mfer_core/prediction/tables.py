@@ -7,9 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from mfer_core.files import atomic_path, write_json, write_table
+from mfer_core.base.files import atomic_path, write_json, write_table
 
-PLACE = {"path": pa.string(), "start_s": pa.float64(), "end_s": pa.float64(), "arm": pa.string(), "label": pa.string()}
+PLACE = {
+    "path": pa.string(),
+    "start_s": pa.float64(),
+    "end_s": pa.float64(),
+    "arm": pa.string(),
+    "label": pa.string(),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,11 @@ def write_tables(run: Run, out: Path) -> None:
     """predictions.{parquet,csv} (a row per clip and arm), timeline.{parquet,csv} (per window and arm) and predictions.json (all)."""
     for name, part in (("predictions", "table"), ("timeline", "timeline")):
         table = joined([getattr(seen, part) for seen in run.seen], run.classes)
-        write_table(out / f"{name}.parquet", table, pa.schema([*PLACE.items(), *((one, pa.float64()) for one in run.classes)]))
+        write_table(
+            out / f"{name}.parquet",
+            table,
+            pa.schema([*PLACE.items(), *((one, pa.float64()) for one in run.classes)]),
+        )
         with atomic_path(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     write_json(out / "predictions.json", _as_json(run))
@@ -66,8 +76,18 @@ def _as_json(run: Run) -> dict:
         | {"arms": _arms(seen.table, run.classes), "timeline": _windows(seen.timeline, run.classes)}
         for seen in run.seen
     ]
-    facts = {"model": run.model, "warning": run.warning, "window_s": run.window_s, "step_s": run.step_s, "classes": list(run.classes)}
-    return facts | {"clips": clips, "rejected": [asdict(one) for one in run.rejected], "not_media": run.others}
+    facts = {
+        "model": run.model,
+        "warning": run.warning,
+        "window_s": run.window_s,
+        "step_s": run.step_s,
+        "classes": list(run.classes),
+    }
+    return facts | {
+        "clips": clips,
+        "rejected": [asdict(one) for one in run.rejected],
+        "not_media": run.others,
+    }
 
 
 def _arms(rows: pd.DataFrame, classes: Sequence[str]) -> dict:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 
 WINDOW_S = 4.0  # about as long as the clips that the arms are trained on
 STEP_S = 1.0
@@ -31,7 +31,9 @@ class Embedded:
         first = start_s if start_s > 0 else -math.inf
         last = end_s if end_s < self.duration_s else math.inf
         sides = ((self.visual, self.visual_s), (self.audio, self.audio_s))
-        visual, audio = (torch.from_numpy(values[(times >= first) & (times < last)]) for values, times in sides)
+        visual, audio = (
+            torch.from_numpy(values[(times >= first) & (times < last)]) for values, times in sides
+        )
         return visual, audio
 
 
@@ -41,7 +43,9 @@ def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tupl
     Raises MferError for a window or a step that is not above 0, and a step that would leave gaps.
     """
     if not 0 < step_s <= window_s:
-        raise MferError(f"a window of {window_s:g} s every {step_s:g} s: both above 0, and the step no longer than the window")
+        raise MferError(
+            f"a window of {window_s:g} s every {step_s:g} s: both above 0, and the step no longer than the window"
+        )
     count = 1 + max(0, math.ceil((duration_s - window_s) / step_s - 1e-9))
     return [(place * step_s, min(place * step_s + window_s, duration_s)) for place in range(count)]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mfer_core.base.settings import TrainArm, TrainAudio
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.settings import TrainArm, TrainAudio
 from mfer_core.training.finetune import fit_with_encoders, open_modality
 from mfer_core.training.fold import CLASSES, Fitted, Job, load_parts, train_fold
 from mfer_core.training.inputs import Modality, normalised, step_statistics
@@ -18,7 +18,9 @@ SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter
 
 
 def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) -> Arm:
-    return Arm(ArmConfig(modality=modality, input_dim=dim, classes=classes, **shape.model_dump(include=SHAPE)))
+    return Arm(
+        ArmConfig(modality=modality, input_dim=dim, classes=classes, **shape.model_dump(include=SHAPE))
+    )
 
 
 def train_arm(
@@ -36,11 +38,15 @@ def train_arm(
 
     def fit_once(job: Job, run: Run, rates: Sequence[float]) -> Fitted:
         device = run.device(hyper.device)
-        modality, source = open_modality(job.data, job.arm, [job.benchmark], device, hyper.finetune, blocks or {})
+        modality, source = open_modality(
+            job.data, job.arm, [job.benchmark], device, hyper.finetune, blocks or {}
+        )
         arm, groups = build(modality)
         clips = load_parts(job, {job.arm: normalised(modality, arm.config.normalisation, job.manifest)})
         arm.standardise(*step_statistics(clips["train"], job.arm))
         progress = fit_with_encoders(arm, groups, clips, len(CLASSES), hyper, run, [source], rates)
-        return Fitted(arm, clips, [source], {job.arm: source.metadata if source else modality.metadata}, progress)
+        return Fitted(
+            arm, clips, [source], {job.arm: source.metadata if source else modality.metadata}, progress
+        )
 
     return train_fold(job, run, code, fit_once)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mfer_core.files import atomic_path
+from mfer_core.base.files import atomic_path
 from mfer_core.training.optimiser import Replay, Schedule
 
 FILE = "checkpoint.safetensors"
@@ -26,26 +26,49 @@ class Progress:
 
 def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
     state = optimiser.state_dict()["state"]
-    return {f"optimiser.{index}.{name}": value for index, values in state.items() for name, value in values.items()}
+    return {
+        f"optimiser.{index}.{name}": value
+        for index, values in state.items()
+        for name, value in values.items()
+    }
 
 
 def save_checkpoint(
-    folder: Path, key: str, model: nn.Module, optimiser: Optimizer, schedule: Schedule | Replay, progress: Progress
+    folder: Path,
+    key: str,
+    model: nn.Module,
+    optimiser: Optimizer,
+    schedule: Schedule | Replay,
+    progress: Progress,
 ) -> None:
     """Write everything the next epoch needs. Random numbers are not part of it: each epoch seeds its own."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()} | _optimiser_tensors(optimiser)
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()} | _optimiser_tensors(
+        optimiser
+    )
     tensors |= {f"best.{name}": value for name, value in progress.best.items()}
     rates = [group["lr"] for group in optimiser.param_groups]
-    state = {"key": key, "history": progress.history, "best_epoch": progress.best_epoch, "schedule": schedule.state(), "rates": rates}
+    state = {
+        "key": key,
+        "history": progress.history,
+        "best_epoch": progress.best_epoch,
+        "schedule": schedule.state(),
+        "rates": rates,
+    }
     with atomic_path(Path(folder) / FILE) as temporary:
-        save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, temporary, {"state": json.dumps(state)})
+        save_file(
+            {name: value.detach().cpu().clone() for name, value in tensors.items()},
+            temporary,
+            {"state": json.dumps(state)},
+        )
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def load_checkpoint(folder: Path, key: str, model: nn.Module, optimiser: Optimizer, schedule: Schedule | Replay) -> Progress | None:
+def load_checkpoint(
+    folder: Path, key: str, model: nn.Module, optimiser: Optimizer, schedule: Schedule | Replay
+) -> Progress | None:
     """Bring a run back to where its checkpoint left it; None when there is no checkpoint of this very run (``key``)."""
     path = Path(folder) / FILE
     if not path.exists():

@@ -32,43 +32,64 @@ class Clips:
     labels: Tensor  # int64 [N], ids in the declared label set
     modalities: Mapping[str, Sequence[Tensor | LazyClip | None]]
     dims: Mapping[str, int]  # D of each modality, also where no clip has it
-    views: Mapping[str, list[list[Tensor | None]]] = field(default_factory=dict)  # augmented: ``views[m][v]`` is like ``modalities[m]``
+    views: Mapping[str, list[list[Tensor | None]]] = field(
+        default_factory=dict
+    )  # augmented: ``views[m][v]`` is like ``modalities[m]``
 
     def __len__(self) -> int:
         return len(self.clip_ids)
 
     def lengths(self) -> np.ndarray:
         """Longest modality of each clip, in steps [N]."""
-        per_modality = [[0 if value is None else len(value) for value in values] for values in self.modalities.values()]
+        per_modality = [
+            [0 if value is None else len(value) for value in values] for values in self.modalities.values()
+        ]
         return np.max(np.array(per_modality), 0)
 
     def select(self, indices: list[int]) -> "Clips":
         modalities = {name: [values[i] for i in indices] for name, values in self.modalities.items()}
-        views = {name: [[values[i] for i in indices] for values in several] for name, several in self.views.items()}
+        views = {
+            name: [[values[i] for i in indices] for values in several] for name, several in self.views.items()
+        }
         speakers = tuple(self.speakers[i] for i in indices)
-        return Clips(tuple(self.clip_ids[i] for i in indices), speakers, self.labels[indices], modalities, self.dims, views)
+        return Clips(
+            tuple(self.clip_ids[i] for i in indices),
+            speakers,
+            self.labels[indices],
+            modalities,
+            self.dims,
+            views,
+        )
 
     def draw_views(self, rng: np.random.Generator) -> "Clips":
         """The clips with each modality of each clip in one of its views, the clean one among them, drawn evenly."""
         drawn = dict(self.modalities)
         for name, views in self.views.items():
             choices = [self.modalities[name], *views]
-            drawn[name] = [choices[view][i] for i, view in enumerate(rng.integers(len(choices), size=len(self)))]
+            drawn[name] = [
+                choices[view][i] for i, view in enumerate(rng.integers(len(choices), size=len(self)))
+            ]
         return replace(self, modalities=drawn, views={})
 
     def present(self) -> np.ndarray:
         """Which modalities each clip has, bool [N, M]."""
-        return np.array([[value is not None for value in values] for values in self.modalities.values()]).T.reshape(len(self), -1)
+        return np.array(
+            [[value is not None for value in values] for values in self.modalities.values()]
+        ).T.reshape(len(self), -1)
 
 
-def collate(clips: Clips, indices: list[int], hidden: np.ndarray | None = None, rng: np.random.Generator | None = None) -> Batch:
+def collate(
+    clips: Clips, indices: list[int], hidden: np.ndarray | None = None, rng: np.random.Generator | None = None
+) -> Batch:
     """Right-pad the clips at ``indices``. ``hidden`` [N, M] marks modalities to leave out (modality dropout); ``rng``: for training."""
     inputs: list[Tensor] = []
     for column, (name, values) in enumerate(clips.modalities.items()):
         chosen = [None if hidden is not None and hidden[i, column] else values[i] for i in indices]
         shown = [_in_memory(value, rng) for value in chosen]
         like = next((value for value in shown if value is not None), torch.zeros(1, clips.dims[name]))
-        padded = pad_sequence([torch.zeros_like(like[:1]) if value is None else value for value in shown], batch_first=True)  # [B, T, D]
+        padded = pad_sequence(
+            [torch.zeros_like(like[:1]) if value is None else value for value in shown], batch_first=True
+        )  # [B, T, D]
         inputs += [padded, torch.tensor([0 if value is None else len(value) for value in shown])]
     return inputs, clips.labels[indices]
 
@@ -76,10 +97,14 @@ def collate(clips: Clips, indices: list[int], hidden: np.ndarray | None = None, 
 def _in_memory(value: Tensor | LazyClip | None, rng: np.random.Generator | None) -> Tensor | None:
     if value is None:
         return None
-    return value.read(rng) if isinstance(value, LazyClip) else value.float()  # views are stored in half precision
+    return (
+        value.read(rng) if isinstance(value, LazyClip) else value.float()
+    )  # views are stored in half precision
 
 
-def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[list[int]]:
+def bucketed(
+    order: np.ndarray, lengths: np.ndarray, batch_size: int, rng: np.random.Generator
+) -> list[list[int]]:
     """Cut ``order`` into batches of clips of like length; which batch comes when stays random."""
     batches: list[list[int]] = []
     for start in range(0, len(order), batch_size * BUCKET_BATCHES):

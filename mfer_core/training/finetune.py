@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest
+from mfer_core.base.settings import Finetune, Train
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.cache.rows import Rows, clip_rows
 from mfer_core.encoders.published import checkpoint_of
-from mfer_core.errors import MferError
-from mfer_core.files import digest
 from mfer_core.media.read import frame_sequences, speeches
 from mfer_core.models.arm import Arm
 from mfer_core.models.finetuned import TRAINABLE, FineTuned, TrainableEncoder, put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import Blocks
-from mfer_core.settings import Finetune, Train
 from mfer_core.training.clips import Clips, LazyClip
 from mfer_core.training.inputs import Modality, load_modality
 from mfer_core.training.loop import Progress, Run, fit
@@ -58,7 +58,9 @@ class Source:
     blocks: dict[str, Tensor]  # of the encoder: those that are not the checkpoint's
     base: dict  # the checkpoint's metadata
     learning: TrainableEncoder | None = None
-    seen: dict[str, Tensor] = field(default_factory=dict)  # embeddings by clip_id, as long as the encoder stays as it is
+    seen: dict[str, Tensor] = field(
+        default_factory=dict
+    )  # embeddings by clip_id, as long as the encoder stays as it is
 
     def read(self, clip_id: str) -> np.ndarray:
         """Frames [T, H, W] or [T, H, W, 3] bytes, or a waveform [N]. Raises MferError for a clip that was not extracted."""
@@ -75,7 +77,9 @@ class Source:
         """[T, D] of one clip, alone, by the encoder as it is now, in fp32."""
         if clip_id not in self.seen:
             raw = self.read(clip_id)
-            values = self.encoder.embed(list(raw)) if self.modality == "visual" else self.encoder.embed([raw])[0]
+            values = (
+                self.encoder.embed(list(raw)) if self.modality == "visual" else self.encoder.embed([raw])[0]
+            )
             self.seen[clip_id] = torch.from_numpy(values)
         return self.seen[clip_id]
 
@@ -100,13 +104,19 @@ class Source:
 
     def raw_clips(self, clips: Clips) -> Clips:
         """The clips with this modality as what the learning encoder takes, read when a batch needs it."""
-        values = [None if value is None else LazyClip(len(value), partial(self._prepared, clip)) for clip, value in self._own(clips)]
+        values = [
+            None if value is None else LazyClip(len(value), partial(self._prepared, clip))
+            for clip, value in self._own(clips)
+        ]
         return self._with(clips, values)
 
     @property
     def metadata(self) -> dict:
         """The checkpoint's, with a hash of the blocks that are not its own."""
-        hashes = {name: sha256(value.contiguous().numpy().tobytes()).hexdigest() for name, value in self.blocks.items()}
+        hashes = {
+            name: sha256(value.contiguous().numpy().tobytes()).hexdigest()
+            for name, value in self.blocks.items()
+        }
         return {**self.base, "finetuned": digest(hashes)}
 
     def _own(self, clips: Clips) -> Iterable[tuple[str, Tensor | None]]:
@@ -122,14 +132,22 @@ class Source:
 
 
 def open_source(
-    data: Path, modality: str, corpora: Iterable[str], cached: dict, device: str, settings: Finetune, blocks: dict[str, Tensor]
+    data: Path,
+    modality: str,
+    corpora: Iterable[str],
+    cached: dict,
+    device: str,
+    settings: Finetune,
+    blocks: dict[str, Tensor],
 ) -> Source:
     """The encoder of the ``cached`` embeddings (their metadata) with ``blocks`` in place of its own, and what it reads.
 
     Raises MferError when the cache is of another encoder than the one here, or of none.
     """
     if "hash" not in cached or cached.get("kind") == PRECOMPUTED:
-        raise MferError(f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0")
+        raise MferError(
+            f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0"
+        )
     encoder = _load_encoder(data, modality, device)
     if encoder.metadata["hash"] != cached["hash"]:
         raise MferError(
@@ -143,7 +161,12 @@ def open_source(
 
 
 def open_modality(
-    data: Path, modality: str, corpora: Iterable[str], device: str, settings: Finetune, blocks: dict[str, Tensor]
+    data: Path,
+    modality: str,
+    corpora: Iterable[str],
+    device: str,
+    settings: Finetune,
+    blocks: dict[str, Tensor],
 ) -> tuple[Modality, Source | None]:
     """A modality's embeddings, and its encoder where that learns (``settings``) or has ``blocks`` that an earlier stage trained.
 
@@ -151,7 +174,9 @@ def open_modality(
     """
     if not blocks and not settings.blocks:
         return load_modality(data, modality, corpora, views=True), None
-    cached = load_modality(data, modality, corpora)  # its augmented views are the checkpoint's: an encoder that learns makes its own
+    cached = load_modality(
+        data, modality, corpora
+    )  # its augmented views are the checkpoint's: an encoder that learns makes its own
     source = open_source(data, modality, corpora, cached.metadata, device, settings, blocks)
     return source.embed_modality(cached) if blocks else cached, source
 
@@ -174,7 +199,10 @@ def fit_with_encoders(
     whole = FineTuned(model, {source.modality: source.learn() for source in learning})
     for source in learning:
         train, valid = source.raw_clips(train), source.raw_clips(valid)
-        groups = [*groups, {"params": list(source.learning.parameters()), "lr": source.settings.learning_rate}]
+        groups = [
+            *groups,
+            {"params": list(source.learning.parameters()), "lr": source.settings.learning_rate},
+        ]
     progress = fit(whole, groups, train, valid, classes, hyper, run, rates)
     for source in learning:
         source.learned()

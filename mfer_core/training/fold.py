@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest
+from mfer_core.base.labels import label_set
+from mfer_core.base.settings import Settings
 from mfer_core.encoders.device import one_thread
-from mfer_core.errors import MferError
-from mfer_core.evaluation.protocols import protocol as rules
-from mfer_core.files import digest
-from mfer_core.labels import label_set
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CHOOSER, WEIGHTS
-from mfer_core.settings import Settings
+from mfer_core.protocol.protocols import protocol as rules
 from mfer_core.training.clips import Clips
 from mfer_core.training.finetune import Sources, blocks_of, embedded
 from mfer_core.training.inputs import PARTS, Modality, fold_parts, inputs_digest, make_clips, manifest_of
@@ -40,7 +40,9 @@ class Job:
 
     def whole(self) -> "Job":
         """The same with the validation clips among those that are trained on."""
-        return replace(self, parts={**self.parts, "train": sorted({*self.parts["train"], *self.parts["valid"]})})
+        return replace(
+            self, parts={**self.parts, "train": sorted({*self.parts["train"], *self.parts["valid"]})}
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Fitted:
         return [row["lr"] for row in self.progress.history[: self.progress.best_epoch]]
 
 
-def new_job(arm: str, modalities: Sequence[str], protocol: str, fold: int, data: Path, settings: Settings) -> Job:
+def new_job(
+    arm: str, modalities: Sequence[str], protocol: str, fold: int, data: Path, settings: Settings
+) -> Job:
     """Raises MferError when the folds table does not hold the fold."""
     data, corpus = Path(data), settings.roles.benchmark
     parts, manifest = fold_parts(data, protocol, fold), manifest_of(data, [corpus])
@@ -85,11 +89,15 @@ def load_parts(job: Job, modalities: dict[str, Modality]) -> dict[str, Clips]:
     clips = {part: make_clips(job.parts[part], job.manifest, CLASSES, modalities) for part in PARTS}
     for part in ("train", "valid"):
         if not len(clips[part]):
-            raise MferError(f"fold {job.fold} of {job.protocol}: no {part} clips with {' or '.join(modalities)} embeddings")
+            raise MferError(
+                f"fold {job.fold} of {job.protocol}: no {part} clips with {' or '.join(modalities)} embeddings"
+            )
     return clips
 
 
-def train_fold(job: Job, run: Run, code: str, fit_once: Callable[[Job, Run, Sequence[float]], Fitted]) -> Path:
+def train_fold(
+    job: Job, run: Run, code: str, fit_once: Callable[[Job, Run, Sequence[float]], Fitted]
+) -> Path:
     """Train a model on one fold and write its folder; returns at once when that is done under ``run.key``.
 
     ``fit_once`` trains it. First the validation part chooses the epoch, and calibrates; then, where the job says so, a fresh
@@ -104,7 +112,11 @@ def train_fold(job: Job, run: Run, code: str, fit_once: Callable[[Job, Run, Sequ
         final = fit_once(job.whole(), run.again(), chosen.rates) if job.refit else chosen
         predictions = probability_table(final.model, final.part("test"), CLASSES)
     predictions = predictions.assign(protocol=job.protocol, fold=job.fold, arm=job.arm)
-    facts = _facts(job, final) | {"code": code, "temperature": temperature, "best_epoch": chosen.progress.best_epoch}
+    facts = _facts(job, final) | {
+        "code": code,
+        "temperature": temperature,
+        "best_epoch": chosen.progress.best_epoch,
+    }
     models = {WEIGHTS: final} | ({CHOOSER: chosen} if job.refit else {})
     stored = {file: (fitted.model, blocks_of(fitted.sources)) for file, fitted in models.items()}
     return finish(run, stored, chosen.progress.history, predictions, CLASSES, facts)

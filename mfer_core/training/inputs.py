@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest, read_table
+from mfer_core.base.manifest import read_manifest
 from mfer_core.cache.embeddings import same_encoder, view_folders
 from mfer_core.cache.shards import read_metadata, read_shards
-from mfer_core.errors import MferError
-from mfer_core.files import digest, read_table
-from mfer_core.manifest import read_manifest
 from mfer_core.training.clips import Clips
 from mfer_core.training.shared import shared_embeddings
 
@@ -30,7 +30,9 @@ def fold_parts(data: Path, protocol: str, fold: int) -> dict[str, list[str]]:
     folds = read_table(Path(data) / "folds" / "folds.parquet")
     rows = folds[(folds.protocol == protocol) & (folds.fold == fold)]
     if rows.empty:
-        raise MferError(f"folds.parquet holds no fold {fold} of {protocol}: run the folds stage after changing its settings")
+        raise MferError(
+            f"folds.parquet holds no fold {fold} of {protocol}: run the folds stage after changing its settings"
+        )
     return {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
 
 
@@ -53,7 +55,9 @@ def _load_views(folders: list[Path]) -> list[dict[str, Tensor]]:
     found = [view_folders(folder) for folder in folders]
     if len({len(views) for views in found}) > 1:
         counts = ", ".join(f"{len(views)} in {folder}" for views, folder in zip(found, folders, strict=True))
-        raise MferError(f"the corpora have different numbers of augmented views ({counts}): run embed again for all of them")
+        raise MferError(
+            f"the corpora have different numbers of augmented views ({counts}): run embed again for all of them"
+        )
     several = []
     for same in zip(*found, strict=True):
         loaded = [shared_embeddings(folder, "float16")[0] for folder in same]
@@ -74,7 +78,9 @@ def load_modality(data: Path, modality: str, corpora: Iterable[str], views: bool
         folder = Path(data) / "embed" / modality / corpus
         found, encoder = shared_embeddings(folder, "float32")
         if encoder and metadata and not same_encoder(encoder, metadata):
-            raise MferError(f"{folder} was embedded by another encoder than the other corpora: {encoder} against {metadata}")
+            raise MferError(
+                f"{folder} was embedded by another encoder than the other corpora: {encoder} against {metadata}"
+            )
         metadata = metadata or encoder
         values |= {clip_id: value for clip_id, value in found.items() if len(value)}
         keys |= embedding_keys(folder)
@@ -92,7 +98,11 @@ def embedding_keys(folder: Path) -> dict[str, str]:
 
 
 def inputs_digest(
-    data: Path, modalities: Iterable[str], corpora: Iterable[str], parts: dict[str, list[str]], manifest: pd.DataFrame
+    data: Path,
+    modalities: Iterable[str],
+    corpora: Iterable[str],
+    parts: dict[str, list[str]],
+    manifest: pd.DataFrame,
 ) -> str:
     """One hash of all that a fold reads: its clips' parts, labels and speakers, their embeddings' keys, the encoders."""
     facts = []
@@ -102,24 +112,34 @@ def inputs_digest(
             for view in (folder, *view_folders(folder)):
                 keys = embedding_keys(view)
                 facts.append(
-                    [modality, read_metadata(view), [[part, [[clip, keys.get(clip)] for clip in clips]] for part, clips in parts.items()]]
+                    [
+                        modality,
+                        read_metadata(view),
+                        [[part, [[clip, keys.get(clip)] for clip in clips]] for part, clips in parts.items()],
+                    ]
                 )
     known = sorted({clip for clips in parts.values() for clip in clips})
     return digest(facts, manifest.loc[known, ["label", "speaker"]].values.tolist())
 
 
-def make_clips(clip_ids: Iterable[str], manifest: pd.DataFrame, classes: tuple[str, ...], modalities: dict[str, Modality]) -> Clips:
+def make_clips(
+    clip_ids: Iterable[str], manifest: pd.DataFrame, classes: tuple[str, ...], modalities: dict[str, Modality]
+) -> Clips:
     """The clips that have at least one of ``modalities``, in the order given. Raises MferError on a label outside ``classes``."""
     chosen = [clip for clip in clip_ids if any(clip in modality.values for modality in modalities.values())]
     rows = manifest.loc[chosen]
     unknown = sorted(set(rows.label) - set(classes))
     if unknown:
-        raise MferError(f"labels {', '.join(unknown)} are not among the stage's classes: {', '.join(classes)}")
+        raise MferError(
+            f"labels {', '.join(unknown)} are not among the stage's classes: {', '.join(classes)}"
+        )
     labels = torch.tensor([classes.index(label) for label in rows.label], dtype=torch.int64)
     values = {name: [modality.values.get(clip) for clip in chosen] for name, modality in modalities.items()}
     dims = {name: modality.dim for name, modality in modalities.items()}
     views = {
-        name: [[view.get(clip) for clip in chosen] for view in modality.views] for name, modality in modalities.items() if modality.views
+        name: [[view.get(clip) for clip in chosen] for view in modality.views]
+        for name, modality in modalities.items()
+        if modality.views
     }
     return Clips(tuple(chosen), tuple(rows.speaker), labels, values, dims, views)
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mfer_core.base.files import digest
+from mfer_core.base.settings import Train
 from mfer_core.encoders.device import choose_device, exact_products
-from mfer_core.files import digest
-from mfer_core.settings import Train
 from mfer_core.training.balance import class_weights, draw, hide_modalities
 from mfer_core.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from mfer_core.training.clips import Clips, bucketed, collate, in_order
@@ -62,7 +62,14 @@ def logits_of(model: nn.Module, clips: Clips) -> Tensor:
     return torch.stack([rows[i] for i in range(len(clips))])
 
 
-def train_epoch(model: nn.Module, optimiser: Optimizer, loss: nn.Module, clips: Clips, hyper: Train, rng: np.random.Generator) -> float:
+def train_epoch(
+    model: nn.Module,
+    optimiser: Optimizer,
+    loss: nn.Module,
+    clips: Clips,
+    hyper: Train,
+    rng: np.random.Generator,
+) -> float:
     """One pass over ``clips``, each in a view of its own, a step every ``hyper.accumulation`` batches; returns the mean loss per clip."""
     model.train()
     clips = clips.draw_views(rng)
@@ -70,7 +77,9 @@ def train_epoch(model: nn.Module, optimiser: Optimizer, loss: nn.Module, clips: 
     order = draw(clips.labels.numpy(), loss.weight.numel(), hyper.sampler_power, rng)
     hidden = hide_modalities(clips.present(), hyper.modality_dropout, rng) if hyper.modality_dropout else None
     batches = bucketed(order, clips.lengths(), hyper.batch_size, rng)
-    total = torch.zeros((), dtype=torch.float64, device=device)  # read once: asking a GPU for a number waits for it
+    total = torch.zeros(
+        (), dtype=torch.float64, device=device
+    )  # read once: asking a GPU for a number waits for it
     for number, indices in enumerate(batches, 1):
         inputs, labels = collate(clips, indices, hidden, rng)
         with torch.autocast(device.type, torch.bfloat16, enabled=hyper.precision == "bf16"):
@@ -104,7 +113,14 @@ def _better(new: dict, old: dict, select: str) -> bool:
 
 @exact_products()
 def fit(
-    model: nn.Module, groups: list[Group], train: Clips, valid: Clips, classes: int, hyper: Train, run: Run, rates: Sequence[float] = ()
+    model: nn.Module,
+    groups: list[Group],
+    train: Clips,
+    valid: Clips,
+    classes: int,
+    hyper: Train,
+    run: Run,
+    rates: Sequence[float] = (),
 ) -> Progress:
     """Train ``model`` in place and leave it at its best epoch on ``valid``.
 
@@ -118,17 +134,28 @@ def fit(
     optimiser = build_optimiser(groups, hyper)
     schedule = Replay(optimiser, rates) if rates else Schedule(optimiser, hyper)
     loss = nn.CrossEntropyLoss(
-        class_weights(train.labels, classes, hyper.class_weight_power).to(device), label_smoothing=hyper.label_smoothing
+        class_weights(train.labels, classes, hyper.class_weight_power).to(device),
+        label_smoothing=hyper.label_smoothing,
     )
     progress = load_checkpoint(run.folder, run.key, model, optimiser, schedule) or Progress([], {}, 0)
-    while len(progress.history) < (len(rates) or hyper.epochs) and not (_stale(progress, hyper) and not rates):
+    while len(progress.history) < (len(rates) or hyper.epochs) and not (
+        _stale(progress, hyper) and not rates
+    ):
         epoch = len(progress.history) + 1
         torch.manual_seed(seed_of(run.seed, epoch))
         rng = np.random.default_rng([run.seed, epoch])
         rate = optimiser.param_groups[0]["lr"]
-        row = {"epoch": epoch, "train_loss": train_epoch(model, optimiser, loss, train, hyper, rng), "lr": rate}
+        row = {
+            "epoch": epoch,
+            "train_loss": train_epoch(model, optimiser, loss, train, hyper, rng),
+            "lr": rate,
+        }
         row |= {} if rates else validate(model, valid)
-        if rates or not progress.best or _better(row, progress.history[progress.best_epoch - 1], hyper.select):
+        if (
+            rates
+            or not progress.best
+            or _better(row, progress.history[progress.best_epoch - 1], hyper.select)
+        ):
             progress.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
             progress.best_epoch = epoch
         progress.history.append(row)
@@ -142,7 +169,13 @@ def fit(
 def _report(run: Run, progress: Progress) -> None:
     best = progress.history[progress.best_epoch - 1]
     if "valid_uar" in best:
-        log.info("%s: best of %d epochs is %d (valid uar %.3f)", run.name, len(progress.history), progress.best_epoch, best["valid_uar"])
+        log.info(
+            "%s: best of %d epochs is %d (valid uar %.3f)",
+            run.name,
+            len(progress.history),
+            progress.best_epoch,
+            best["valid_uar"],
+        )
 
 
 def _stale(progress: Progress, hyper: Train) -> bool:

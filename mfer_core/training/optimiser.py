@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, ReduceLROnPlateau, StepLR
 
-from mfer_core.settings import Train
+from mfer_core.base.settings import Train
 
 Group = dict  # {"params": [...], "lr": float}
 

@@ -8,26 +8,48 @@ import pyarrow as pa
 import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path, digest, write_json, write_table
+from mfer_core.base.settings import Settings
 from mfer_core.cache.code import code_digest
 from mfer_core.encoders.device import one_thread
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path, digest, write_json, write_table
 from mfer_core.models.arm import Arm
 from mfer_core.models.store import CONFIG, describe_model, save_weights
-from mfer_core.settings import Settings
 from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
 from mfer_core.training.finetune import Source, blocks_of, embedded, fit_with_encoders, open_modality
-from mfer_core.training.inputs import PARTS, inputs_digest, load_modality, make_clips, manifest_of, normalised, step_statistics
+from mfer_core.training.inputs import (
+    PARTS,
+    inputs_digest,
+    load_modality,
+    make_clips,
+    manifest_of,
+    normalised,
+    step_statistics,
+)
 from mfer_core.training.loop import Progress, Run, forget_checkpoint, seed_of
 from mfer_core.training.optimiser import trainable
-from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table, markdown_table, matrix_markdown
+from mfer_core.training.pretrain_report import (
+    CLASSES,
+    corpus_of,
+    corpus_table,
+    markdown_table,
+    matrix_markdown,
+)
 from mfer_core.training.results import begin, is_done, probability_table, write_history
 from mfer_core.training.shared import forget_shared
 
 STAGE = "pretrain_audio"
 SPLITS = 5  # a fifth of each corpus's speakers for the test, a fifth for the checkpoint
-FILES = ("model.safetensors", "history.csv", "predictions.parquet", "metrics.json", "table.md", "cross_corpus.json", "cross_corpus.md")
+FILES = (
+    "model.safetensors",
+    "history.csv",
+    "predictions.parquet",
+    "metrics.json",
+    "table.md",
+    "cross_corpus.json",
+    "cross_corpus.md",
+)
 
 
 def present_corpora(settings: Settings) -> list[str]:
@@ -47,7 +69,9 @@ def speaker_parts(manifest: pd.DataFrame, seed: int) -> dict[str, list[str]]:
             parts["train"] += list(rows.clip_id)
             continue
         splitter = StratifiedGroupKFold(splits, shuffle=True, random_state=seed)
-        held = [rows.clip_id.iloc[test].tolist() for _, test in splitter.split(rows, rows.label, rows.speaker)]
+        held = [
+            rows.clip_id.iloc[test].tolist() for _, test in splitter.split(rows, rows.label, rows.speaker)
+        ]
         for part, clips in zip(("test", "valid", *["train"] * (splits - 2)), held, strict=True):
             parts[part] += clips
     return {part: sorted(clips) for part, clips in parts.items()}
@@ -60,34 +84,50 @@ def train_four(
     hyper = settings.pretrain_audio
     for part in ("train", "valid"):
         if not len(clips[part]):
-            raise MferError(f"{run.name}: no {part} clips; stage 2a needs a corpus of at least three speakers")
+            raise MferError(
+                f"{run.name}: no {part} clips; stage 2a needs a corpus of at least three speakers"
+            )
     torch.manual_seed(run.seed)
     arm = new_arm("audio", clips["train"].dims["audio"], hyper, CLASSES)
     arm.standardise(*step_statistics(clips["train"], "audio"))
     _, source = (
-        open_modality(data, "audio", corpora, run.device(hyper.device), hyper.finetune, {}) if hyper.finetune.blocks else (None, None)
+        open_modality(data, "audio", corpora, run.device(hyper.device), hyper.finetune, {})
+        if hyper.finetune.blocks
+        else (None, None)
     )
-    progress = fit_with_encoders(arm, trainable(arm, hyper.learning_rate), clips, len(CLASSES), hyper, run, [source])
+    progress = fit_with_encoders(
+        arm, trainable(arm, hyper.learning_rate), clips, len(CLASSES), hyper, run, [source]
+    )
     return arm, progress, source
 
 
-def cross_corpus(run: Run, data: Path, clips: dict[str, Clips], corpora: list[str], settings: Settings) -> dict[str, dict[str, float]]:
+def cross_corpus(
+    run: Run, data: Path, clips: dict[str, Clips], corpora: list[str], settings: Settings
+) -> dict[str, dict[str, float]]:
     """UAR by corpus left out of training and corpus tested: all clips of the one left out, else the test part."""
     result: dict[str, dict[str, float]] = {}
     hyper = settings.pretrain_audio.model_copy(update={"epochs": settings.pretrain_audio.cross_corpus_epochs})
     smaller = settings.model_copy(update={"pretrain_audio": hyper})
     for left_out in corpora if hyper.epochs and len(corpora) > 1 else []:
         own = Run(
-            run.folder / "cross_corpus" / left_out, digest(run.key, left_out), seed_of(run.seed, left_out), f"{STAGE} without {left_out}"
+            run.folder / "cross_corpus" / left_out,
+            digest(run.key, left_out),
+            seed_of(run.seed, left_out),
+            f"{STAGE} without {left_out}",
         )
         own.folder.mkdir(parents=True, exist_ok=True)
         seen = {
-            part: clips[part].select([i for i, clip in enumerate(clips[part].clip_ids) if corpus_of(clip) != left_out]) for part in PARTS
+            part: clips[part].select(
+                [i for i, clip in enumerate(clips[part].clip_ids) if corpus_of(clip) != left_out]
+            )
+            for part in PARTS
         }
         arm, _, source = train_four(own, data, corpora, seen, smaller)
         tables = [probability_table(arm, embedded(clips[part], [source]), CLASSES) for part in PARTS]
         unseen = pd.concat([table[table.clip_id.map(corpus_of) == left_out] for table in tables])
-        tested = pd.concat([tables[-1][tables[-1].clip_id.map(corpus_of) != left_out], unseen], ignore_index=True)
+        tested = pd.concat(
+            [tables[-1][tables[-1].clip_id.map(corpus_of) != left_out], unseen], ignore_index=True
+        )
         found = corpus_table(tested.assign(corpus=tested.clip_id.map(corpus_of)))
         result[left_out] = {corpus: found[corpus]["uar"] for corpus in corpora}
     return result
@@ -106,12 +146,17 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     data, corpora = Path(data), present_corpora(settings)
     folder = data / STAGE
     if not corpora or "audio" not in settings.arms:
-        return _skip(folder, "the audio arm is left out" if corpora else "every pretraining corpus has source absent")
+        return _skip(
+            folder, "the audio arm is left out" if corpora else "every pretraining corpus has source absent"
+        )
     manifest = four_class_manifest(data, corpora)
     parts, code = speaker_parts(manifest, settings.seed), code_digest(__name__)
     inputs = inputs_digest(data, ["audio"], corpora, parts, manifest)
     run = Run(
-        folder, digest(STAGE, settings.seed, settings.pretrain_audio.model_dump(), inputs, code), seed_of(settings.seed, STAGE), STAGE
+        folder,
+        digest(STAGE, settings.seed, settings.pretrain_audio.model_dump(), inputs, code),
+        seed_of(settings.seed, STAGE),
+        STAGE,
     )
     if is_done(folder, run.key):
         return folder
@@ -137,7 +182,9 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     return folder
 
 
-def _write(run: Run, arm: Arm, history: list[dict], predictions: pd.DataFrame, matrix: dict, facts: dict) -> None:
+def _write(
+    run: Run, arm: Arm, history: list[dict], predictions: pd.DataFrame, matrix: dict, facts: dict
+) -> None:
     metrics = corpus_table(predictions)
     write_history(run.folder, history)
     write_table(run.folder / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
@@ -149,7 +196,9 @@ def _write(run: Run, arm: Arm, history: list[dict], predictions: pd.DataFrame, m
     ):
         with atomic_path(run.folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    write_json(run.folder / CONFIG, {"key": run.key, "model": describe_model(arm), "labels": list(CLASSES), **facts})
+    write_json(
+        run.folder / CONFIG, {"key": run.key, "model": describe_model(arm), "labels": list(CLASSES), **facts}
+    )
     shutil.rmtree(run.folder / "cross_corpus", ignore_errors=True)  # nothing but the matrix's checkpoints
     forget_checkpoint(run.folder)
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from mfer_core.errors import MferError
-from mfer_core.files import atomic_path, read_json, read_table, write_json, write_table
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path, read_json, read_table, write_json, write_table
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CHOOSER, CONFIG, WEIGHTS, Blocks, describe_model, save_weights
@@ -20,7 +20,13 @@ from mfer_core.training.loop import Run, forget_checkpoint, logits_of
 
 def predictions_schema(classes: tuple[str, ...]) -> pa.Schema:
     """One row per prediction: who, where, by which arm, the true label, and a probability per class name."""
-    fields = [("clip_id", pa.string()), ("protocol", pa.string()), ("fold", pa.int32()), ("arm", pa.string()), ("label", pa.string())]
+    fields = [
+        ("clip_id", pa.string()),
+        ("protocol", pa.string()),
+        ("fold", pa.int32()),
+        ("arm", pa.string()),
+        ("label", pa.string()),
+    ]
     return pa.schema(fields + [(name, pa.float32()) for name in classes])
 
 
@@ -47,7 +53,11 @@ def write_history(folder: Path, history: list[dict]) -> None:
 
 def probability_table(model: nn.Module, clips: Clips, classes: tuple[str, ...]) -> pd.DataFrame:
     """clip_id, label and one probability column per class."""
-    values = torch.softmax(logits_of(model, clips), 1).numpy() if len(clips) else torch.zeros(0, len(classes)).numpy()
+    values = (
+        torch.softmax(logits_of(model, clips), 1).numpy()
+        if len(clips)
+        else torch.zeros(0, len(classes)).numpy()
+    )
     table = pd.DataFrame(values, columns=list(classes))
     table.insert(0, "clip_id", list(clips.clip_ids))
     table.insert(1, "label", [classes[label] for label in clips.labels.tolist()])
@@ -76,7 +86,10 @@ def finish(
         save_weights(run.folder, model, blocks, file)
     write_history(run.folder, history)
     write_table(run.folder / "predictions.parquet", predictions, predictions_schema(classes))
-    write_json(run.folder / CONFIG, {"key": run.key, "model": describe_model(models[WEIGHTS][0]), "labels": list(classes), **facts})
+    write_json(
+        run.folder / CONFIG,
+        {"key": run.key, "model": describe_model(models[WEIGHTS][0]), "labels": list(classes), **facts},
+    )
     forget_checkpoint(run.folder)
     return run.folder
 
@@ -88,14 +101,18 @@ def _remove_others(stage: Path, keep: set[Path]) -> None:
             folder.parent.rmdir()
 
 
-def collect(data: Path, stage: str, classes: tuple[str, ...], expected: list[tuple[str, int]]) -> pd.DataFrame:
+def collect(
+    data: Path, stage: str, classes: tuple[str, ...], expected: list[tuple[str, int]]
+) -> pd.DataFrame:
     """Put the folds' predictions into ``data/<stage>/predictions.parquet`` and remove folders of folds that are no more.
 
     ``expected`` lists (protocol, fold); an empty one (an arm that is not trained) gives an empty table.
     Raises MferError naming the first fold that is not done.
     """
     schema = predictions_schema(classes)
-    _remove_others(Path(data) / stage, {fold_folder(data, stage, protocol, fold) for protocol, fold in expected})
+    _remove_others(
+        Path(data) / stage, {fold_folder(data, stage, protocol, fold) for protocol, fold in expected}
+    )
     tables = [schema.empty_table().to_pandas()]
     for protocol, fold in expected:
         folder = fold_folder(data, stage, protocol, fold)

@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mfer_core.base.files import atomic_path, digest
 from mfer_core.cache.embeddings import read_embeddings
-from mfer_core.files import atomic_path, digest
 
 FOLDER = ".shared"
 
@@ -25,7 +25,10 @@ def shared_embeddings(folder: Path, dtype: str) -> tuple[dict[str, Tensor], dict
 
     Never write to the tensors. Raises MferError when the folder is missing.
     """
-    stamp = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(Path(folder).glob("[0-9]*.parquet"))]
+    stamp = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(Path(folder).glob("[0-9]*.parquet"))
+    ]
     return _mapped(Path(folder), dtype, digest(str(folder), dtype, stamp))
 
 
@@ -37,7 +40,8 @@ def _mapped(folder: Path, dtype: str, key: str) -> tuple[dict[str, Tensor], dict
         if not path.exists():
             _write(folder, dtype, path)
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["encoder"])  # noqa: SIM118 (not a dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return tensors, json.loads(file.metadata()["encoder"])
 
 
 def _data(folder: Path) -> Path:
@@ -49,7 +53,9 @@ def _write(folder: Path, dtype: str, path: Path) -> None:
     found = read_embeddings(folder, dtype)
     with atomic_path(path) as temporary:
         save_file(
-            {name: torch.from_numpy(value) for name, value in found.values.items()}, temporary, {"encoder": json.dumps(found.metadata)}
+            {name: torch.from_numpy(value) for name, value in found.values.items()},
+            temporary,
+            {"encoder": json.dumps(found.metadata)},
         )
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mfer_core.errors import MferError
-from mfer_core.files import read_table
-from mfer_core.settings import Settings
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_table
+from mfer_core.base.settings import Settings
 from mfer_core.training.audio import train_audio_fold
 from mfer_core.training.fold import CLASSES
 from mfer_core.training.fused import train_fused_fold
@@ -25,7 +25,11 @@ __all__ = [
     "train_visual_fold",
 ]
 
-FOLD_STAGES = {"train_visual": train_visual_fold, "train_audio": train_audio_fold, "train_fused": train_fused_fold}
+FOLD_STAGES = {
+    "train_visual": train_visual_fold,
+    "train_audio": train_audio_fold,
+    "train_fused": train_fused_fold,
+}
 
 
 def folds_to_train(stage: str, data: Path, settings: Settings) -> list[tuple[str, int]]:

@@ -55,5 +55,22 @@ def test_comments_layout_and_other_modules_do_not(project):
 def test_extraction_does_not_hang_on_what_does_not_shape_it():
     _forget()
     names = {path.name for path in project_files("mfer_core.media.clip")}
-    assert {"clip.py", "decode.py", "detector.py", "faces.py", "picture.py", "sampling.py", "sound.py", "tracks.py"} <= names
-    assert not names & {"shards.py", "manifest.py", "read.py", "extract.py", "inspect.py", "probe.py", "labels.py"}
+    assert {
+        "clip.py",
+        "decode.py",
+        "detector.py",
+        "faces.py",
+        "picture.py",
+        "sampling.py",
+        "sound.py",
+        "tracks.py",
+    } <= names
+    assert not names & {
+        "shards.py",
+        "manifest.py",
+        "read.py",
+        "extract.py",
+        "inspect.py",
+        "probe.py",
+        "labels.py",
+    }

@@ -4,18 +4,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mfer_core.base.errors import MferError
 from mfer_core.cache.embeddings import embedding_row, read_embeddings
 from mfer_core.cache.schemas import EMBEDDINGS
 from mfer_core.cache.shards import Shard, ShardFolder
-from mfer_core.errors import MferError
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_values_and_metadata_come_back(tmp_path, dtype):
     values = {
-        f"c/{name}": np.random.default_rng(length).standard_normal((length, 3)).astype(dtype) for name, length in (("b", 1), ("a", 5))
+        f"c/{name}": np.random.default_rng(length).standard_normal((length, 3)).astype(dtype)
+        for name, length in (("b", 1), ("a", 5))
     }
-    rows = [embedding_row(clip_id, "k", array, np.arange(len(array)) / 5) for clip_id, array in values.items()]
+    rows = [
+        embedding_row(clip_id, "k", array, np.arange(len(array)) / 5) for clip_id, array in values.items()
+    ]
     store = ShardFolder(tmp_path, EMBEDDINGS, {"dtype": dtype, "name": "encoder"})
     store.write(Shard("0000-of-0001", dict.fromkeys(values, "k")), pa.Table.from_pylist(rows, EMBEDDINGS))
     read = read_embeddings(tmp_path)

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mfer_core.base.errors import MferError
 from mfer_core.cache.shards import Shard, ShardFolder, partition, read_metadata, read_shards
-from mfer_core.errors import MferError
 
 SCHEMA = pa.schema([("clip_id", pa.string()), ("key", pa.string()), ("value", pa.int64())])
-KEYS = st.dictionaries(st.text("abc/ü", min_size=1, max_size=4), st.sampled_from(["k1", "k2", "k3"]), max_size=12)
+KEYS = st.dictionaries(
+    st.text("abc/ü", min_size=1, max_size=4), st.sampled_from(["k1", "k2", "k3"]), max_size=12
+)
 
 
 def rows_of(clip_id: str, key: str) -> list[dict]:
@@ -39,7 +41,11 @@ def contents(folder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
 
 
-@given(st.lists(st.tuples(KEYS, st.integers(1, 6), st.one_of(st.none(), st.integers(0, 3))), max_size=4), KEYS, st.integers(1, 6))
+@given(
+    st.lists(st.tuples(KEYS, st.integers(1, 6), st.one_of(st.none(), st.integers(0, 3))), max_size=4),
+    KEYS,
+    st.integers(1, 6),
+)
 @settings(max_examples=30, deadline=None)
 def test_files_do_not_depend_on_history(tmp_path_factory, history, keys, shard_clips):
     worn, clean = tmp_path_factory.mktemp("worn"), tmp_path_factory.mktemp("clean")
@@ -49,14 +55,18 @@ def test_files_do_not_depend_on_history(tmp_path_factory, history, keys, shard_c
     update(clean, keys, shard_clips)
     assert contents(worn) == contents(clean)
     read = [row for table in read_shards(clean) for row in table.to_pylist()]
-    assert sorted(map(str, read)) == sorted(str(row) for clip_id, key in keys.items() for row in rows_of(clip_id, key))
+    assert sorted(map(str, read)) == sorted(
+        str(row) for clip_id, key in keys.items() for row in rows_of(clip_id, key)
+    )
 
 
 @given(KEYS, st.integers(1, 6))
 @settings(max_examples=15, deadline=None)
 def test_nothing_is_computed_twice(tmp_path_factory, keys, shard_clips):
     folder = tmp_path_factory.mktemp("shards")
-    assert sorted(update(folder, keys, shard_clips)) == sorted(clip_id for clip_id in keys if rows_of(clip_id, ""))
+    assert sorted(update(folder, keys, shard_clips)) == sorted(
+        clip_id for clip_id in keys if rows_of(clip_id, "")
+    )
     assert update(folder, keys, shard_clips) == []
     assert update(folder, keys, shard_clips + 3) == []
 
@@ -82,7 +92,9 @@ def test_rows_held_by_two_files_after_a_kill_are_taken_once(tmp_path):
 
 def test_a_clip_keeps_the_order_of_its_rows_and_clips_are_sorted(tmp_path):
     rows = [{"clip_id": clip_id, "key": "k", "value": value} for value in (3, 1, 2) for clip_id in ("b", "a")]
-    ShardFolder(tmp_path, SCHEMA).write(Shard("0000-of-0001", {"a": "k", "b": "k"}), pa.Table.from_pylist(rows, SCHEMA))
+    ShardFolder(tmp_path, SCHEMA).write(
+        Shard("0000-of-0001", {"a": "k", "b": "k"}), pa.Table.from_pylist(rows, SCHEMA)
+    )
     (table,) = read_shards(tmp_path)
     assert table["value"].to_pylist() == [3, 1, 2, 3, 1, 2]
     assert table["clip_id"].to_pylist() == ["a"] * 3 + ["b"] * 3
@@ -104,7 +116,9 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_metadata_comes_back_and_a_missing_folder_is_named(tmp_path):
-    ShardFolder(tmp_path / "s", SCHEMA, {"dim": 3}).write(Shard("0000-of-0001", {"a": "k"}), SCHEMA.empty_table())
+    ShardFolder(tmp_path / "s", SCHEMA, {"dim": 3}).write(
+        Shard("0000-of-0001", {"a": "k"}), SCHEMA.empty_table()
+    )
     assert read_metadata(tmp_path / "s") == {"dim": 3}
     assert read_metadata(tmp_path / "none") == {}
     with pytest.raises(MferError, match="run the stage"):

@@ -24,8 +24,20 @@ class Site:
         faults = self.faults.get(path, [])
         fault, _, number = (faults.pop(0) if faults else "").partition(" ")
         body = b"<html>sign in</html>" if fault == "html" else self.files.get(path)
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and fault not in {"no", "html"} else 0
-        status = int(number) if fault == "status" else 404 if body is None else 416 if start >= len(body) > 0 else 206 if start else 200
+        start = (
+            int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and fault not in {"no", "html"} else 0
+        )
+        status = (
+            int(number)
+            if fault == "status"
+            else 404
+            if body is None
+            else 416
+            if start >= len(body) > 0
+            else 206
+            if start
+            else 200
+        )
         self.requests.append((path, wanted, status))
         if status >= 400:
             handler.send_error(status)
@@ -41,7 +53,9 @@ class Site:
         if fault == "endless":
             piece = bytes(1 << 20) * 8
         else:
-            handler.send_header("Content-Length", str(len(piece) + {"short": -number, "long": number}.get(fault, 0)))
+            handler.send_header(
+                "Content-Length", str(len(piece) + {"short": -number, "long": number}.get(fault, 0))
+            )
         handler.end_headers()
         with suppress(ConnectionError):  # the client may have had enough
             handler.wfile.write(piece[:number] if fault == "drop" else piece)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from mfer_core.settings import Corpus
+from mfer_core.base.settings import Corpus
 from tests.corpora.media_files import write_any, write_media, write_wav
 
 
@@ -47,8 +47,18 @@ def csv_row(code: int, number: int, part: str) -> str:
 
 
 def _ravdess(folder: Path) -> None:
-    write_all(folder, "Actor_01/01-01-03-01-01-01-01.mp4", "Actor_01/03-01-03-01-01-01-01.wav", "ACTOR02/03-01-08-02-02-02-02.WAV")
-    write_all(folder, "Video_Speech_Actor_03/Actor_03/02-01-01-01-01-02-03.mp4", "Actor_03/03-02-04-01-01-01-03.wav", first=3)
+    write_all(
+        folder,
+        "Actor_01/01-01-03-01-01-01-01.mp4",
+        "Actor_01/03-01-03-01-01-01-01.wav",
+        "ACTOR02/03-01-08-02-02-02-02.WAV",
+    )
+    write_all(
+        folder,
+        "Video_Speech_Actor_03/Actor_03/02-01-01-01-01-02-03.mp4",
+        "Actor_03/03-02-04-01-01-01-03.wav",
+        first=3,
+    )
     (folder / ".DS_Store").write_bytes(b"x")
 
 
@@ -61,15 +71,28 @@ def _crema_d(folder: Path) -> None:
         "VideoFlash/1002_IEO_HAP_HI.flv",
     )
     write_all(folder, "AudioWAV/1040_ITH_SAD_X.wav", "AudioWAV/1003_TIE_NEU_XX.wav", first=4)
-    (folder / "AudioWAV/1004_TIE_NEU_XX.wav").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    (folder / "AudioWAV/1004_TIE_NEU_XX.wav").write_bytes(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    )
     (folder / "VideoDemographics.csv").write_text(
         "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n1002,21,Female,Asian,Not Hispanic\n"
     )
 
 
 def _shemo(folder: Path) -> None:
-    write_all(folder, "female/F01A01.wav", "female/F01W02.wav", "male/M01N01.wav", "male/M02F01.wav", "male/voice.wav")
-    entries = {"F01A01": {"emotion": "anger", "transcript": "سلام"}, "F01W02": {"emotion": "happiness"}, "M01N01": {"emotion": "neutral"}}
+    write_all(
+        folder,
+        "female/F01A01.wav",
+        "female/F01W02.wav",
+        "male/M01N01.wav",
+        "male/M02F01.wav",
+        "male/voice.wav",
+    )
+    entries = {
+        "F01A01": {"emotion": "anger", "transcript": "سلام"},
+        "F01W02": {"emotion": "happiness"},
+        "M01N01": {"emotion": "neutral"},
+    }
     (folder / "shemo.json").write_text(json.dumps(entries), encoding="utf-8")
 
 
@@ -80,12 +103,23 @@ def _shemo_without_json(folder: Path) -> None:
 
 def _urdu(folder: Path) -> None:
     write_all(
-        folder, "Angry/SM1_F10_A010.wav", "Happy/SF1_F2_H02.wav", "Neutral/SM5_F72_N0100.wav", "Sad/SF1_F1_S01.wav", "Sad/SM1_F9_A09.wav"
+        folder,
+        "Angry/SM1_F10_A010.wav",
+        "Happy/SF1_F2_H02.wav",
+        "Neutral/SM5_F72_N0100.wav",
+        "Sad/SF1_F1_S01.wav",
+        "Sad/SM1_F9_A09.wav",
     )
 
 
 def _sdc(folder: Path) -> None:
-    write_all(folder, "8Njah_Mn_Almot/1seg_ang.wav", "khalatt_20/wavs/1seg_nat.wav", "khalatt_20/wavs/1seg_hap.wav", "News/1seg_ang.wav")
+    write_all(
+        folder,
+        "8Njah_Mn_Almot/1seg_ang.wav",
+        "khalatt_20/wavs/1seg_nat.wav",
+        "khalatt_20/wavs/1seg_hap.wav",
+        "News/1seg_ang.wav",
+    )
     for code in ("sad", "hap"):
         write_wav(folder / f"MANDOOB (Night Courier)/{code}/1.wav", len(code) + ord(code[0])).rename(
             folder / f"MANDOOB (Night Courier)/{code}/1.WAV"
@@ -94,7 +128,10 @@ def _sdc(folder: Path) -> None:
 
 def _fer_csv(folder: Path) -> None:
     parts = ["Training"] * 7 + ["PublicTest", "PrivateTest"]
-    rows = [csv_row(code % 7, code, part) for code, part in enumerate(parts)] + [csv_row(2, 2, "PrivateTest"), csv_row(3, 4, "Training")]
+    rows = [csv_row(code % 7, code, part) for code, part in enumerate(parts)] + [
+        csv_row(2, 2, "PrivateTest"),
+        csv_row(3, 4, "Training"),
+    ]
     rows += [f"0,{' '.join(['7'] * 2304)},Training", "0,1 2 3,Training"]
     (folder / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "\n".join(rows) + "\n")
 
@@ -103,7 +140,9 @@ def _fer_folders(folder: Path) -> None:
     names = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
     for number, name in enumerate(names):
         write_face(folder / f"train/{name}/Training_{number}.jpg", number)
-        write_face(folder / f"test/{name}/{'PublicTest' if number % 2 else 'PrivateTest'}_{number}.jpg", 50 + number)
+        write_face(
+            folder / f"test/{name}/{'PublicTest' if number % 2 else 'PrivateTest'}_{number}.jpg", 50 + number
+        )
     write_face(folder / "test/sad/PublicTest_99.jpg", 0)
 
 
@@ -167,11 +206,21 @@ _SHEMO = ({"angry": 1, "surprised": 1, "neutral": 1, "fearful": 1}, 3, {"unknown
 _LISTED = ({"angry": 1, "happy": 1}, 2, {"not in the manifest": 1, "missing file": 1})
 
 LAYOUTS: dict[str, Layout] = {
-    "ravdess": Layout("ravdess", _ravdess, {"happy": 1, "surprised": 1, "neutral": 1}, 3, {"same take": 1, "song": 1}),
-    "crema_d": Layout("crema_d", _crema_d, {"angry": 1, "happy": 1, "sad": 1, "neutral": 1}, 4, {"same take": 2, "git-lfs pointer": 1}),
+    "ravdess": Layout(
+        "ravdess", _ravdess, {"happy": 1, "surprised": 1, "neutral": 1}, 3, {"same take": 1, "song": 1}
+    ),
+    "crema_d": Layout(
+        "crema_d",
+        _crema_d,
+        {"angry": 1, "happy": 1, "sad": 1, "neutral": 1},
+        4,
+        {"same take": 2, "git-lfs pointer": 1},
+    ),
     "shemo": Layout("shemo", _shemo, *_SHEMO),
     "shemo without json": Layout("shemo", _shemo_without_json, *_SHEMO),
-    "urdu": Layout("urdu", _urdu, {"angry": 1, "happy": 1, "neutral": 1, "sad": 1}, 3, {"folder and name disagree": 1}),
+    "urdu": Layout(
+        "urdu", _urdu, {"angry": 1, "happy": 1, "neutral": 1, "sad": 1}, 3, {"folder and name disagree": 1}
+    ),
     "sdc": Layout("sdc", _sdc, {"angry": 2, "neutral": 1, "happy": 2, "sad": 1}, 4),
     "fer2013 csv": Layout("fer2013", _fer_csv, _CSV, 1, _CSV_REJECTS),
     "fer2013 csv in zip": Layout("fer2013", _fer_csv_in_zip, _CSV, 1, _CSV_REJECTS),
@@ -191,6 +240,10 @@ LAYOUTS: dict[str, Layout] = {
         2,
         corpus={"speaker_pattern": r"^[^_]+_(?P<speaker>[^_]+)_"},
     ),
-    "custom csv": Layout("custom", _custom_manifest, *_LISTED, corpus={"manifest": "list.csv", "aliases": {"meh": "happy"}}),
-    "custom parquet": Layout("custom", _custom_manifest, *_LISTED, corpus={"manifest": "list.parquet", "aliases": {"meh": "happy"}}),
+    "custom csv": Layout(
+        "custom", _custom_manifest, *_LISTED, corpus={"manifest": "list.csv", "aliases": {"meh": "happy"}}
+    ),
+    "custom parquet": Layout(
+        "custom", _custom_manifest, *_LISTED, corpus={"manifest": "list.parquet", "aliases": {"meh": "happy"}}
+    ),
 }

@@ -6,7 +6,14 @@ from pathlib import Path
 import av
 import numpy as np
 
-VIDEO_CODECS = {".mp4": "libx264", ".mov": "libx264", ".mkv": "libx264", ".avi": "mpeg4", ".webm": "libvpx", ".flv": "flv"}
+VIDEO_CODECS = {
+    ".mp4": "libx264",
+    ".mov": "libx264",
+    ".mkv": "libx264",
+    ".avi": "mpeg4",
+    ".webm": "libvpx",
+    ".flv": "flv",
+}
 AUDIO_CODECS = {
     ".mp4": "aac",
     ".mov": "aac",
@@ -19,7 +26,9 @@ AUDIO_CODECS = {
 AUDIO_CODECS |= {".webm": "libopus", ".flac": "flac"}
 
 
-def write_wav(path: Path, number: int = 0, rate: int = 16000, channels: int = 1, seconds: float = 0.1) -> Path:
+def write_wav(
+    path: Path, number: int = 0, rate: int = 16000, channels: int = 1, seconds: float = 0.1
+) -> Path:
     """A tone of its own for each ``number``, 16 bit."""
     path.parent.mkdir(parents=True, exist_ok=True)
     times = np.arange(round(rate * seconds)) / rate
@@ -31,14 +40,24 @@ def write_wav(path: Path, number: int = 0, rate: int = 16000, channels: int = 1,
 
 
 def write_media(
-    path: Path, number: int = 0, video: bool = True, audio: bool = True, rate: int = 44100, seconds: float = 0.4, turn: int = 0
+    path: Path,
+    number: int = 0,
+    video: bool = True,
+    audio: bool = True,
+    rate: int = 44100,
+    seconds: float = 0.4,
+    turn: int = 0,
 ) -> Path:
     """A clip of 64x48 pixels at 10 frames/s, and a tone; ``turn`` is the display rotation in degrees."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rate = 48000 if path.suffix == ".webm" else rate
     with av.open(str(path), "w") as container:
         pictures = _add_video(container, path, turn) if video else None
-        sound = container.add_stream(AUDIO_CODECS[path.suffix.lower()], rate=rate, layout="mono") if audio else None
+        sound = (
+            container.add_stream(AUDIO_CODECS[path.suffix.lower()], rate=rate, layout="mono")
+            if audio
+            else None
+        )
         if pictures:
             _write_pictures(container, pictures, number, seconds)
         if sound:
@@ -74,7 +93,9 @@ def _write_sound(container, stream, number: int, seconds: float) -> None:
     planar = stream.codec_context.format.name
     frame = av.AudioFrame.from_ndarray((tone * 32767).astype(np.int16)[None], format="s16", layout="mono")
     frame.sample_rate = rate
-    resampler = av.AudioResampler(format=planar, layout="mono", rate=rate, frame_size=stream.codec_context.frame_size or None)
+    resampler = av.AudioResampler(
+        format=planar, layout="mono", rate=rate, frame_size=stream.codec_context.frame_size or None
+    )
     for piece in [*resampler.resample(frame), *resampler.resample(None)]:
         container.mux(stream.encode(piece))
     container.mux(stream.encode())

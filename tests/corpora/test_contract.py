@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.manifest import clips_frame, validate
 from mfer_core.corpora.ingest import ingest_corpus
 from mfer_core.corpora.registry import adapter, verb
-from mfer_core.errors import MferError
-from mfer_core.manifest import clips_frame, validate
 from tests.corpora.layouts import LAYOUTS
 
 pytestmark = pytest.mark.parametrize("name", LAYOUTS)
@@ -56,13 +56,19 @@ def test_the_number_of_workers_and_the_folder_do_not_matter(name, tmp_path, inge
     assert [(clip.clip_id, clip.label, clip.speaker) for clip in clips] == [
         (clip.clip_id, clip.label, clip.speaker) for clip in ingested(name)[0]
     ]
-    assert [(reject.path, reject.reason) for reject in rejects] == [(reject.path, reject.reason) for reject in ingested(name)[1]]
+    assert [(reject.path, reject.reason) for reject in rejects] == [
+        (reject.path, reject.reason) for reject in ingested(name)[1]
+    ]
 
 
 def test_the_module_has_a_datasheet_and_the_contract(name):
     module = adapter(LAYOUTS[name].adapter)
     assert all(word in module.__doc__ for word in ("Source", "icence", "ize"))
-    assert callable(module.read) and isinstance(module.SUFFIXES, frozenset) and (module.LANGUAGE is None or len(module.LANGUAGE) == 2)
+    assert (
+        callable(module.read)
+        and isinstance(module.SUFFIXES, frozenset)
+        and (module.LANGUAGE is None or len(module.LANGUAGE) == 2)
+    )
     assert all(callable(verb(module, optional)) for optional in ("prepare", "find", "measure", "notes"))
 
 
@@ -76,4 +82,7 @@ def test_a_missing_or_empty_folder_says_where_to_get_the_corpus(name, tmp_path):
 
 
 def test_absent_is_empty(name, tmp_path):
-    assert ingest_corpus("set", LAYOUTS[name].settings(tmp_path / "missing", source="absent"), workers=1) == ([], [])
+    assert ingest_corpus("set", LAYOUTS[name].settings(tmp_path / "missing", source="absent"), workers=1) == (
+        [],
+        [],
+    )

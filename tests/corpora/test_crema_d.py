@@ -21,7 +21,9 @@ def test_the_old_name_with_one_x_is_the_same_take(tmp_path):
     write_wav(tmp_path / "AudioWAV/1040_ITH_SAD_X.wav", 1)
     write_wav(tmp_path / "AudioWAV/1040_ITH_SAD_XX.wav", 2)
     clips, rejects = ingest(tmp_path, "crema_d")
-    assert [clip.label for clip in clips.values()] == ["sad"] and [reject.reason for reject in rejects.values()] == ["same take"]
+    assert [clip.label for clip in clips.values()] == ["sad"] and [
+        reject.reason for reject in rejects.values()
+    ] == ["same take"]
 
 
 def test_a_silent_wav_has_an_audio_track_all_the_same(tmp_path):
@@ -44,7 +46,9 @@ def test_an_unplayable_wav_and_a_blank_mp3_are_rejected_and_the_other_copy_used(
 
 
 def test_git_lfs_pointers_say_how_to_get_the_sound(tmp_path):
-    (tmp_path / "1001_DFA_ANG_XX.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 72752\n")
+    (tmp_path / "1001_DFA_ANG_XX.wav").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 72752\n"
+    )
     _, rejects = ingest(tmp_path, "crema_d")
     reject = rejects["1001_DFA_ANG_XX.wav"]
     assert reject.reason == "git-lfs pointer" and "git lfs pull" in reject.detail
@@ -53,5 +57,7 @@ def test_git_lfs_pointers_say_how_to_get_the_sound(tmp_path):
 def test_the_sex_of_an_actor_comes_from_the_demographics_and_is_else_unknown(tmp_path):
     write_wav(tmp_path / "AudioWAV/1002_DFA_ANG_XX.wav")
     assert ingest(tmp_path, "crema_d")[0]["AudioWAV/1002_DFA_ANG_XX.wav"].sex is None
-    (tmp_path / "VideoDemographics.csv").write_bytes('\ufeffActorID,Age,Sex,Race,Ethnicity\r\n1002,21,"Female",Asian,x\r\n'.encode())
+    (tmp_path / "VideoDemographics.csv").write_bytes(
+        '\ufeffActorID,Age,Sex,Race,Ethnicity\r\n1002,21,"Female",Asian,x\r\n'.encode()
+    )
     assert ingest(tmp_path, "crema_d")[0]["AudioWAV/1002_DFA_ANG_XX.wav"].sex == "female"

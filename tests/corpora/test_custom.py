@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 from tests.corpora.media_files import write_wav
 from tests.corpora.test_ingest import ingest
 
@@ -32,7 +32,9 @@ def test_a_manifest_may_lie_outside_the_set(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "list.csv"
     elsewhere.write_text("path,label\none.wav,sad\n")
     clips, rejects = ingest(folder, manifest=elsewhere)
-    assert list(clips) == ["one.wav"] and {reject.reason for reject in rejects.values()} == {"not in the manifest"}
+    assert list(clips) == ["one.wav"] and {reject.reason for reject in rejects.values()} == {
+        "not in the manifest"
+    }
 
 
 def test_a_label_that_nobody_declared_is_rejected_and_an_alias_mends_it(folder):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from dvc.cli import main as dvc_command
 
+from mfer_core.base.files import sha256_file
 from mfer_core.cache.code import ROOT
-from mfer_core.files import sha256_file
 from tests.corpora.media_files import write_wav
 from tests.s3_server import KEYS, serve_s3
 
@@ -32,7 +32,12 @@ def git(*command: str) -> str:
 
 
 def bytes_of(*folders: str) -> dict[str, str]:
-    return {path.as_posix(): sha256_file(path) for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+    return {
+        path.as_posix(): sha256_file(path)
+        for folder in folders
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")

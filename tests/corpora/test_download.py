@@ -4,9 +4,9 @@ import logging
 import numpy as np
 import pytest
 
-from mfer_core import progress
+from mfer_core.base import progress
+from mfer_core.base.errors import MferError
 from mfer_core.corpora.download import PIECE, Remote, TransientError, download, read_json_url
-from mfer_core.errors import MferError
 from tests.corpora.http_server import serve
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -42,7 +42,8 @@ def test_progress_is_shown_in_mebibytes_of_how_many(site, tmp_path, monkeypatch,
     with caplog.at_level(logging.INFO, "mfer"):
         download(remote(site), tmp_path)
     assert [record.getMessage() for record in caplog.records if record.name == "mfer"] == [
-        f"fetch a.zip (MiB): {done} of {len(CONTENT) // 2**20 + 1}" for done in range(1, len(CONTENT) // 2**20 + 1)
+        f"fetch a.zip (MiB): {done} of {len(CONTENT) // 2**20 + 1}"
+        for done in range(1, len(CONTENT) // 2**20 + 1)
     ]
 
 
@@ -51,7 +52,10 @@ def test_after_dropped_connections_it_goes_on_where_it_stopped(site, tmp_path):
     for arrived in (1_000_000, 1_500_000):
         with pytest.raises(TransientError, match="connection broke"):
             download(remote(site), tmp_path)
-        assert arrived - 2 * PIECE < (tmp_path / "a.zip.part").stat().st_size <= arrived and not (tmp_path / "a.zip").exists()
+        assert (
+            arrived - 2 * PIECE < (tmp_path / "a.zip.part").stat().st_size <= arrived
+            and not (tmp_path / "a.zip").exists()
+        )
     assert download(remote(site), tmp_path).read_bytes() == CONTENT
     assert [status for _, _, status in site.requests] == [200, 206, 206]
 
@@ -68,7 +72,9 @@ def test_a_download_that_was_killed_when_all_had_arrived_is_only_checked(site, t
     assert download(remote(site), tmp_path).read_bytes() == CONTENT and not site.requests
 
 
-@pytest.mark.parametrize(("fault", "message"), [("long 10", "connection broke"), ("short 10", "of 3000000 bytes arrived")])
+@pytest.mark.parametrize(
+    ("fault", "message"), [("long 10", "connection broke"), ("short 10", "of 3000000 bytes arrived")]
+)
 def test_a_server_that_lies_about_the_length_is_found_out(site, tmp_path, fault, message):
     site.faults["/a.zip"] = [fault]
     try:
@@ -102,7 +108,9 @@ def test_bytes_kept_of_an_older_and_longer_file_are_dropped(site, tmp_path):
     assert download(remote(site), tmp_path).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize(("status", "passes"), [(503, True), (429, True), (500, True), (404, False), (403, False)])
+@pytest.mark.parametrize(
+    ("status", "passes"), [(503, True), (429, True), (500, True), (404, False), (403, False)]
+)
 def test_busy_servers_are_worth_another_try_and_refusals_are_not(site, tmp_path, status, passes):
     site.faults["/a.zip"] = [f"status {status}"]
     with pytest.raises(MferError, match=str(status)) as caught:

@@ -4,9 +4,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.manifest import clips_frame
 from mfer_core.corpora import fer2013
-from mfer_core.errors import MferError
-from mfer_core.manifest import clips_frame
 from tests.corpora.layouts import LAYOUTS, csv_row, face, write_face
 from tests.corpora.test_ingest import ingest
 
@@ -19,13 +19,25 @@ def test_csv_codes_are_the_published_ones_and_parts_are_kept(built):
     manifest = frame(built("fer2013 csv")).set_index("clip_id")
     assert manifest.label["set/00000"] == "angry" and manifest.label["set/00006"] == "neutral"
     assert manifest.label["set/00005"] == "surprised" and manifest.split["set/00008"] == "PrivateTest"
-    assert (manifest.speaker == "set-unknown").all() and (manifest.width == 48).all() and manifest.has_video.all()
+    assert (
+        (manifest.speaker == "set-unknown").all()
+        and (manifest.width == 48).all()
+        and manifest.has_video.all()
+    )
 
 
 def test_folders_are_mapped_by_name_not_by_alphabetical_number(built):
     manifest = frame(built("fer2013 folders")).set_index("clip_id")
-    assert manifest.label[["set/Training_4", "set/Training_5", "set/Training_6"]].tolist() == ["neutral", "sad", "surprised"]
-    assert manifest.split[["set/Training_4", "set/PublicTest_5", "set/PrivateTest_6"]].tolist() == ["Training", "PublicTest", "PrivateTest"]
+    assert manifest.label[["set/Training_4", "set/Training_5", "set/Training_6"]].tolist() == [
+        "neutral",
+        "sad",
+        "surprised",
+    ]
+    assert manifest.split[["set/Training_4", "set/PublicTest_5", "set/PrivateTest_6"]].tolist() == [
+        "Training",
+        "PublicTest",
+        "PrivateTest",
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if layout.adapter == "fer2013"])
@@ -57,7 +69,9 @@ def test_a_csv_with_other_column_order_and_spaces_is_read(tmp_path):
         f"emotion, Usage, pixels\n{code},{part},{pixels}\n9,{part},{csv_row(0, 2, '').split(',')[1]}\n"
     )
     clips, rejects = ingest(tmp_path, "fer2013")
-    assert [clip.label for clip in clips.values()] == ["happy"] and [reject.reason for reject in rejects.values()] == ["no label"]
+    assert [clip.label for clip in clips.values()] == ["happy"] and [
+        reject.reason for reject in rejects.values()
+    ] == ["no label"]
 
 
 @pytest.mark.parametrize("level", [0, 255])

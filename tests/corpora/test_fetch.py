@@ -5,13 +5,13 @@ import zipfile
 
 import pytest
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import Corpus
 from mfer_core.corpora.download import TransientError
 from mfer_core.corpora.fetch import fetch_corpus, is_fetched, list_archives
 from mfer_core.corpora.ingest import ingest_corpus
 from mfer_core.corpora.registry import adapter as find_adapter
 from mfer_core.corpora.sources import Archive, Source
-from mfer_core.errors import MferError
-from mfer_core.settings import Corpus
 from tests.corpora.http_server import serve
 from tests.corpora.media_files import write_wav
 
@@ -40,7 +40,14 @@ def record(site, tmp_path):
                 "links": {"self": f"{site.url}/{name}"},
             }
         )
-    entries.append({"key": "Video_Song_Actor_01.zip", "size": 1, "checksum": "md5:0", "links": {"self": f"{site.url}/none"}})
+    entries.append(
+        {
+            "key": "Video_Song_Actor_01.zip",
+            "size": 1,
+            "checksum": "md5:0",
+            "links": {"self": f"{site.url}/none"},
+        }
+    )
     site.files["/record"] = json.dumps({"files": entries}).encode()
     return source(record=f"{site.url}/record", record_files=find_adapter("ravdess").SOURCE.record_files)
 
@@ -95,7 +102,12 @@ def test_a_record_that_contradicts_a_known_checksum_is_refused(site, record):
 
 
 @pytest.mark.parametrize(
-    "entry", [{"key": "Video_Speech_Actor_../x.zip", "size": 1, "checksum": "", "links": {"self": ""}}, {"key": "a"}, 1]
+    "entry",
+    [
+        {"key": "Video_Speech_Actor_../x.zip", "size": 1, "checksum": "", "links": {"self": ""}},
+        {"key": "a"},
+        1,
+    ],
 )
 def test_a_record_that_is_not_as_expected_is_refused(site, record, entry):
     site.files["/record"] = json.dumps({"files": [entry]}).encode()
@@ -104,14 +116,18 @@ def test_a_record_that_is_not_as_expected_is_refused(site, record, entry):
 
 
 def test_an_archive_of_a_repository_loses_its_top_folder(site, tmp_path):
-    site.files["/a.zip"] = zip_of({"URDU-Dataset-master/Sad/SM1_F1_S01.wav": b"x", "URDU-Dataset-master/README.md": b"x"})
+    site.files["/a.zip"] = zip_of(
+        {"URDU-Dataset-master/Sad/SM1_F1_S01.wav": b"x", "URDU-Dataset-master/README.md": b"x"}
+    )
     fetch_corpus("urdu", tmp_path / "raw", one_archive(site, strip=1, keep=("Sad/*",)))
     assert (tmp_path / "raw/Sad/SM1_F1_S01.wav").exists() and not (tmp_path / "raw/README.md").exists()
 
 
 def test_a_plain_file_is_put_there_as_it_is(site, tmp_path):
     site.files["/VideoDemographics.csv"] = b"ActorID,Sex\n"
-    assert fetch_corpus("crema_d", tmp_path / "raw", one_archive(site, "VideoDemographics.csv", plain=True)) == 1
+    assert (
+        fetch_corpus("crema_d", tmp_path / "raw", one_archive(site, "VideoDemographics.csv", plain=True)) == 1
+    )
     assert (tmp_path / "raw/VideoDemographics.csv").read_bytes() == b"ActorID,Sex\n"
 
 
@@ -143,9 +159,14 @@ def test_want_of_disk_space_is_found_before_anything_is_fetched(site, tmp_path):
 def test_what_cannot_be_fetched_says_where_to_get_it_and_where_to_put_it(adapter, tmp_path):
     with pytest.raises(MferError) as caught:
         fetch_corpus(adapter, tmp_path / "raw")
-    assert find_adapter(adapter).SOURCE.page in str(caught.value) and str(tmp_path / "raw") in str(caught.value)
+    assert find_adapter(adapter).SOURCE.page in str(caught.value) and str(tmp_path / "raw") in str(
+        caught.value
+    )
 
 
 def test_what_can_be_fetched_is_declared_with_sizes(tmp_path):
     for name in ("crema_d", "shemo", "urdu"):
-        assert all(archive.expected and archive.url.startswith("https://") for archive in find_adapter(name).SOURCE.archives)
+        assert all(
+            archive.expected and archive.url.startswith("https://")
+            for archive in find_adapter(name).SOURCE.archives
+        )

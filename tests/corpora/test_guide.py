@@ -9,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from mfer_core import corpora
+from mfer_core.base.settings import Corpus
 from mfer_core.corpora.ingest import ingest_corpus
 from mfer_core.corpora.registry import choices
-from mfer_core.settings import Corpus
 from tests.corpora import layouts
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text(encoding="utf-8")
@@ -38,7 +38,10 @@ def test_the_worked_example_is_found_and_reads_its_fixture(example, tmp_path):
     (tmp_path / "raw").mkdir()
     example.build(tmp_path / "raw")
     clips, rejects = ingest_corpus("emodb", settings, workers=1)
-    assert Counter(clip.label for clip in clips) == example.labels and len({clip.speaker for clip in clips}) == example.speakers
+    assert (
+        Counter(clip.label for clip in clips) == example.labels
+        and len({clip.speaker for clip in clips}) == example.speakers
+    )
     assert Counter(reject.reason for reject in rejects) == example.rejects
     assert clips[0].clip_id == "emodb/03a01Fa" and clips[0].sex == "male" and clips[1].sex == "female"
 

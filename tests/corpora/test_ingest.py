@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.manifest import summarise, write_rejects
+from mfer_core.base.settings import Corpus
 from mfer_core.corpora.ingest import clip_ids, corpus_notes, ingest_corpus
-from mfer_core.errors import MferError
-from mfer_core.manifest import summarise, write_rejects
-from mfer_core.settings import Corpus
 from tests.corpora.media_files import write_any, write_wav
 
-names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=3).filter(
-    lambda text: text not in {".", ".."}
-)
+names = st.text(
+    st.characters(exclude_characters="\0/", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=3
+).filter(lambda text: text not in {".", ".."})
 stems = st.sampled_from(["a", "b", "a.wav", "c d", "é"]) | names
 paths = st.builds(
     lambda folders, stem, suffix: "/".join([*folders, stem + suffix]),
@@ -26,7 +26,9 @@ paths = st.builds(
 
 
 def ingest(folder, adapter="custom", **settings):
-    clips, rejects = ingest_corpus("set", Corpus(adapter=adapter, source="local", path=folder, **settings), workers=2)
+    clips, rejects = ingest_corpus(
+        "set", Corpus(adapter=adapter, source="local", path=folder, **settings), workers=2
+    )
     return {clip.path: clip for clip in clips}, {reject.path: reject for reject in rejects}
 
 
@@ -50,7 +52,9 @@ def test_clip_ids_are_the_same_on_every_file_system():
 
 def test_of_exact_duplicates_the_first_is_kept_and_named(tmp_path):
     write_wav(tmp_path / "Actor_07/03-01-03-01-02-01-07.wav")
-    shutil.copy(tmp_path / "Actor_07/03-01-03-01-02-01-07.wav", tmp_path / "Actor_07/03-01-03-01-02-02-07.wav")
+    shutil.copy(
+        tmp_path / "Actor_07/03-01-03-01-02-01-07.wav", tmp_path / "Actor_07/03-01-03-01-02-02-07.wav"
+    )
     clips, rejects = ingest(tmp_path, "ravdess")
     assert list(clips) == ["Actor_07/03-01-03-01-02-01-07.wav"]
     assert rejects["Actor_07/03-01-03-01-02-02-07.wav"].reason == "duplicate"
@@ -85,7 +89,9 @@ def test_a_ravdess_take_is_used_once_by_rule(tmp_path, present, used, tracks):
     clips, rejects = ingest(tmp_path, "ravdess")
     assert list(clips) == [where[used]]
     assert (clips[where[used]].has_video, clips[where[used]].has_audio) == tracks
-    assert {reject.reason for reject in rejects.values()} <= {"same take"} and len(rejects) == len(present) - 1
+    assert {reject.reason for reject in rejects.values()} <= {"same take"} and len(rejects) == len(
+        present
+    ) - 1
 
 
 def test_files_that_never_claim_to_be_clips_are_neither_accepted_nor_rejected(tmp_path):
@@ -110,7 +116,12 @@ def test_files_that_never_claim_to_be_clips_are_neither_accepted_nor_rejected(tm
 
 def test_files_of_another_kind_and_files_that_cannot_be_read_are_rejected(tmp_path):
     write_wav(tmp_path / "calm/1.wav")
-    for name, content in {"calm/2.wav": b"", "calm/3.mp4": b"no video", "calm/4.exe": b"x", "calm/5": b"x"}.items():
+    for name, content in {
+        "calm/2.wav": b"",
+        "calm/3.mp4": b"no video",
+        "calm/4.exe": b"x",
+        "calm/5": b"x",
+    }.items():
         (tmp_path / name).write_bytes(content)
     _, rejects = ingest(tmp_path)
     reasons = {path: reject.reason for path, reject in rejects.items()}
@@ -136,7 +147,9 @@ def test_a_synthetic_corpus_is_not_read_as_a_real_one(tmp_path):
     (tmp_path / ".demo.json").write_text("{}")
     with pytest.raises(MferError, match="synthetic"):
         ingest(tmp_path)
-    demo = Corpus(adapter="custom", source="demo", path=tmp_path, demo={"speakers": 2, "clips_per_speaker": 1})
+    demo = Corpus(
+        adapter="custom", source="demo", path=tmp_path, demo={"speakers": 2, "clips_per_speaker": 1}
+    )
     assert len(ingest_corpus("set", demo, 1)[0]) == 1
 
 
@@ -145,11 +158,16 @@ def test_without_speakers_a_person_is_told_what_it_costs(tmp_path, caplog):
     clips, _ = ingest(tmp_path)
     assert clips["calm/P1_1.wav"].speaker == "set-unknown"
     assert "speaker-disjoint" in caplog.text
-    assert corpus_notes("set", Corpus(adapter="custom", source="local", path=tmp_path, speaker_pattern="^(P.)")) == []
+    assert (
+        corpus_notes("set", Corpus(adapter="custom", source="local", path=tmp_path, speaker_pattern="^(P.)"))
+        == []
+    )
 
 
 def test_files_left_out_by_rule_do_not_fail_the_stage_and_faults_do(tmp_path):
-    for number, name in enumerate(["01-01-05-01-01-01-02.wav", "03-01-05-01-01-01-02.wav", "03-02-05-01-01-01-02.wav"]):
+    for number, name in enumerate(
+        ["01-01-05-01-01-01-02.wav", "03-01-05-01-01-01-02.wav", "03-02-05-01-01-01-02.wav"]
+    ):
         write_wav(tmp_path / name, number)
     clips, rejects = ingest(tmp_path, "ravdess")
     table = write_rejects(tmp_path / "rejects.parquet", list(rejects.values()))

@@ -6,11 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mfer_core.base.errors import ClipError
+from mfer_core.base.labels import EMOTIONS
 from mfer_core.corpora import crema_d, custom, ravdess, sdc, shemo, urdu
-from mfer_core.errors import ClipError
-from mfer_core.labels import EMOTIONS
 
-PARSERS = {"ravdess": (ravdess, None), "crema_d": (crema_d, {}), "shemo": (shemo, {}), "urdu": (urdu, None), "sdc": (sdc, None)}
+PARSERS = {
+    "ravdess": (ravdess, None),
+    "crema_d": (crema_d, {}),
+    "shemo": (shemo, {}),
+    "urdu": (urdu, None),
+    "sdc": (sdc, None),
+}
 PARSERS["custom"] = (custom, custom.Side())
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 
@@ -27,7 +33,13 @@ def test_any_text_is_facts_or_a_reason(name, text):
     try:
         assert module.read(text, side).label in EMOTIONS
     except ClipError as error:
-        assert error.reason in {"unknown name", "song", "no source folder", "no label", "folder and name disagree"}
+        assert error.reason in {
+            "unknown name",
+            "song",
+            "no source folder",
+            "no label",
+            "folder and name disagree",
+        }
 
 
 @given(
@@ -39,27 +51,45 @@ def test_any_text_is_facts_or_a_reason(name, text):
     st.sampled_from(["", "Actor_01/", "ACTOR01/", "Video_Speech_Actor_01/Actor_01/"]),
     st.sampled_from([".mp4", ".wav", ".WAV", ".flac"]),
 )
-def test_ravdess_names_mean_their_codes_in_any_folder(modality, emotion, statement, repetition, actor, folder, suffix):
+def test_ravdess_names_mean_their_codes_in_any_folder(
+    modality, emotion, statement, repetition, actor, folder, suffix
+):
     take = f"01-{emotion}-01-{statement}-{repetition}-{actor:02d}"
     facts = ravdess.read(f"{folder}{modality}-{take}{suffix}", None)
     assert facts.take == take and facts.speaker == f"{actor:02d}" and facts.repetition == repetition
-    assert facts.label == ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"][int(emotion) - 1]
+    assert (
+        facts.label
+        == ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"][int(emotion) - 1]
+    )
     assert facts.sex == ("male" if actor % 2 else "female")
     assert facts.silent_track == (modality == "02") and facts.intensity == "normal"
 
 
 @pytest.mark.parametrize(
-    "name", ["01-01-09-01-01-01-01", "03-01-01-02-01-01-01", "03-01-03-01-01-01-25", "03-01-03-01-01-01", "a03-01-03-01-01-01-01"]
+    "name",
+    [
+        "01-01-09-01-01-01-01",
+        "03-01-01-02-01-01-01",
+        "03-01-03-01-01-01-25",
+        "03-01-03-01-01-01",
+        "a03-01-03-01-01-01-01",
+    ],
 )
 def test_ravdess_refuses_codes_that_do_not_exist(name):
     with pytest.raises(ClipError, match="unknown name"):
         ravdess.read(f"{name}.wav", None)
 
 
-@given(st.integers(1001, 1091), st.sampled_from(sorted(crema_d.EMOTIONS)), st.sampled_from(sorted(crema_d.LEVELS)))
+@given(
+    st.integers(1001, 1091),
+    st.sampled_from(sorted(crema_d.EMOTIONS)),
+    st.sampled_from(sorted(crema_d.LEVELS)),
+)
 def test_crema_d_names(actor, emotion, level):
     facts = crema_d.read(f"AudioWAV/{actor}_ITH_{emotion}_{level}.wav", {"1001": "male"})
-    assert facts.label == crema_d.EMOTIONS[emotion] and facts.speaker == str(actor) and facts.statement == "ITH"
+    assert (
+        facts.label == crema_d.EMOTIONS[emotion] and facts.speaker == str(actor) and facts.statement == "ITH"
+    )
     assert facts.sex == ("male" if actor == 1001 else None)
     assert facts.intensity == {"LO": "low", "MD": "medium", "HI": "high"}.get(level)
 
@@ -84,7 +114,11 @@ def test_shemo_names(sex, speaker, emotion, number):
 def test_urdu_names(sex, speaker, emotion, number):
     label = urdu.EMOTIONS[emotion]
     facts = urdu.read(f"{label.title()}/S{sex}{speaker}_F72_{emotion}{number}.wav", None)
-    assert facts.label == label and facts.speaker == f"S{sex}{speaker}" and facts.sex == {"M": "male", "F": "female"}[sex]
+    assert (
+        facts.label == label
+        and facts.speaker == f"S{sex}{speaker}"
+        and facts.sex == {"M": "male", "F": "female"}[sex]
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, sha256_file
+from mfer_core.base.settings import Corpus
 from mfer_core.cache.embeddings import read_embeddings, same_encoder
 from mfer_core.corpora.ingest import ingest_corpus
 from mfer_core.corpora.precomputed import take_over
 from mfer_core.encoders.precomputed import store_features
-from mfer_core.errors import MferError
-from mfer_core.files import read_json, sha256_file
-from mfer_core.settings import Corpus
 from tests.corpora.media_files import write_wav
 
 NAMES = [f"03-01-0{emotion}-01-01-01-0{actor}" for actor in (1, 2) for emotion in (3, 4, 5)]
@@ -20,7 +20,9 @@ NAMES = [f"03-01-0{emotion}-01-01-01-0{actor}" for actor in (1, 2) for emotion i
 def corpus(tmp_path):
     for number, name in enumerate(NAMES):
         write_wav(tmp_path / "ravdess" / f"Actor_{name[-2:]}" / f"{name}.wav", number)
-    return Corpus(adapter="ravdess", source="local", path=tmp_path / "ravdess", precomputed={"visual": "faces.csv"})
+    return Corpus(
+        adapter="ravdess", source="local", path=tmp_path / "ravdess", precomputed={"visual": "faces.csv"}
+    )
 
 
 def bring(corpus, names, column="file"):
@@ -41,13 +43,25 @@ def stored(corpus, out):
 
 def test_features_of_the_same_take_are_the_clips_whichever_of_its_files_they_name(corpus, tmp_path):
     pictures = [name.replace("03-", "01-", 1) for name in NAMES[:3]]
-    bring(corpus, [*pictures, f"{NAMES[3]}.wav", f"ravdess/{NAMES[4]}", "02" + NAMES[0][2:], "01-01-08-01-01-01-09", "nobody"])
+    bring(
+        corpus,
+        [
+            *pictures,
+            f"{NAMES[3]}.wav",
+            f"ravdess/{NAMES[4]}",
+            "02" + NAMES[0][2:],
+            "01-01-08-01-01-01-09",
+            "nobody",
+        ],
+    )
     [line] = ingested(corpus, tmp_path)
     assert "5 of 6 clips, 1 without visual; 3 names of the file are of no clip" in line
     found = stored(corpus, tmp_path)
     assert set(found.values) == {f"ravdess/{name}" for name in NAMES[:5]}
     np.testing.assert_array_equal(found.values[f"ravdess/{NAMES[2]}"], [[2, 0.5]])
-    assert found.metadata["kind"] == "precomputed" and found.metadata["file_sha256"] == sha256_file(corpus.path / "faces.csv")
+    assert found.metadata["kind"] == "precomputed" and found.metadata["file_sha256"] == sha256_file(
+        corpus.path / "faces.csv"
+    )
     assert "faces.csv" in found.metadata["name"]
 
 
@@ -61,7 +75,9 @@ def test_a_changed_file_is_taken_over_anew_and_the_same_file_is_not(corpus, tmp_
     with pytest.raises(MferError, match="run ingest again"):
         stored(corpus, tmp_path)
     ingested(corpus, tmp_path)
-    assert read_json(tmp_path / "ravdess" / "precomputed.json") != facts  # what makes stage embed stale for DVC
+    assert (
+        read_json(tmp_path / "ravdess" / "precomputed.json") != facts
+    )  # what makes stage embed stale for DVC
     after = stored(corpus, tmp_path)
     assert len(after.values) == 5 and same_encoder(before.metadata, after.metadata)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mfer_core.base.manifest import clips_frame, validate
+from mfer_core.base.settings import Corpus
 from mfer_core.corpora.ingest import ingest_corpus
-from mfer_core.manifest import clips_frame, validate
-from mfer_core.settings import Corpus
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="no real recordings beside the checkout")
@@ -15,7 +15,9 @@ EACH = {"calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"}
 
 
 def ingest(adapter, folder, **settings):
-    clips, rejects = ingest_corpus(adapter, Corpus(adapter=adapter, source="local", path=folder, **settings), workers=2)
+    clips, rejects = ingest_corpus(
+        adapter, Corpus(adapter=adapter, source="local", path=folder, **settings), workers=2
+    )
     manifest = clips_frame(clips)
     validate(manifest, adapter)
     return manifest, Counter(reject.reason for reject in rejects)
@@ -50,7 +52,10 @@ def test_ravdess_as_flac_of_eleven_actors():
 
 def test_every_fourth_clip_of_urdu():
     manifest, rejects = ingest("urdu", REAL / "urdu")
-    assert manifest.label.value_counts().to_dict() == dict.fromkeys(["angry", "happy", "neutral", "sad"], 25) and not rejects
+    assert (
+        manifest.label.value_counts().to_dict() == dict.fromkeys(["angry", "happy", "neutral", "sad"], 25)
+        and not rejects
+    )
 
 
 def test_fer2013_inside_its_zip(tmp_path):
@@ -63,7 +68,9 @@ def test_fer2013_inside_its_zip(tmp_path):
 
 
 def test_clips_from_the_web_listed_by_hand(tmp_path):
-    (tmp_path / "list.csv").write_text("path,label\nsingle_face.mp4,happy\nno_face.mp4,neutral\nWolfgangLanger_Pexels.mp4,calm\n")
+    (tmp_path / "list.csv").write_text(
+        "path,label\nsingle_face.mp4,happy\nno_face.mp4,neutral\nWolfgangLanger_Pexels.mp4,calm\n"
+    )
     manifest, rejects = ingest("custom", REAL / "clips", manifest=tmp_path / "list.csv")
     found = manifest.set_index("clip_id")[["width", "height"]].astype(int).T.to_dict("list")
     assert not rejects and found["custom/no_face"] == [960, 540] and found["custom/single_face"] == [640, 360]

@@ -1,7 +1,7 @@
 import pytest
 
+from mfer_core.base.errors import MferError
 from mfer_core.corpora.registry import adapter, choices, verb
-from mfer_core.errors import MferError
 from tests.corpora.layouts import LAYOUTS
 
 

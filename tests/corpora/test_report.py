@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from mfer_core.base.manifest import Clip, Reject, read_manifest, write_manifest, write_rejects
 from mfer_core.corpora.report import confounds, dataset_report, report_figures, report_tables
-from mfer_core.manifest import Clip, Reject, read_manifest, write_manifest, write_rejects
 
 LABELS = ("angry", "happy", "neutral", "sad")
 
@@ -43,14 +43,23 @@ def row(table: pd.DataFrame, trace: str):
 
 def test_a_speaker_who_shows_one_emotion_only_gives_it_away(tables):
     manifest, rejects = tables(clips(lambda number, label: f"{label}{number % 3}"))
-    assert row(confounds(manifest), "speaker").association > 0.9 and row(confounds(manifest), "speaker").warning
+    assert (
+        row(confounds(manifest), "speaker").association > 0.9 and row(confounds(manifest), "speaker").warning
+    )
     report = dataset_report(manifest, rejects)
-    assert "12 of 12 speakers occur in one emotion only" in report and "| speaker | 12 | 0.95 | goes with the label |" in report
+    assert (
+        "12 of 12 speakers occur in one emotion only" in report
+        and "| speaker | 12 | 0.95 | goes with the label |" in report
+    )
 
 
 def test_a_balanced_corpus_gives_nothing_away(tables):
     table = confounds(tables(clips())[0])
-    assert set(table.trace) == {"speaker", "duration"} and not table.warning.any() and (table.association == 0).all()
+    assert (
+        set(table.trace) == {"speaker", "duration"}
+        and not table.warning.any()
+        and (table.association == 0).all()
+    )
 
 
 def test_a_fact_of_its_own_for_each_clip_tells_nothing(tables):
@@ -72,7 +81,14 @@ def test_counts_are_by_label_and_sex_and_a_class_that_is_not_there_is_absent(tab
     labels = found["Labels"].set_index("label")
     assert labels.clips["sad"] == 20 and labels.clips["calm"] == "absent" and pd.isna(labels.female["calm"])
     assert labels.loc["sad", ["female", "male", "sex unknown"]].tolist() == [7, 7, 6]
-    assert found["Durations (s)"].iloc[0].to_dict() == {"clips": 80, "shortest": 1, "median": 3, "mean": 3, "longest": 5, "total": 240}
+    assert found["Durations (s)"].iloc[0].to_dict() == {
+        "clips": 80,
+        "shortest": 1,
+        "median": 3,
+        "mean": 3,
+        "longest": 5,
+        "total": 240,
+    }
     assert found["Tracks and formats"].iloc[0].to_dict() == {
         "tracks": "audio",
         "frame_size": "",
@@ -87,13 +103,21 @@ def test_counts_are_by_label_and_sex_and_a_class_that_is_not_there_is_absent(tab
 def test_figures_are_numbers_by_name(tables):
     figures = report_figures(*tables(clips()))
     assert all(isinstance(value, float) for value in figures.values())
-    assert figures["clips"] == 80 and figures["speakers"] == 5 and figures["label_sad"] == 20 and "label_calm" not in figures
+    assert (
+        figures["clips"] == 80
+        and figures["speakers"] == 5
+        and figures["label_sad"] == 20
+        and "label_calm" not in figures
+    )
     assert figures["hours"] == pytest.approx(240 / 3600) and "label_with_speaker" in figures
 
 
 def test_unknown_speakers_are_not_counted_as_one(tables):
     manifest, rejects = tables(clips(lambda number, label: "unknown"))
-    assert "80 clips of unknown speakers" in dataset_report(manifest, rejects) and report_figures(manifest, rejects)["speakers"] == 0
+    assert (
+        "80 clips of unknown speakers" in dataset_report(manifest, rejects)
+        and report_figures(manifest, rejects)["speakers"] == 0
+    )
     found = report_tables(manifest, rejects)
     assert found["Speakers"].empty and found["Labels"].set_index("label").speakers["sad"] == "unknown"
 
@@ -106,4 +130,7 @@ def test_equal_durations_say_nothing_about_the_label(tables):
 def test_notes_stand_in_the_report_and_an_absent_corpus_has_one_too(tables):
     manifest, rejects = tables(clips())
     assert "> watch out" in dataset_report(manifest, rejects, ["watch out"])
-    assert dataset_report(manifest[:0], rejects) == "Absent: no clips.\n" and report_figures(manifest[:0], rejects)["clips"] == 0
+    assert (
+        dataset_report(manifest[:0], rejects) == "Absent: no clips.\n"
+        and report_figures(manifest[:0], rejects)["clips"] == 0
+    )

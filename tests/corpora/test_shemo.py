@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import Corpus
 from mfer_core.corpora.ingest import corpus_notes
-from mfer_core.errors import MferError
-from mfer_core.settings import Corpus
 from tests.corpora.media_files import write_wav
 from tests.corpora.test_ingest import ingest
 
@@ -13,7 +13,11 @@ from tests.corpora.test_ingest import ingest
 def folder(tmp_path):
     write_wav(tmp_path / "female/F01N01.wav", 1, rate=44100)
     write_wav(tmp_path / "male/M12S07.wav", 2, rate=22050)
-    entries = {"F01N01": {"emotion": "anger", "transcript": "سلام"}, "M12S07": {"emotion": "sadness"}, "M99A01": {"emotion": "fear"}}
+    entries = {
+        "F01N01": {"emotion": "anger", "transcript": "سلام"},
+        "M12S07": {"emotion": "sadness"},
+        "M99A01": {"emotion": "fear"},
+    }
     (tmp_path / "shemo.json").write_text(json.dumps(entries), encoding="utf-8")
     return tmp_path
 

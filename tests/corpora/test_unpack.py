@@ -3,8 +3,8 @@ import zipfile
 
 import pytest
 
+from mfer_core.base.errors import MferError
 from mfer_core.corpora.unpack import BrokenArchiveError, check_room, unpack
-from mfer_core.errors import MferError
 
 
 def write_zip(path, *members, compression=zipfile.ZIP_DEFLATED):
@@ -26,7 +26,13 @@ def files(folder):
 
 
 def test_members_are_stripped_chosen_and_moved_into_place(tmp_path):
-    archive = write_zip(tmp_path / "a.zip", "top/AudioWAV/é 1.wav", "top/VideoFlash/1.flv", "top/README.md", ("top/empty/", b""))
+    archive = write_zip(
+        tmp_path / "a.zip",
+        "top/AudioWAV/é 1.wav",
+        "top/VideoFlash/1.flv",
+        "top/README.md",
+        ("top/empty/", b""),
+    )
     out = tmp_path / "out"
     (out / "AudioWAV").mkdir(parents=True)
     (out / "AudioWAV/old.wav").write_bytes(b"old")
@@ -37,7 +43,16 @@ def test_members_are_stripped_chosen_and_moved_into_place(tmp_path):
 @pytest.mark.parametrize(
     "member",
     [
-        *(".", "/etc/passwd", "../up.wav", "a/../../up.wav", "C:\\a.wav", "C:/a.wav", "\\\\host\\a.wav", "..\\a.wav"),
+        *(
+            ".",
+            "/etc/passwd",
+            "../up.wav",
+            "a/../../up.wav",
+            "C:\\a.wav",
+            "C:/a.wav",
+            "\\\\host\\a.wav",
+            "..\\a.wav",
+        ),
         (link("a.wav"), b"/etc/passwd"),
         (link("pipe", stat.S_IFIFO), b""),
     ],
@@ -83,7 +98,9 @@ def test_encrypted_members_are_refused(tmp_path):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_cut_off_archives_are_broken_and_leave_nothing(tmp_path, share):
-    archive = write_zip(tmp_path / "a.zip", ("a.wav", b"a" * 5000), ("b.wav", b"b" * 5000), compression=zipfile.ZIP_STORED)
+    archive = write_zip(
+        tmp_path / "a.zip", ("a.wav", b"a" * 5000), ("b.wav", b"b" * 5000), compression=zipfile.ZIP_STORED
+    )
     archive.write_bytes(archive.read_bytes()[: round(archive.stat().st_size * share)])
     with pytest.raises(BrokenArchiveError, match=r"cannot unpack .*a\.zip"):
         unpack(archive, tmp_path / "out")
@@ -91,7 +108,9 @@ def test_cut_off_archives_are_broken_and_leave_nothing(tmp_path, share):
 
 
 def test_a_damaged_member_leaves_nothing_half_written(tmp_path):
-    archive = write_zip(tmp_path / "a.zip", ("a.wav", b"a" * 5000), ("b.wav", b"b" * 5000), compression=zipfile.ZIP_STORED)
+    archive = write_zip(
+        tmp_path / "a.zip", ("a.wav", b"a" * 5000), ("b.wav", b"b" * 5000), compression=zipfile.ZIP_STORED
+    )
     archive.write_bytes(archive.read_bytes().replace(b"bbbb", b"bxbb", 1))
     with pytest.raises(BrokenArchiveError, match="CRC"):
         unpack(archive, tmp_path / "out")

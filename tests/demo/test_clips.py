@@ -11,8 +11,8 @@ import torch
 from scipy.signal import resample_poly
 from silero_vad import get_speech_timestamps, load_silero_vad
 
-from mfer_core.demo.clips import write_clip
-from mfer_core.demo.plans import clips
+from demo.clips import write_clip
+from demo.plans import clips
 from mfer_core.media.detector import FaceDetector
 
 
@@ -46,7 +46,9 @@ def test_streams_are_those_of_the_real_files(videos):
             assert (video.width, video.height) == (320, 180)
             assert audio.rate == (48_000 if path.suffix == ".mp4" else 44_100)
             assert 1.9 < float(container.duration / av.time_base) < 3.05
-            assert abs(float(video.duration * video.time_base) - float(audio.duration * audio.time_base)) < 0.1
+            assert (
+                abs(float(video.duration * video.time_base) - float(audio.duration * audio.time_base)) < 0.1
+            )
 
 
 def test_mtcnn_finds_the_one_face_in_nearly_every_frame(videos):
@@ -60,7 +62,9 @@ def test_mtcnn_finds_the_one_face_in_nearly_every_frame(videos):
 
 def test_silero_hears_speech_and_the_silence_around_it(videos, tmp_path):
     voices = [
-        tmp_path / write_clip(tmp_path, clip, seed=3) for name in ("crema_d", "shemo", "sdc", "urdu") for clip in clips(name, 3, 2, seed=3)
+        tmp_path / write_clip(tmp_path, clip, seed=3)
+        for name in ("crema_d", "shemo", "sdc", "urdu")
+        for clip in clips(name, 3, 2, seed=3)
     ]
     vad, spoken = load_silero_vad(), []
     for path in [*videos, *voices]:

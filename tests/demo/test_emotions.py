@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mfer_core.demo.emotions import FACE, FACE_PARTNER, VOICE, VOICE_PARTNER, express, manner
-from mfer_core.demo.people import person
-from mfer_core.demo.seeds import generator
-from mfer_core.labels import EMOTIONS
+from demo.emotions import FACE, FACE_PARTNER, VOICE, VOICE_PARTNER, express, manner
+from demo.people import person
+from demo.seeds import generator
+from mfer_core.base.labels import EMOTIONS
 
 
 def test_both_modalities_know_all_emotions_and_confuse_different_pairs():
@@ -35,7 +35,9 @@ def test_clips_of_one_person_are_closer_than_those_of_different_people(modality)
 @pytest.mark.parametrize("modality", [FACE, VOICE])
 def test_the_custom_sets_people_share_another_mapping(modality):
     def middle(corpus: str, label: str) -> np.ndarray:
-        return np.mean([manner(modality, 1, corpus, str(number)).targets[label] for number in range(100)], axis=0)
+        return np.mean(
+            [manner(modality, 1, corpus, str(number)).targets[label] for number in range(100)], axis=0
+        )
 
     usual = np.mean([np.abs(middle("ravdess", label) - modality.table[label]).mean() for label in EMOTIONS])
     shifted = np.mean([np.abs(middle("custom", label) - modality.table[label]).mean() for label in EMOTIONS])

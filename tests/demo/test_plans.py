@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
+from demo.plans import MOST_SPEAKERS, clips
+from mfer_core.base.errors import MferError
 from mfer_core.corpora.custom import Side
 from mfer_core.corpora.registry import adapter
-from mfer_core.demo.plans import MOST_SPEAKERS, clips
-from mfer_core.errors import MferError
 
 SIDES = {"custom": Side(speaker=re.compile(r"^(?:[^_]+_){1}(?P<speaker>[^_]+)_")), "crema_d": {}, "shemo": {}}
 
@@ -38,11 +38,15 @@ def test_an_actors_sixteen_clips_are_balanced_and_differ_between_actors():
         for label in {clip.label for clip in own}:
             pair = [clip for clip in own if clip.label == label]
             assert {clip.statement for clip in pair} == {"1", "2"}
-            assert {clip.intensity for clip in pair} == ({"normal"} if label == "neutral" else {"normal", "strong"})
+            assert {clip.intensity for clip in pair} == (
+                {"normal"} if label == "neutral" else {"normal", "strong"}
+            )
     assert (
         len(
             {
-                frozenset(clip.path.rsplit("-", 1)[0].split("/")[1] for clip in found if clip.speaker == actor)
+                frozenset(
+                    clip.path.rsplit("-", 1)[0].split("/")[1] for clip in found if clip.speaker == actor
+                )
                 for actor in ("01", "02", "03")
             }
         )

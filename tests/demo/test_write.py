@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mfer_core.demo.write import INDEX, write_corpus
-from mfer_core.errors import MferError
-from mfer_core.settings import DemoSize
+from demo.write import INDEX, write_corpus
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import DemoSize
 
 
 def size(speakers: int, clips: int) -> DemoSize:
@@ -19,7 +19,9 @@ def size(speakers: int, clips: int) -> DemoSize:
 def held(folder: Path) -> dict[str, str]:
     """Relative path -> content hash of all files but the index."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != INDEX]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
 
 
 def stamps(folder: Path) -> dict[str, int]:
@@ -93,7 +95,7 @@ def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):
         Path(path).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("mfer_core.demo.clips.soundfile.write", fail)
+    monkeypatch.setattr("demo.clips.soundfile.write", fail)
     with pytest.raises(OSError, match="disk full"):
         write_corpus("sdc", tmp_path, size(2, 1), seed=1, workers=1)
     assert held(tmp_path) == {}
@@ -115,7 +117,9 @@ def test_faces_fill_all_three_parts_and_no_identity_straddles_them(tmp_path):
     write_corpus("fer2013", tmp_path, size(4, 9), seed=1, workers=1)
     with (tmp_path / "fer2013.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["Usage"] for row in rows] == ["Training"] * 9 + ["PublicTest"] * 9 + ["PrivateTest"] * 9 + ["Training"] * 9
+    assert [row["Usage"] for row in rows] == ["Training"] * 9 + ["PublicTest"] * 9 + ["PrivateTest"] * 9 + [
+        "Training"
+    ] * 9
     assert {row["emotion"] for row in rows} == set("0123456")
     pixels = [[int(value) for value in row["pixels"].split()] for row in rows]
     assert {len(face) for face in pixels} == {48 * 48}

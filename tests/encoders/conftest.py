@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from mfer_core.base.settings import Embed, PretrainVit
 from mfer_core.cache.schemas import FRAMES, WAVEFORMS
 from mfer_core.cache.shards import ShardFolder, partition
 from mfer_core.encoders.device import one_thread
@@ -16,11 +17,19 @@ from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
-from mfer_core.settings import Embed, PretrainVit
 
 NARROW = [(8, 10, 5)] + [(8, 3, 2)] * 4 + [(8, 2, 2)] * 2  # published kernels and strides
 VIT = {
-    **{"checkpoint": None, "revision": None, "image_size": 32, "patch_size": 8, "hidden_size": 32, "layers": 2, "heads": 2, "epochs": 2},
+    **{
+        "checkpoint": None,
+        "revision": None,
+        "image_size": 32,
+        "patch_size": 8,
+        "hidden_size": 32,
+        "layers": 2,
+        "heads": 2,
+        "epochs": 2,
+    },
     **{"batch_size": 16, "learning_rate": 3e-3, "weight_decay": 0.01, "label_smoothing": 0.1, "patience": 0},
 }
 
@@ -91,16 +100,24 @@ def _rows(kind, clip_id, key):
         return [{**base, "sample_rate": 16000, "offset_s": 0.25, "samples": samples, "speech": SPEECH}]
     images = random.integers(0, 256, (random.integers(1, 7), 40, 40), dtype=np.uint8)
     encoded = [cv2.imencode(".png", image)[1].tobytes() for image in images]
-    return [{**base, "index": index, "time_s": index / 5, "image": data, "face_source": "centre"} for index, data in enumerate(encoded)]
+    return [
+        {**base, "index": index, "time_s": index / 5, "image": data, "face_source": "centre"}
+        for index, data in enumerate(encoded)
+    ]
 
 
 @pytest.fixture
 def embed(tmp_path, vit_folder, emotion2vec_folder):
-    vit, speech = load_vit(str(vit_folder), None, "cpu", "fp32"), load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32")
+    vit, speech = (
+        load_vit(str(vit_folder), None, "cpu", "fp32"),
+        load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32"),
+    )
 
     def run(keys, out="embed", settings=EMBED, vad_min_clip_s=3.0, view=0):
         extracted(tmp_path / "extract", keys)
         visual = embed_corpus_visual(tmp_path / "extract", "toy", tmp_path / out, vit, settings, view)
-        return visual, embed_corpus_audio(tmp_path / "extract", "toy", tmp_path / out, speech, settings, vad_min_clip_s, view)
+        return visual, embed_corpus_audio(
+            tmp_path / "extract", "toy", tmp_path / out, speech, settings, vad_min_clip_s, view
+        )
 
     return run

@@ -1,8 +1,8 @@
 import pytest
 
+from mfer_core.base.errors import MferError
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.vit import load_vit
-from mfer_core.errors import MferError
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from mfer_core.base.errors import MferError
 from mfer_core.encoders.device import choose_device, fitting, in_halves, one_thread
-from mfer_core.errors import MferError
 
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does():
@@ -42,7 +42,9 @@ def test_devices():
         choose_device("gpuu")
 
 
-@pytest.mark.parametrize(("count", "turns"), [(0, ["cpu"] * 3), (1, ["cuda:0"] * 3), (2, ["cuda:0", "cuda:1", "cuda:0"])])
+@pytest.mark.parametrize(
+    ("count", "turns"), [(0, ["cpu"] * 3), (1, ["cuda:0"] * 3), (2, ["cuda:0", "cuda:1", "cuda:0"])]
+)
 def test_folds_take_turns_at_the_gpus_and_a_named_one_stays(monkeypatch, count, turns):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)

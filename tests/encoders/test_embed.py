@@ -5,12 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mfer_core.base.errors import MferError
 from mfer_core.cache.embeddings import read_embeddings
 from mfer_core.cache.shards import read_shards
 from mfer_core.encoders import embed as module
 from mfer_core.encoders.embed import _groups, ahead, embed_corpus_visual
 from mfer_core.encoders.vit import load_vit
-from mfer_core.errors import MferError
 from tests.encoders.conftest import EMBED
 
 KEYS = {f"toy/{number}": "k" for number in range(9)}
@@ -66,7 +66,9 @@ def test_values_are_those_of_the_encoder(embed, tmp_path, vit_folder):
     rows = table.filter(pa.compute.equal(table["clip_id"], clip))["image"].to_pylist()
     images = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in rows]
     expected = load_vit(str(vit_folder), None, "cpu", "fp32").embed(images)
-    np.testing.assert_allclose(read_embeddings(tmp_path / "embed" / "visual" / "toy").values[clip], expected, atol=1e-5)
+    np.testing.assert_allclose(
+        read_embeddings(tmp_path / "embed" / "visual" / "toy").values[clip], expected, atol=1e-5
+    )
 
 
 def test_without_extracted_shards_the_message_says_what_to_run(tmp_path, vit_folder):
@@ -97,9 +99,15 @@ def test_on_a_gpu_clips_go_together_up_to_a_limit_and_on_a_cpu_alone(monkeypatch
     assert list(_groups([4, 4], int, "cpu")) == [[4], [4]]
 
 
-def test_reading_computing_and_writing_side_by_side_as_for_a_gpu_gives_the_same_bytes(embed, tmp_path, monkeypatch):
+def test_reading_computing_and_writing_side_by_side_as_for_a_gpu_gives_the_same_bytes(
+    embed, tmp_path, monkeypatch
+):
     embed(KEYS, "plain")
     alone = module._embed
-    monkeypatch.setattr(module, "_embed", lambda source, corpus, work, *rest: alone(source, corpus, work._replace(device="cuda"), *rest))
+    monkeypatch.setattr(
+        module,
+        "_embed",
+        lambda source, corpus, work, *rest: alone(source, corpus, work._replace(device="cuda"), *rest),
+    )
     assert embed(KEYS, "threads") == (9, 9)
     assert contents(tmp_path / "threads") == contents(tmp_path / "plain")

@@ -7,12 +7,12 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
+from mfer_core.base.errors import ClipError, MferError
 from mfer_core.encoders import windows
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.emotion2vec_config import PUBLISHED_LAYERS, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.funasr_module import emotion2vec_class
-from mfer_core.errors import ClipError, MferError
 from tests.encoders.conftest import gib
 
 TOLERANCE = 1e-4  # max abs difference in fp32, the contract with the published implementation
@@ -33,12 +33,19 @@ def test_a_clips_frames_do_not_depend_on_its_batch_mates(encoder, waveforms, ord
     alone = [encoder.embed([waveforms[index]])[0] for index in order]
     for clips in (2, 5):
         budget = gib(clips * encoder.clip_bytes(len(waveforms[0])))
-        assert largest_difference(encoder.embed([waveforms[index] for index in order], budget), alone) < TOLERANCE
+        assert (
+            largest_difference(encoder.embed([waveforms[index] for index in order], budget), alone)
+            < TOLERANCE
+        )
 
 
 def test_padding_would_leak_without_the_hooks(encoder, waveforms):
     alone = encoder.embed([waveforms[2]])[0]
-    conv = [m for m in encoder.model.modality_encoders["AUDIO"].relative_positional_encoder.modules() if isinstance(m, torch.nn.Conv1d)]
+    conv = [
+        m
+        for m in encoder.model.modality_encoders["AUDIO"].relative_positional_encoder.modules()
+        if isinstance(m, torch.nn.Conv1d)
+    ]
     for module in conv:
         module._forward_pre_hooks.clear()
     assert np.abs(encoder.embed(waveforms)[2] - alone).max() > 100 * TOLERANCE
@@ -63,11 +70,23 @@ def published_frames(folder, clips):
     """What AutoModel.generate gives for each clip alone."""
     from funasr import AutoModel
 
-    model = AutoModel(model=str(folder), disable_update=True, disable_pbar=True, disable_log=True, device="cpu", log_level="ERROR")
-    return [model.generate(clip, granularity="frame", extract_embedding=True, disable_pbar=True)[0]["feats"] for clip in clips]
+    model = AutoModel(
+        model=str(folder),
+        disable_update=True,
+        disable_pbar=True,
+        disable_log=True,
+        device="cpu",
+        log_level="ERROR",
+    )
+    return [
+        model.generate(clip, granularity="frame", extract_embedding=True, disable_pbar=True)[0]["feats"]
+        for clip in clips
+    ]
 
 
-def test_equals_the_published_implementation_compact_and_at_base_size(emotion2vec_folder, encoder, waveforms, tmp_path):
+def test_equals_the_published_implementation_compact_and_at_base_size(
+    emotion2vec_folder, encoder, waveforms, tmp_path
+):
     compact = with_pickle(emotion2vec_folder, tmp_path / "compact", encoder.model.state_dict())
     torch.manual_seed(3)
     conf = model_conf(768, 8, 4, 12, PUBLISHED_LAYERS)

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mfer_core.base.errors import MferError
 from mfer_core.encoders.emotion2vec_config import (
     PUBLISHED_LAYERS,
     frame_count,
@@ -12,7 +13,6 @@ from mfer_core.encoders.emotion2vec_config import (
     read_tokens,
     receptive_field,
 )
-from mfer_core.errors import MferError
 
 triples = st.tuples(*[st.integers(1, 4096)] * 3)
 
@@ -50,7 +50,10 @@ def test_refuses_a_layer_list_that_is_no_list_of_triples(spec, tmp_path, monkeyp
     assert not (tmp_path / "hacked").exists()
 
 
-@pytest.mark.parametrize("text", ["model: Emotion2vec", "model: Paraformer\nmodel_conf: {}", "a: [", "", "model_conf: ${oc.env:HOME}"])
+@pytest.mark.parametrize(
+    "text",
+    ["model: Emotion2vec", "model: Paraformer\nmodel_conf: {}", "a: [", "", "model_conf: ${oc.env:HOME}"],
+)
 def test_refuses_a_configuration_of_something_else(text, tmp_path):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(MferError, match=r"config\.yaml"):
@@ -58,7 +61,9 @@ def test_refuses_a_configuration_of_something_else(text, tmp_path):
 
 
 def test_a_yaml_tag_makes_no_object(tmp_path):
-    (tmp_path / "config.yaml").write_text("model: Emotion2vec\nx: !!python/object/apply:os.system ['touch hacked']\n")
+    (tmp_path / "config.yaml").write_text(
+        "model: Emotion2vec\nx: !!python/object/apply:os.system ['touch hacked']\n"
+    )
     with pytest.raises(MferError, match=r"config\.yaml"):
         read_config(tmp_path)
 

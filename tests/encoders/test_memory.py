@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.distributed._tools.mem_tracker import MemTracker
 
+from mfer_core.base.settings import PretrainVit
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
-from mfer_core.settings import PretrainVit
 
 
 def peak(run):

@@ -5,14 +5,14 @@ import pytest
 import torch
 from transformers import ViTConfig, ViTForImageClassification
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import PretrainEmotion2vec, PretrainVit
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.images import Preprocessing
 from mfer_core.encoders.pretrain_emotion2vec import pretrain_emotion2vec, split_speakers
 from mfer_core.encoders.pretrain_vit import pretrain_vit, split_faces
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_start import LABELS, published_vit, save_vit
-from mfer_core.errors import MferError
-from mfer_core.settings import PretrainEmotion2vec, PretrainVit
 from tests.encoders.conftest import VIT
 
 SPEECH = PretrainEmotion2vec(
@@ -35,14 +35,19 @@ def speech(random):
     """Six speakers say two vowels, high for happy and low for sad."""
     time = np.arange(8000) / 16000
     rows = [(speaker, label) for speaker in range(6) for label in ("happy", "sad") for _ in range(3)]
-    waves = [np.sin(2 * np.pi * (900 if label == "happy" else 200) * (1 + speaker / 50) * time) for speaker, label in rows]
+    waves = [
+        np.sin(2 * np.pi * (900 if label == "happy" else 200) * (1 + speaker / 50) * time)
+        for speaker, label in rows
+    ]
     waves = [(0.1 * wave + random.normal(0, 0.01, 8000)).astype(np.float32) for wave in waves]
     return waves, [label for _, label in rows], [f"a-{speaker}" for speaker, _ in rows]
 
 
 @pytest.mark.parametrize(("stem", "precision"), [([], "fp32"), ([4, 8, 16], "bf16")])
 def test_the_vit_learns_and_the_folder_is_its_checkpoint(faces, vit_settings, tmp_path, stem, precision):
-    settings = PretrainVit(**{**vit_settings.model_dump(), "stem_channels": stem, "epochs": 6, "precision": precision})
+    settings = PretrainVit(
+        **{**vit_settings.model_dump(), "stem_channels": stem, "epochs": 6, "precision": precision}
+    )
     metrics = pretrain_vit(*faces, settings, 1, tmp_path)
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
     found = [encoder.labels[number] for number in encoder.classify(list(faces[0][100:])).argmax(1)]
@@ -51,8 +56,12 @@ def test_the_vit_learns_and_the_folder_is_its_checkpoint(faces, vit_settings, tm
     assert (tmp_path / "history.csv").read_text().startswith("epoch,train_loss,public_accuracy")
 
 
-def test_a_published_vit_is_fine_tuned_with_its_own_preprocessing_and_what_its_classifier_knew(faces, tmp_path):
-    names = dict(enumerate(["sad", "disgust", "angry", "neutral", "fear", "surprise", "happy"]))  # as a published one spells them
+def test_a_published_vit_is_fine_tuned_with_its_own_preprocessing_and_what_its_classifier_knew(
+    faces, tmp_path
+):
+    names = dict(
+        enumerate(["sad", "disgust", "angry", "neutral", "fear", "surprise", "happy"])
+    )  # as a published one spells them
     shape = {
         "hidden_size": 32,
         "num_hidden_layers": 1,
@@ -63,7 +72,9 @@ def test_a_published_vit_is_fine_tuned_with_its_own_preprocessing_and_what_its_c
     }
     model = ViTForImageClassification(ViTConfig(**shape, id2label=names))
     save_vit(model, Preprocessing(40, 40, 3, 1 / 255, (0.4,) * 3, (0.3,) * 3), tmp_path / "published")
-    settings = PretrainVit(**{**VIT, "checkpoint": str(tmp_path / "published"), "finetune": True, "epochs": 4})
+    settings = PretrainVit(
+        **{**VIT, "checkpoint": str(tmp_path / "published"), "finetune": True, "epochs": 4}
+    )
     start, _ = published_vit(settings)
     assert [start.config.id2label[number] for number in range(7)] == list(LABELS)
     for row, own in ((LABELS.index("sad"), 0), (LABELS.index("surprised"), 5)):
@@ -72,7 +83,9 @@ def test_a_published_vit_is_fine_tuned_with_its_own_preprocessing_and_what_its_c
     encoder = load_vit(str(tmp_path / "out"), None, "cpu", "fp32")
     assert metrics["PrivateTest_accuracy"] >= 0.9
     assert (encoder.preprocessing.height, encoder.preprocessing.mean) == (40, (0.4,) * 3)
-    assert not torch.equal(encoder.model.vit.layers[0].state_dict()["layernorm_before.weight"], torch.ones(32))
+    assert not torch.equal(
+        encoder.model.vit.layers[0].state_dict()["layernorm_before.weight"], torch.ones(32)
+    )
 
 
 def test_the_vit_stops_early(faces, vit_settings, tmp_path):
@@ -116,7 +129,9 @@ def test_pretraining_gives_the_same_bytes_again(faces, speech, vit_settings, tmp
         pretrain_vit(*faces, vit_settings, 1, tmp_path / name / "vit")
         pretrain_emotion2vec(*speech, short, 1, tmp_path / name / "speech")
     for path in sorted((tmp_path / "one").rglob("*.*")):
-        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path.name
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), (
+            path.name
+        )
 
 
 def test_no_speaker_is_on_both_sides_and_every_corpus_is_on_each():

@@ -25,7 +25,9 @@ def test_all_frames_of_a_clip_change_alike(seed, colour):
 
 def test_a_view_follows_from_the_clips_id_and_its_number_alone():
     clip = FrameSequence("c/a", "k", np.arange(2) / 5, np.stack([FACE, FACE]))
-    speech = Speech("c/a", "k", np.random.default_rng(1).normal(0, 0.1, 8000).astype(np.float32), [(0.0, 0.5)])
+    speech = Speech(
+        "c/a", "k", np.random.default_rng(1).normal(0, 0.1, 8000).astype(np.float32), [(0.0, 0.5)]
+    )
     assert frames_view(clip, 0) is clip.images and waveform_view(speech, 0, 1.0) is speech.waveform
     seen = [frames_view(clip, view).tobytes() for view in range(12)]
     heard = [waveform_view(speech, view, 0.0).tobytes() for view in range(12)]
@@ -35,11 +37,18 @@ def test_a_view_follows_from_the_clips_id_and_its_number_alone():
 
 
 def test_the_shares_are_those_of_the_method():
-    face = np.tile(np.arange(100, 124, dtype=np.uint8), (28, 1))  # no grey of 128 in it, and brighter to the right
-    erased = [(augment_frames(face[None], generator_of("c/a", view)) == 128).sum() > 10 for view in range(600)]
+    face = np.tile(
+        np.arange(100, 124, dtype=np.uint8), (28, 1)
+    )  # no grey of 128 in it, and brighter to the right
+    erased = [
+        (augment_frames(face[None], generator_of("c/a", view)) == 128).sum() > 10 for view in range(600)
+    ]
     assert 0.05 < np.mean(erased) < 0.2
     waveform = np.ones(16000, np.float32)
-    lengths = {speed: [len(waveform_view(Speech("c/a", "k", waveform, []), view, speed)) for view in range(1, 300)] for speed in (0.0, 0.2)}
+    lengths = {
+        speed: [len(waveform_view(Speech("c/a", "k", waveform, []), view, speed)) for view in range(1, 300)]
+        for speed in (0.0, 0.2)
+    }
     assert set(lengths[0.0]) == {16000}
     assert 0.12 < np.mean(np.array(lengths[0.2]) != 16000) < 0.28
 
@@ -47,7 +56,9 @@ def test_the_shares_are_those_of_the_method():
 def test_views_of_given_speeds_play_every_clip_alike():
     clips = [Speech(f"c/{number}", "k", np.ones(1000 * number, np.float32), []) for number in (3, 5)]
     for view, speed in ((1, 0.8), (2, 1.25), (3, 0.8)):
-        assert [len(waveform_view(clip, view, 1.0, [0.8, 1.25])) for clip in clips] == pytest.approx([3000 / speed, 5000 / speed], abs=2)
+        assert [len(waveform_view(clip, view, 1.0, [0.8, 1.25])) for clip in clips] == pytest.approx(
+            [3000 / speed, 5000 / speed], abs=2
+        )
     assert all(len(waveform_view(clip, 0, 1.0, [0.8])) == len(clip.waveform) for clip in clips)
 
 
@@ -57,7 +68,9 @@ def test_an_operation_of_no_strength_changes_nothing_and_of_full_strength_keeps_
     np.testing.assert_array_equal(np.asarray(OPERATIONS[name](0.0)(face)), FACE)
     full = np.asarray(OPERATIONS[name](1.0)(face))
     assert full.shape == FACE.shape
-    assert name in ("identity", "colour") or (full != FACE).mean() > 0.1  # a gray face has no colour to change
+    assert (
+        name in ("identity", "colour") or (full != FACE).mean() > 0.1
+    )  # a gray face has no colour to change
 
 
 def test_there_are_fourteen_operations():
@@ -67,7 +80,9 @@ def test_there_are_fourteen_operations():
 def test_views_are_cached_beside_the_clean_embeddings_and_only_what_is_new_is_computed(embed, tmp_path):
     keys = {f"toy/{number}": "k" for number in range(5)}
     assert embed(keys) == (5, 5)
-    clean = {path.name: path.read_bytes() for path in (tmp_path / "embed" / "audio" / "toy").glob("*.parquet")}
+    clean = {
+        path.name: path.read_bytes() for path in (tmp_path / "embed" / "audio" / "toy").glob("*.parquet")
+    }
     assert embed(keys, view=1) == (5, 5) and embed(keys, view=2) == (5, 5)
     assert embed(keys, view=1) == (0, 0) and embed(keys) == (0, 0)
     assert embed({**keys, "toy/5": "k", "toy/0": "other"}, view=1) == (2, 2)
@@ -79,5 +94,9 @@ def test_views_are_cached_beside_the_clean_embeddings_and_only_what_is_new_is_co
             assert path.read_bytes() == (folder / "view-01" / path.name).read_bytes()
         first, second = (read_embeddings(view_folder(folder, view)) for view in (1, 2))
         assert first.metadata["dtype"] == "float16" and first.metadata["view"] == 1
-        assert sum(first.values[clip].tobytes() != second.values[clip].tobytes() for clip in second.values) >= 3
-    assert clean == {path.name: path.read_bytes() for path in (tmp_path / "embed" / "audio" / "toy").glob("*.parquet")}
+        assert (
+            sum(first.values[clip].tobytes() != second.values[clip].tobytes() for clip in second.values) >= 3
+        )
+    assert clean == {
+        path.name: path.read_bytes() for path in (tmp_path / "embed" / "audio" / "toy").glob("*.parquet")
+    }

@@ -8,11 +8,11 @@ from PIL import Image
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import PretrainVit
 from mfer_core.encoders.images import read_preprocessing
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
-from mfer_core.errors import MferError
-from mfer_core.settings import PretrainVit
 from tests.encoders.conftest import gib
 
 
@@ -23,9 +23,15 @@ def faces(random):
 
 def plain_forward(folder, images):
     """transformers' own processor and model, one image at a time."""
-    processor, model = ViTImageProcessorPil.from_pretrained(folder), ViTForImageClassification.from_pretrained(folder).eval()
+    processor, model = (
+        ViTImageProcessorPil.from_pretrained(folder),
+        ViTForImageClassification.from_pretrained(folder).eval(),
+    )
     with torch.no_grad():
-        pixels = [processor(Image.fromarray(image).convert("RGB"), return_tensors="pt")["pixel_values"] for image in images]
+        pixels = [
+            processor(Image.fromarray(image).convert("RGB"), return_tensors="pt")["pixel_values"]
+            for image in images
+        ]
         return np.concatenate([model.vit(pixel).last_hidden_state[:, 0].numpy() for pixel in pixels])
 
 
@@ -33,7 +39,9 @@ def test_equals_transformers_and_does_not_depend_on_the_batch(vit_folder, faces)
     encoder = load_vit(str(vit_folder), None, "cpu", "fp32")
     expected = plain_forward(vit_folder, faces)
     for frames in (1, 2, 64):
-        np.testing.assert_allclose(encoder.embed(faces, gib(frames * encoder.frame_bytes)), expected, atol=1e-5)
+        np.testing.assert_allclose(
+            encoder.embed(faces, gib(frames * encoder.frame_bytes)), expected, atol=1e-5
+        )
     assert encoder.embed([]).shape == (0, 32)
 
 
@@ -41,34 +49,54 @@ def test_equals_transformers_at_the_size_of_vit_base(tmp_path, vit_folder, rando
     torch.manual_seed(4)
     ViTForImageClassification(ViTConfig(num_labels=7)).save_pretrained(tmp_path)
     config = json.loads((vit_folder / "preprocessor_config.json").read_text())
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**config, "size": {"height": 224, "width": 224}}))
-    images = [random.integers(0, 256, (224, 224), dtype=np.uint8), random.integers(0, 256, (100, 90), dtype=np.uint8)]
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps({**config, "size": {"height": 224, "width": 224}})
+    )
+    images = [
+        random.integers(0, 256, (224, 224), dtype=np.uint8),
+        random.integers(0, 256, (100, 90), dtype=np.uint8),
+    ]
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
     expected = plain_forward(tmp_path, images)
     found = encoder.embed(images)
     assert found.shape == (2, 768)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     near = load_vit(str(tmp_path), None, "cpu", "bf16").embed(images)
-    assert ((near * found).sum(1) / np.linalg.norm(near, axis=1) / np.linalg.norm(found, axis=1)).min() > 0.999
+    assert (
+        (near * found).sum(1) / np.linalg.norm(near, axis=1) / np.linalg.norm(found, axis=1)
+    ).min() > 0.999
 
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"size": 40}, {"resample": 3}, {"image_mean": [0.4, 0.5, 0.6]}, {"do_normalize": False}, {"rescale_factor": 1 / 127.5}],
+    [
+        {},
+        {"size": 40},
+        {"resample": 3},
+        {"image_mean": [0.4, 0.5, 0.6]},
+        {"do_normalize": False},
+        {"rescale_factor": 1 / 127.5},
+    ],
 )
 def test_preprocessing_is_that_of_the_checkpoints_processor(tmp_path, vit_folder, random, change):
     config = json.loads((vit_folder / "preprocessor_config.json").read_text())
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({**config, **change}))
     image = random.integers(0, 256, (64, 56, 3), dtype=np.uint8)
-    expected = ViTImageProcessorPil.from_pretrained(tmp_path)(Image.fromarray(image), return_tensors="np")["pixel_values"]
+    expected = ViTImageProcessorPil.from_pretrained(tmp_path)(Image.fromarray(image), return_tensors="np")[
+        "pixel_values"
+    ]
     preprocessing = read_preprocessing(tmp_path)
-    np.testing.assert_allclose(preprocessing.normalise(preprocessing.resize([image])).numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        preprocessing.normalise(preprocessing.resize([image])).numpy(), expected, atol=1e-5
+    )
 
 
 def test_gray_and_colour_images_mix(vit_folder, faces):
     encoder = load_vit(str(vit_folder), None, "cpu", "fp32")
     colour = np.repeat(faces[0][:, :, None], 3, axis=2)
-    np.testing.assert_allclose(encoder.embed([faces[0], colour]), np.repeat(encoder.embed([faces[0]]), 2, axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        encoder.embed([faces[0], colour]), np.repeat(encoder.embed([faces[0]]), 2, axis=0), atol=1e-6
+    )
 
 
 def test_the_classifier_gives_probabilities_by_the_checkpoints_own_names(vit_folder, faces):

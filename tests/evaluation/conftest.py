@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from tests.training.synthetic import small_settings, train_all, write_benchmark, write_pretraining, write_transfer, write_waveforms
+from tests.training.synthetic import (
+    small_settings,
+    train_all,
+    write_benchmark,
+    write_pretraining,
+    write_transfer,
+    write_waveforms,
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -15,7 +22,10 @@ def one_torch_thread():
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """(data folder, settings): all stages done under an honest and the leaky protocol; some clips lack a modality."""
-    data, settings = tmp_path_factory.mktemp("data"), small_settings(folds={"protocols": ["groupk:2", "report5"], "refit": True})
+    data, settings = (
+        tmp_path_factory.mktemp("data"),
+        small_settings(folds={"protocols": ["groupk:2", "report5"], "refit": True}),
+    )
     write_benchmark(data, settings, speakers=6, strength=0.5, identity=1.0, gap=16)
     write_pretraining(data, settings)
     for corpus in (settings.roles.benchmark, *settings.roles.pretraining):

@@ -5,10 +5,17 @@ import pandas as pd
 import pytest
 from torchaudio.transforms import MFCC
 
-from mfer_core.evaluation.baseline import COEFFICIENTS, SAMPLE_RATE, SPECTRUM, baseline_features, baseline_predictions, features
+from mfer_core.base.labels import label_set
+from mfer_core.base.manifest import read_manifest
+from mfer_core.evaluation.baseline import (
+    COEFFICIENTS,
+    SAMPLE_RATE,
+    SPECTRUM,
+    baseline_features,
+    baseline_predictions,
+    features,
+)
 from mfer_core.evaluation.pretraining import pretraining_baseline
-from mfer_core.labels import label_set
-from mfer_core.manifest import read_manifest
 
 
 @pytest.mark.parametrize("samples", [1, 4000, 48000])
@@ -33,9 +40,21 @@ def test_each_clip_outside_training_is_predicted_once_per_protocol(trained):
 
 def test_stage_2a_has_the_svm_beside_it_on_the_same_clips(trained):
     data, settings = trained
-    svm, tested = pretraining_baseline(data, settings), pd.read_parquet(data / "pretrain_audio" / "predictions.parquet")
-    assert {name: row["clips"] for name, row in svm.items()} == {"all": len(tested), **tested.corpus.value_counts()}
+    svm, tested = (
+        pretraining_baseline(data, settings),
+        pd.read_parquet(data / "pretrain_audio" / "predictions.parquet"),
+    )
+    assert {name: row["clips"] for name, row in svm.items()} == {
+        "all": len(tested),
+        **tested.corpus.value_counts(),
+    }
     assert all(row["accuracy"] > 0.9 for row in svm.values()), "the tone's height gives the emotion away"
     assert (
-        pretraining_baseline(data, settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"baseline": False})})) == {}
+        pretraining_baseline(
+            data,
+            settings.model_copy(
+                update={"evaluate": settings.evaluate.model_copy(update={"baseline": False})}
+            ),
+        )
+        == {}
     )

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mfer_core.base.files import read_json, read_table, sha256_file, write_json
+from mfer_core.base.labels import label_set
+from mfer_core.base.manifest import read_manifest
 from mfer_core.cache.code import ROOT
 from mfer_core.evaluation.evaluate import all_predictions, evaluate
-from mfer_core.files import read_json, read_table, sha256_file, write_json
-from mfer_core.labels import label_set
-from mfer_core.manifest import read_manifest
 
 EIGHT = label_set("eight")
 # Number of a table of the report: where its counterpart is, and what of the report's figures it shows beside ours.
@@ -42,7 +42,9 @@ def test_metrics_have_the_agreed_shape(evaluated):
                 assert len(stats["folds"]) == folds
                 assert stats["ci95"][0] <= stats["pooled"] <= stats["ci95"][1]
     few = read_json(data / "evaluate" / "summary.json")
-    assert few["report5"]["fused"] == {name: metrics["report5"]["fused"][name]["mean"] for name in ("accuracy", "uar")}
+    assert few["report5"]["fused"] == {
+        name: metrics["report5"]["fused"][name]["mean"] for name in ("accuracy", "uar")
+    }
 
 
 def test_folds_that_share_speakers_flatter_a_model_that_learns_speakers(evaluated):
@@ -64,7 +66,16 @@ def test_the_fused_model_predicts_clips_that_lack_a_modality(evaluated):
 
 def test_every_page_says_that_the_corpora_are_synthetic_and_what_is_leaky(evaluated):
     tables = sorted((evaluated[0] / "evaluate" / "tables").glob("*.md"))
-    assert {path.stem for path in tables} >= {"results", "published", "leakage", "recalls", "pairs", "corpora", "training", "pretraining"}
+    assert {path.stem for path in tables} >= {
+        "results",
+        "published",
+        "leakage",
+        "recalls",
+        "pairs",
+        "corpora",
+        "training",
+        "pretraining",
+    }
     assert all("Synthetic" in path.read_text() for path in tables)
     results = next(path for path in tables if path.stem == "results").read_text()
     assert "report5 (leaky)" in results and "| report5 |" not in results
@@ -79,7 +90,11 @@ def test_published_figures_stand_beside_ours_with_their_protocol(evaluated):
 
 
 def test_each_table_of_the_report_has_its_counterpart_where_the_docs_say(evaluated):
-    rows = [line.split("|") for line in (ROOT / "docs" / "results.md").read_text().splitlines() if line.count("|") == 4]
+    rows = [
+        line.split("|")
+        for line in (ROOT / "docs" / "results.md").read_text().splitlines()
+        if line.count("|") == 4
+    ]
     assert sum(bool(re.search(r"\bV\b", row[3])) for row in rows) == 1, "Table V is stage transfer's"
     for number, (name, figures) in REPORT.items():
         (row,) = [row for row in rows if re.search(rf"\b{number}\b", row[3])]
@@ -92,7 +107,9 @@ def test_plots_are_pictures_that_need_no_network(evaluated):
     plots = evaluated[0] / "evaluate" / "plots"
     for name in ("confusion_report5", "reliability_report5", "curves_groupk-2"):
         assert (plots / f"{name}.png").stat().st_size > 5000
-    assert {path.suffix for path in plots.iterdir()} == {".png"}, "dvc plots draws tables with scripts from the web"
+    assert {path.suffix for path in plots.iterdir()} == {".png"}, (
+        "dvc plots draws tables with scripts from the web"
+    )
 
 
 def test_evaluating_twice_gives_the_same_files_and_leaves_none_of_before(evaluated):
@@ -108,7 +125,9 @@ def test_evaluating_twice_gives_the_same_files_and_leaves_none_of_before(evaluat
 
 def test_an_arm_that_is_left_out_is_absent_not_zero(trained, tmp_path):
     data, settings = trained
-    alone = settings.model_copy(update={"arms": ["audio"], "evaluate": settings.evaluate.model_copy(update={"baseline": False})})
+    alone = settings.model_copy(
+        update={"arms": ["audio"], "evaluate": settings.evaluate.model_copy(update={"baseline": False})}
+    )
     for name in ("ingest", "folds", "train_audio", "pretrain_audio"):
         (tmp_path / name).symlink_to(data / name)
     metrics = evaluate(tmp_path, alone)
@@ -121,10 +140,14 @@ def test_an_arm_that_is_left_out_is_absent_not_zero(trained, tmp_path):
 def test_where_an_arm_is_normalised_by_speaker_so_is_a_baseline_beside_it(trained):
     data, settings = trained
     arm = settings.pretrain_audio.model_copy(update={"normalisation": "speaker"})
-    manifest, folds = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"), read_table(data / "folds" / "folds.parquet")
+    manifest, folds = (
+        read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"),
+        read_table(data / "folds" / "folds.parquet"),
+    )
     found = all_predictions(data, settings.model_copy(update={"pretrain_audio": arm}), manifest, folds)
     plain, normalised = (
-        found[found.arm == name].set_index(["protocol", "clip_id"])[list(EIGHT)] for name in ("baseline", "baseline_speaker")
+        found[found.arm == name].set_index(["protocol", "clip_id"])[list(EIGHT)]
+        for name in ("baseline", "baseline_speaker")
     )
     assert len(plain) == len(normalised) and not np.allclose(plain, normalised.loc[plain.index], atol=0.01)
     assert "baseline_speaker" not in set(all_predictions(data, settings, manifest, folds).arm)

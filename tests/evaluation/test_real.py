@@ -8,15 +8,17 @@ import pytest
 import soundfile
 from torchaudio.transforms import MFCC
 
+from mfer_core.base.labels import label_set
+from mfer_core.base.manifest import Clip, clips_frame
+from mfer_core.base.settings import Folds
 from mfer_core.evaluation.baseline import COEFFICIENTS, SAMPLE_RATE, SPECTRUM, baseline_predictions, features
-from mfer_core.evaluation.folds import make_folds
-from mfer_core.labels import label_set
-from mfer_core.manifest import Clip, clips_frame
-from mfer_core.settings import Folds
+from mfer_core.protocol.folds import make_folds
 
 EIGHT = label_set("eight")
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "ravdess_16k_flac"
-NAME = re.compile(r"03-01-(?P<emotion>\d\d)-(?P<intensity>\d\d)-(?P<statement>\d\d)-(?P<repetition>\d\d)-(?P<actor>\d\d)")
+NAME = re.compile(
+    r"03-01-(?P<emotion>\d\d)-(?P<intensity>\d\d)-(?P<statement>\d\d)-(?P<repetition>\d\d)-(?P<actor>\d\d)"
+)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real recordings beside the checkout")
@@ -24,12 +26,27 @@ def test_random_folds_flatter_the_baseline_on_real_voices_too():
     mfcc, clips, values = MFCC(SAMPLE_RATE, COEFFICIENTS, melkwargs=SPECTRUM), [], {}
     for path in sorted(REAL.glob("Actor_0[2-5]/*.flac")):
         found = NAME.fullmatch(path.stem)
-        facts = {"intensity": found["intensity"], "statement": found["statement"], "repetition": found["repetition"], "has_audio": True}
+        facts = {
+            "intensity": found["intensity"],
+            "statement": found["statement"],
+            "repetition": found["repetition"],
+            "has_audio": True,
+        }
         label, speaker = EIGHT[int(found["emotion"]) - 1], f"ravdess-{found['actor']}"
         clips.append(
-            Clip(clip_id=f"ravdess/{path.stem}", corpus="ravdess", path=path.name, sha256=path.stem, label=label, speaker=speaker, **facts)
+            Clip(
+                clip_id=f"ravdess/{path.stem}",
+                corpus="ravdess",
+                path=path.name,
+                sha256=path.stem,
+                label=label,
+                speaker=speaker,
+                **facts,
+            )
         )
-        values[clips[-1].clip_id] = features(soundfile.read(path, dtype="float32")[0].astype(np.float32), mfcc)
+        values[clips[-1].clip_id] = features(
+            soundfile.read(path, dtype="float32")[0].astype(np.float32), mfcc
+        )
     manifest = clips_frame(clips)
     folds = make_folds(manifest, Folds(protocols=["loso", "report5"], inner_share=0.2, seed=42))
     predictions = baseline_predictions(values, manifest, folds, EIGHT)

@@ -9,13 +9,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import sha256_file, write_table
 from mfer_core.evaluation.adaptation import adapt, draw_supports
-from mfer_core.evaluation.robust import at_home, believed_accuracy, estimated_accuracy, matched_temperature, robust_fusion
+from mfer_core.evaluation.robust import (
+    at_home,
+    believed_accuracy,
+    estimated_accuracy,
+    matched_temperature,
+    robust_fusion,
+)
 from mfer_core.evaluation.target import Features, normalise, shift
 from mfer_core.evaluation.transfer import CLASSES, honest_folds, transfer
 from mfer_core.evaluation.transfer_fold import FoldTransfer, load_models
-from mfer_core.files import sha256_file, write_table
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.training.clips import Clips
 from mfer_core.training.inputs import fold_parts, load_modality, manifest_of
@@ -46,8 +52,19 @@ def test_normalisation_and_a_few_clips_help_a_shifted_arm(transferred):
 
 def test_tables_say_what_collapses_into_what_and_how_far_the_corpus_is(transferred):
     tables = transferred[0] / "transfer" / "tables"
-    assert {path.stem for path in tables.glob("*.md")} == {"transfer", "folds", "normalisation", "source", "collapse", "shift"}
-    published = ("18.8 ± 2.7 [15.0-22.5]", "34.2 ± 7.2 [20.8-41.7]", "26.1 ± 1.6 [24.2-28.3]")  # Table V of the report
+    assert {path.stem for path in tables.glob("*.md")} == {
+        "transfer",
+        "folds",
+        "normalisation",
+        "source",
+        "collapse",
+        "shift",
+    }
+    published = (
+        "18.8 ± 2.7 [15.0-22.5]",
+        "34.2 ± 7.2 [20.8-41.7]",
+        "26.1 ± 1.6 [24.2-28.3]",
+    )  # Table V of the report
     assert all(figures in (tables / "transfer.md").read_text() for figures in published)
     assert all("Synthetic" in path.read_text() for path in tables.glob("*.md"))
 
@@ -106,13 +123,22 @@ def test_a_set_of_sound_alone_is_predicted_by_what_can_hear_it(transferred, tmp_
 def test_without_a_transfer_corpus_the_stage_says_so(transferred, tmp_path):
     _, options, _ = transferred
     custom = options.corpora["custom"].model_copy(update={"source": "absent"})
-    assert transfer(tmp_path, options.model_copy(update={"corpora": options.corpora | {"custom": custom}})) == {}
+    assert (
+        transfer(tmp_path, options.model_copy(update={"corpora": options.corpora | {"custom": custom}})) == {}
+    )
     assert "no transfer corpus" in (tmp_path / "transfer" / "tables" / "transfer.md").read_text()
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 5), st.lists(st.integers(1, 12), min_size=1, max_size=3, unique=True), st.integers(0, 9))
-def test_supports_are_nested_and_never_meet_the_query_and_share_its_speakers_only_when_said(people, repeats, shots, draw):
+@given(
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.lists(st.integers(1, 12), min_size=1, max_size=3, unique=True),
+    st.integers(0, 9),
+)
+def test_supports_are_nested_and_never_meet_the_query_and_share_its_speakers_only_when_said(
+    people, repeats, shots, draw
+):
     labels = np.tile(np.repeat(np.arange(3), repeats), people)
     speakers = np.repeat([f"s{i}" for i in range(people)], 3 * repeats)
     supports, query, disjoint = draw_supports(labels, speakers, shots, draw, 0)
@@ -134,7 +160,11 @@ def test_each_draw_asks_about_other_people():
 
 def make_clips(values, speakers):
     return Clips(
-        tuple(map(str, range(len(values)))), tuple(speakers), torch.zeros(len(values), dtype=torch.int64), {"audio": values}, {"audio": 3}
+        tuple(map(str, range(len(values)))),
+        tuple(speakers),
+        torch.zeros(len(values), dtype=torch.int64),
+        {"audio": values},
+        {"audio": 3},
     )
 
 
@@ -159,15 +189,21 @@ def test_normalising_per_speaker_undoes_what_is_constant_about_a_person():
     moved = [value * 3 + 7 if i < 2 else value for i, value in enumerate(plain)]
     speakers = ["x", "x", "y", "y"]
     first, second = (normalise(make_clips(values, speakers), arm, "speaker") for values in (plain, moved))
-    assert torch.allclose(torch.cat(first.modalities["audio"]), torch.cat(second.modalities["audio"]), atol=1e-4)
-    assert shift(normalise(make_clips(moved, speakers), arm, "corpus"), arm)["mean_shift"] == pytest.approx(0, abs=1e-4)
+    assert torch.allclose(
+        torch.cat(first.modalities["audio"]), torch.cat(second.modalities["audio"]), atol=1e-4
+    )
+    assert shift(normalise(make_clips(moved, speakers), arm, "corpus"), arm)["mean_shift"] == pytest.approx(
+        0, abs=1e-4
+    )
 
 
 def test_adaptation_learns_from_its_clips_and_stays_near_the_source_without_them():
     torch.manual_seed(0)
     labels = torch.arange(40) % 4
     inputs = torch.nn.functional.one_hot(labels, 4).float() + 0.1 * torch.randn(40, 4)
-    features = Features(inputs, torch.eye(4)[[1, 2, 3, 0]], torch.zeros(4))  # a classifier that is always wrong
+    features = Features(
+        inputs, torch.eye(4)[[1, 2, 3, 0]], torch.zeros(4)
+    )  # a classifier that is always wrong
     assert (features.logits().argmax(1) == labels).float().mean() == 0
     assert (adapt(features, labels, torch.arange(20))[20:].argmax(1) == labels[20:]).float().mean() > 0.9
 
@@ -178,7 +214,9 @@ def decisions(accuracy, sure, count=400, seed=0):
     labels = rng.integers(4, size=count)
     right = rng.random(count) < accuracy
     values = np.zeros((count, 4))
-    values[np.arange(count), np.where(right, labels, (labels + 1) % 4)] = sure * np.where(right, 1, 0.4) + 0.2 * rng.normal(size=count)
+    values[np.arange(count), np.where(right, labels, (labels + 1) % 4)] = sure * np.where(
+        right, 1, 0.4
+    ) + 0.2 * rng.normal(size=count)
     return torch.from_numpy(values), torch.from_numpy(labels)
 
 
@@ -195,7 +233,9 @@ def test_an_arm_that_says_the_same_of_everything_is_not_believed():
     collapsed[:, 2] += 20
     assert estimated_accuracy(source, labels, collapsed) > 0.9  # sure of itself
     assert believed_accuracy(source, labels, collapsed) < 0.3
-    assert believed_accuracy(source, labels, source) == pytest.approx(estimated_accuracy(source, labels, source))
+    assert believed_accuracy(source, labels, source) == pytest.approx(
+        estimated_accuracy(source, labels, source)
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -213,11 +253,15 @@ def test_an_arm_at_chance_does_not_drag_the_fusion_down():
     assert (
         robust_fusion([bad, good], [0.25, 0.7], torch.ones(400, 2, dtype=torch.bool)).argmax(1) == labels
     ).double().mean() >= right - 0.01
-    assert ((bad + good).argmax(1) == labels).double().mean() < right - 0.2  # what adding the logits as they are would do
+    assert (
+        (bad + good).argmax(1) == labels
+    ).double().mean() < right - 0.2  # what adding the logits as they are would do
 
 
 def test_a_clip_with_one_modality_is_decided_by_it():
     first, second = (torch.randn(3, 4) for _ in range(2))
-    mixed = robust_fusion([first, second], [0.5, 0.9], torch.tensor([[True, False], [False, True], [True, True]]))
+    mixed = robust_fusion(
+        [first, second], [0.5, 0.9], torch.tensor([[True, False], [False, True], [True, True]])
+    )
     assert mixed[0].argmax() == first[0].argmax() and mixed[1].argmax() == second[1].argmax()
     assert torch.allclose(mixed.sum(1), torch.ones(3, dtype=torch.float64))

@@ -3,27 +3,37 @@
 import numpy as np
 import pytest
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_table
+from mfer_core.base.labels import head_classes, label_set
+from mfer_core.base.manifest import read_manifest
 from mfer_core.cache.heads import Head, read_head, write_head
 from mfer_core.cache.shards import read_shards
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
-from mfer_core.errors import MferError
 from mfer_core.evaluation.zero_shot import clip_probabilities, zero_shot_note, zero_shot_predictions
 from mfer_core.evaluation.zero_shot_frames import frames_table, write_frames
-from mfer_core.files import read_table
-from mfer_core.labels import head_classes, label_set
-from mfer_core.manifest import read_manifest
 from tests.encoders.conftest import emotion2vec_folder, random, vit_folder, vit_settings, waveforms  # noqa: F401 (fixtures)
 from tests.training.synthetic import DIM, EIGHT, small_settings, write_benchmark
 
 HEAD_LABELS = ["Angry", "fear", "other", "<unk>", "happy", "sad", "natural"]
-FACE_LABELS = {"Angry": "angry", "disgust": "disgust", "fear": "fearful", "Happy": "happy", "sad": "sad", "surprise": "surprised"}
+FACE_LABELS = {
+    "Angry": "angry",
+    "disgust": "disgust",
+    "fear": "fearful",
+    "Happy": "happy",
+    "sad": "sad",
+    "surprise": "surprised",
+}
 
 
 def head_of(labels: list[str]) -> Head:
     """One that looks for the direction of each emotion in synthetic embeddings."""
     names = head_classes(labels)
-    weight = [np.random.default_rng([7, EIGHT.index(name)]).normal(size=DIM) if name else np.zeros(DIM) for name in names]
+    weight = [
+        np.random.default_rng([7, EIGHT.index(name)]).normal(size=DIM) if name else np.zeros(DIM)
+        for name in names
+    ]
     return Head(np.array(weight, np.float32), np.zeros(len(labels), np.float32), labels)
 
 
@@ -31,15 +41,25 @@ def test_labels_are_matched_by_name_and_what_is_no_emotion_has_no_counterpart():
     assert head_classes(HEAD_LABELS) == ["angry", "fearful", None, None, "happy", "sad", "neutral"]
 
 
-def test_the_head_on_cached_embeddings_is_the_encoders_own_classifier(tmp_path, vit_folder, emotion2vec_folder, random, waveforms):  # noqa: F811
-    vit, speech = load_vit(str(vit_folder), None, "cpu", "fp32"), load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32")
+def test_the_head_on_cached_embeddings_is_the_encoders_own_classifier(
+    tmp_path, vit_folder, emotion2vec_folder, random, waveforms
+):
+    vit, speech = (
+        load_vit(str(vit_folder), None, "cpu", "fp32"),
+        load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32"),
+    )
     faces = [random.integers(0, 256, (40, 40), dtype=np.uint8) for _ in range(3)]
     write_head(tmp_path / "visual", vit.head())
     write_head(tmp_path / "audio", speech.head())
     own = read_head(tmp_path / "visual")
     np.testing.assert_allclose(own.probabilities(vit.embed(faces)), vit.classify(faces), atol=1e-5)
-    np.testing.assert_allclose(clip_probabilities(own, "visual", vit.embed(faces)), vit.classify(faces).mean(0), atol=1e-5)
-    found = [clip_probabilities(read_head(tmp_path / "audio"), "audio", frames) for frames in speech.embed(waveforms)]
+    np.testing.assert_allclose(
+        clip_probabilities(own, "visual", vit.embed(faces)), vit.classify(faces).mean(0), atol=1e-5
+    )
+    found = [
+        clip_probabilities(read_head(tmp_path / "audio"), "audio", frames)
+        for frames in speech.embed(waveforms)
+    ]
     np.testing.assert_allclose(found, speech.classify(waveforms), atol=1e-5)
     assert own.labels == vit.labels and read_head(tmp_path / "audio").labels == speech.labels
 
@@ -48,7 +68,10 @@ def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(t
     settings = small_settings(folds={"protocols": ["groupk:2", "report5"]})
     write_benchmark(tmp_path, settings, speakers=4, strength=2.0, gap=16)
     write_head(tmp_path / "embed" / "audio" / "ravdess", head_of(HEAD_LABELS))
-    manifest, folds = read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"), read_table(tmp_path / "folds" / "folds.parquet")
+    manifest, folds = (
+        read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"),
+        read_table(tmp_path / "folds" / "folds.parquet"),
+    )
     table = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, label_set("eight"))
     known, absent = ["neutral", "happy", "sad", "angry", "fearful"], ["calm", "disgust", "surprised"]
     assert set(table.arm) == {"zero_shot_audio"} and set(table.label) == set(known)
@@ -75,20 +98,33 @@ def test_frames_are_scored_one_by_one_and_a_clip_is_their_mean(tmp_path):
     steps = [(row["clip_id"], time) for row in shards for time in row["times_s"]]
     assert list(zip(frames.clip_id, frames.time_s, strict=True)) == steps
 
-    manifest, folds = read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"), read_table(tmp_path / "folds" / "folds.parquet")
+    manifest, folds = (
+        read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"),
+        read_table(tmp_path / "folds" / "folds.parquet"),
+    )
     clips = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, EIGHT).set_index("clip_id")
     means = frames.groupby("clip_id")[list(FACE_LABELS)].mean().rename(columns=FACE_LABELS).loc[clips.index]
-    assert len(clips) == 66 and set(clips.label) == set(FACE_LABELS.values())  # 72 clips of six emotions, six without pictures
+    assert len(clips) == 66 and set(clips.label) == set(
+        FACE_LABELS.values()
+    )  # 72 clips of six emotions, six without pictures
     np.testing.assert_allclose(means, clips[means.columns], atol=1e-6)
 
     table = frames_table(path, manifest, EIGHT).set_index("emotion")
     frames["label"] = frames.clip_id.map(manifest.set_index("clip_id").label)
     scored = frames[frames.label.isin(FACE_LABELS.values())]
     right = scored[list(FACE_LABELS)].idxmax(axis=1).map(FACE_LABELS) == scored.label
-    assert table.loc["all", ["frames", "frames right %"]].tolist() == [str(len(scored)), f"{100 * right.mean():.1f}"]
+    assert table.loc["all", ["frames", "frames right %"]].tolist() == [
+        str(len(scored)),
+        f"{100 * right.mean():.1f}",
+    ]
     assert table.loc["sad", "frames right %"] == f"{100 * right[scored.label == 'sad'].mean():.1f}"
-    assert table.loc["all", "clips right %"] == f"{100 * (clips[means.columns].idxmax(axis=1) == clips.label).mean():.1f}"
-    assert float(table.loc["all", "frames right %"]) < float(table.loc["all", "clips right %"]), "time should have helped here"
+    assert (
+        table.loc["all", "clips right %"]
+        == f"{100 * (clips[means.columns].idxmax(axis=1) == clips.label).mean():.1f}"
+    )
+    assert float(table.loc["all", "frames right %"]) < float(table.loc["all", "clips right %"]), (
+        "time should have helped here"
+    )
 
 
 def test_without_a_head_no_frame_is_scored_and_none_of_before_is_left(tmp_path):
@@ -101,7 +137,9 @@ def test_without_a_head_no_frame_is_scored_and_none_of_before_is_left(tmp_path):
     write_head(folder, None)
     write_frames(folder, path)
     assert read_table(path).empty and list(read_table(path).columns) == ["clip_id", "time_s"]
-    assert frames_table(path, read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"), EIGHT).empty
+    assert frames_table(
+        path, read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"), EIGHT
+    ).empty
 
 
 def test_a_broken_head_is_named_and_none_leaves_none(tmp_path):

@@ -15,7 +15,9 @@ def working(tmp_path, monkeypatch):
     """A process that looks and holds on like `dvc repro train_audio`, in this test's folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc").write_text("print(flush=True)\ninput()\n")
-    process = subprocess.Popen([sys.executable, "dvc", "repro", "train_audio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "dvc", "repro", "train_audio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     process.stdout.readline()
     yield process
     process.kill()
@@ -42,7 +44,17 @@ def test_a_dvc_in_another_folder_is_none_of_our_business(working, tmp_path_facto
 
 
 def test_a_lock_that_dvc_could_not_get_is_one_line_with_the_holder():
-    lines = ["Stage 'demo' didn't change, skipping", "ERROR: failed to reproduce 'folds': 'data/folds' is busy, it is being blocked by:"]
-    lines += ["  (PID 123): dvc repro", "", "If there are no processes with such PIDs, you can manually remove 'rwlock' and try again."]
-    assert _fault(lines) == "failed to reproduce 'folds': 'data/folds' is busy, it is being blocked by: (PID 123): dvc repro"
+    lines = [
+        "Stage 'demo' didn't change, skipping",
+        "ERROR: failed to reproduce 'folds': 'data/folds' is busy, it is being blocked by:",
+    ]
+    lines += [
+        "  (PID 123): dvc repro",
+        "",
+        "If there are no processes with such PIDs, you can manually remove 'rwlock' and try again.",
+    ]
+    assert (
+        _fault(lines)
+        == "failed to reproduce 'folds': 'data/folds' is busy, it is being blocked by: (PID 123): dvc repro"
+    )
     assert _fault([*lines, "error: no such corpus"]) == "no such corpus"

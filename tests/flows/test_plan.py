@@ -4,9 +4,9 @@ import pytest
 
 from flows.mfer import mfer
 from flows.plan import known, targets
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
-from mfer_core.errors import MferError
-from mfer_core.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

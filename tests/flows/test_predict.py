@@ -10,21 +10,21 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from mfer_core.files import read_json
+from mfer_core.base.files import read_json
 from tests.prediction.conftest import model, recordings  # noqa: F401 (fixtures)
 
 MEDIA = ["inner/mute.mp4", "inner/sound & <b>.wav", "long.mp4", "short.mp4"]
 
 
 @pytest.fixture(scope="module")
-def predicted(model, recordings, tmp_path_factory):  # noqa: F811
+def predicted(model, recordings, tmp_path_factory):
     """The output folder of a run over everything, and its exit status."""
     out = tmp_path_factory.mktemp("predicted") / "out"
     status = main(["predict", str(recordings), "--model", str(model), "--out", str(out), "--window", "2"])
     return out, status
 
 
-def test_a_folder_with_a_broken_file_predicts_the_others_and_says_so(predicted, recordings):  # noqa: F811
+def test_a_folder_with_a_broken_file_predicts_the_others_and_says_so(predicted, recordings):
     out, status = predicted
     assert status == 2
     found = read_json(out / "predictions.json")
@@ -40,8 +40,14 @@ def test_json_csv_and_parquet_say_the_same(predicted):
     found = read_json(out / "predictions.json")
     for name in ("predictions", "timeline"):
         table = pd.read_parquet(out / f"{name}.parquet")
-        pd.testing.assert_frame_equal(table, pd.read_csv(out / f"{name}.csv"), rtol=1e-4, atol=1e-6, check_dtype=False)
-    whole = {(clip["path"], arm): values["label"] for clip in found["clips"] for arm, values in clip["arms"].items()}
+        pd.testing.assert_frame_equal(
+            table, pd.read_csv(out / f"{name}.csv"), rtol=1e-4, atol=1e-6, check_dtype=False
+        )
+    whole = {
+        (clip["path"], arm): values["label"]
+        for clip in found["clips"]
+        for arm, values in clip["arms"].items()
+    }
     table = pd.read_parquet(out / "predictions.parquet")
     assert whole == {(row.path, row.arm): row.label for row in table.itertuples()}
     windows = sum(len(window["arms"]) for clip in found["clips"] for window in clip["timeline"])
@@ -65,7 +71,11 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset") and not value.startswith(("data:", "#"))]
+        self.addresses += [
+            value
+            for name, value in attrs
+            if name in ("src", "href", "srcset") and not value.startswith(("data:", "#"))
+        ]
         self.pictures += tag == "img"
         assert tag != "img" or dict(attrs)["alt"]
 
@@ -98,24 +108,41 @@ def test_the_page_works_in_a_browser(predicted, tmp_path):
       const pointed = read(new PointerEvent("pointermove", {clientX: box.right - 1}));
       document.title = said + "|" + pointed + "|" + [...document.images].every(i => i.complete && i.naturalWidth > 0);
     </script>"""
-    (tmp_path / "probe.html").write_text((out / "report.html").read_text().replace("</body>", probe + "</body>"))
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
-    result = subprocess.run([*command, (tmp_path / "probe.html").as_uri()], capture_output=True, text=True, timeout=120)
+    (tmp_path / "probe.html").write_text(
+        (out / "report.html").read_text().replace("</body>", probe + "</body>")
+    )
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--dump-dom",
+    ]
+    result = subprocess.run(
+        [*command, (tmp_path / "probe.html").as_uri()], capture_output=True, text=True, timeout=120
+    )
     title = re.search("<title>(.*)</title>", result.stdout).group(1)
-    assert re.fullmatch(r"1\.0 to 3\.0 s: visual \w+ \d+ %, audio \w+ \d+ %, fused \w+ \d+ %\|5\.0 to 6\.4 s\|true", title)
+    assert re.fullmatch(
+        r"1\.0 to 3\.0 s: visual \w+ \d+ %, audio \w+ \d+ %, fused \w+ \d+ %\|5\.0 to 6\.4 s\|true", title
+    )
 
 
-def test_nothing_predicted_is_a_failure_and_all_predicted_none(model, recordings, tmp_path, capsys):  # noqa: F811
-    assert main(["predict", str(recordings / "short.mp4"), "--model", str(model), "--out", str(tmp_path)]) == 0
+def test_nothing_predicted_is_a_failure_and_all_predicted_none(model, recordings, tmp_path, capsys):
+    assert (
+        main(["predict", str(recordings / "short.mp4"), "--model", str(model), "--out", str(tmp_path)]) == 0
+    )
     assert "fused" in capsys.readouterr().out
-    assert main(["predict", str(recordings / "broken.mp4"), "--model", str(model), "--out", str(tmp_path)]) == 1
+    assert (
+        main(["predict", str(recordings / "broken.mp4"), "--model", str(model), "--out", str(tmp_path)]) == 1
+    )
     assert "broken.mp4: unreadable" in capsys.readouterr().err
     assert not list((tmp_path / "plots").iterdir()), "the earlier run's"
     assert pd.read_parquet(tmp_path / "predictions.parquet").empty
     assert "Not predicted" in Page((tmp_path / "report.html").read_text()).words
 
 
-def test_what_is_not_there_is_one_line(model, recordings, tmp_path, capsys):  # noqa: F811
+def test_what_is_not_there_is_one_line(model, recordings, tmp_path, capsys):
     assert main(["predict", str(tmp_path), "--model", str(model)]) == 1
     assert main(["predict", str(tmp_path / "none.mp4"), "--model", str(model)]) == 1
     assert main(["predict", str(recordings / "short.mp4"), "--model", str(tmp_path)]) == 1

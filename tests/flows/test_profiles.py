@@ -3,9 +3,9 @@
 import pytest
 
 from flows import profiles
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
-from mfer_core.errors import MferError
-from mfer_core.settings import load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,11 @@ NOT_IN_THE_REPORT = {"dropout": 0, "noise": 0, "jitter": 0}  # of the arms
 def test_the_report_profile_trains_as_the_report_says(stage, tmp_path):
     profiles.write_profile("report", tmp_path / "params.yaml")
     found = getattr(load_settings(tmp_path / "params.yaml"), stage).model_dump()
-    expected = REPORTED[stage] | EVERY_STAGE | {name: value for name, value in NOT_IN_THE_REPORT.items() if name in found}
+    expected = (
+        REPORTED[stage]
+        | EVERY_STAGE
+        | {name: value for name, value in NOT_IN_THE_REPORT.items() if name in found}
+    )
     assert {name: found[name] for name in expected} == expected
 
 
@@ -70,7 +74,9 @@ def test_switching_keeps_what_a_person_wrote(tmp_path):
     profiles.write_profile("default", path)
     edited = path.read_text().replace("frames_per_second: 5", "frames_per_second: 6")
     path.write_text(edited)
-    with pytest.raises(MferError, match=r"differs from profile default in extract\.frames_per_second, .* profiles/"):
+    with pytest.raises(
+        MferError, match=r"differs from profile default in extract\.frames_per_second, .* profiles/"
+    ):
         profiles.switch_profile("report", path)
     assert path.read_text() == edited
 

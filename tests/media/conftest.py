@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mfer_core.settings import Extract, load_settings
+from mfer_core.base.settings import Extract, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "real"

@@ -35,7 +35,10 @@ def draw_face(picture: np.ndarray, x: int, y: int, height: int) -> None:
     unit = height / 100
 
     def ellipse(dx: float, dy: float, rx: float, ry: float, colour: tuple) -> None:
-        centre, axes = (round(x + dx * unit), round(y + dy * unit)), (max(1, round(rx * unit)), max(1, round(ry * unit)))
+        centre, axes = (
+            (round(x + dx * unit), round(y + dy * unit)),
+            (max(1, round(rx * unit)), max(1, round(ry * unit))),
+        )
         cv2.ellipse(picture, centre, axes, 0, 0, 360, colour, -1, cv2.LINE_AA)
 
     skin, hair, dark = (214, 170, 140), (50, 35, 28), (45, 28, 20)
@@ -92,7 +95,11 @@ def write_clip(
             if rotation:
                 video.set_display_rotation(rotation)
         if sound is not None:
-            audio = container.add_stream("pcm_s16le" if path.suffix in (".wav", ".mkv", ".avi") else "aac", rate=sound_rate, layout="mono")
+            audio = container.add_stream(
+                "pcm_s16le" if path.suffix in (".wav", ".mkv", ".avi") else "aac",
+                rate=sound_rate,
+                layout="mono",
+            )
         if pictures:
             _encode_pictures(container, video, pictures, times_ms, pix_fmt)
         if sound is not None:
@@ -100,7 +107,9 @@ def write_clip(
     return path
 
 
-def _encode_pictures(container, stream, pictures: list[np.ndarray], times_ms: Iterable[int], pix_fmt: str) -> None:
+def _encode_pictures(
+    container, stream, pictures: list[np.ndarray], times_ms: Iterable[int], pix_fmt: str
+) -> None:
     for picture, when in zip(pictures, times_ms, strict=True):
         frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pix_fmt)
         frame.pts, frame.time_base = when, TICK

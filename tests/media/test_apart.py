@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mfer_core.base.errors import ClipError, MferError
 from mfer_core.cache.shards import partition
-from mfer_core.errors import ClipError, MferError
 from mfer_core.media import apart
 from mfer_core.media.apart import ClipProcess
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
@@ -30,9 +30,15 @@ def test_a_clip_that_hangs_is_a_reject_and_the_shard_goes_on(tmp_path, hanging, 
     monkeypatch.setattr(apart, "GRACE_S", 0.2)
     write_clip(tmp_path / "sound.wav", sound=tone(0.2))
     settings = settings.model_copy(update={"clip_time_limit_s": 1.0})
-    manifest = pd.DataFrame([{"clip_id": f"c/{name}", "path": name, "sha256": name} for name in ("hanging.mp4", "sound.wav")])
+    manifest = pd.DataFrame(
+        [{"clip_id": f"c/{name}", "path": name, "sha256": name} for name in ("hanging.mp4", "sound.wav")]
+    )
     (shard,) = shards = partition(extract_keys(manifest, settings), 10)
-    assert extract_shard(shard, manifest, tmp_path, tmp_path / "out", "c", settings) == {"clips": 2, "computed": 2, "rejected": 1}
+    assert extract_shard(shard, manifest, tmp_path, tmp_path / "out", "c", settings) == {
+        "clips": 2,
+        "computed": 2,
+        "rejected": 1,
+    }
     accepted, rejects = finish_extract(shards, manifest, tmp_path / "out", "c")
     assert (accepted, rejects[["path", "reason"]].to_numpy().tolist()) == (1, [["hanging.mp4", "time limit"]])
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mfer_core.errors import ClipError
+from mfer_core.base.errors import ClipError
 from mfer_core.media.clip import extract_clip
 from mfer_core.media.read import decode_image
 from tests.media.recordings import face_picture, number_in, numbered, tone, write_clip
@@ -32,7 +32,9 @@ def expected(times_ms: list[int], rate: float = 5.0) -> list[tuple[float, float,
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "flv", "mov"])
 @pytest.mark.parametrize(
-    "times_ms", [list(STEADY), UNSTEADY, [when + 700 for when in UNSTEADY]], ids=["constant", "variable", "late start"]
+    "times_ms",
+    [list(STEADY), UNSTEADY, [when + 700 for when in UNSTEADY]],
+    ids=["constant", "variable", "late start"],
 )
 def test_every_row_shows_the_frame_on_screen_at_its_time(tmp_path, settings, suffix, times_ms):
     path = write_clip(tmp_path / f"clip.{suffix}", map(numbered, range(len(times_ms))), times_ms)
@@ -49,22 +51,39 @@ def test_the_rate_that_the_header_claims_is_not_believed(tmp_path, settings, cla
 
 def test_frames_hidden_by_an_edit_list_are_not_shown(tmp_path, settings):
     times = [when - 120 for when in STEADY]
-    path = write_clip(tmp_path / "clip.mp4", map(numbered, range(50)), times, container_options={"avoid_negative_ts": "disabled"})
+    path = write_clip(
+        tmp_path / "clip.mp4",
+        map(numbered, range(50)),
+        times,
+        container_options={"avoid_negative_ts": "disabled"},
+    )
     rows = shown(extract_clip(path, settings))
     assert rows[0] == (0.0, 0.0, 3)
     assert [row[2] for row in rows] == list(range(3, 50, 5))
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("mkv", "mpeg4"), ("avi", "mpeg4"), ("webm", "libvpx")])
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mp4", "libx264"), ("mkv", "mpeg4"), ("avi", "mpeg4"), ("webm", "libvpx")]
+)
 def test_frames_stored_out_of_display_order_come_in_display_order(tmp_path, settings, suffix, codec):
-    options = {"g": "50", "deadline": "realtime", "cpu-used": "8"} if codec == "libvpx" else {"bf": "3", "g": "50"}
-    path = write_clip(tmp_path / f"clip.{suffix}", map(numbered, range(50)), STEADY, codec=codec, options=options)
+    options = (
+        {"g": "50", "deadline": "realtime", "cpu-used": "8"} if codec == "libvpx" else {"bf": "3", "g": "50"}
+    )
+    path = write_clip(
+        tmp_path / f"clip.{suffix}", map(numbered, range(50)), STEADY, codec=codec, options=options
+    )
     assert [row[2] for row in shown(extract_clip(path, settings))] == list(range(0, 50, 5))
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_sound_has_its_place_on_the_clip_clock(tmp_path, settings, suffix):
-    path = write_clip(tmp_path / f"clip.{suffix}", map(numbered, range(50)), [when + 200 for when in STEADY], tone(1.0), sound_start_ms=500)
+    path = write_clip(
+        tmp_path / f"clip.{suffix}",
+        map(numbered, range(50)),
+        [when + 200 for when in STEADY],
+        tone(1.0),
+        sound_start_ms=500,
+    )
     row = extract_clip(path, settings).waveform
     onset = np.flatnonzero(np.abs(row["samples"]) > 3000)[0] / 16_000
     assert row["offset_s"] + onset == pytest.approx(0.3, abs=0.005)
@@ -72,14 +91,17 @@ def test_sound_has_its_place_on_the_clip_clock(tmp_path, settings, suffix):
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
 def test_sound_of_any_rate_becomes_the_same_16_khz_tone(tmp_path, settings, rate):
-    row = extract_clip(write_clip(tmp_path / "clip.wav", sound=tone(1.0, rate), sound_rate=rate), settings).waveform
+    row = extract_clip(
+        write_clip(tmp_path / "clip.wav", sound=tone(1.0, rate), sound_rate=rate), settings
+    ).waveform
     assert len(row["samples"]) == 16_000
     middle = slice(1000, -1000)
     assert np.abs(row["samples"][middle] / 32768 - tone(1.0)[middle]).max() < 0.01
 
 
 @pytest.mark.parametrize(
-    ("rotation", "aspect"), [(None, None), (90, None), (-90, None), (180, None), (None, Fraction(2, 1)), (90, Fraction(3, 2))]
+    ("rotation", "aspect"),
+    [(None, None), (90, None), (-90, None), (180, None), (None, Fraction(2, 1)), (90, Fraction(3, 2))],
 )
 def test_a_face_is_found_upright_and_in_shape_whatever_the_file_stores(tmp_path, settings, rotation, aspect):
     displayed = face_picture((110, 100, 100), size=(240, 240))
@@ -105,7 +127,9 @@ def test_a_face_is_found_upright_and_in_shape_whatever_the_file_stores(tmp_path,
     ids=["10 bit", "interlaced", "rgb", "full range"],
 )
 def test_levels_do_not_depend_on_how_pictures_are_stored(tmp_path, settings, pix_fmt, codec, options):
-    path = write_clip(tmp_path / "clip.mov", [numbered(0b101)] * 2, [0, 40], codec=codec, pix_fmt=pix_fmt, options=options)
+    path = write_clip(
+        tmp_path / "clip.mov", [numbered(0b101)] * 2, [0, 40], codec=codec, pix_fmt=pix_fmt, options=options
+    )
     image = decode_image(extract_clip(path, settings).frames[0]["image"])
     assert number_in(image) == 0b101
     assert abs(int(image[30, 30]) - 235) <= 4
@@ -113,7 +137,12 @@ def test_levels_do_not_depend_on_how_pictures_are_stored(tmp_path, settings, pix
 
 
 def test_interlaced_rows_come_from_one_moment(tmp_path, settings):
-    path = write_clip(tmp_path / "clip.mov", [_woven(0, 511)] * 2, [0, 40], options={"x264-params": "interlaced=1", "qp": "1"})
+    path = write_clip(
+        tmp_path / "clip.mov",
+        [_woven(0, 511)] * 2,
+        [0, 40],
+        options={"x264-params": "interlaced=1", "qp": "1"},
+    )
     image = decode_image(extract_clip(path, settings).frames[0]["image"])
     assert image.max() < 60
 
@@ -128,7 +157,11 @@ def test_colour_crops_are_rgb(tmp_path, settings):
     red = np.zeros((120, 160, 3), np.uint8)
     red[..., 0] = 220
     path = write_clip(tmp_path / "clip.mp4", [red] * 2, [0, 40])
-    image = decode_image(extract_clip(path, settings.model_copy(update={"grayscale": False, "image_format": "png"})).frames[0]["image"])
+    image = decode_image(
+        extract_clip(path, settings.model_copy(update={"grayscale": False, "image_format": "png"})).frames[0][
+            "image"
+        ]
+    )
     assert image.shape == (224, 224, 3)
     assert np.abs(image[100, 100].astype(int) - (220, 0, 0)).max() < 12
 
@@ -151,12 +184,16 @@ def test_one_frame_is_a_clip(tmp_path, settings):
 
 def test_a_face_in_4k_is_found_where_it_is(tmp_path, settings):
     picture = face_picture((2500, 1000, 900), size=(3840, 2160))
-    (row,) = extract_clip(write_clip(tmp_path / "clip.mp4", [picture], [0], options={"preset": "ultrafast"}), settings).frames
+    (row,) = extract_clip(
+        write_clip(tmp_path / "clip.mp4", [picture], [0], options={"preset": "ultrafast"}), settings
+    ).frames
     assert np.allclose([(row["x0"] + row["x1"]) / 2, (row["y0"] + row["y1"]) / 2], (2500, 1020), atol=80)
 
 
 def test_a_silent_track_is_recorded_and_gives_no_waveform(tmp_path, settings):
-    path = write_clip(tmp_path / "clip.mkv", map(numbered, range(5)), range(0, 200, 40), np.zeros(3200, np.float32))
+    path = write_clip(
+        tmp_path / "clip.mkv", map(numbered, range(5)), range(0, 200, 40), np.zeros(3200, np.float32)
+    )
     clip = extract_clip(path, settings)
     assert clip.waveform is None
     assert (clip.facts["peak"], clip.facts["speech_s"], clip.facts["frames"]) == (0.0, None, 1)
@@ -187,9 +224,13 @@ BAD = {
     "missing file": lambda folder: folder / "none.mp4",
     "empty file": lambda folder: _cut(write_clip(folder / "a.wav", sound=tone(0.1)), 0),
     "unreadable": lambda folder: _cut(write_clip(folder / "a.mp4", NOISE, TIMES), 0.5),
-    "truncated": lambda folder: _cut(write_clip(folder / "a.mp4", NOISE, TIMES, container_options={"movflags": "faststart"}), 0.5),
+    "truncated": lambda folder: _cut(
+        write_clip(folder / "a.mp4", NOISE, TIMES, container_options={"movflags": "faststart"}), 0.5
+    ),
     "truncated ": lambda folder: _cut(write_clip(folder / "a.wav", sound=tone(1.0)), 0.5),
-    "corrupt": lambda folder: _speckle(write_clip(folder / "a.mp4", NOISE, TIMES, container_options={"movflags": "faststart"})),
+    "corrupt": lambda folder: _speckle(
+        write_clip(folder / "a.mp4", NOISE, TIMES, container_options={"movflags": "faststart"})
+    ),
     "no usable stream": lambda folder: write_clip(folder / "a.wav", sound=np.zeros(1600, np.float32)),
     "not a recording": lambda folder: _picture(folder / "a.mp4", "png"),
     "not a recording ": lambda folder: _picture(folder / "a.mp4", "jpg"),

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mfer_core.base.files import sha256_file
 from mfer_core.cache.shards import ShardFolder, partition, read_shards
-from mfer_core.files import sha256_file
 from mfer_core.media.apart import ClipProcess
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 from mfer_core.media.read import read_frames, read_waveforms
@@ -28,7 +28,10 @@ def raw(tmp_path) -> Path:
 
 
 def manifest_of(raw: Path) -> pd.DataFrame:
-    rows = [{"clip_id": f"c/{path.stem}", "path": path.name, "sha256": sha256_file(path)} for path in sorted(raw.iterdir())]
+    rows = [
+        {"clip_id": f"c/{path.stem}", "path": path.name, "sha256": sha256_file(path)}
+        for path in sorted(raw.iterdir())
+    ]
     return pd.DataFrame(rows)
 
 
@@ -36,7 +39,11 @@ def run(raw, out, settings, shard_clips=2, manifest=None) -> dict[str, int]:
     """All shards of a corpus, one after the other; returns summed counts and how many were accepted."""
     manifest = manifest_of(raw) if manifest is None else manifest
     shards = partition(extract_keys(manifest, settings), shard_clips)
-    counts = pd.DataFrame([extract_shard(shard, manifest, raw, out, "c", settings) for shard in shards]).sum().to_dict()
+    counts = (
+        pd.DataFrame([extract_shard(shard, manifest, raw, out, "c", settings) for shard in shards])
+        .sum()
+        .to_dict()
+    )
     accepted, rejects = finish_extract(shards, manifest, out, "c")
     assert accepted + len(rejects) == len(manifest)
     assert len(rejects) == counts["rejected"]
@@ -44,15 +51,22 @@ def run(raw, out, settings, shard_clips=2, manifest=None) -> dict[str, int]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()
+    }
 
 
 def test_every_clip_ends_as_a_result_or_as_a_reject(tmp_path, raw, settings):
     assert run(raw, tmp_path / "out", settings) == {"clips": 8, "computed": 8, "rejected": 1, "accepted": 7}
     rejects = pd.read_parquet(tmp_path / "out" / "clips" / "c" / "rejects.parquet")
-    assert rejects[["corpus", "path", "stage", "reason"]].to_numpy().tolist() == [["c", "broken.wav", "extract", "unreadable"]]
+    assert rejects[["corpus", "path", "stage", "reason"]].to_numpy().tolist() == [
+        ["c", "broken.wav", "extract", "unreadable"]
+    ]
     assert {clip.clip_id for clip in read_frames(tmp_path / "out", "c")} == {"c/video"}
-    assert {clip.clip_id for clip in read_waveforms(tmp_path / "out", "c", 3.0)} == {"c/video", *(f"c/sound{n}" for n in range(6))}
+    assert {clip.clip_id for clip in read_waveforms(tmp_path / "out", "c", 3.0)} == {
+        "c/video",
+        *(f"c/sound{n}" for n in range(6)),
+    }
 
 
 def test_what_is_there_is_not_computed_again(tmp_path, raw, settings):
@@ -105,7 +119,9 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(tmp_path, raw, settings
 
 def test_a_corpus_without_clips_is_empty_not_missing(tmp_path, settings):
     manifest = pd.DataFrame({"clip_id": [], "path": [], "sha256": []})
-    accepted, rejects = finish_extract(partition(extract_keys(manifest, settings), 2), manifest, tmp_path, "c")
+    accepted, rejects = finish_extract(
+        partition(extract_keys(manifest, settings), 2), manifest, tmp_path, "c"
+    )
     assert (accepted, len(rejects)) == (0, 0)
     assert list(read_frames(tmp_path, "c")) == list(read_waveforms(tmp_path, "c", 3.0)) == []
 
@@ -115,7 +131,10 @@ def test_rows_that_got_lost_are_computed_again(tmp_path, raw, settings, lost):
     run(raw, tmp_path / "out", settings, shard_clips=100)
     before = contents(tmp_path / "out")
     (tmp_path / "out" / lost / "c" / "0000-of-0001.parquet").unlink()
-    assert run(raw, tmp_path / "out", settings, shard_clips=100)["computed"] == {"frames": 1, "waveforms": 7, "clips": 8}[lost]
+    assert (
+        run(raw, tmp_path / "out", settings, shard_clips=100)["computed"]
+        == {"frames": 1, "waveforms": 7, "clips": 8}[lost]
+    )
     assert contents(tmp_path / "out") == before
 
 
@@ -124,7 +143,11 @@ def test_shards_side_by_side_give_the_same(tmp_path, raw, settings):
     manifest = manifest_of(raw)
     shards = partition(extract_keys(manifest, settings), 2)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda shard: extract_shard(shard, manifest, raw, tmp_path / "out", "c", settings), shards))
+        list(
+            pool.map(
+                lambda shard: extract_shard(shard, manifest, raw, tmp_path / "out", "c", settings), shards
+            )
+        )
     finish_extract(shards, manifest, tmp_path / "out", "c")
     assert contents(tmp_path / "out") == contents(tmp_path / "clean")
 
@@ -134,8 +157,16 @@ def test_the_key_holds_content_and_what_shapes_the_rows_and_nothing_else(raw, se
     keys = extract_keys(manifest, settings)
     other = {"shard_clips": 7, "rejects_limit": 0.9, "workers": 5, "vad_min_clip_s": 1.0}
     assert extract_keys(manifest, settings.model_copy(update=other)) == keys
-    for name, value in {"frames_per_second": 4.0, "margin": 0.2, "image_format": "png", "vad_threshold": 0.4, "detect_side": 200}.items():
-        assert not set(extract_keys(manifest, settings.model_copy(update={name: value})).values()) & set(keys.values())
+    for name, value in {
+        "frames_per_second": 4.0,
+        "margin": 0.2,
+        "image_format": "png",
+        "vad_threshold": 0.4,
+        "detect_side": 200,
+    }.items():
+        assert not set(extract_keys(manifest, settings.model_copy(update={name: value})).values()) & set(
+            keys.values()
+        )
     changed = extract_keys(manifest.assign(sha256=["other", *manifest.sha256[1:]]), settings)
     assert [clip_id for clip_id in keys if keys[clip_id] != changed[clip_id]] == [manifest.clip_id[0]]
 
@@ -152,8 +183,12 @@ def test_a_fault_that_is_not_the_clip_s_is_not_hidden(tmp_path, raw, settings, m
 def test_committed_rows_say_what_became_of_each_clip(tmp_path, raw, settings):
     write_clip(raw / "quiet.mkv", map(numbered, range(5)), range(0, 200, 40), np.zeros(3200, np.float32))
     run(raw, tmp_path / "out", settings)
-    rows = pd.concat([table.to_pandas() for table in read_shards(tmp_path / "out" / "clips" / "c")]).set_index("clip_id")
-    assert rows.frames.to_dict() == {"c/video": 2, "c/quiet": 1, "c/broken": 0} | {f"c/sound{n}": 0 for n in range(6)}
+    rows = pd.concat(
+        [table.to_pandas() for table in read_shards(tmp_path / "out" / "clips" / "c")]
+    ).set_index("clip_id")
+    assert rows.frames.to_dict() == {"c/video": 2, "c/quiet": 1, "c/broken": 0} | {
+        f"c/sound{n}": 0 for n in range(6)
+    }
     assert rows.frames_with_face["c/video"] == 2
     assert rows.peak["c/quiet"] == 0
     assert np.isnan(rows.speech_s["c/quiet"])
@@ -164,10 +199,16 @@ def test_real_recordings_pass(tmp_path, real, settings):
     folder = tmp_path / "raw"
     folder.mkdir()
     actor = real / "ravdess" / "Actor_01"
-    for path in [*sorted(actor.glob("*.mp4"))[3:5], *sorted(actor.glob("*.wav"))[:3], *(real / "clips").glob("*face.mp4")]:
+    for path in [
+        *sorted(actor.glob("*.mp4"))[3:5],
+        *sorted(actor.glob("*.wav"))[:3],
+        *(real / "clips").glob("*face.mp4"),
+    ]:
         (folder / path.name).symlink_to(path)
     assert run(folder, tmp_path / "out", settings)["rejected"] == 0
-    rows = pd.concat([table.to_pandas() for table in read_shards(tmp_path / "out" / "clips" / "c")]).set_index("clip_id")
+    rows = pd.concat(
+        [table.to_pandas() for table in read_shards(tmp_path / "out" / "clips" / "c")]
+    ).set_index("clip_id")
     assert rows.frames_with_face["c/no_face"] == 0
     seen = rows[rows.index.str.contains("01-01|02-01|single")]
     assert (seen.frames_with_face == seen.frames).all()

@@ -80,7 +80,9 @@ def test_memory_is_bounded_and_the_main_face_carries_over(settings, monkeypatch)
     whole = crops(settings, lambda time_s: [SMALL, BIG], count=60)
     monkeypatch.setattr(faces, "BLOCK_BYTES", 300_000)
     cut = crops(settings, lambda time_s: [SMALL, BIG], count=60)
-    assert all(np.array_equal(a.image, b.image) and a.time_s == b.time_s for a, b in zip(whole, cut, strict=True))
+    assert all(
+        np.array_equal(a.image, b.image) and a.time_s == b.time_s for a, b in zip(whole, cut, strict=True)
+    )
 
 
 @given(st.lists(st.floats(-50, 400), min_size=4, max_size=4), st.floats(0, 1))
@@ -90,7 +92,11 @@ def test_a_crop_is_square_and_inside_where_it_fits(corners, margin):
     left, top, side = square(box, margin, (HEIGHT, WIDTH))
     assert side == max(1, round(float(max(box[2] - box[0], box[3] - box[1])) * (1 + 2 * margin)))
     for start, length in ((left, WIDTH), (top, HEIGHT)):
-        assert (start >= 0 and start + side <= length) if side <= length else (start <= 0 and start + side >= length)
+        assert (
+            (start >= 0 and start + side <= length)
+            if side <= length
+            else (start <= 0 and start + side >= length)
+        )
     assert Still(np.zeros((HEIGHT, WIDTH), np.uint8), False).crop(left, top, side, 32).shape == (32, 32)
 
 

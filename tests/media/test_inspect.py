@@ -4,8 +4,8 @@ import cv2
 import pandas as pd
 import pytest
 
+from mfer_core.base.errors import MferError
 from mfer_core.cache.shards import partition
-from mfer_core.errors import MferError
 from mfer_core.media.extract import extract_keys, extract_shard
 from mfer_core.media.inspect import inspect_clip
 from tests.media.recordings import face_picture, tone, write_clip
@@ -18,7 +18,12 @@ def out(tmp_path_factory, settings):
     write_clip(raw / "video.mp4", [face_picture((100, 90, 100))] * 2, [0, 40])
     write_clip(raw / "sound.wav", sound=tone(0.5))
     (raw / "broken.wav").write_bytes(b"nothing")
-    manifest = pd.DataFrame([{"clip_id": f"c/{path.stem}", "path": path.name, "sha256": path.stem} for path in sorted(raw.iterdir())])
+    manifest = pd.DataFrame(
+        [
+            {"clip_id": f"c/{path.stem}", "path": path.name, "sha256": path.stem}
+            for path in sorted(raw.iterdir())
+        ]
+    )
     for shard in partition(extract_keys(manifest, settings), 64):
         extract_shard(shard, manifest, raw, out, "c", settings)
     return out

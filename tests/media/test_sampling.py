@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mfer_core.errors import ClipError
+from mfer_core.base.errors import ClipError
 from mfer_core.media.sampling import TOLERANCE_S, Sampler
 
 
@@ -21,7 +21,10 @@ def samples(times_ms, rate=5.0, longest_s=1e6):
     return [*taken, *sampler.finish()], sampler
 
 
-@given(st.lists(st.integers(0, 20_000), min_size=1, unique=True).map(sorted), st.sampled_from([1.0, 5.0, 7.3, 25.0]))
+@given(
+    st.lists(st.integers(0, 20_000), min_size=1, unique=True).map(sorted),
+    st.sampled_from([1.0, 5.0, 7.3, 25.0]),
+)
 @example([1, 2402], 5.0)
 def test_each_tick_has_the_last_frame_that_came_before_it(times_ms, rate):
     taken, _ = samples(times_ms, rate)
@@ -29,7 +32,10 @@ def test_each_tick_has_the_last_frame_that_came_before_it(times_ms, rate):
     assert [sample.time_s for sample in taken] == [tick / rate for tick in range(len(taken))]
     assert relative[-1] - 1 / rate < taken[-1].time_s <= relative[-1] + TOLERANCE_S
     for sample in taken:  # a frame later by the very tolerance may go either way: floats decide
-        latest = [max(when for when in relative if when <= sample.time_s + TOLERANCE_S + tie) for tie in (-1e-9, 1e-9)]
+        latest = [
+            max(when for when in relative if when <= sample.time_s + TOLERANCE_S + tie)
+            for tie in (-1e-9, 1e-9)
+        ]
         assert any(sample.shown_s == pytest.approx(when) for when in latest)
 
 

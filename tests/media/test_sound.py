@@ -10,7 +10,7 @@ import torchaudio.functional
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mfer_core.errors import ClipError
+from mfer_core.base.errors import ClipError
 from mfer_core.media.sound import BlockResampler, SoundCollector, Waveform, mono, speech_segments
 from tests.media.recordings import tone
 
@@ -31,14 +31,22 @@ def test_blocks_resample_like_the_whole(rate, seconds, seed):
         resampler.push(part)
     whole = torchaudio.functional.resample(torch.from_numpy(samples), rate, 16_000).numpy()
     blocks = resampler.finish()
-    assert len(blocks) == -(-len(samples) * 16_000 // rate)  # torchaudio rounds long lengths through float32: one sample may lack
+    assert len(blocks) == -(
+        -len(samples) * 16_000 // rate
+    )  # torchaudio rounds long lengths through float32: one sample may lack
     assert 0 <= len(blocks) - len(whole) <= 1
     assert np.abs(blocks[: len(whole)] - np.clip(np.round(whole * 32768), -32768, 32767)).max() <= 1
 
 
 @pytest.mark.parametrize(
     ("fmt", "scale", "dtype"),
-    [("u8", 128, np.uint8), ("s16", 32768, np.int16), ("s32", 2**31, np.int32), ("flt", 1, np.float32), ("dbl", 1, np.float64)],
+    [
+        ("u8", 128, np.uint8),
+        ("s16", 32768, np.int16),
+        ("s32", 2**31, np.int32),
+        ("flt", 1, np.float32),
+        ("dbl", 1, np.float64),
+    ],
 )
 @pytest.mark.parametrize("planar", [True, False])
 def test_channels_are_averaged_in_every_sample_format(fmt, scale, dtype, planar):
@@ -70,7 +78,9 @@ def test_no_sound_is_none():
     assert SoundCollector(10).finish() is None
 
 
-@pytest.mark.parametrize(("first", "rate", "reason"), [(16_000 * 20, 16_000, "too long"), (16_000, 8_000, "sample rate changes")])
+@pytest.mark.parametrize(
+    ("first", "rate", "reason"), [(16_000 * 20, 16_000, "too long"), (16_000, 8_000, "sample rate changes")]
+)
 def test_what_cannot_be_one_waveform_is_refused(first, rate, reason):
     collector = SoundCollector(10)
     collector.push(audio_frame(tone(0.1)[None], "fltp", "mono"))

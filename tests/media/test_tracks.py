@@ -34,7 +34,9 @@ def test_a_moving_face_is_one_track_and_the_detector_rarely_runs():
     assert {sighting.track for frame in frames for sighting in frame.sightings} == {0}
     for frame in frames:
         assert frame.sightings[0].box == pytest.approx(box(10 * frame.time_s)[:4], abs=1e-4)
-        assert (frame.sightings[0].confidence is None) == (frame.time_s not in looked) == (frame.faces is None)
+        assert (
+            (frame.sightings[0].confidence is None) == (frame.time_s not in looked) == (frame.faces is None)
+        )
 
 
 def test_where_a_face_comes_or_goes_every_frame_is_looked_at():
@@ -50,14 +52,22 @@ def test_nothing_is_looked_at_twice():
 
 def test_a_face_lost_for_a_moment_keeps_its_track_and_one_lost_for_long_does_not():
     for gap, tracks in ((1.0, {0}), (4.0, {0, 1})):
-        frames, _ = follow(lambda time_s, gap=gap: [] if 1 <= time_s < 1 + gap else [box(30)], [tick / 5 for tick in range(40)])
+        frames, _ = follow(
+            lambda time_s, gap=gap: [] if 1 <= time_s < 1 + gap else [box(30)],
+            [tick / 5 for tick in range(40)],
+        )
         assert {sighting.track for frame in frames for sighting in frame.sightings} == tracks
 
 
 def test_two_faces_do_not_swap_tracks():
-    frames, _ = follow(lambda time_s: [box(10), box(200)] if round(time_s) % 2 else [box(200), box(10)], TIMES)
+    frames, _ = follow(
+        lambda time_s: [box(10), box(200)] if round(time_s) % 2 else [box(200), box(10)], TIMES
+    )
     for frame in frames:
-        assert {sighting.track: round(float(sighting.box[0])) for sighting in frame.sightings} == {0: 200, 1: 10}
+        assert {sighting.track: round(float(sighting.box[0])) for sighting in frame.sightings} == {
+            0: 200,
+            1: 10,
+        }
 
 
 @given(st.integers(0, 60), st.integers(1, 25), st.floats(0.1, 5), st.randoms(use_true_random=False))
@@ -76,4 +86,6 @@ def test_overlap_is_intersection_over_union():
 
 
 def test_the_largest_overlap_pairs_first():
-    assert match([np.array([0, 0, 10, 10.0]), np.array([4, 0, 14, 10.0])], np.array([[4, 0, 14, 10.0], [0, 0, 10, 10]])) == [(0, 1), (1, 0)]
+    assert match(
+        [np.array([0, 0, 10, 10.0]), np.array([4, 0, 14, 10.0])], np.array([[4, 0, 14, 10.0], [0, 0, 10, 10]])
+    ) == [(0, 1), (1, 0)]

@@ -32,7 +32,9 @@ def make_arm(pool=1, layers=2, readout="last"):
 
 
 def padded(clips, fill=0.0):
-    return pad_sequence(clips, batch_first=True, padding_value=fill), torch.tensor([len(clip) for clip in clips])
+    return pad_sequence(clips, batch_first=True, padding_value=fill), torch.tensor(
+        [len(clip) for clip in clips]
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -52,7 +54,9 @@ def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill
 def test_the_last_valid_state_equals_the_packed_sequence():
     arm, clips = make_arm(), [torch.randn(length, DIM) for length in (3, 9, 5)]
     values, lengths = padded(clips)
-    packed = pack_padded_sequence((values - arm.mean) * arm.scale, lengths, batch_first=True, enforce_sorted=False)
+    packed = pack_padded_sequence(
+        (values - arm.mean) * arm.scale, lengths, batch_first=True, enforce_sorted=False
+    )
     assert torch.allclose(arm.encode(values, lengths), arm.gru(packed)[1][-1], atol=1e-6)
 
 

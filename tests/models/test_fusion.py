@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mfer_core.errors import MferError
+from mfer_core.base.errors import MferError
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, WEIGHTS, describe_model, load_model, save_weights
@@ -13,7 +13,11 @@ SIZES = {"visual": (4, 3), "audio": (6, 5)}  # input dim, hidden size
 
 def make_arm(modality, classes=("a", "b", "c")):
     dim, hidden = SIZES[modality]
-    return Arm(ArmConfig(modality=modality, input_dim=dim, hidden_size=hidden, layers=2, dropout=0.3, classes=classes))
+    return Arm(
+        ArmConfig(
+            modality=modality, input_dim=dim, hidden_size=hidden, layers=2, dropout=0.3, classes=classes
+        )
+    )
 
 
 @pytest.fixture
@@ -23,7 +27,12 @@ def fused():
 
 
 def inputs(batch=3):
-    return torch.randn(batch, 5, 4), torch.tensor([5, 2, 4]), torch.randn(batch, 8, 6), torch.tensor([8, 8, 3])
+    return (
+        torch.randn(batch, 5, 4),
+        torch.tensor([5, 2, 4]),
+        torch.randn(batch, 8, 6),
+        torch.tensor([8, 8, 3]),
+    )
 
 
 def test_fused_logits_start_as_the_sum_of_the_arms_with_the_mean_bias(fused):

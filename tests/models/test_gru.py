@@ -12,21 +12,30 @@ from mfer_core.models.gru import run_gru
 
 def make(dim, hidden, layers, batch, steps, dtype=torch.float32):
     torch.manual_seed(dim + steps)
-    return nn.GRU(dim, hidden, layers, batch_first=True, dtype=dtype), torch.randn(batch, steps, dim, dtype=dtype, requires_grad=True)
+    return nn.GRU(dim, hidden, layers, batch_first=True, dtype=dtype), torch.randn(
+        batch, steps, dim, dtype=dtype, requires_grad=True
+    )
 
 
 def outcome(run, gru, values):
     """States and all gradients of a loss that reads every step."""
     states = run(gru, values)
     weights = torch.linspace(-1, 1, states[0].numel()).view_as(states[0])
-    return [states, *torch.autograd.grad((states * weights).sum() + states[:, -1].square().sum(), [values, *gru.parameters()])]
+    return [
+        states,
+        *torch.autograd.grad(
+            (states * weights).sum() + states[:, -1].square().sum(), [values, *gru.parameters()]
+        ),
+    ]
 
 
 @settings(max_examples=25, deadline=None)
 @given(*(st.integers(1, top) for top in (6, 7, 3, 4, 9)))
 def test_states_and_gradients_are_those_of_torch(dim, hidden, layers, batch, steps):
     gru, values = make(dim, hidden, layers, batch, steps)
-    for ours, theirs in zip(outcome(run_gru, gru, values), outcome(lambda gru, values: gru(values)[0], gru, values), strict=True):
+    for ours, theirs in zip(
+        outcome(run_gru, gru, values), outcome(lambda gru, values: gru(values)[0], gru, values), strict=True
+    ):
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 

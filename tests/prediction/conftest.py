@@ -2,9 +2,9 @@
 
 import pytest
 
+from mfer_core.base.settings import PretrainVit, load_settings
 from mfer_core.encoders.device import one_thread
 from mfer_core.prediction import Predictor
-from mfer_core.settings import PretrainVit, load_settings
 from tests.encoders.conftest import NARROW, VIT
 from tests.media.conftest import ROOT
 from tests.media.recordings import face_picture, tone, write_clip
@@ -37,7 +37,12 @@ def recordings(tmp_path_factory):
     write_clip(folder / "short.mp4", moving[:10], range(0, 1000, 100), tone(1.0))
     (folder / "inner").mkdir()
     (folder / ".hidden").mkdir()
-    write_clip(folder / ".hidden" / "two.mp4", [face_picture((90, 90, 100), (230, 90, 100))] * 3, range(0, 300, 100), tone(4.0))
+    write_clip(
+        folder / ".hidden" / "two.mp4",
+        [face_picture((90, 90, 100), (230, 90, 100))] * 3,
+        range(0, 300, 100),
+        tone(4.0),
+    )
     write_clip(folder / "inner" / "sound & <b>.wav", sound=tone(1.0))
     write_clip(folder / "inner" / "mute.mp4", moving[:5], range(0, 500, 100))
     (folder / "broken.mp4").write_bytes(b"nothing of a film")

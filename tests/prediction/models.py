@@ -4,17 +4,17 @@ from pathlib import Path
 
 import torch
 
+from mfer_core.base.files import write_json
+from mfer_core.base.labels import label_set
+from mfer_core.base.settings import Extract, PretrainVit
 from mfer_core.encoders.emotion2vec_config import Layers, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model
 from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
-from mfer_core.files import write_json
-from mfer_core.labels import label_set
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import describe_model, save_weights
 from mfer_core.prediction.predictor import ModelSettings
-from mfer_core.settings import Extract, PretrainVit
 
 
 def write_model(folder: Path, extract: Extract, vit: PretrainVit, conf: dict, hidden: int = 16) -> Path:
@@ -25,7 +25,8 @@ def write_model(folder: Path, extract: Extract, vit: PretrainVit, conf: dict, hi
     write_checkpoint(build_model(conf, 3), conf, ["angry", "happy"], folder / "audio")
     shape = {"hidden_size": hidden, "layers": 1, "dropout": 0.0, "readout": "mean", "classes": classes}
     arms = [
-        Arm(ArmConfig(modality=name, input_dim=dim, **shape)) for name, dim in (("visual", vit.hidden_size), ("audio", conf["embed_dim"]))
+        Arm(ArmConfig(modality=name, input_dim=dim, **shape))
+        for name, dim in (("visual", vit.hidden_size), ("audio", conf["embed_dim"]))
     ]
     fused = Fused(*arms)
     save_weights(folder / "fused", fused)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mfer_core.errors import ClipError, MferError
-from mfer_core.files import read_json, write_json
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.files import read_json, write_json
 from mfer_core.prediction import Predictor
 from mfer_core.prediction.notes import notes_on
 
@@ -24,7 +24,10 @@ def test_a_recording_has_the_rows_of_what_it_has(predictor, recordings):
         assert list(table.columns) == ["path", "start_s", "end_s", "arm", "label", *predictor.classes]
         assert list(table.arm) == arms
         assert table[list(predictor.classes)].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-6)
-        assert all(row.label == max(predictor.classes, key=lambda name, row=row: getattr(row, name)) for row in table.itertuples())
+        assert all(
+            row.label == max(predictor.classes, key=lambda name, row=row: getattr(row, name))
+            for row in table.itertuples()
+        )
 
 
 def test_windows_see_their_part_of_one_pass_through_the_encoders(predictor, recordings):
@@ -33,8 +36,12 @@ def test_windows_see_their_part_of_one_pass_through_the_encoders(predictor, reco
     assert list(result.timeline.start_s.unique()) == [0, 1, 2, 3, 4, 5]
     (arms,) = predictor.decide([embedded.between(1.0, 3.0)])
     for arm, values in arms.items():
-        assert shares(result.timeline[result.timeline.start_s == 1.0], arm)[0] == pytest.approx(values.numpy(), abs=1e-6)
-    assert set(result.timeline.arm[result.timeline.start_s == 4.0]) == {"visual", "fused"}, "the sound ends after 3 s"
+        assert shares(result.timeline[result.timeline.start_s == 1.0], arm)[0] == pytest.approx(
+            values.numpy(), abs=1e-6
+        )
+    assert set(result.timeline.arm[result.timeline.start_s == 4.0]) == {"visual", "fused"}, (
+        "the sound ends after 3 s"
+    )
     assert len(np.unique(shares(result.timeline, "visual"), axis=0)) > 3, "the face moves"
 
 
@@ -50,7 +57,8 @@ def test_what_a_person_must_know_is_noted(predictor, recordings):
     assert "the image arm has no say" in notes("inner/sound & <b>.wav")
     assert "no sound: the audio arm has no say" in notes("inner/mute.mp4")
     assert (
-        notes(".hidden/two.mp4") == "up to 2 faces: the one that is largest for longest counts; no speech found: all of the sound is heard"
+        notes(".hidden/two.mp4")
+        == "up to 2 faces: the one that is largest for longest counts; no speech found: all of the sound is heard"
     )
 
 

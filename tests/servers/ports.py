@@ -31,7 +31,9 @@ def serve(folder: Path, health: str, *module: str, **environment: str) -> Iterat
     try:
         with log.open("w") as file:
             command, surroundings = [sys.executable, "-m", *module], os.environ | environment
-            process = subprocess.Popen(command, cwd=folder, env=surroundings, stdout=file, stderr=file, start_new_session=True)
+            process = subprocess.Popen(
+                command, cwd=folder, env=surroundings, stdout=file, stderr=file, start_new_session=True
+            )
     finally:
         signal.signal(signal.SIGINT, ctrl_c)
     try:
@@ -41,7 +43,11 @@ def serve(folder: Path, health: str, *module: str, **environment: str) -> Iterat
             time.sleep(0.2)
         yield process
     finally:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+        family = (
+            [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            if process.poll() is None
+            else []
+        )
         for member in family:
             member.terminate()
         for member in psutil.wait_procs(family, 10)[1]:

@@ -26,16 +26,37 @@ def programs() -> Path | None:
 @contextmanager
 def serve_postgres(*databases: str) -> Iterator[str]:
     """Yield ``user@host:port`` of a server on loopback with these empty databases."""
-    own = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}  # PostgreSQL refuses to run as root
+    own = (
+        {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
+    )  # PostgreSQL refuses to run as root
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         if own:
             shutil.chown(folder, **own)
         where = f"{folder}/data"
-        make = [programs() / "initdb", "-D", where, "-U", "mfer", "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--no-locale"]
+        make = [
+            programs() / "initdb",
+            "-D",
+            where,
+            "-U",
+            "mfer",
+            "--auth",
+            "trust",
+            "--no-sync",
+            "--encoding",
+            "UTF8",
+            "--no-locale",
+        ]
         subprocess.run(make, check=True, capture_output=True, cwd=folder, **own)
         options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
-        command = [programs() / "postgres", "-D", where, "-p", str(port), *(f"--{name}={value}" for name, value in options.items())]
+        command = [
+            programs() / "postgres",
+            "-D",
+            where,
+            "-p",
+            str(port),
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
         with Path(f"{folder}/log").open("w") as log:
             server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **own)
         try:

@@ -41,23 +41,49 @@ def test_a_stage_runs_against_a_prefect_server_on_postgresql(tmp_path, postgres)
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     start = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    with serve(tmp_path, f"{api}/health", *start, PREFECT_SERVER_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://{postgres}/prefect"):
+    with serve(
+        tmp_path,
+        f"{api}/health",
+        *start,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://{postgres}/prefect",
+    ):
         command = [sys.executable, "-m", "flows", "ingest", "--corpus", "shemo"]
         environment = os.environ | {"PREFECT_API_URL": api, "PYTHONPATH": str(ROOT)}
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        result = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     assert not list(tmp_path.glob(".prefect/*.db")), "a database beside PostgreSQL"
-    assert query(postgres, "prefect", "select name, state_type::text from flow_run") == [("ingest shemo", "COMPLETED")]
+    assert query(postgres, "prefect", "select name, state_type::text from flow_run") == [
+        ("ingest shemo", "COMPLETED")
+    ]
     ((tags,),) = query(postgres, "prefect", "select tags from flow_run")
     assert {"stage:ingest", "corpus:shemo"} <= set(tags)
     assert ("ingest-shemo-rejects",) in query(postgres, "prefect", "select key from artifact")
 
 
-def test_mlflow_on_postgresql_and_s3_takes_the_folds_by_one_variable(tmp_path, postgres, settings, monkeypatch):  # noqa: F811
+def test_mlflow_on_postgresql_and_s3_takes_the_folds_by_one_variable(
+    tmp_path, postgres, settings, monkeypatch
+):
     with serve_s3("mfer") as s3:
         address = f"http://127.0.0.1:{free_port()}"
-        stores = ("--backend-store-uri", f"postgresql+psycopg2://{postgres}/mlflow", "--artifacts-destination", "s3://mfer/runs")
-        start = ("mlflow", "server", *stores, "--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--workers", "1")
+        stores = (
+            "--backend-store-uri",
+            f"postgresql+psycopg2://{postgres}/mlflow",
+            "--artifacts-destination",
+            "s3://mfer/runs",
+        )
+        start = (
+            "mlflow",
+            "server",
+            *stores,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            address.rpartition(":")[2],
+            "--workers",
+            "1",
+        )
         lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_S3_ENDPOINT_URL": s3}
         with serve(tmp_path, f"{address}/health", *start, **lean, **KEYS):
             monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
@@ -67,17 +93,32 @@ def test_mlflow_on_postgresql_and_s3_takes_the_folds_by_one_variable(tmp_path, p
             files = {folders[0] / "history.csv": "evaluate"}
             page = log_results("luna5", {"evaluate/visual/accuracy": 0.9}, files, "visual 90.0 %", settings)
             store = MlflowClient(address)
-            runs = store.search_runs([store.get_experiment_by_name("luna5").experiment_id], order_by=["metrics.test_accuracy DESC"])
+            runs = store.search_runs(
+                [store.get_experiment_by_name("luna5").experiment_id], order_by=["metrics.test_accuracy DESC"]
+            )
             folds = [run for run in runs if run.data.tags["kind"] == "fold"]
-            assert [(run.data.tags["fold"], run.data.metrics["test_accuracy"]) for run in folds] == [("0", 1.0), ("1", 0.875)]
+            assert [(run.data.tags["fold"], run.data.metrics["test_accuracy"]) for run in folds] == [
+                ("0", 1.0),
+                ("1", 0.875),
+            ]
             (parent,) = (run for run in runs if run.data.tags["kind"] == "pipeline")
-            assert parent.data.metrics["evaluate/visual/accuracy"] == 0.9 and parent.info.run_name.startswith("visual 90.0 %, ")
+            assert parent.data.metrics["evaluate/visual/accuracy"] == 0.9 and parent.info.run_name.startswith(
+                "visual 90.0 %, "
+            )
             assert page == f"{address}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
-            predictions = store.download_artifacts(folds[0].info.run_id, "model/predictions.parquet", str(tmp_path))
+            predictions = store.download_artifacts(
+                folds[0].info.run_id, "model/predictions.parquet", str(tmp_path)
+            )
             assert Path(predictions).read_bytes() == (folders[0] / "predictions.parquet").read_bytes()
         names = {"endpoint_url": s3, "region_name": KEYS["AWS_DEFAULT_REGION"]}
-        names |= {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
-        stored = [item["Key"] for item in boto3.client("s3", **names).list_objects_v2(Bucket="mfer", Prefix="runs/")["Contents"]]
+        names |= {
+            "aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"],
+        }
+        stored = [
+            item["Key"]
+            for item in boto3.client("s3", **names).list_objects_v2(Bucket="mfer", Prefix="runs/")["Contents"]
+        ]
         assert sum(name.endswith("confusion.png") for name in stored) == 2
     assert not (tmp_path / "mlartifacts").exists(), "artifacts beside the bucket"
     assert query(postgres, "mlflow", "select count(*) from runs") == [(3,)]

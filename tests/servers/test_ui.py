@@ -14,11 +14,13 @@ from tests.servers.ports import answers, free_port, serve
 from tests.tasks.conftest import empty_store, settings  # noqa: F401
 from tests.tasks.finished import finish_fold
 
-FOLDS = {f"{arm} f{fold} {25 * hits / 2:.1f} %" for arm, hits in (("visual", 5), ("audio", 6)) for fold in range(2)}
+FOLDS = {
+    f"{arm} f{fold} {25 * hits / 2:.1f} %" for arm, hits in (("visual", 5), ("audio", 6)) for fold in range(2)
+}
 
 
 @pytest.fixture
-def pages(tmp_path, settings):  # noqa: F811
+def pages(tmp_path, settings):
     """The command at work over two arms of two folds: its process, the two addresses, and what it printed."""
     for name in ("params.yaml", "dvc.yaml", "prefect.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -38,7 +40,13 @@ def pages(tmp_path, settings):  # noqa: F811
 
 def seen(address: str, profile) -> str:
     """The page as Chromium draws it."""
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1500,1200", f"--user-data-dir={profile}"]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1500,1200",
+        f"--user-data-dir={profile}",
+    ]
     command = ["chromium", *options, "--virtual-time-budget=20000", "--dump-dom", address]
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
 
@@ -49,9 +57,15 @@ def test_both_servers_start_the_browser_shows_every_fold_unasked_and_ctrl_c_ends
     assert f"MLflow:  {mlflow}\nPrefect: {prefect} " in printed
     view = re.search(r"folds under luna5: (\S+)", printed)[1]
     table = seen(view.split("?")[0], tmp_path / "chromium")
-    assert {name for name in FOLDS if name in table} == FOLDS, "the folds are folded away under their pipeline run"
+    assert {name for name in FOLDS if name in table} == FOLDS, (
+        "the folds are folded away under their pipeline run"
+    )
     compared = seen(view, tmp_path / "chromium")
-    assert {name for name in (*FOLDS, "test_accuracy", "test_uar") if name in compared} == {*FOLDS, "test_accuracy", "test_uar"}
+    assert {name for name in (*FOLDS, "test_accuracy", "test_uar") if name in compared} == {
+        *FOLDS,
+        "test_accuracy",
+        "test_uar",
+    }
     process.send_signal(signal.SIGINT)
     process.wait(timeout=60)
     assert not answers(f"{mlflow}/health") and not answers(f"{prefect}/api/health")

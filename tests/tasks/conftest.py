@@ -3,8 +3,8 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
+from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
-from mfer_core.settings import load_settings
 from tasks import tracking
 from tests.tasks.finished import finish_fold
 

@@ -5,12 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mfer_core.files import write_json, write_table
-from mfer_core.labels import label_set
+from mfer_core.base.files import write_json, write_table
+from mfer_core.base.labels import label_set
 
 LABELS = label_set("eight")
 CLIPS = pd.DataFrame(
-    {"clip_id": [f"ravdess/{i}" for i in range(8)], "label": list(LABELS), "speaker": [f"ravdess/{i % 3}" for i in range(8)]}
+    {
+        "clip_id": [f"ravdess/{i}" for i in range(8)],
+        "label": list(LABELS),
+        "speaker": [f"ravdess/{i % 3}" for i in range(8)],
+    }
 )
 PARTS = ["train"] * 5 + ["valid", "test", "test"]
 
@@ -19,14 +23,28 @@ def finish_fold(arm: str, fold: int, hits: int) -> Path:
     """A fold of ``arm`` under luna5 in data/ of the current folder that predicts ``hits`` of 8 clips rightly; returns its folder."""
     folder = Path("data") / f"train_{arm}" / "luna5" / f"fold-{fold}"
     folder.mkdir(parents=True)
-    pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.5], "valid_uar": [0.2, 0.3]}).to_csv(folder / "history.csv", index=False)
+    pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.5], "valid_uar": [0.2, 0.3]}).to_csv(
+        folder / "history.csv", index=False
+    )
     guesses = np.eye(8, dtype=np.float32)
     guesses[hits:] = np.roll(guesses, 1, axis=1)[hits:]
-    write_table(folder / "predictions.parquet", pd.DataFrame(guesses, columns=list(LABELS)).assign(**CLIPS[["clip_id", "label"]]))
+    write_table(
+        folder / "predictions.parquet",
+        pd.DataFrame(guesses, columns=list(LABELS)).assign(**CLIPS[["clip_id", "label"]]),
+    )
     encoder = {"name": "vit", "hash": "abc"}
-    facts = {"key": f"{arm}-{fold}", "data": "d1", "labels": LABELS, "protocol": "luna5", "fold": fold, "encoders": {"visual": encoder}}
+    facts = {
+        "key": f"{arm}-{fold}",
+        "data": "d1",
+        "labels": LABELS,
+        "protocol": "luna5",
+        "fold": fold,
+        "encoders": {"visual": encoder},
+    }
     write_json(folder / "config.json", facts)
-    folds = pd.concat(CLIPS[["clip_id"]].assign(protocol="luna5", fold=number, part=PARTS) for number in range(5))
+    folds = pd.concat(
+        CLIPS[["clip_id"]].assign(protocol="luna5", fold=number, part=PARTS) for number in range(5)
+    )
     for path, table in (("folds/folds.parquet", folds), ("ingest/ravdess/manifest.parquet", CLIPS)):
         (Path("data") / path).parent.mkdir(parents=True, exist_ok=True)
         write_table(Path("data") / path, table)

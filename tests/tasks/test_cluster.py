@@ -18,10 +18,10 @@ from distributed import Client
 from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.settings import PretrainVit, load_settings
 from mfer_core.cache.code import ROOT
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
-from mfer_core.errors import MferError
-from mfer_core.settings import PretrainVit, load_settings
 from mfer_core.training.visual import train_visual_fold
 from tasks import cluster
 from tasks.embed import embed_side_by_side, embed_visual
@@ -54,7 +54,11 @@ def start(project: Path, *command: str) -> subprocess.Popen:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     with (project / "dask.log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=project, env=os.environ | {"PYTHONPATH": path}, stdout=log, stderr=log
+            [sys.executable, "-m", *command],
+            cwd=project,
+            env=os.environ | {"PYTHONPATH": path},
+            stdout=log,
+            stderr=log,
         )
 
 
@@ -73,7 +77,15 @@ def workers(project):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    scheduler = start(project, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    scheduler = start(
+        project,
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-dashboard",
+    )
     two = [start(project, "flows", "worker", address) for _ in range(2)]
     try:
         with Client(address, timeout=60, set_as_default=False) as client:
@@ -96,7 +108,14 @@ def test_folds_on_a_cluster_give_the_bytes_of_the_local_run(project, api, worker
     for name in ("local", where):
         write_benchmark(project / name, settings, speakers=4)
     calls = [
-        {"stage": "train_visual", "protocol": "groupk:2", "fold": fold, "data": Path(where), "settings": settings} for fold in range(2)
+        {
+            "stage": "train_visual",
+            "protocol": "groupk:2",
+            "fold": fold,
+            "data": Path(where),
+            "settings": settings,
+        }
+        for fold in range(2)
     ]
     address = where if where == "dask" else workers.address
     folders = in_flow(lambda: list(run_side_by_side(train_fold, calls, address, "processes", 2, "folds")))
@@ -125,7 +144,10 @@ def test_shards_of_embeddings_from_a_cluster_are_those_of_one_process(project, a
     assert embedded(Path("many"), workers.address) == one
 
 
-@pytest.mark.parametrize(("dvc_yaml", "code", "fault"), [(True, "0" * 16, "runs other code"), (False, None, "not in the project's folder")])
+@pytest.mark.parametrize(
+    ("dvc_yaml", "code", "fault"),
+    [(True, "0" * 16, "runs other code"), (False, None, "not in the project's folder")],
+)
 def test_a_worker_that_would_compute_something_else_is_refused(tmp_path, monkeypatch, dvc_yaml, code, fault):
     monkeypatch.chdir(tmp_path)
     if dvc_yaml:
@@ -141,7 +163,10 @@ def test_a_worker_that_would_compute_something_else_is_refused(tmp_path, monkeyp
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(cluster, "START_TIMEOUT_S", 0.2)
-    with cluster.dask_runner("tcp://127.0.0.1:9", 2) as runner, pytest.raises(MferError, match=r"tcp://127\.0\.0\.1:9"):
+    with (
+        cluster.dask_runner("tcp://127.0.0.1:9", 2) as runner,
+        pytest.raises(MferError, match=r"tcp://127\.0\.0\.1:9"),
+    ):
         cluster.check_workers(runner)
 
 
@@ -151,7 +176,9 @@ def test_a_worker_that_is_killed_loses_nothing(project, api, workers):
     raw = project / "raw"
     raw.mkdir()
     for number in range(14):
-        write_clip(raw / f"{number}.mp4", [face_picture((100 + number, 90, 100))] * 20, range(0, 800, 40), tone(0.8))
+        write_clip(
+            raw / f"{number}.mp4", [face_picture((100 + number, 90, 100))] * 20, range(0, 800, 40), tone(0.8)
+        )
     (raw / "broken.wav").write_bytes(b"not a recording")
     manifest = manifest_of(raw)
     clips = project / "killed" / "clips" / "c"

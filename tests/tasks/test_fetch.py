@@ -3,13 +3,14 @@
 import pytest
 from prefect.states import Failed
 
+from mfer_core.base.errors import MferError
 from mfer_core.corpora.download import TransientError
-from mfer_core.errors import MferError
 from tasks.fetch import RETRIES, download_corpus
 
 
 @pytest.mark.parametrize(
-    ("error", "again"), [(TransientError("busy"), True), (MferError("no room"), False), (ValueError("a fault"), False)]
+    ("error", "again"),
+    [(TransientError("busy"), True), (MferError("no room"), False), (ValueError("a fault"), False)],
 )
 def test_only_faults_that_may_pass_are_tried_again(error, again):
     assert download_corpus.retry_condition_fn(download_corpus, None, Failed(data=error)) is again

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mfer_core import progress
+from mfer_core.base import progress
 from tasks import progress as artifacts
 
 
@@ -11,7 +11,11 @@ def shown(monkeypatch):
     """What Prefect is told: (key, percent); the clock goes on by one second with each item."""
     told, clock = [], iter(range(1000))
     monkeypatch.setattr(artifacts.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(artifacts, "create_progress_artifact", lambda share, key, description: told.append((key, share)) or key)
+    monkeypatch.setattr(
+        artifacts,
+        "create_progress_artifact",
+        lambda share, key, description: told.append((key, share)) or key,
+    )
     monkeypatch.setattr(artifacts, "update_progress_artifact", lambda key, share: told.append((key, share)))
     monkeypatch.setattr(progress, "_track_log", lambda items, title, total: items)
     monkeypatch.setattr(progress, "observers", [artifacts.ProgressArtifacts()])

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 from flows.predict import model_folder
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import write_json
+from mfer_core.base.settings import Settings, load_settings
 from mfer_core.cache.code import ROOT
-from mfer_core.errors import MferError
-from mfer_core.files import write_json
-from mfer_core.settings import Settings, load_settings
 from tasks import registry, tracking
 from tests.prediction.conftest import model, predictor, recordings  # noqa: F401 (fixtures)
 
@@ -32,14 +32,17 @@ def changed(settings: Settings, **values: object) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def project(model, tmp_path_factory):  # noqa: F811
+def project(model, tmp_path_factory):
     """A project whose register stage has assembled a model, and its settings."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("requirements.lock", "params.yaml"):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "mfer_core", folder / "mfer_core", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".prefect").mkdir()
-    accuracy = {"luna5": {"fused": {"accuracy": {"mean": 0.6}}}, "report5": {"fused": {"accuracy": {"mean": 0.9}}}}
+    accuracy = {
+        "luna5": {"fused": {"accuracy": {"mean": 0.6}}},
+        "report5": {"fused": {"accuracy": {"mean": 0.9}}},
+    }
     write_json(folder / "data" / "evaluate" / "metrics.json", accuracy)
     shutil.copytree(model, folder / "data" / "register" / "model")
     (folder / "data" / "register" / "model" / "README.md").write_text("# a card\n")
@@ -58,7 +61,11 @@ def registered(project):
     card = folder / "data" / "register" / "model" / "README.md"
     said = [registry.register_folder(folder / "data" / "register" / "model", settings) for _ in range(2)]
     card.write_text("# another card\n")
-    said.append(registry.register_folder(folder / "data" / "register" / "model", changed(settings, protocol="report5")))
+    said.append(
+        registry.register_folder(
+            folder / "data" / "register" / "model", changed(settings, protocol="report5")
+        )
+    )
     return said
 
 
@@ -68,10 +75,20 @@ def test_a_model_is_registered_once_and_a_leaky_protocol_makes_no_champion(regis
     assert registered[2].startswith("registered mfer version 2, not the champion: report5 is leaky")
 
 
-def test_what_is_registered_holds_no_pickle_and_is_found_by_its_alias(registered, predictor, recordings):  # noqa: F811
+def test_what_is_registered_holds_no_pickle_and_is_found_by_its_alias(registered, predictor, recordings):
     folder = model_folder(CHAMPION)
     stored = [path for path in folder.parents[1].rglob("*") if path.is_file()]
-    assert {path.suffix for path in stored} <= {".py", ".json", ".safetensors", ".yaml", ".txt", ".md", ".html", "", ".lock"}
+    assert {path.suffix for path in stored} <= {
+        ".py",
+        ".json",
+        ".safetensors",
+        ".yaml",
+        ".txt",
+        ".md",
+        ".html",
+        "",
+        ".lock",
+    }
     assert (folder / "README.md").read_text() == "# a card\n"
     expected = predictor.predict([recordings / "short.mp4"])
     assert type(predictor).load(folder).predict([recordings / "short.mp4"]).equals(expected)
@@ -82,7 +99,7 @@ def test_an_unknown_model_is_one_line(registered):
         model_folder("models:/mfer@nobody")
 
 
-def test_the_pyfunc_answers_for_paths_bytes_and_windows(registered, predictor, recordings):  # noqa: F811
+def test_the_pyfunc_answers_for_paths_bytes_and_windows(registered, predictor, recordings):
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     served = mlflow.pyfunc.load_model(CHAMPION)
     clip = recordings / "short.mp4"
@@ -112,9 +129,23 @@ def server(registered, project):
         port = probe.getsockname()[1]
     environment = os.environ | {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", CHAMPION, "--env-manager", "local", "--host", "127.0.0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        CHAMPION,
+        "--env-manager",
+        "local",
+        "--host",
+        "127.0.0.1",
+    ]
     with Path("serve.log").open("w") as log:
-        serving = subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=log, stderr=log, start_new_session=True)
+        serving = subprocess.Popen(
+            [*command, "--port", str(port)], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         yield wait_for(f"http://127.0.0.1:{port}", serving)
     finally:
@@ -133,7 +164,7 @@ def wait_for(url: str, serving: subprocess.Popen) -> str:
             time.sleep(0.3)
 
 
-def test_the_served_model_answers_for_a_path_an_upload_and_its_own_example(server, predictor, recordings):  # noqa: F811
+def test_the_served_model_answers_for_a_path_an_upload_and_its_own_example(server, predictor, recordings):
     def ask(body: dict) -> httpx.Response:
         return httpx.post(f"{server}/invocations", json=body, timeout=60)
 
@@ -143,9 +174,13 @@ def test_the_served_model_answers_for_a_path_an_upload_and_its_own_example(serve
     answer = pd.DataFrame(ask({"dataframe_records": rows}).raise_for_status().json()["predictions"])
     for name, part in (("mine.mp4", answer[3:]), (str(clip), answer[:3])):
         assert set(part.path) == {name}
-        pd.testing.assert_frame_equal(part.drop(columns="path").reset_index(drop=True), expected.drop(columns="path"), atol=1e-6)
+        pd.testing.assert_frame_equal(
+            part.drop(columns="path").reset_index(drop=True), expected.drop(columns="path"), atol=1e-6
+        )
     body = {"dataframe_records": [{"path": str(recordings / "long.mp4")}], "params": {"window_s": 2}}
-    assert len(ask(body).raise_for_status().json()["predictions"]) == len(predictor.examine(recordings / "long.mp4", 2.0, 1.0).timeline)
+    assert len(ask(body).raise_for_status().json()["predictions"]) == len(
+        predictor.examine(recordings / "long.mp4", 2.0, 1.0).timeline
+    )
     example = json.loads((model_folder(CHAMPION).parents[1] / "serving_input_example.json").read_text())
     assert [row["arm"] for row in ask(example).raise_for_status().json()["predictions"]] == ["audio", "fused"]
     refused = ask({"dataframe_records": [{"path": "none.mp4"}]})

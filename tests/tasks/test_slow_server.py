@@ -30,7 +30,9 @@ def calls(listener: socket.socket) -> int:
         return len(taken)
 
 
-def test_a_server_that_hangs_is_asked_once_and_the_folds_are_logged_later(settings, hanging, monkeypatch, caplog):
+def test_a_server_that_hangs_is_asked_once_and_the_folds_are_logged_later(
+    settings, hanging, monkeypatch, caplog
+):
     folders = [finish_fold("visual", number, hits=8) for number in range(3)]
     with caplog.at_level(logging.INFO, "mfer"):
         for folder in folders:

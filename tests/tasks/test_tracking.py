@@ -4,7 +4,7 @@ import json
 import logging
 from pathlib import Path
 
-from mfer_core.files import write_json
+from mfer_core.base.files import write_json
 from tasks import tracking
 from tasks.fold_runs import log_fold
 from tasks.ingest import read_corpus
@@ -24,18 +24,28 @@ def test_a_fold_is_logged_once_under_its_pipeline_run(fold, settings):
     (run,) = runs(settings, "fold")
     (parent,) = runs(settings, "pipeline")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert (run.info.run_name, run.data.tags["arm"], run.data.tags["fold"]) == ("visual f0 100.0 %", "visual", "0")
+    assert (run.info.run_name, run.data.tags["arm"], run.data.tags["fold"]) == (
+        "visual f0 100.0 %",
+        "visual",
+        "0",
+    )
     assert run.data.metrics["test_accuracy"] == 1.0
     assert run.data.params["visual_encoder"] == "vit"
     inputs = {read.tags[0].value: read.dataset for read in run.inputs.dataset_inputs}
-    assert json.loads(inputs["training"].profile) == {"clips": 5, "speakers": 3, "labels": dict.fromkeys(LABELS[:5], 1)}
+    assert json.loads(inputs["training"].profile) == {
+        "clips": 5,
+        "speakers": 3,
+        "labels": dict.fromkeys(LABELS[:5], 1),
+    }
     assert inputs["testing"].name == "ravdess test" and inputs["testing"].digest
     store = tracking.client(settings.tracking)
     assert [point.value for point in store.get_metric_history(run.info.run_id, "train_loss")] == [2.0, 1.5]
     assert {file.path for file in store.list_artifacts(run.info.run_id)} == {"confusion.png", "model"}
 
 
-def test_a_server_that_is_down_costs_a_warning_and_the_result_is_logged_later(fold, settings, monkeypatch, caplog):
+def test_a_server_that_is_down_costs_a_warning_and_the_result_is_logged_later(
+    fold, settings, monkeypatch, caplog
+):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with caplog.at_level(logging.WARNING, "mfer"):
@@ -60,19 +70,29 @@ def test_every_file_of_a_stage_is_an_artifact_under_the_path_that_it_has_in_data
     (run,) = runs(settings, "pipeline")
     held = Path(tracking.client(settings.tracking).download_artifacts(run.info.run_id, ""))
     logged = {str(path.relative_to(held)): path.read_text() for path in held.rglob("*") if path.is_file()}
-    assert logged == {str(path.relative_to(data)): path.read_text() for path in data.glob("[et]*/**/*") if path.is_file()}
+    assert logged == {
+        str(path.relative_to(data)): path.read_text() for path in data.glob("[et]*/**/*") if path.is_file()
+    }
     assert len(logged) == 10 and run.info.run_name.startswith("fused 50.0 %")
 
 
 def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path, settings):
     for corpus, source in (("urdu", "local"), ("shemo", "local"), ("sdc", "absent")):
         LAYOUTS[corpus].build(tmp_path / "raw" / corpus)
-        read_corpus.fn(corpus, LAYOUTS[corpus].settings(tmp_path / "raw" / corpus, source=source), settings.ingest, tmp_path / corpus)
+        read_corpus.fn(
+            corpus,
+            LAYOUTS[corpus].settings(tmp_path / "raw" / corpus, source=source),
+            settings.ingest,
+            tmp_path / corpus,
+        )
     for corpus in ("urdu", "shemo", "sdc", "urdu"):
         tracking.log_dataset(corpus, tmp_path / corpus, settings)
     logged = runs(settings, "dataset", "datasets")
     found = {run.info.run_name: run for run in logged}
-    assert len(logged) == 2 and {name: run.data.metrics["clips"] for name, run in found.items()} == {"urdu": 4, "shemo": 4}
+    assert len(logged) == 2 and {name: run.data.metrics["clips"] for name, run in found.items()} == {
+        "urdu": 4,
+        "shemo": 4,
+    }
     assert found["urdu"].data.metrics["label_sad"] == 1 and "label_calm" not in found["urdu"].data.metrics
     (report,) = tracking.client(settings.tracking).list_artifacts(found["shemo"].info.run_id)
     assert report.path == "report.md"
@@ -85,5 +105,8 @@ def test_the_figures_of_an_encoder_that_was_trained_are_in_the_experiment_of_its
     log_encoders(tmp_path, settings)
     (run,) = runs(settings, "pipeline", "pretrain_vit")
     assert run.data.metrics == {"PublicTest_accuracy": 0.5, "epochs": 3}
-    assert tracking.client(settings.tracking).list_artifacts(run.info.run_id, "pretrain_vit")[0].path == "pretrain_vit/history.csv"
+    assert (
+        tracking.client(settings.tracking).list_artifacts(run.info.run_id, "pretrain_vit")[0].path
+        == "pretrain_vit/history.csv"
+    )
     assert tracking.client(settings.tracking).get_experiment_by_name("pretrain_emotion2vec") is None

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from mfer_core.base.files import write_table
+from mfer_core.base.labels import label_set
+from mfer_core.base.manifest import Clip, read_manifest, write_manifest
+from mfer_core.base.settings import Settings, load_settings
 from mfer_core.cache.embeddings import embedding_row
 from mfer_core.cache.schemas import EMBEDDINGS, FRAMES, WAVEFORMS
 from mfer_core.cache.shards import ShardFolder, partition
-from mfer_core.evaluation.folds import FOLDS_SCHEMA, make_folds
-from mfer_core.files import write_table
-from mfer_core.labels import label_set
-from mfer_core.manifest import Clip, read_manifest, write_manifest
-from mfer_core.settings import Settings, load_settings
+from mfer_core.protocol.folds import FOLDS_SCHEMA, make_folds
 from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
 
 EIGHT = label_set("eight")
@@ -23,7 +23,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def small_settings(**changes: object) -> Settings:
     """The real default, shrunk to seconds. ``changes`` are merged section by section."""
-    small = {"hidden_size": 12, "layers": 1, "dropout": 0.0, "pool": 1, "readout": "last", "noise": 0.0, "jitter": 0.0}
+    small = {
+        "hidden_size": 12,
+        "layers": 1,
+        "dropout": 0.0,
+        "pool": 1,
+        "readout": "last",
+        "noise": 0.0,
+        "jitter": 0.0,
+    }
     fast = {"epochs": 4, "learning_rate": 1e-2, "select": "uar", "label_smoothing": 0.03}
     base = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)
     merged = {
@@ -64,7 +72,13 @@ def clips_of(corpus: str, speakers: int, repeats: int, labels: tuple[str, ...], 
 
 
 def write_embeddings(
-    folder: Path, clips: list[Clip], steps: tuple[int, int], strength: float, seed: int, identity: float = 0.5, shift: float = 0.0
+    folder: Path,
+    clips: list[Clip],
+    steps: tuple[int, int],
+    strength: float,
+    seed: int,
+    identity: float = 0.5,
+    shift: float = 0.0,
 ) -> None:
     """Noise, plus the emotion's direction times ``strength``, plus the (speaker, emotion) pair's own times ``identity``."""
     rng = np.random.default_rng(seed)
@@ -73,16 +87,32 @@ def write_embeddings(
     rows = []
     for clip in clips:
         length = int(rng.integers(*steps))
-        values = rng.normal(size=(length, DIM)) + strength * emotion[clip.label] + identity * own[clip.speaker, clip.label] + shift
-        rows.append(embedding_row(clip.clip_id, f"key-{seed}", values.astype(np.float32), np.arange(length) / 5))
+        values = (
+            rng.normal(size=(length, DIM))
+            + strength * emotion[clip.label]
+            + identity * own[clip.speaker, clip.label]
+            + shift
+        )
+        rows.append(
+            embedding_row(clip.clip_id, f"key-{seed}", values.astype(np.float32), np.arange(length) / 5)
+        )
     shards = ShardFolder(folder, EMBEDDINGS, {"name": "synthetic", "dtype": "float32"})
     by_id = {row["clip_id"]: row for row in rows}
     for shard in partition({row["clip_id"]: row["key"] for row in rows}, 64):
-        table = EMBEDDINGS.empty_table().from_pylist([by_id[clip_id] for clip_id in shard.keys], schema=EMBEDDINGS)
+        table = EMBEDDINGS.empty_table().from_pylist(
+            [by_id[clip_id] for clip_id in shard.keys], schema=EMBEDDINGS
+        )
         shards.write(shard, table)
 
 
-def write_benchmark(data: Path, settings: Settings, speakers: int = 10, strength: float = 0.8, identity: float = 0.5, gap: int = 0) -> None:
+def write_benchmark(
+    data: Path,
+    settings: Settings,
+    speakers: int = 10,
+    strength: float = 0.8,
+    identity: float = 0.5,
+    gap: int = 0,
+) -> None:
     """Manifest, embeddings of both modalities and folds of the benchmark corpus under ``data``.
 
     With ``gap``, every gap-th clip has no video, and the clip after it no audio.
@@ -114,7 +144,10 @@ def write_waveforms(data: Path, corpus: str) -> None:
         rows[clip.clip_id] = facts | {"samples": samples.astype(np.int16)}
     shards = ShardFolder(data / "extract" / "waveforms" / corpus, WAVEFORMS)
     for shard in partition(dict.fromkeys(rows, "key"), 64):
-        shards.write(shard, WAVEFORMS.empty_table().from_pylist([rows[clip_id] for clip_id in shard.keys], schema=WAVEFORMS))
+        shards.write(
+            shard,
+            WAVEFORMS.empty_table().from_pylist([rows[clip_id] for clip_id in shard.keys], schema=WAVEFORMS),
+        )
 
 
 def write_frames(data: Path, corpus: str) -> None:
@@ -128,7 +161,13 @@ def write_frames(data: Path, corpus: str) -> None:
             for index in range(rng.integers(2, 4)):
                 image = rng.integers(0, 100, (40, 40), dtype=np.uint8)
                 image[:, 5 * EIGHT.index(clip.label) :][:, :5] += 120
-                facts = {"clip_id": clip.clip_id, "key": "key", "index": index, "time_s": index / 5, "face_source": "centre"}
+                facts = {
+                    "clip_id": clip.clip_id,
+                    "key": "key",
+                    "index": index,
+                    "time_s": index / 5,
+                    "face_source": "centre",
+                }
                 rows.append(facts | {"image": cv2.imencode(".png", image)[1].tobytes()})
         shards.write(shard, pa.Table.from_pylist(rows, FRAMES))
 

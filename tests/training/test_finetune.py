@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, read_table
+from mfer_core.base.settings import Finetune
 from mfer_core.cache.shards import read_metadata
 from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
-from mfer_core.errors import MferError
 from mfer_core.evaluation.target import features
 from mfer_core.evaluation.transfer_fold import load_models
-from mfer_core.files import read_json, read_table
 from mfer_core.media.read import read_frames, read_waveforms
 from mfer_core.models.finetuned import TRAINABLE, put_blocks
 from mfer_core.models.store import load_model, load_trained
 from mfer_core.prediction.predictor import ModelSettings, Predictor
-from mfer_core.settings import Finetune
 from mfer_core.training import loop
 from mfer_core.training.inputs import fold_parts, load_modality, make_clips, manifest_of
 from mfer_core.training.stages import pretrain_audio, train_audio_fold, train_fused_fold, train_visual_fold
@@ -92,10 +92,17 @@ def chain(data, tmp_path_factory):
     learn = {"finetune": LEARN}
     fused = {"trainable": "all", "finetune_audio": LEARN, "epochs": 2}
     settings = settings_of(
-        train_visual=learn, pretrain_audio={"epochs": 2, **learn}, train_audio={"start": "pretrain_audio"}, train_fused=fused
+        train_visual=learn,
+        pretrain_audio={"epochs": 2, **learn},
+        train_audio={"start": "pretrain_audio"},
+        train_fused=fused,
     )
     stages = {"2a": pretrain_audio(folder, settings)}
-    for name, train in (("visual", train_visual_fold), ("audio", train_audio_fold), ("fused", train_fused_fold)):
+    for name, train in (
+        ("visual", train_visual_fold),
+        ("audio", train_audio_fold),
+        ("fused", train_fused_fold),
+    ):
         stages[name] = train(*FOLD, folder, settings)
     return folder, settings, stages
 
@@ -125,8 +132,12 @@ def test_one_block_learns_and_nothing_else_and_the_loss_falls(fold, data, modali
     assert loss[-1] < loss[0] - 0.1
 
 
-@pytest.mark.parametrize(("modality", "fixed"), [("visual", "^classifier|patch_embeddings"), ("audio", "^proj|local_encoder")])
-def test_all_blocks_learn_but_the_convolutional_front_end_and_a_saved_fold_predicts_what_its_table_says(fold, data, modality, fixed):
+@pytest.mark.parametrize(
+    ("modality", "fixed"), [("visual", "^classifier|patch_embeddings"), ("audio", "^proj|local_encoder")]
+)
+def test_all_blocks_learn_but_the_convolutional_front_end_and_a_saved_fold_predicts_what_its_table_says(
+    fold, data, modality, fixed
+):
     folder = fold(modality, {"blocks": -1}, epochs=1)
     model, config, blocks = load_trained(folder)
     base = base_weights(data, modality)
@@ -154,17 +165,25 @@ def test_a_crash_continues_to_the_identical_result_and_checkpointing_changes_not
     monkeypatch.setattr(loop, "train_epoch", crashing)
     with pytest.raises(KeyboardInterrupt):
         fold("audio", {"blocks": 2}, "crashed")
-    resumed, recomputed = fold("audio", {"blocks": 2}, "crashed"), fold("audio", {"blocks": 2, "checkpointing": True}, "recomputed")
+    resumed, recomputed = (
+        fold("audio", {"blocks": 2}, "crashed"),
+        fold("audio", {"blocks": 2, "checkpointing": True}, "recomputed"),
+    )
     for name in ("model.safetensors", "history.csv", "predictions.parquet"):
         assert filecmp.cmp(whole / name, resumed / name, shallow=False)
         assert filecmp.cmp(whole / name, recomputed / name, shallow=False)
 
 
 @pytest.mark.parametrize("blocks", [1, -1])
-@pytest.mark.parametrize(("modality", "lengths", "steps"), [("audio", [8000, 399, 12000], [24, 1, 37]), ("visual", [2, 1, 4], [2, 1, 4])])
+@pytest.mark.parametrize(
+    ("modality", "lengths", "steps"),
+    [("audio", [8000, 399, 12000], [24, 1, 37]), ("visual", [2, 1, 4], [2, 1, 4])],
+)
 def test_a_clips_embeddings_do_not_depend_on_its_batch_mates(data, modality, lengths, steps, blocks):
     rng = np.random.default_rng(0)
-    learning = TRAINABLE[modality](LOAD[modality](str(data / ENCODER[modality]), None, "cpu", "fp32"), Finetune(blocks=blocks))
+    learning = TRAINABLE[modality](
+        LOAD[modality](str(data / ENCODER[modality]), None, "cpu", "fp32"), Finetune(blocks=blocks)
+    )
     if modality == "audio":
         raw = [rng.normal(0, 0.1, length).astype(np.float32) for length in lengths]
     else:
@@ -184,15 +203,25 @@ def test_bf16_trains_too(fold, modality):
     assert float(history[-1].split(",")[1]) < 3
 
 
-def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_its_key(data, tmp_path, monkeypatch):
-    settings, turns, opened, load = settings_of(train_visual={"finetune": LEARN, "epochs": 1, "device": "auto"}), [], [], load_vit
+def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_its_key(
+    data, tmp_path, monkeypatch
+):
+    settings, turns, opened, load = (
+        settings_of(train_visual={"finetune": LEARN, "epochs": 1, "device": "auto"}),
+        [],
+        [],
+        load_vit,
+    )
 
     def choose(name, turn):
         turns.append((name, turn))
         return torch.device("cpu", turn)
 
     monkeypatch.setattr(loop, "choose_device", choose)
-    monkeypatch.setattr("mfer_core.encoders.vit.load_vit", lambda *asked: opened.append(asked[2]) or load(*asked[:2], "cpu", asked[3]))
+    monkeypatch.setattr(
+        "mfer_core.encoders.vit.load_vit",
+        lambda *asked: opened.append(asked[2]) or load(*asked[:2], "cpu", asked[3]),
+    )
     folder = train_visual_fold(FOLD[0], 1, copy_of(data, tmp_path), settings)
     assert {*turns} == {("auto", 1)} and len(turns) == 2 and opened == ["cpu:1"]
     monkeypatch.setattr(loop, "choose_device", None)  # a fold that is done asks for none
@@ -202,9 +231,15 @@ def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_i
 def test_stages_hand_their_encoders_on(chain):
     _, _, stages = chain
     kept = {name: load_trained(folder)[2] for name, folder in stages.items()}
-    assert all(torch.equal(kept["audio"]["audio"][name], value) for name, value in kept["2a"]["audio"].items())
-    assert all(torch.equal(kept["fused"]["visual"][name], value) for name, value in kept["visual"]["visual"].items())
-    assert all(not torch.equal(kept["fused"]["audio"][name], value) for name, value in kept["audio"]["audio"].items())
+    assert all(
+        torch.equal(kept["audio"]["audio"][name], value) for name, value in kept["2a"]["audio"].items()
+    )
+    assert all(
+        torch.equal(kept["fused"]["visual"][name], value) for name, value in kept["visual"]["visual"].items()
+    )
+    assert all(
+        not torch.equal(kept["fused"]["audio"][name], value) for name, value in kept["audio"]["audio"].items()
+    )
 
 
 def test_transfer_sees_clips_as_each_arms_own_encoder_does(chain):
@@ -213,8 +248,14 @@ def test_transfer_sees_clips_as_each_arms_own_encoder_does(chain):
     clips = make_clips(fold_parts(folder, *FOLD)["test"], manifest_of(folder, ["ravdess"]), EIGHT, modalities)
     models = load_models(folder, *FOLD, ["visual", "audio", "fused"], ["ravdess"])
     for arm in models.by_arm:
-        expected = read_table(stages[arm] / "predictions.parquet").set_index("clip_id").loc[list(clips.clip_ids), list(EIGHT)]
-        np.testing.assert_allclose(features(models, arm, clips, "none").logits().softmax(1), expected, atol=1e-5)
+        expected = (
+            read_table(stages[arm] / "predictions.parquet")
+            .set_index("clip_id")
+            .loc[list(clips.clip_ids), list(EIGHT)]
+        )
+        np.testing.assert_allclose(
+            features(models, arm, clips, "none").logits().softmax(1), expected, atol=1e-5
+        )
 
 
 def test_the_predictor_uses_the_trained_encoders(chain, data, tmp_path):
@@ -227,7 +268,10 @@ def test_the_predictor_uses_the_trained_encoders(chain, data, tmp_path):
     frames, waveforms = raw_clips(data, "visual"), raw_clips(data, "audio")
     expected = read_table(stages["fused"] / "predictions.parquet").set_index("clip_id")
     parts = [
-        (embeddings(predictor.visual, "visual", frames[clip]), embeddings(predictor.audio, "audio", waveforms[clip]))
+        (
+            embeddings(predictor.visual, "visual", frames[clip]),
+            embeddings(predictor.audio, "audio", waveforms[clip]),
+        )
         for clip in expected.index
     ]
     found = torch.stack([arms["fused"] for arms in predictor.decide(parts)])
@@ -237,7 +281,10 @@ def test_the_predictor_uses_the_trained_encoders(chain, data, tmp_path):
 def test_the_cached_embeddings_are_never_taken_for_the_folds_own(chain, data):
     folder, _, stages = chain
     config = read_json(stages["audio"] / "config.json")["encoders"]["audio"]
-    assert config["finetuned"] and config["hash"] == read_metadata(folder / "embed" / "audio" / "ravdess")["hash"]
+    assert (
+        config["finetuned"]
+        and config["hash"] == read_metadata(folder / "embed" / "audio" / "ravdess")["hash"]
+    )
     with pytest.raises(MferError, match="trained with its audio encoder"):
         load_model(stages["audio"])
     encoder = load_emotion2vec(str(data / "pretrain_emotion2vec"), None, "cpu", "fp32")

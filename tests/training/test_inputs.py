@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from mfer_core.training.inputs import Modality, normalised
 
 CLIPS = [f"c/{number}" for number in range(6)]
-MANIFEST = pd.DataFrame({"clip_id": CLIPS, "speaker": ["a", "a", "a", "b", "b", "b"]}).set_index("clip_id", drop=False)
+MANIFEST = pd.DataFrame({"clip_id": CLIPS, "speaker": ["a", "a", "a", "b", "b", "b"]}).set_index(
+    "clip_id", drop=False
+)
 
 
 def modality(offset: float = 0.0, scale: float = 1.0) -> Modality:
@@ -22,7 +24,9 @@ def modality(offset: float = 0.0, scale: float = 1.0) -> Modality:
 @settings(max_examples=20, deadline=None)
 @given(offset=st.floats(-5, 5), scale=st.floats(0.2, 5))
 def test_what_a_speaker_adds_to_every_step_is_gone_after_normalisation_by_speaker(offset, scale):
-    plain, changed = (normalised(found, "speaker", MANIFEST).values for found in (modality(), modality(offset, scale)))
+    plain, changed = (
+        normalised(found, "speaker", MANIFEST).values for found in (modality(), modality(offset, scale))
+    )
     assert all(torch.allclose(plain[clip], changed[clip], atol=1e-3) for clip in CLIPS)
     own = torch.cat([plain[clip] for clip in CLIPS[3:]])
     assert torch.allclose(own.mean(0), torch.zeros(3), atol=1e-5)
@@ -30,7 +34,9 @@ def test_what_a_speaker_adds_to_every_step_is_gone_after_normalisation_by_speake
 
 def test_a_view_is_normalised_by_its_own_moments():
     found = normalised(modality(), "speaker", MANIFEST)
-    assert torch.allclose(found.views[0]["c/0"], found.values["c/0"], atol=1e-4)  # the shift of every step is gone
+    assert torch.allclose(
+        found.views[0]["c/0"], found.values["c/0"], atol=1e-4
+    )  # the shift of every step is gone
 
 
 def test_without_normalisation_the_embeddings_are_as_they_were():

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfer_core.settings import Train
+from mfer_core.base.settings import Train
 from mfer_core.training.balance import class_weights, draw, hide_modalities
 from mfer_core.training.clips import Clips, bucketed, collate, in_order
 from mfer_core.training.loop import logits_of, validate
@@ -59,7 +59,11 @@ def test_modality_dropout_never_leaves_a_clip_with_nothing(share, seed):
 def make_clips(lengths, dim=3):
     values = [torch.randn(length, dim) if length else None for length in lengths]
     return Clips(
-        tuple(map(str, lengths)), ("x",) * len(lengths), torch.zeros(len(lengths), dtype=torch.int64), {"audio": values}, {"audio": dim}
+        tuple(map(str, lengths)),
+        ("x",) * len(lengths),
+        torch.zeros(len(lengths), dtype=torch.int64),
+        {"audio": values},
+        {"audio": dim},
     )
 
 
@@ -89,7 +93,12 @@ def test_predictions_come_back_in_the_clips_order():
 
 @pytest.mark.parametrize(
     ("schedule", "expected"),
-    [("constant", [1, 1, 1, 1]), ("exponential", [0.5, 0.25, 0.125, 0.0625]), ("step", [1, 0.5, 0.5, 0.25]), ("plateau", [1, 1, 0.5, 0.5])],
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("exponential", [0.5, 0.25, 0.125, 0.0625]),
+        ("step", [1, 0.5, 0.5, 0.25]),
+        ("plateau", [1, 1, 0.5, 0.5]),
+    ],
 )
 def test_schedules(schedule, expected):
     parameter = torch.nn.Parameter(torch.zeros(1))

@@ -5,7 +5,7 @@ import filecmp
 import pytest
 import torch
 
-from mfer_core.files import read_json, read_table
+from mfer_core.base.files import read_json, read_table
 from mfer_core.training import loop
 from mfer_core.training.optimiser import Replay
 from mfer_core.training.stages import pretrain_audio, train_audio_fold, train_fused_fold, train_visual_fold
@@ -46,7 +46,9 @@ def test_the_choice_is_made_as_without_it_and_the_final_model_has_seen_every_tra
     assert after["training_clips"] > before["training_clips"]
     tested = read_table(refitted / "predictions.parquet", ["clip_id"]).clip_id
     assert list(tested) == list(read_table(plain / "predictions.parquet", ["clip_id"]).clip_id)
-    assert not {clip.split("/")[1][:2] for clip in tested} & {name[-2:] for name in after["training_speakers"]}
+    assert not {clip.split("/")[1][:2] for clip in tested} & {
+        name[-2:] for name in after["training_speakers"]
+    }
     assert not (refitted / "refit").exists()
 
 
@@ -60,7 +62,9 @@ def test_where_the_checkpoint_is_picked_on_the_test_fold_nothing_is_trained_on_i
 
 @pytest.mark.parametrize("crash_at", [5, 6])
 def test_a_crash_in_the_second_training_costs_an_epoch(tmp_path, monkeypatch, crash_at):
-    settings = small_settings(folds={"protocols": ["groupk:2"], "refit": True}, train_visual={"select": "loss", "patience": 0})
+    settings = small_settings(
+        folds={"protocols": ["groupk:2"], "refit": True}, train_visual={"select": "loss", "patience": 0}
+    )
     for name in ("whole", "crashed"):
         write_benchmark(tmp_path / name, settings, speakers=6)
     whole = train_visual_fold("groupk:2", 0, tmp_path / "whole", settings)
@@ -85,7 +89,9 @@ def test_a_crash_in_the_second_training_costs_an_epoch(tmp_path, monkeypatch, cr
 
 def test_rates_are_replayed_and_groups_keep_their_proportion():
     weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
-    optimiser = torch.optim.AdamW([{"params": [weights[0]], "lr": 1e-2}, {"params": [weights[1]], "lr": 1e-3}])
+    optimiser = torch.optim.AdamW(
+        [{"params": [weights[0]], "lr": 1e-2}, {"params": [weights[1]], "lr": 1e-3}]
+    )
     replay, seen = Replay(optimiser, [1e-2, 1e-2, 5e-3]), []
     for _ in range(3):
         seen.append([group["lr"] for group in optimiser.param_groups])

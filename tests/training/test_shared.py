@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mfer_core.base.errors import MferError
 from mfer_core.cache.embeddings import read_embeddings
-from mfer_core.errors import MferError
 from mfer_core.training import shared
 from tests.training.synthetic import small_settings, write_benchmark
 
@@ -28,7 +28,9 @@ def test_the_next_process_maps_what_the_first_has_decoded(folder, monkeypatch):
     values, metadata = shared.shared_embeddings(folder, "float32")
     assert metadata == exact.metadata
     assert all(torch.equal(values[name], torch.from_numpy(value)) for name, value in exact.values.items())
-    mapping = re.search(r"\.shared/\w+\.safetensors\n.*?Anonymous: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.DOTALL)
+    mapping = re.search(
+        r"\.shared/\w+\.safetensors\n.*?Anonymous: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.DOTALL
+    )
     assert mapping[1] == "0"  # pages of the file itself, not copies of this process
 
 

@@ -5,8 +5,8 @@ import filecmp
 import numpy as np
 import pytest
 
-from mfer_core.errors import MferError
-from mfer_core.files import read_json, read_table
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, read_table
 from mfer_core.training import loop
 from mfer_core.training.stages import (
     collect_predictions,
@@ -46,13 +46,19 @@ def run_visual(tmp_path, name, **changes):
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
-    first, second, other = run_visual(tmp_path, "a"), run_visual(tmp_path, "b"), run_visual(tmp_path, "c", seed=1)
+    first, second, other = (
+        run_visual(tmp_path, "a"),
+        run_visual(tmp_path, "b"),
+        run_visual(tmp_path, "c", seed=1),
+    )
     assert same_files(first, second)
     assert not filecmp.cmp(first / "model.safetensors", other / "model.safetensors", shallow=False)
 
 
 @pytest.mark.parametrize(("crash_at", "schedule"), [(1, "plateau"), (3, "exponential"), (3, "step")])
-def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(tmp_path, monkeypatch, crash_at, schedule):
+def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(
+    tmp_path, monkeypatch, crash_at, schedule
+):
     options = {"schedule": schedule, "schedule_factor": 0.5, "schedule_step": 2, "schedule_patience": 0}
     whole = run_visual(tmp_path, "whole", train_visual=options)
     calls, train_epoch = [], loop.train_epoch
@@ -109,7 +115,9 @@ def test_a_finished_fold_is_not_trained_again_until_a_setting_changes(tmp_path, 
 
 def test_a_fold_says_who_trained_it_and_never_tests_on_them(world):
     data, _settings = world
-    manifest_speaker = dict(read_table(data / "ingest" / "ravdess" / "manifest.parquet")[["clip_id", "speaker"]].values)
+    manifest_speaker = dict(
+        read_table(data / "ingest" / "ravdess" / "manifest.parquet")[["clip_id", "speaker"]].values
+    )
     for stage in ("train_visual", "train_audio", "train_fused"):
         folder = data / stage / "groupk-2" / "fold-0"
         config, predictions = read_json(folder / "config.json"), read_table(folder / "predictions.parquet")
@@ -121,8 +129,14 @@ def test_a_fold_says_who_trained_it_and_never_tests_on_them(world):
 
 def test_pretraining_tests_on_unseen_speakers_and_reports_every_corpus(world):
     data, settings = world
-    config, metrics = read_json(data / "pretrain_audio" / "config.json"), read_json(data / "pretrain_audio" / "metrics.json")
-    tested = {clip.split("-")[0].replace("/", "-") for clip in read_table(data / "pretrain_audio" / "predictions.parquet").clip_id}
+    config, metrics = (
+        read_json(data / "pretrain_audio" / "config.json"),
+        read_json(data / "pretrain_audio" / "metrics.json"),
+    )
+    tested = {
+        clip.split("-")[0].replace("/", "-")
+        for clip in read_table(data / "pretrain_audio" / "predictions.parquet").clip_id
+    }
     assert not tested & set(config["training_speakers"])
     assert set(metrics) == {"all", *settings.roles.pretraining}
     assert metrics["all"]["uar"] > 0.5
@@ -131,7 +145,9 @@ def test_pretraining_tests_on_unseen_speakers_and_reports_every_corpus(world):
 def test_the_cross_corpus_matrix_leaves_out_each_corpus_in_turn(world):
     data, settings = world
     matrix = read_json(data / "pretrain_audio" / "cross_corpus.json")
-    assert set(matrix) == set(settings.roles.pretraining) and all(set(row) == set(matrix) for row in matrix.values())
+    assert set(matrix) == set(settings.roles.pretraining) and all(
+        set(row) == set(matrix) for row in matrix.values()
+    )
     assert "**" in (data / "pretrain_audio" / "cross_corpus.md").read_text()
     assert not (data / "pretrain_audio" / "cross_corpus").exists()
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json
 from mfer_core.cache.embeddings import view_folder
-from mfer_core.errors import MferError
-from mfer_core.files import read_json
 from mfer_core.models.fusion import Fused
 from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
@@ -21,9 +21,18 @@ HYPER = small_settings().train_visual
 
 def numbered(count: int, views: int) -> Clips:
     """Clips of one step and one feature: 0 when clean, the number of the view otherwise; the last clip lacks it."""
-    values = [[torch.full((1, 1), float(view)) for _ in range(count - 1)] + [None] for view in range(views + 1)]
+    values = [
+        [torch.full((1, 1), float(view)) for _ in range(count - 1)] + [None] for view in range(views + 1)
+    ]
     labels = torch.zeros(count, dtype=torch.int64)
-    return Clips(tuple(map(str, range(count))), ("x",) * count, labels, {"audio": values[0]}, {"audio": 1}, {"audio": values[1:]})
+    return Clips(
+        tuple(map(str, range(count))),
+        ("x",) * count,
+        labels,
+        {"audio": values[0]},
+        {"audio": 1},
+        {"audio": values[1:]},
+    )
 
 
 class Recorder(torch.nn.Module):
@@ -79,7 +88,9 @@ def test_a_new_view_trains_again_and_changes_the_model(tmp_path):
 def test_corpora_with_different_numbers_of_views_are_refused(tmp_path):
     for corpus in ("a", "b"):
         write_embeddings(tmp_path / "embed" / "audio" / corpus, clips_of(corpus, 2, 1, EIGHT), (3, 6), 0.8, 5)
-    write_embeddings(view_folder(tmp_path / "embed" / "audio" / "a", 1), clips_of("a", 2, 1, EIGHT), (3, 6), 0.8, 5)
+    write_embeddings(
+        view_folder(tmp_path / "embed" / "audio" / "a", 1), clips_of("a", 2, 1, EIGHT), (3, 6), 0.8, 5
+    )
     with pytest.raises(MferError, match="different numbers of augmented views"):
         load_modality(tmp_path, "audio", ["a", "b"], views=True)
     assert not load_modality(tmp_path, "audio", ["a", "b"]).views

@@ -1,0 +1,81 @@
+"""All files of a synthetic corpus: its clips, and the side files that the real one comes with."""
+
+import csv
+import io
+import json
+from dataclasses import asdict, dataclass
+
+from demo.plans import Clip, clips
+from mfer_core.base.files import digest
+from mfer_core.base.settings import DemoSize
+from mfer_core.cache.code import code_digest
+
+
+@dataclass(frozen=True)
+class Text:
+    """A small side file."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class FaceTable:
+    """FER-2013's csv: so many faces of so many identities."""
+
+    path: str
+    identities: int
+    faces: int
+
+
+File = Clip | Text | FaceTable
+_MADE_BY = {Clip: "demo.clips", FaceTable: "demo.faces"}
+
+
+def files(adapter: str, size: DemoSize, seed: int) -> list[File]:
+    """What the corpus holds. Raises MferError when the real naming has no room for ``size``."""
+    if adapter == "fer2013":
+        return [FaceTable("fer2013.csv", size.speakers, size.clips_per_speaker)]
+    found = clips(adapter, size.speakers, size.clips_per_speaker, seed)
+    return [*found, *_SIDE_FILES.get(adapter, lambda _: [])(found)]
+
+
+def file_key(file: File, seed: int) -> str:
+    """A hash of all that shapes the file's bytes: its plan, the seed and the code that makes it."""
+    if isinstance(file, Text):
+        return digest("text", asdict(file))
+    return digest(type(file).__name__, asdict(file), seed, code_digest(_MADE_BY[type(file)]))
+
+
+def _demographics(found: list[Clip]) -> list[Text]:
+    rows = sorted({(clip.speaker, clip.sex.capitalize()) for clip in found})
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["ActorID", "Age", "Sex", "Race", "Ethnicity"])
+    writer.writerows(
+        [speaker, 20 + int(speaker) % 50, sex, "Unknown", "Not Hispanic"] for speaker, sex in rows
+    )
+    return [Text("VideoDemographics.csv", table.getvalue())]
+
+
+def _shemo_json(found: list[Clip]) -> list[Text]:
+    entries = {
+        clip.path.rsplit("/", 1)[1].removesuffix(".wav"): {
+            "speaker_id": clip.speaker,
+            "gender": clip.sex,
+            "emotion": {
+                "fearful": "fear",
+                "angry": "anger",
+                "happy": "happiness",
+                "sad": "sadness",
+                "surprised": "surprise",
+            }.get(clip.label, clip.label),
+            "transcript": f"synthetic sentence {clip.statement}",
+            "ipa": "",
+        }
+        for clip in found
+    }
+    return [Text("shemo.json", json.dumps(entries, indent=1) + "\n")]
+
+
+_SIDE_FILES = {"crema_d": _demographics, "shemo": _shemo_json}

@@ -1,0 +1,71 @@
+"""Assertions that nothing straddles the parts of an honest fold."""
+
+import pandas as pd
+
+from mfer_core.base.errors import MferError
+from mfer_core.protocol.protocols import Protocol
+
+TAKE = [
+    "speaker",
+    "label",
+    "intensity",
+    "statement",
+    "repetition",
+]  # two files of one take differ in modality alone
+
+
+def _straddling(rows: pd.DataFrame, what: pd.Series) -> str | None:
+    """The first value of ``what`` (aligned with ``rows``) that occurs in two parts."""
+    parts = rows.part.groupby(what).nunique()
+    return None if (parts <= 1).all() else str(parts.index[parts > 1][0])
+
+
+def _take(manifest: pd.DataFrame) -> pd.Series:
+    """A name for the take behind each clip; clips whose take is not known count as their own."""
+    known = manifest[TAKE].notna().all(axis=1)
+    names = [" ".join(map(str, take)) for take in manifest[TAKE].itertuples(index=False)]
+    return pd.Series(names, index=manifest.index).where(known, manifest.clip_id)
+
+
+def check_folds(folds: pd.DataFrame, manifest: pd.DataFrame, rule: Protocol) -> None:
+    """Raise MferError when a fold of an honest protocol leaks, or when a part is empty.
+
+    Checked: clips, content hashes and takes in train, valid and test; speakers too, except under ``statement``, which
+    holds out a sentence and keeps the people (there: statements between test and the rest).
+    """
+    rows = folds.merge(manifest.assign(take=_take(manifest)), on="clip_id", validate="many_to_one")
+    for fold, part in rows.groupby("fold"):
+        missing = {"train", "valid", "test"} - set(part.part)
+        if missing:
+            raise MferError(f"{rule.name} fold {fold}: no clip in {', '.join(sorted(missing))}")
+        if rule.honest:
+            _check_fold(part, rule, f"{rule.name} fold {fold}")
+
+
+def check_corpora(clips: pd.DataFrame) -> None:
+    """Raise MferError when a content occurs in two corpora: one of them may be trained on and the other tested.
+
+    ``clips``: the manifests of all corpora that have a role, one below the other. Within a corpus ingest keeps one of each.
+    """
+    again = clips[clips.sha256.duplicated(keep=False)].sort_values(["sha256", "clip_id"])
+    if len(again):
+        first, second = again.clip_id.iloc[:2]
+        raise MferError(
+            f"{first} and {second} are one and the same recording ({len(again)} such clips): training and test would share it; "
+            "take it out of one corpus, or one corpus out of roles"
+        )
+
+
+def _check_fold(rows: pd.DataFrame, rule: Protocol, where: str) -> None:
+    identities = {"clip": rows.clip_id, "content": rows.sha256}
+    if rule.speaker_disjoint:
+        identities["speaker"] = rows.speaker
+    identities["take"] = rows["take"]
+    for what, values in identities.items():
+        leak = _straddling(rows, values)
+        if leak:
+            raise MferError(f"{where} leaks: {what} {leak} is on both sides")
+    if rule.kind == "statement":
+        outer = rows.assign(part=rows.part.where(rows.part == "test", "train"))
+        if _straddling(outer, outer.statement):
+            raise MferError(f"{where} leaks: a statement is on both sides")

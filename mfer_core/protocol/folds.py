@@ -1,0 +1,164 @@
+"""Clip -> fold and part, for each protocol. The one place where it is decided who is held out."""
+
+import logging
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from sklearn.model_selection import GroupKFold, StratifiedKFold, train_test_split
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest
+from mfer_core.base.settings import Folds
+from mfer_core.protocol.fold_checks import check_folds
+from mfer_core.protocol.protocols import HELD_OUT, VALIDATION, Protocol, folds_of, protocol
+
+log = logging.getLogger("mfer")
+FOLDS_SCHEMA = pa.schema(
+    [("protocol", pa.string()), ("fold", pa.int32()), ("clip_id", pa.string()), ("part", pa.string())]
+)
+Split = tuple[
+    int, np.ndarray, np.ndarray, np.ndarray
+]  # fold number, then bool masks [N] of train, valid, test
+REPORT_FOLDS = 5
+
+
+def actor_number(speaker: str) -> int | None:
+    """The number a speaker's name ends with (``ravdess-07`` -> 7), None without one."""
+    found = re.search(r"(\d+)$", speaker)
+    return int(found[1]) if found else None
+
+
+def inner_speakers(speakers: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
+    """Draw about ``share`` of the training speakers (columns speaker, sex), at least one and never all, the sexes in turn."""
+    count = min(max(1, round(share * len(speakers))), len(speakers) - 1)
+    shuffled = speakers.sort_values("speaker").iloc[rng.permutation(len(speakers))]
+    turn = shuffled.groupby(shuffled.sex.fillna("unknown")).cumcount()
+    return set(shuffled.speaker[turn.sort_values(kind="stable").index].head(count))
+
+
+def _inner(manifest: pd.DataFrame, outer: np.ndarray, settings: Folds, name: str, fold: int) -> np.ndarray:
+    """Mask of the validation clips inside the ``outer`` training mask."""
+    speakers = manifest[outer].drop_duplicates("speaker")[["speaker", "sex"]]
+    if len(speakers) < 2:
+        raise MferError(f"{name} fold {fold}: {len(speakers)} training speaker; an inner split needs two")
+    rng = np.random.default_rng(int(digest(settings.seed, name, fold), 16))
+    return outer & manifest.speaker.isin(inner_speakers(speakers, settings.inner_share, rng)).to_numpy()
+
+
+def _preset_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> Iterator[Split]:
+    actors = manifest.speaker.map(actor_number)
+    groups = HELD_OUT[rule.name]
+    strangers = set(actors.dropna().astype(int)) - frozenset().union(
+        *groups, VALIDATION.get(rule.name, frozenset())
+    )
+    if rule.name not in VALIDATION and (strangers or actors.isna().any()):
+        raise MferError(
+            f"{rule.name} is for another corpus: speaker {manifest.speaker[~actors.isin(frozenset().union(*groups))].iloc[0]} is not in it"
+        )
+    for fold, group in enumerate(groups):
+        test = actors.isin(group).to_numpy()
+        if not test.any() or test.all():
+            log.info(
+                "%s: fold %d dropped, none of its actors %s is %s",
+                rule.name,
+                fold,
+                sorted(group),
+                "present" if test.all() else "here",
+            )
+            continue
+        held = VALIDATION.get(rule.name)
+        valid = actors.isin(held).to_numpy() if held else _inner(manifest, ~test, settings, rule.name, fold)
+        yield fold, ~test & ~valid, valid, test
+
+
+def _leaky_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> Iterator[Split]:
+    """The reference's folds: clips shuffled, stratified by emotion, seed 42; speakers on both sides."""
+    splitter = StratifiedKFold(REPORT_FOLDS, shuffle=True, random_state=42)
+    for fold, (outer, held) in enumerate(splitter.split(manifest, manifest.label)):
+        test = np.isin(np.arange(len(manifest)), held)
+        if rule.name == "report5":
+            yield fold, ~test, test, test
+            continue
+        chosen = train_test_split(
+            outer,
+            test_size=settings.inner_share,
+            random_state=settings.seed,
+            stratify=manifest.label.iloc[outer],
+        )[1]
+        valid = np.isin(np.arange(len(manifest)), chosen)
+        yield fold, ~test & ~valid, valid, test
+
+
+def _held_out_splits(
+    manifest: pd.DataFrame, tests: list[np.ndarray], rule: Protocol, settings: Folds
+) -> Iterator[Split]:
+    for fold, test in enumerate(tests):
+        valid = _inner(manifest, ~test, settings, rule.name, fold)
+        yield fold, ~test & ~valid, valid, test
+
+
+def _statement_test(manifest: pd.DataFrame) -> list[np.ndarray]:
+    statements = sorted(manifest.statement.dropna().unique())
+    if len(statements) != 2 or manifest.statement.isna().any():
+        raise MferError(
+            f"protocol statement needs a corpus of two statements: found {', '.join(statements) or 'none'}"
+        )
+    return [(manifest.statement == statements[1]).to_numpy()]
+
+
+def _group_tests(manifest: pd.DataFrame, count: int, seed: int) -> list[np.ndarray]:
+    speakers = manifest.speaker.nunique()
+    if count > speakers:
+        raise MferError(f"groupk:{count} needs {count} speakers: the corpus has {speakers}")
+    splitter = GroupKFold(count, shuffle=True, random_state=seed)
+    return [
+        np.isin(np.arange(len(manifest)), held)
+        for _, held in splitter.split(manifest, groups=manifest.speaker)
+    ]
+
+
+def _splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> Iterator[Split]:
+    if rule.kind == "preset":
+        return _preset_splits(manifest, rule, settings)
+    if rule.kind == "report5":
+        return _leaky_splits(manifest, rule, settings)
+    if rule.kind == "loso":
+        tests = [(manifest.speaker == speaker).to_numpy() for speaker in sorted(manifest.speaker.unique())]
+    elif rule.kind == "statement":
+        tests = _statement_test(manifest)
+    else:
+        tests = _group_tests(manifest, folds_of(rule.name), settings.seed)
+    return _held_out_splits(manifest, tests, rule, settings)
+
+
+def protocol_folds(manifest: pd.DataFrame, name: str, settings: Folds) -> pd.DataFrame:
+    """The folds of one protocol (rows of FOLDS_SCHEMA), checked. Fold numbers are the preset's own, also where some are dropped."""
+    rule = protocol(name)
+    rows = []
+    for fold, *masks in _splits(manifest, rule, settings):
+        for part, mask in zip(("train", "valid", "test"), masks, strict=True):
+            rows.append(
+                pd.DataFrame(
+                    {"protocol": name, "fold": fold, "clip_id": manifest.clip_id[mask], "part": part}
+                )
+            )
+    if not rows:
+        raise MferError(f"{name} has no fold on this corpus: none of its actors is present")
+    folds = pd.concat(rows, ignore_index=True)
+    check_folds(folds, manifest, rule)
+    return folds
+
+
+def make_folds(manifest: pd.DataFrame, settings: Folds) -> pd.DataFrame:
+    """Folds of every protocol in the settings: columns protocol, fold, clip_id, part (train, valid or test).
+
+    Under ``report5`` a test clip is also a valid clip, since the reference picks its checkpoint there. Raises MferError on
+    an unknown protocol, one that does not fit the corpus, or folds that leak.
+    """
+    ordered = manifest.sort_values("clip_id", ignore_index=True)
+    return pd.concat(
+        [protocol_folds(ordered, name, settings) for name in settings.protocols], ignore_index=True
+    )

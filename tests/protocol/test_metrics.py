@@ -1,0 +1,125 @@
+"""Metrics against scikit-learn, and the statistics on top of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from mfer_core.evaluation.pairs import compare, mcnemar_p
+from mfer_core.evaluation.summary import class_recalls, summarise
+from mfer_core.protocol.metrics import calibration, calibration_error, confusion, recalls, scores
+
+NAMES = ("a", "b", "c", "d")
+pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_scores_agree_with_scikit_learn(rows):
+    labels, predicted = np.array(rows).T
+    found = scores(confusion(labels, predicted, 4))
+    assert found["accuracy"] == pytest.approx(reference.accuracy_score(labels, predicted))
+    assert found["uar"] == pytest.approx(reference.balanced_accuracy_score(labels, predicted))
+    assert found["macro_f1"] == pytest.approx(
+        reference.f1_score(labels, predicted, average="macro", zero_division=0)
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(pairs)
+def test_confusions_add_up_and_uar_is_the_mean_recall_of_what_occurs(rows):
+    labels, predicted = np.array(rows).T
+    matrix = confusion(labels, predicted, 4)
+    assert matrix.sum() == len(rows)
+    assert np.isnan(recalls(matrix)).tolist() == [label not in labels for label in range(4)]
+    stacked = scores(np.stack([matrix, 2 * matrix]))
+    assert stacked["uar"][0] == pytest.approx(np.nanmean(recalls(matrix))) == stacked["uar"][1]
+
+
+def test_calibration_error_is_the_mean_distance_of_confidence_and_accuracy():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]])
+    sums = calibration(probabilities, np.array([0, 1, 1, 1]))
+    assert calibration_error(sums) == pytest.approx(0.5 * 0.4 + 0.5 * 0.3)
+
+
+def predictions(hits: dict[str, list[int]], fold=0):
+    """speaker -> list of hits, as a predictions table whose clip ids start with the speaker."""
+    rows = []
+    for speaker, values in hits.items():
+        for number, hit in enumerate(values):
+            label = NAMES[number % 4]
+            predicted = label if hit else NAMES[(number + 1) % 4]
+            rows.append(
+                {
+                    "clip_id": f"{speaker}/{number}",
+                    "fold": fold,
+                    "label": label,
+                    **{name: float(name == predicted) for name in NAMES},
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def speaker_of(clip_id):
+    return clip_id.split("/")[0]
+
+
+def test_a_summary_keeps_fold_spread_and_pooled_value_apart():
+    table = pd.concat(
+        [predictions({"s1": [1] * 8}, 0), predictions({"s2": [1, 0] * 12}, 1)], ignore_index=True
+    )
+    found = summarise(table, table.clip_id.map(speaker_of), NAMES, 200, 0)["accuracy"]
+    assert found["folds"] == [1.0, 0.5] and found["mean"] == 0.75 and found["min"] == 0.5
+    assert found["std"] == pytest.approx(np.std([1, 0.5], ddof=1))
+    assert found["pooled"] == pytest.approx(20 / 32)
+
+
+def test_the_interval_is_as_wide_as_the_speakers_differ():
+    alike = predictions({f"s{i}": [1, 0] * 8 for i in range(8)})
+    unlike = predictions({f"s{i}": [i % 2] * 16 for i in range(8)})
+    width = []
+    for table in (alike, unlike):
+        low, high = summarise(table, table.clip_id.map(speaker_of), NAMES, 500, 0)["accuracy"]["ci95"]
+        width.append(high - low)
+    assert width[0] == 0 and width[1] > 0.4
+
+
+def test_recall_of_a_class_that_does_not_occur_is_unknown_not_zero():
+    assert class_recalls(predictions({"s1": [1, 1, 0]}), NAMES) == {"a": 1.0, "b": 1.0, "c": 0.0, "d": None}
+
+
+def test_the_paired_test_counts_speakers_not_clips():
+    better = predictions({f"s{i}": [1] * 40 for i in range(3)})
+    worse = predictions({f"s{i}": [0] * 40 for i in range(3)})
+    test = compare(better, worse, speaker_of, NAMES, 1000, 0)
+    assert test["accuracy_difference"] == 1.0
+    assert test["accuracy_p"] == pytest.approx(
+        2 / 8
+    )  # three speakers: no smaller p exists, however many clips
+    assert test["mcnemar_p"] < 1e-20
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=6), min_size=1, max_size=12
+    ),
+    st.integers(0, 3),
+)
+def test_p_values_are_symmetric_and_never_zero(speakers, seed):
+    tables = [
+        predictions({f"s{i}": [clip[arm] for clip in clips] for i, clips in enumerate(speakers)})
+        for arm in (0, 1)
+    ]
+    forth = compare(*tables, speaker_of, NAMES, 300, seed)
+    back = compare(*tables[::-1], speaker_of, NAMES, 300, seed)
+    assert 0 < forth["accuracy_p"] <= 1 and forth["accuracy_p"] == back["accuracy_p"]
+    assert forth["accuracy_difference"] == -back["accuracy_difference"]
+
+
+def test_mcnemar_of_equal_arms_is_one():
+    hit = np.array([True, False, True])
+    assert mcnemar_p(hit, hit) == 1.0
