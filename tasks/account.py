@@ -1,11 +1,24 @@
-"""Every file accounted for, shown in Prefect."""
+"""Every file accounted for, shown in Prefect; and the one way in which artifacts of all stages are named."""
 
+import re
 from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from mfer_core.base.files import read_table
+from mfer_core.base.files import digest, read_table
+
+_REFUSED = re.compile(r"[^a-z0-9]+")  # Prefect takes lower-case ASCII letters, digits and hyphens
+
+
+def artifact_key(*words: str) -> str:
+    """A key that Prefect takes for an artifact, such as "extract-crema-d-rejects". Different words give different keys.
+
+    Words that lose more than their case, blanks and underscores ("emo.db", "آمال") get a digest at the end.
+    """
+    text = "-".join(words).lower()
+    key = _REFUSED.sub("-", text).strip("-")
+    return key if key == re.sub(r"[_ ]", "-", text) else f"{key}-{digest(text)[:6]}".strip("-")
 
 
 @task
@@ -13,9 +26,17 @@ def publish_account(stage: str, corpus: str, rejects: Path, line: str) -> None:
     """The summary line and the rejects by reason as a Prefect artifact."""
     frame = read_table(rejects)
     counts = frame.groupby("reason").path.agg(["size", "first"])
-    rows = [f"| {reason} | {row['size']} | `{row['first']}` |" for reason, row in counts.iterrows()]
+    rows = [
+        f"| {reason} | {row['size']} | `{_in_table(row['first'])}` |" for reason, row in counts.iterrows()
+    ]
     table = "\n".join(["", "| reason | files | for example |", "|---|---|---|", *rows]) if rows else ""
-    key = f"{stage}-{corpus}-rejects".replace("_", "-").lower()
     create_markdown_artifact(
-        key=key, markdown=f"{line}\n{table}", description=f"What became of {corpus} in {stage}"
+        key=artifact_key(stage, corpus, "rejects"),
+        markdown=f"{line}\n{table}",
+        description=f"What became of {corpus} in {stage}",
     )
+
+
+def _in_table(path: str) -> str:
+    """A path that cannot end a cell of a Markdown table, nor the code in it."""
+    return path.translate({ord("|"): "\\|", ord("`"): "'", ord("\n"): " ", ord("\r"): " "})

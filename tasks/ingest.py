@@ -11,6 +11,7 @@ from mfer_core.base.settings import Corpus, Ingest
 from mfer_core.corpora.ingest import corpus_notes, ingest_corpus
 from mfer_core.corpora.precomputed import take_over
 from mfer_core.corpora.report import dataset_report, report_figures
+from tasks.account import artifact_key
 
 
 @task(task_run_name="read {name}")
@@ -31,7 +32,8 @@ def read_corpus(name: str, corpus: Corpus, settings: Ingest, out: Path) -> str:
 @task
 def publish_report(name: str, out: Path) -> None:
     """The dataset report as a Prefect artifact."""
-    key = f"dataset-{name}".replace("_", "-").lower()
     create_markdown_artifact(
-        key=key, markdown=(out / "report.md").read_text(encoding="utf-8"), description=f"What {name} holds"
+        key=artifact_key("dataset", name),
+        markdown=(out / "report.md").read_text(encoding="utf-8"),
+        description=f"What {name} holds",
     )

@@ -12,6 +12,7 @@ from mfer_core.corpora import fer2013
 from mfer_core.encoders import pretrain_emotion2vec, pretrain_vit
 from mfer_core.encoders.published import name_published
 from mfer_core.media.read import read_waveforms
+from tasks.account import artifact_key
 
 
 @task
@@ -55,5 +56,5 @@ def publish_metrics(stage: str, metrics: dict, out: Path) -> None:
     """An encoder's figures as a Prefect artifact."""
     rows = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
     create_markdown_artifact(
-        key=stage.replace("_", "-"), markdown=f"| {out} | |\n|---|---|\n{rows}", description=stage
+        key=artifact_key(stage), markdown=f"| {out} | |\n|---|---|\n{rows}", description=stage
     )

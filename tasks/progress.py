@@ -1,10 +1,11 @@
 """Progress of the long loops as Prefect artifacts: every loop that `mfer_core.base.progress.track` follows has one."""
 
-import re
 import time
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from tasks.account import artifact_key
 
 EVERY_S = 5.0
 
@@ -25,5 +26,5 @@ class ProgressArtifacts:
         if artifact:
             update_progress_artifact(artifact, share)
         else:
-            key = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-            self._artifacts[title] = create_progress_artifact(share, key=f"progress-{key}", description=title)
+            key = artifact_key("progress", title)
+            self._artifacts[title] = create_progress_artifact(share, key=key, description=title)

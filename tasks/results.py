@@ -11,12 +11,12 @@ from mfer_core.base.files import read_json
 from mfer_core.base.settings import Settings
 from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.transfer import transfer
+from tasks.account import artifact_key
 from tasks.fold_runs import log_folds
 from tasks.tracking import log_dataset, log_results
 
 ENCODERS = ("pretrain_vit", "pretrain_emotion2vec")
 NOT_IN_NAMES = re.compile(r"[^\w\-./ ]")  # what MLflow refuses in a metric's name
-NOT_IN_KEYS = re.compile(r"[^a-z0-9]+")  # what Prefect refuses in an artifact's key
 
 
 @task(cache_policy=NO_CACHE)
@@ -35,14 +35,13 @@ def publish_results(stage: str, data: Path, settings: Settings) -> None:
     """Every table as a Prefect artifact, and the stage's results in MLflow, with the folds that it missed or DVC took from its cache."""
     for table in sorted((data / stage).glob("tables/*.md")):
         create_markdown_artifact(
-            key=f"{stage}-{table.stem}".replace("_", "-").lower(), markdown=table.read_text(encoding="utf-8")
+            key=artifact_key(stage, table.stem), markdown=table.read_text(encoding="utf-8")
         )
     for protocol, page in log_stage(stage, data, settings).items():
-        key = NOT_IN_KEYS.sub("-", f"mlflow {stage} {protocol}".lower())
         create_link_artifact(
             link=page,
             link_text=f"{protocol} in MLflow",
-            key=key,
+            key=artifact_key("mlflow", stage, protocol),
             description="MLflow's own server, or `make ui`, shows it",
         )
     get_run_logger().info(f"{stage}: tables and plots in {data / stage}")

@@ -1,4 +1,4 @@
-"""Declared label sets, the mappings between them, and the names met in the wild.
+"""Declared label sets, and the names of emotions met in the wild.
 
 Label ids exist only inside a declared set; everything else uses names.
 """
@@ -19,24 +19,6 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
     "seven": ("angry", "disgust", "fearful", "happy", "sad", "surprised", "neutral"),
     # Stage 2a: what CREMA-D, ShEMO, SDC and URDU share.
     "four": ("angry", "happy", "neutral", "sad"),
-}
-
-_SHARED = {name: name for name in LABEL_SETS["four"]}
-_SEVEN = {name: name for name in LABEL_SETS["seven"]}
-_BEYOND_FOUR = dict.fromkeys(("disgust", "fearful", "surprised"))
-
-# (from, to) -> name -> name, or None where the other set has no counterpart. A larger set's extra names are never guessed.
-# RAVDESS has two baselines, neutral and calm (Livingstone & Russo 2018, "Emotions"); a set with one baseline has neutral.
-MAPPINGS: dict[tuple[str, str], dict[str, str | None]] = {
-    ("eight", "eight"): {**_SEVEN, "calm": "calm"},
-    ("eight", "seven"): {**_SEVEN, "calm": "neutral"},
-    ("eight", "four"): {**_SHARED, "calm": "neutral", **_BEYOND_FOUR},
-    ("seven", "eight"): _SEVEN,
-    ("seven", "seven"): _SEVEN,
-    ("seven", "four"): {**_SHARED, **_BEYOND_FOUR},
-    ("four", "eight"): _SHARED,
-    ("four", "seven"): _SHARED,
-    ("four", "four"): _SHARED,
 }
 
 # Every name a distributed corpus, checkpoint or person is known to use, beside the eight themselves.
@@ -61,12 +43,6 @@ def label_set(name: str) -> tuple[str, ...]:
     if name not in LABEL_SETS:
         raise MferError(f"unknown label set {name!r}: choose one of {', '.join(LABEL_SETS)}")
     return LABEL_SETS[name]
-
-
-def mapping(source: str, target: str) -> dict[str, str | None]:
-    """Names of set ``source`` -> names of set ``target``, None where there is no counterpart. Raises MferError."""
-    label_set(source), label_set(target)
-    return dict(MAPPINGS[source, target])
 
 
 def count_labels(labels: Iterable[str], names: Iterable[str] = EMOTIONS) -> dict[str, int | None]:

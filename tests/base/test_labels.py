@@ -9,11 +9,9 @@ from mfer_core.base.labels import (
     ALIASES,
     EMOTIONS,
     LABEL_SETS,
-    MAPPINGS,
     canonical,
     count_labels,
     label_set,
-    mapping,
 )
 
 
@@ -36,30 +34,6 @@ def test_label_sets_have_the_reference_orders():
 def test_unknown_label_set_lists_the_choices():
     with pytest.raises(MferError, match="eight, seven, four"):
         label_set("six")
-
-
-@pytest.mark.parametrize("source", LABEL_SETS)
-@pytest.mark.parametrize("target", LABEL_SETS)
-def test_every_mapping_is_declared_for_every_name_and_stays_in_its_target(source, target):
-    names = mapping(source, target)
-    assert set(names) == set(label_set(source))
-    assert {name for name in names.values() if name} <= set(label_set(target))
-    assert all(names[name] == name for name in set(label_set(source)) & set(label_set(target)))
-    assert set(MAPPINGS) == {(one, other) for one in LABEL_SETS for other in LABEL_SETS}
-
-
-def test_mappings_between_sets_are_these():
-    assert mapping("eight", "seven")["calm"] == "neutral"
-    extra = {name: to for name, to in mapping("eight", "four").items() if to != name}
-    assert extra == {"calm": "neutral", "disgust": None, "fearful": None, "surprised": None}
-    assert mapping("four", "eight") == {name: name for name in label_set("four")}
-    with pytest.raises(MferError, match="choose one of"):
-        mapping("eight", "five")
-
-
-def test_a_mapping_handed_out_cannot_change_the_declared_one():
-    mapping("eight", "four")["calm"] = "sad"
-    assert mapping("eight", "four")["calm"] == "neutral"
 
 
 def test_a_class_that_does_not_occur_is_absent_not_zero():
