@@ -1,7 +1,10 @@
 """Files that are either whole or not there, and their content hashes."""
 
+import errno
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +17,80 @@ import pyarrow.parquet as pq
 
 from mfer_core.base.errors import MferError
 
+# What a person reads where the system refuses bytes. {folder} is where the file was to lie.
+REFUSALS = {
+    errno.ENOSPC: "the disk is full ({free:.1f} MB are free in {folder}): free some space and start again",
+    errno.EDQUOT: "your disk quota is used up in {folder}: free some space and start again",
+    errno.EROFS: "{folder} is on a read-only file system: choose a folder that can be written",
+    errno.EACCES: "you may not write in {folder}: change its permissions or choose another folder",
+}
+REFUSALS[errno.EPERM] = REFUSALS[errno.EACCES]
+FULL_BYTES = 64 * 1024  # less free space than this after a failed write means a full disk
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path`` (same suffix), renamed to it only on success."""
+    """Yield a temporary sibling of ``path`` (same suffix); on success it is synced to the disk and renamed.
+
+    The file's permissions are those that the umask gives to a new file, whichever library wrote it.
+    Raises MferError naming ``path`` where the disk is full or the folder may not be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(
-        f".{path.stem}.{uuid4().hex[:8]}.tmp{path.suffix}"
-    )  # of its own also on a shared file system
+    # The random part keeps processes apart, also on a shared file system.
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.tmp{path.suffix}")
+    with refused_writes(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Python's new file has the umask's permissions; asking for the umask would change it for all threads.
+        temporary.touch()
+        mode = temporary.stat().st_mode
     try:
-        yield temporary
-        temporary.replace(path)
+        with refused_writes(path):
+            yield temporary
+            temporary.chmod(mode)
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def refused_writes(path: Path) -> Iterator[None]:
+    """Raise MferError that names ``path`` and what to do where the system refuses what the block writes."""
+    try:
+        yield
+    except MferError:
+        raise
+    except Exception as error:
+        if (code := _refusal(error, path)) is None:
+            raise
+        folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+        reason = REFUSALS[code].format(folder=folder, free=shutil.disk_usage(folder).free / 1e6)
+        raise MferError(f"cannot write {path}: {reason}") from error
+
+
+def _refusal(error: Exception, path: Path) -> int | None:
+    """The key of REFUSALS, or None for another fault. Safetensors, libsndfile and torch hide the number."""
+    code = getattr(error, "errno", None)
+    if code in (errno.EACCES, errno.EPERM):  # a file that was to be read meanwhile may be the refused one
+        refused, folder = Path(getattr(error, "filename", None) or path).absolute(), path.absolute().parent
+        return code if refused.parent == folder or folder.is_relative_to(refused) else None
+    if code in REFUSALS:
+        return code
+    if isinstance(error, OSError):
+        return None
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    full = "No space left on device" in str(error) or shutil.disk_usage(folder).free < FULL_BYTES
+    return errno.ENOSPC if full else None
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk and outlast a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sha256_file(path: Path) -> str:

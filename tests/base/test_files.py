@@ -1,0 +1,115 @@
+"""A file is whole or not there, belongs to whom the umask says, is on the disk, and a full disk is one line."""
+
+import errno
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import soundfile
+import torch
+from safetensors.torch import save_file
+
+from mfer_core.base import files
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path, refused_writes, write_json, write_table
+
+FULL = Path("/dev/full")  # a device on which every write fails as on a full disk
+
+WRITERS = {
+    "text.txt": lambda path: path.write_text("x"),
+    "weights.safetensors": lambda path: save_file({"a": torch.zeros(2)}, path),
+    "table.csv": lambda path: pd.DataFrame({"a": [1]}).to_csv(path),
+    "sound.wav": lambda path: soundfile.write(path, [0.0] * 100, 16_000),
+}
+
+
+@pytest.fixture
+def umask():
+    """Sets the umask for the length of a test."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_permissions_are_those_of_the_umask_whichever_library_writes(tmp_path, umask, name, mask, mode):
+    umask(mask)
+    with atomic_path(tmp_path / name) as temporary:
+        WRITERS[name](temporary)
+    assert (tmp_path / name).stat().st_mode & 0o777 == mode
+
+
+def test_nothing_is_left_of_a_write_that_failed_and_the_file_of_before_stays(tmp_path):
+    write_json(tmp_path / "a.json", 1)
+    with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / "a.json") as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "1\n"}
+
+
+@pytest.mark.parametrize("write", [write_json, lambda path, _: write_table(path, pa.table({"a": [1]}))])
+def test_bytes_are_synced_before_the_rename_and_the_name_after_it(tmp_path, monkeypatch, write):
+    """After a power cut the name stands for the whole new file or for the whole old one."""
+    calls, replace = [], Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: calls.append(Path(f"/proc/self/fd/{handle}").resolve()))
+    monkeypatch.setattr(Path, "replace", lambda old, new: calls.append("rename") or replace(old, new))
+    write(tmp_path / "a.json", 1)
+    temporary, renamed, folder = calls
+    assert temporary.parent == tmp_path and temporary.name.startswith(".a.") and renamed == "rename"
+    assert folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: FULL.write_text("x"),
+        lambda: pa.OSFile(str(FULL), "w").write(b"x"),
+        lambda: pd.DataFrame({"a": [1]}).to_csv(FULL),
+    ],
+)
+def test_a_full_disk_is_a_line_that_names_the_file_and_what_to_do(tmp_path, write):
+    said = (
+        rf"^cannot write {tmp_path}/sub/a\.bin: the disk is full \([\d.]+ MB are free in {tmp_path}/sub\): "
+    )
+    with pytest.raises(MferError, match=said), atomic_path(tmp_path / "sub" / "a.bin"):
+        write()
+    assert not list((tmp_path / "sub").iterdir())
+
+
+def test_libraries_that_hide_the_number_of_the_fault_are_understood(tmp_path, monkeypatch):
+    def write() -> None:
+        soundfile.write(FULL, [0.0] * 100_000, 16_000, format="WAV")
+
+    with pytest.raises(soundfile.LibsndfileError), refused_writes(tmp_path / "a.wav"):
+        write()  # there is room: the fault is another one
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0}))
+    with pytest.raises(MferError, match="the disk is full"), refused_writes(tmp_path / "a.wav"):
+        write()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.EROFS, "is on a read-only file system: choose"),
+        (errno.EACCES, "you may not write in"),
+        (errno.EPERM, "you may not write in"),
+        (errno.EDQUOT, "quota"),
+    ],
+)
+def test_a_folder_that_may_not_be_written_is_a_line(tmp_path, monkeypatch, code, said):
+    def refuse(path, *_, **__):
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(MferError, match=rf"^cannot write {tmp_path}/a\.json: .*{said}"):
+        write_json(tmp_path / "a.json", 1)
+
+
+def test_other_faults_keep_their_name(tmp_path):
+    """A source that may not be read, or is missing, is no fault of the file that is written."""
+    for fault in (PermissionError(errno.EACCES, "no", "/elsewhere/source"), FileNotFoundError("source")):
+        with pytest.raises(type(fault)), atomic_path(tmp_path / "a.bin"):
+            raise fault
