@@ -19,8 +19,9 @@ def standing(protocol_name: str, benchmark: str, synthetic: bool, accuracy: floa
 
 def beats(new: dict[str, str], champion: dict[str, str] | None) -> tuple[bool, str]:
     """Whether the new version's standing makes it the champion in place of ``champion``, and the reason in words."""
-    if not protocol(new["protocol"]).honest:
-        return False, f"{new['protocol']} is leaky: no champion comes of it"
+    rule = protocol(new["protocol"])
+    if not rule.honest:
+        return False, f"{rule.label}: its test people were trained on, so no champion comes of it"
     if champion is None:
         return True, "there was none"
     if new[SYNTHETIC] != champion.get(SYNTHETIC, new[SYNTHETIC]):

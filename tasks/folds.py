@@ -19,4 +19,6 @@ def assign_folds(data: Path, settings: Settings) -> None:
     names = dict.fromkeys(filter(None, (roles.benchmark, *roles.pretraining, roles.transfer)))
     manifests = {name: read_manifest(data / "ingest" / name / "manifest.parquet") for name in names}
     check_corpora(pd.concat(manifests.values()))
-    write_table(data / "folds" / "folds.parquet", make_folds(manifests[roles.benchmark], settings.folds))
+    adapter = settings.corpora[roles.benchmark].adapter
+    folds = make_folds(manifests[roles.benchmark], settings.folds, adapter)
+    write_table(data / "folds" / "folds.parquet", folds)

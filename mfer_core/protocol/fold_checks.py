@@ -1,4 +1,4 @@
-"""Assertions that nothing straddles the parts of an honest fold."""
+"""Assertions that nothing straddles the parts of a fold."""
 
 import pandas as pd
 
@@ -28,17 +28,17 @@ def _take(manifest: pd.DataFrame) -> pd.Series:
 
 
 def check_folds(folds: pd.DataFrame, manifest: pd.DataFrame, rule: Protocol) -> None:
-    """Raise MferError when a fold of an honest protocol leaks, or when a part is empty.
+    """Raise MferError when a fold leaks what its protocol promises to hold out, or when a part is empty.
 
-    Checked: clips, content hashes and takes in train, valid and test; speakers too, except under ``statement``, which
-    holds out a sentence and keeps the people (there: statements between test and the rest).
+    Checked: clips, content hashes and takes in train, valid and test, unless the protocol is leaky by design; speakers,
+    except under ``statement``, which keeps them; statements between test and the rest where one is held out.
     """
     rows = folds.merge(manifest.assign(take=_take(manifest)), on="clip_id", validate="many_to_one")
     for fold, part in rows.groupby("fold"):
         missing = {"train", "valid", "test"} - set(part.part)
         if missing:
             raise MferError(f"{rule.name} fold {fold}: no clip in {', '.join(sorted(missing))}")
-        if rule.honest:
+        if not rule.leaky:
             _check_fold(part, rule, f"{rule.name} fold {fold}")
 
 
@@ -58,14 +58,14 @@ def check_corpora(clips: pd.DataFrame) -> None:
 
 def _check_fold(rows: pd.DataFrame, rule: Protocol, where: str) -> None:
     identities = {"clip": rows.clip_id, "content": rows.sha256}
-    if rule.speaker_disjoint:
+    if rule.honest:
         identities["speaker"] = rows.speaker
     identities["take"] = rows["take"]
     for what, values in identities.items():
         leak = _straddling(rows, values)
         if leak:
             raise MferError(f"{where} leaks: {what} {leak} is on both sides")
-    if rule.kind == "statement":
+    if rule.holds_out_statement:
         outer = rows.assign(part=rows.part.where(rows.part == "test", "train"))
         if _straddling(outer, outer.statement):
             raise MferError(f"{where} leaks: a statement is on both sides")

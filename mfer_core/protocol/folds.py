@@ -13,7 +13,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest
 from mfer_core.base.settings import Folds
 from mfer_core.protocol.fold_checks import check_folds
-from mfer_core.protocol.protocols import HELD_OUT, VALIDATION, Protocol, folds_of, protocol
+from mfer_core.protocol.protocols import HELD_OUT, PRESET_CORPUS, VALIDATION, Protocol, folds_of, protocol
 
 log = logging.getLogger("mfer")
 FOLDS_SCHEMA = pa.schema(
@@ -48,17 +48,24 @@ def _inner(manifest: pd.DataFrame, outer: np.ndarray, settings: Folds, name: str
     return outer & manifest.speaker.isin(inner_speakers(speakers, settings.inner_share, rng)).to_numpy()
 
 
-def _preset_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> Iterator[Split]:
-    actors = manifest.speaker.map(actor_number)
-    groups = HELD_OUT[rule.name]
-    strangers = set(actors.dropna().astype(int)) - frozenset().union(
-        *groups, VALIDATION.get(rule.name, frozenset())
-    )
-    if rule.name not in VALIDATION and (strangers or actors.isna().any()):
+def _refuse_other_corpus(manifest: pd.DataFrame, rule: Protocol, adapter: str) -> None:
+    """Raise MferError when the benchmark is not the corpus whose actors the preset numbers."""
+    owner = PRESET_CORPUS[rule.speakers_by]
+    if adapter != owner:
         raise MferError(
-            f"{rule.name} is for another corpus: speaker {manifest.speaker[~actors.isin(frozenset().union(*groups))].iloc[0]} is not in it"
+            f"{rule.name} numbers the actors of {owner}, and the benchmark is read by the adapter {adapter}: "
+            "take loso or groupk:<folds> in folds.protocols"
         )
-    for fold, group in enumerate(groups):
+    groups = HELD_OUT[rule.speakers_by]
+    strange = ~manifest.speaker.map(actor_number).isin(frozenset().union(*groups))
+    if rule.speakers_by not in VALIDATION and strange.any():
+        raise MferError(f"{rule.name} does not know the speaker {manifest.speaker[strange].iloc[0]}")
+
+
+def _preset_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds, adapter: str) -> Iterator[Split]:
+    _refuse_other_corpus(manifest, rule, adapter)
+    actors = manifest.speaker.map(actor_number)
+    for fold, group in enumerate(HELD_OUT[rule.speakers_by]):
         test = actors.isin(group).to_numpy()
         if not test.any() or test.all():
             log.info(
@@ -69,8 +76,12 @@ def _preset_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> I
                 "present" if test.all() else "here",
             )
             continue
-        held = VALIDATION.get(rule.name)
-        valid = actors.isin(held).to_numpy() if held else _inner(manifest, ~test, settings, rule.name, fold)
+        held = VALIDATION.get(rule.speakers_by)
+        valid = (
+            actors.isin(held).to_numpy()
+            if held
+            else _inner(manifest, ~test, settings, rule.speakers_by, fold)
+        )
         yield fold, ~test & ~valid, valid, test
 
 
@@ -96,17 +107,24 @@ def _held_out_splits(
     manifest: pd.DataFrame, tests: list[np.ndarray], rule: Protocol, settings: Folds
 ) -> Iterator[Split]:
     for fold, test in enumerate(tests):
-        valid = _inner(manifest, ~test, settings, rule.name, fold)
+        valid = _inner(manifest, ~test, settings, rule.speakers_by, fold)
         yield fold, ~test & ~valid, valid, test
 
 
-def _statement_test(manifest: pd.DataFrame) -> list[np.ndarray]:
+def _second_statement(manifest: pd.DataFrame) -> np.ndarray:
+    """Mask of the clips in the second of two statements. Raises MferError when there are not two."""
     statements = sorted(manifest.statement.dropna().unique())
     if len(statements) != 2 or manifest.statement.isna().any():
         raise MferError(
             f"protocol statement needs a corpus of two statements: found {', '.join(statements) or 'none'}"
         )
-    return [(manifest.statement == statements[1]).to_numpy()]
+    return (manifest.statement == statements[1]).to_numpy()
+
+
+def _with_new_statement(splits: Iterator[Split], second: np.ndarray) -> Iterator[Split]:
+    """The same folds, tested on the second statement and trained on the first; the other clips are in no part."""
+    for fold, train, valid, test in splits:
+        yield fold, train & ~second, valid & ~second, test & second
 
 
 def _group_tests(manifest: pd.DataFrame, count: int, seed: int) -> list[np.ndarray]:
@@ -120,25 +138,28 @@ def _group_tests(manifest: pd.DataFrame, count: int, seed: int) -> list[np.ndarr
     ]
 
 
-def _splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> Iterator[Split]:
+def _splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds, adapter: str) -> Iterator[Split]:
+    if rule.holds_out_statement and rule.honest:
+        by_speaker = _splits(manifest, protocol(rule.speakers_by), settings, adapter)
+        return _with_new_statement(by_speaker, _second_statement(manifest))
     if rule.kind == "preset":
-        return _preset_splits(manifest, rule, settings)
-    if rule.kind == "report5":
+        return _preset_splits(manifest, rule, settings, adapter)
+    if rule.leaky:
         return _leaky_splits(manifest, rule, settings)
     if rule.kind == "loso":
         tests = [(manifest.speaker == speaker).to_numpy() for speaker in sorted(manifest.speaker.unique())]
     elif rule.kind == "statement":
-        tests = _statement_test(manifest)
+        tests = [_second_statement(manifest)]
     else:
         tests = _group_tests(manifest, folds_of(rule.name), settings.seed)
     return _held_out_splits(manifest, tests, rule, settings)
 
 
-def protocol_folds(manifest: pd.DataFrame, name: str, settings: Folds) -> pd.DataFrame:
+def protocol_folds(manifest: pd.DataFrame, name: str, settings: Folds, adapter: str) -> pd.DataFrame:
     """The folds of one protocol (rows of FOLDS_SCHEMA), checked. Fold numbers are the preset's own, also where some are dropped."""
     rule = protocol(name)
     rows = []
-    for fold, *masks in _splits(manifest, rule, settings):
+    for fold, *masks in _splits(manifest, rule, settings, adapter):
         for part, mask in zip(("train", "valid", "test"), masks, strict=True):
             rows.append(
                 pd.DataFrame(
@@ -152,13 +173,14 @@ def protocol_folds(manifest: pd.DataFrame, name: str, settings: Folds) -> pd.Dat
     return folds
 
 
-def make_folds(manifest: pd.DataFrame, settings: Folds) -> pd.DataFrame:
+def make_folds(manifest: pd.DataFrame, settings: Folds, adapter: str) -> pd.DataFrame:
     """Folds of every protocol in the settings: columns protocol, fold, clip_id, part (train, valid or test).
 
+    ``adapter`` is what reads the corpus: a preset of published actors is refused on any corpus but its own.
     Under ``report5`` a test clip is also a valid clip, since the reference picks its checkpoint there. Raises MferError on
     an unknown protocol, one that does not fit the corpus, or folds that leak.
     """
     ordered = manifest.sort_values("clip_id", ignore_index=True)
     return pd.concat(
-        [protocol_folds(ordered, name, settings) for name in settings.protocols], ignore_index=True
+        [protocol_folds(ordered, name, settings, adapter) for name in settings.protocols], ignore_index=True
     )

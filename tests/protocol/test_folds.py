@@ -46,8 +46,8 @@ def manifest_of(speakers=24, repeats=2, first=1, corpus="ravdess"):
     return clips_frame(clips_of(corpus, speakers, repeats, EIGHT, first))
 
 
-def folds_for(manifest, *protocols, share=0.2, seed=42):
-    return make_folds(manifest, Folds(protocols=list(protocols), inner_share=share, seed=seed))
+def folds_for(manifest, *protocols, share=0.2, seed=42, adapter="ravdess"):
+    return make_folds(manifest, Folds(protocols=list(protocols), inner_share=share, seed=seed), adapter)
 
 
 def parts(folds):
@@ -122,12 +122,45 @@ def test_report5_is_the_references_leaky_split_and_says_so():
     assert "leaky" in protocol("report5-inner").label
 
 
-def test_statement_trains_on_one_sentence_and_tests_on_the_other():
+def test_statement_holds_out_a_sentence_and_is_called_by_what_it_shares():
     manifest = manifest_of(6)
     statement = dict(zip(manifest.clip_id, manifest.statement, strict=True))
     (part,) = parts(folds_for(manifest, "statement"))
     assert {statement[clip] for clip in part["test"]} == {"s2"}
     assert {statement[clip] for clip in part["train"] | part["valid"]} == {"s1"}
+    assert protocol("statement").label == "statement (same speakers)"
+    assert not protocol("statement").honest and not protocol("statement").leaky
+
+
+@pytest.mark.parametrize("speakers_by", ["luna5", "loso", "groupk:4"])
+def test_statement_and_speaker_are_both_held_out(speakers_by):
+    manifest = manifest_of()
+    both, plain = folds_for(manifest, f"statement+{speakers_by}"), folds_for(manifest, speakers_by)
+    manifest = manifest.set_index("clip_id")
+    for part, whole in zip(parts(both), parts(plain), strict=True):
+        assert {name: set(manifest.statement[list(clips)]) for name, clips in part.items()} == {
+            "train": {"s1"},
+            "valid": {"s1"},
+            "test": {"s2"},
+        }
+        for name, clips in part.items():
+            assert set(manifest.speaker[list(clips)]) == set(manifest.speaker[list(whole[name])])
+    assert protocol(f"statement+{speakers_by}").honest
+
+
+@pytest.mark.parametrize("name", [*RAVDESS_PRESETS, "statement+luna5"])
+def test_a_preset_numbers_the_people_of_its_own_corpus_only(name):
+    strangers = manifest_of(5, corpus="custom")
+    with pytest.raises(MferError, match=r"numbers the actors of ravdess.*adapter custom"):
+        folds_for(strangers, name, adapter="custom")
+
+
+def test_a_preset_over_some_of_its_actors_says_how_many_there_are():
+    assert protocol("luna5").label_with(24) == "luna5"
+    assert protocol("luna5").label_with(11) == "luna5, 11 of 24 actors"
+    assert protocol("statement+luna5").label_with(11) == "statement+luna5, 11 of 24 actors"
+    assert protocol("hicmae5").partial(12) and not protocol("loso").partial(2)
+    assert protocol("statement").label_with(11) == "statement (same speakers)"
 
 
 @pytest.mark.parametrize(
@@ -135,8 +168,9 @@ def test_statement_trains_on_one_sentence_and_tests_on_the_other():
     [
         ("luna6", "luna5"),
         ("groupk:1", "groupk:<folds>"),
+        ("statement+report5", "statement.loso"),
         ("groupk:99", "needs 99 speakers"),
-        ("hicmae5", "another corpus"),
+        ("hicmae5", "actors of crema_d"),
     ],
 )
 def test_a_protocol_that_cannot_be_is_refused_in_words(name, say):

@@ -16,6 +16,7 @@ def version(protocol="luna5", benchmark="ravdess", synthetic=False, accuracy=0.6
         (version(accuracy=0.7), version(), True, "70.0 % against 60.0 %"),
         (version(accuracy=0.6), version(), False, "60.0 % against 60.0 %"),
         (version("report5", accuracy=0.99), None, False, "leaky"),
+        (version("statement", accuracy=0.99), None, False, "same speakers"),
         (version("report5-inner", accuracy=0.99), version(accuracy=0.2), False, "leaky"),
         (version("loso", accuracy=0.9), version(), False, "another protocol"),
         (version(benchmark="custom", accuracy=0.9), version(), False, "another benchmark"),

@@ -129,7 +129,8 @@ def write_benchmark(
 
 def write_folds(data: Path, settings: Settings) -> None:
     manifest = read_manifest(data / "ingest" / settings.roles.benchmark / "manifest.parquet")
-    write_table(data / "folds" / "folds.parquet", make_folds(manifest, settings.folds), FOLDS_SCHEMA)
+    folds = make_folds(manifest, settings.folds, settings.corpora[settings.roles.benchmark].adapter)
+    write_table(data / "folds" / "folds.parquet", folds, FOLDS_SCHEMA)
 
 
 def write_waveforms(data: Path, corpus: str) -> None:
