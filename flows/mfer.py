@@ -12,12 +12,13 @@ from pydantic import Field
 from flows.busy import wait_until_free
 from flows.catalogue import stages as listed
 from flows.check import check_project, unfetched
-from flows.fetch import fetch
 from flows.plan import known, targets
 from flows.profiles import names, switch_profile
 from flows.quiet import quiet
 from mfer_core.base.errors import MferError
+from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
+from tasks.fetch import download_corpus
 from tasks.reproduce import reproduce
 
 # Prefect's form offers the choices, and its server refuses others; so does this flow, in one line, where no server does.
@@ -57,3 +58,11 @@ def mfer(
     aims = targets(chosen, corpora or [], check_project())
     ran, skipped = reproduce(aims, force, downstream=start_from is not None)
     get_run_logger().info(f"{len(ran)} stages ran, {len(skipped)} were up to date")
+
+
+@flow(name="fetch", flow_run_name="fetch {corpus}")
+def fetch(corpus: str) -> None:
+    """Download a corpus that is openly available to where the settings say it is; goes on where it stopped."""
+    source = load_settings().corpus(corpus)
+    files = download_corpus(source.adapter, source.path)
+    get_run_logger().info(f"fetch {corpus}: {files} files came into {source.path}")

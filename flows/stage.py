@@ -22,12 +22,13 @@ SECONDS = Path(".prefect/seconds.json")  # of each stage's last run
 
 
 def run_stage(name: str, **parameters: Any) -> None:
-    """Call the flow ``name`` of flows/<name>.py. Raises MferError for a fault a person can mend."""
+    """Call the flow ``name``: a stage, or one of flows/mfer.py. Raises MferError for a fault a person can mend."""
     follow(owner().pid)
     if PARENT_VARIABLE in os.environ:
         follow(int(os.environ[PARENT_VARIABLE]))
     ensure_api()
-    flow = getattr(importlib.import_module(f"flows.{name}"), name)
+    module = "flows.mfer" if name in ("mfer", "fetch") else "flows.stages"
+    flow = getattr(importlib.import_module(module), name)
     _set_up_logging()
     _publish_progress()
     corpus = parameters.get("corpus")

@@ -18,6 +18,20 @@ from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import load_vit
 from tasks.runner import run_side_by_side
 
+SPEED = 0.2  # chance that a view of a stage 2a clip plays faster or slower (reference method, "Augmentation, audio")
+
+
+def embed_modality(corpus: str, modality: str, data: Path, settings: Settings) -> int:
+    """By the encoder, or from the features that the corpus brings; returns the number of clips."""
+    if modality in settings.corpus(corpus).precomputed:
+        return embed_precomputed(corpus, settings.corpus(corpus), modality, data, settings.embed)
+    views = settings.views_of(corpus, modality)
+    call = {"corpus": corpus, "data": data, "settings": settings.embed, "views": views}
+    if modality == "visual":
+        return embed_side_by_side(embed_visual, call, data / "extract" / "frames" / corpus, settings)
+    call |= {"extract": settings.extract, "speed": SPEED if corpus in settings.roles.pretraining else 0.0}
+    return embed_side_by_side(embed_audio, call, data / "extract" / "waveforms" / corpus, settings)
+
 
 def embed_side_by_side(task: Task, call: dict[str, Any], shards: Path, settings: Settings) -> int:
     """Call ``task``; returns the number of clips computed.

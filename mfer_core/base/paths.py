@@ -14,6 +14,11 @@ class DataPaths:
         """Folder of a stage's outputs."""
         return self.root / stage
 
+    @property
+    def demo(self) -> Path:
+        """Folder of the synthetic corpora."""
+        return self.root / "raw" / "demo"
+
     # ingest, per corpus
     def ingest(self, corpus: str) -> Path:
         return self.root / "ingest" / corpus

@@ -1,0 +1,161 @@
+"""The stages of dvc.yaml as Prefect flows, in its order: which tasks each one calls, and with what.
+
+Each flow imports its own tasks, so that a stage loads no more than it needs and dvc.yaml can name what that is.
+"""
+
+from prefect import flow, get_run_logger
+
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import load_settings
+
+DATA = DataPaths()
+
+
+@flow(name="demo", flow_run_name="demo")
+def demo() -> None:
+    """Write every corpus whose source is `demo`; what is already there and unchanged stays."""
+    from tasks.demo import write_corpus
+
+    settings = load_settings()
+    DATA.demo.mkdir(parents=True, exist_ok=True)
+    for name, corpus in settings.corpora.items():
+        if corpus.source == "demo":
+            write_corpus.with_options(task_run_name=name)(corpus, settings.seed, settings.ingest.workers)
+
+
+@flow(name="ingest", flow_run_name="ingest {corpus}")
+def ingest(corpus: str) -> None:
+    """Every file of a corpus becomes a row of its manifest or of its rejects."""
+    from tasks.account import publish_account
+    from tasks.ingest import publish_report, read_corpus
+
+    settings = load_settings()
+    line = read_corpus(corpus, settings.corpus(corpus), settings.ingest, DATA.ingest(corpus))
+    get_run_logger().info(line)
+    publish_report(corpus, DATA.ingest(corpus))
+    publish_account("ingest", corpus, DATA.ingest_rejects(corpus), line)
+
+
+@flow(name="extract", flow_run_name="extract {corpus}")
+def extract(corpus: str) -> None:
+    """Media become face frames and waveforms in Parquet shards; shards that are there are not made again."""
+    from mfer_core.base.manifest import read_manifest
+    from tasks.account import publish_account
+    from tasks.extract import account_for, extract_shards
+
+    settings = load_settings()
+    raw, out = settings.corpus(corpus).path, DATA.stage("extract")
+    manifest = read_manifest(DATA.manifest(corpus))
+    shards = extract_shards(corpus, manifest, raw, out, settings.extract, settings.runner)
+    line = account_for(corpus, shards, manifest, out, settings.extract)
+    get_run_logger().info(line)
+    publish_account("extract", corpus, out / "clips" / corpus / "rejects.parquet", line)
+
+
+@flow(name="pretrain_vit", flow_run_name="pretrain_vit")
+def pretrain_vit() -> None:
+    """A checkpoint of the face encoder in Hugging Face layout, trained or fine-tuned, or a pointer to a published one."""
+    from tasks.pretrain import name_checkpoint, publish_metrics, train_vit
+
+    settings = load_settings()
+    section, faces, out = settings.pretrain_vit, settings.roles.faces, DATA.encoder("visual")
+    if section.checkpoint and not section.finetune:
+        metrics = name_checkpoint(section.checkpoint, section.revision, out)
+    else:
+        metrics = train_vit(settings.corpora[faces], DATA.ingest(faces), section, settings.seed, out)
+    publish_metrics("pretrain_vit", metrics, out)
+
+
+@flow(name="pretrain_emotion2vec", flow_run_name="pretrain_emotion2vec")
+def pretrain_emotion2vec() -> None:
+    """A checkpoint of the speech encoder in FunASR's layout, trained, or a pointer to a published one."""
+    from tasks.pretrain import name_checkpoint, publish_metrics, train_emotion2vec
+
+    settings = load_settings()
+    section, corpora, out = settings.pretrain_emotion2vec, settings.roles.pretraining, DATA.encoder("audio")
+    if section.checkpoint:
+        metrics = name_checkpoint(section.checkpoint, section.revision, out)
+    else:
+        metrics = train_emotion2vec(corpora, DATA.root, settings.extract, section, settings.seed, out)
+    publish_metrics("pretrain_emotion2vec", metrics, out)
+
+
+@flow(name="embed", flow_run_name="embed {corpus}")
+def embed(corpus: str) -> None:
+    """Both encoders over a corpus, with its augmented views; clips that are there are not done again."""
+    from tasks.embed import embed_modality
+
+    settings = load_settings()
+    clips = {arm: embed_modality(corpus, arm, DATA.root, settings) for arm in ("visual", "audio")}
+    counts = ", ".join(f"{count} clips {arm}" for arm, count in clips.items())
+    get_run_logger().info(f"embed {corpus}: {counts}")
+
+
+@flow(name="folds", flow_run_name="folds")
+def folds() -> None:
+    """Which clip is in which part of which fold, for every protocol, checked for people and content in two parts."""
+    from tasks.folds import assign_folds
+
+    assign_folds(DATA.root, load_settings())
+
+
+@flow(name="train_visual", flow_run_name="train_visual")
+def train_visual() -> None:
+    """Stage 1 of the method, the image arm alone; folds that are done are not trained again."""
+    from tasks.train import train_folds
+
+    train_folds("train_visual", DATA.root, load_settings())
+
+
+@flow(name="pretrain_audio", flow_run_name="pretrain_audio")
+def pretrain_audio() -> None:
+    """Stage 2a of the method: the audio arm on the pretraining corpora and four classes, speakers held out."""
+    from tasks.train import train_pretraining
+
+    train_pretraining(DATA.root, load_settings())
+
+
+@flow(name="train_audio", flow_run_name="train_audio")
+def train_audio() -> None:
+    """Stage 2b of the method, the audio arm on the benchmark; folds that are done are not trained again."""
+    from tasks.train import train_folds
+
+    train_folds("train_audio", DATA.root, load_settings())
+
+
+@flow(name="train_fused", flow_run_name="train_fused")
+def train_fused() -> None:
+    """Stage 3 of the method, both arms; folds that are done are not trained again."""
+    from tasks.train import train_folds
+
+    train_folds("train_fused", DATA.root, load_settings())
+
+
+@flow(name="evaluate", flow_run_name="evaluate")
+def evaluate() -> None:
+    """What the folds' predictions are worth, beside the published figures: metrics.json, tables, plots."""
+    from tasks.results import publish_results, run_evaluate
+
+    run_evaluate(DATA.root, load_settings())
+    publish_results("evaluate", DATA.root, load_settings())
+
+
+@flow(name="transfer", flow_run_name="transfer")
+def transfer() -> None:
+    """The fold models on the held-out custom corpus: metrics.json and tables."""
+    from tasks.results import publish_results, run_transfer
+
+    run_transfer(DATA.root, load_settings())
+    publish_results("transfer", DATA.root, load_settings())
+
+
+@flow(name="register", flow_run_name="register")
+def register() -> None:
+    """The chosen model, whole, in a folder with its card, and in the MLflow registry."""
+    from tasks.registry import assemble_model, nothing_to_register, register_model, why_nothing_to_register
+
+    settings = load_settings()
+    if reason := why_nothing_to_register(settings):
+        nothing_to_register(DATA.root, reason)
+        return
+    register_model(assemble_model(DATA.root, settings), settings)
