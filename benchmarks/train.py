@@ -45,9 +45,8 @@ from mfer_core.cache.shards import ShardFolder, partition
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.training.clips import Clips
+from mfer_core.training.fit import ClipTraining, trainable
 from mfer_core.training.fused import hidden_states
-from mfer_core.training.loop import train_epoch
-from mfer_core.training.optimiser import build_optimiser, trainable
 from mfer_core.training.shared import shared_embeddings
 
 Result = TypeVar("Result")
@@ -150,15 +149,8 @@ def hyperparameters(precision: str) -> Train:
 
 
 def our_epoch(model: nn.Module, clips: Clips, hyper: Train) -> None:
-    optimiser = build_optimiser(trainable(model, 1e-3), hyper)
-    train_epoch(
-        model,
-        optimiser,
-        nn.CrossEntropyLoss(torch.ones(len(CLASSES))),
-        clips,
-        hyper,
-        np.random.default_rng(0),
-    )
+    groups, cpu = trainable(model, 1e-3), torch.device("cpu")
+    ClipTraining(model, groups, clips, clips, len(CLASSES), hyper, cpu).train_epoch(np.random.default_rng(0))
 
 
 def our_stage3(clips: Clips, hyper: Train) -> None:

@@ -7,17 +7,21 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from mfer_core.base.manifest import read_manifest
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Corpus, Extract, PretrainEmotion2vec, PretrainVit
 from mfer_core.corpora import fer2013
-from mfer_core.encoders import pretrain_emotion2vec, pretrain_vit
 from mfer_core.encoders.published import name_published
 from mfer_core.media.read import read_waveforms
+from mfer_core.protocol.speakers import held_out_speakers
+from mfer_core.training import pretrain_emotion2vec, pretrain_vit
+from mfer_core.training.encoder_folder import begin
 from tasks.account import artifact_key
 
 
 @task
 def name_checkpoint(checkpoint: str, revision: str | None, out: Path) -> dict:
     """Write where the published checkpoint is; nothing is trained."""
+    begin(out)
     name_published(out, checkpoint, revision)
     return {"checkpoint": checkpoint, "revision": revision}
 
@@ -37,17 +41,17 @@ def train_emotion2vec(
     corpora: list[str], data: Path, extract: Extract, settings: PretrainEmotion2vec, seed: int, out: Path
 ) -> dict:
     """Train the compact emotion2vec on the pretraining corpora."""
-    manifest = pd.concat(
-        read_manifest(data / "ingest" / name / "manifest.parquet") for name in corpora
-    ).set_index("clip_id")
+    manifest = pd.concat(read_manifest(DataPaths(data).manifest(name)) for name in corpora)
+    held_out = manifest.set_index("clip_id").speaker.isin(held_out_speakers(manifest, seed))
+    labels = manifest.set_index("clip_id").label
     waveforms = {
         clip.clip_id: clip.waveform
         for name in corpora
         for clip in read_waveforms(data / "extract", name, extract.vad_min_clip_s)
     }
-    used = manifest.loc[list(waveforms)]
+    used = list(waveforms)
     return pretrain_emotion2vec.pretrain_emotion2vec(
-        list(waveforms.values()), used.label.tolist(), used.speaker.tolist(), settings, seed, out
+        list(waveforms.values()), labels[used].tolist(), held_out[used].tolist(), settings, seed, out
     )
 
 

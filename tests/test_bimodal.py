@@ -11,8 +11,7 @@ from mfer_core.base.manifest import read_manifest
 from mfer_core.base.settings import Folds, load_settings
 from mfer_core.cache.shards import partition
 from mfer_core.encoders.device import one_thread
-from mfer_core.encoders.emotion2vec_model import build_model
-from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
+from mfer_core.encoders.emotion2vec_model import build_model, write_checkpoint
 from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.transfer import transfer
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
@@ -23,8 +22,8 @@ from tasks.ingest import read_corpus
 from tasks.registry import why_nothing_to_register
 from tests.corpora.media_files import write_wav
 from tests.encoders.conftest import NARROW
-from tests.evaluation.test_folds import PUBLISHED
 from tests.prediction.models import narrow_conf
+from tests.protocol.test_folds import PUBLISHED
 from tests.training.synthetic import EIGHT, ROOT, small_settings, train_all, write_folds
 
 ACTORS = range(1, 25)

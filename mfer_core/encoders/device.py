@@ -14,8 +14,8 @@ Result = TypeVar("Result")
 BATCH_GIB = 1.0  # of working memory beside the weights
 
 
-def choose_device(name: str, turn: int = 0) -> torch.device:
-    """``auto`` takes CUDA when there is one; of several GPUs, ``auto`` and ``cuda`` take the one whose ``turn`` it is.
+def choose_device(name: str, fold: int = 0) -> torch.device:
+    """``auto`` takes CUDA when there is one. Folds are spread over several GPUs by their number, unless one is named.
 
     Raises MferError for a device that is not here.
     """
@@ -32,7 +32,7 @@ def choose_device(name: str, turn: int = 0) -> torch.device:
         raise MferError(
             f"device {name!r} is not available here ({count} GPUs): use auto, cpu or another number"
         )
-    return torch.device("cuda", turn % count if device.index is None else device.index)
+    return torch.device("cuda", fold % count if device.index is None else device.index)
 
 
 @contextmanager

@@ -1,16 +1,30 @@
-"""Build FunASR's Emotion2vec from a configuration, and read its weights from a folder that is not trusted."""
+"""FunASR's Emotion2vec: built from a configuration, its weights read from a folder that is not trusted, and written to one."""
 
 import copy
 from pathlib import Path
 from typing import Any
 
 import torch
+from ruamel.yaml import YAML
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path, write_json
 from mfer_core.encoders.checkpoints import weights_file
 from mfer_core.encoders.funasr_module import emotion2vec_class
+
+# As the published tokens.txt spells them; 'calm' has no published token.
+TOKENS = {
+    **{
+        "angry": "生气/angry",
+        "disgust": "厌恶/disgusted",
+        "fearful": "恐惧/fearful",
+        "happy": "开心/happy",
+        "neutral": "中立/neutral",
+    },
+    **{"sad": "难过/sad", "surprised": "吃惊/surprised", "calm": "平静/calm"},
+}
 
 
 def build_model(model_conf: dict[str, Any], classes: int) -> torch.nn.Module:
@@ -61,3 +75,27 @@ def _pick(
             raise KeyError(f"missing {name}")
         picked[name] = state[source]
     return picked
+
+
+def write_checkpoint(model: torch.nn.Module, conf: dict, names: list[str], out: Path) -> None:
+    """Write the FunASR layout (config.yaml, configuration.json, tokens.txt, weights last); the head's classes are ``names`` and <unk>."""
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = {
+        "tokenizer": "CharTokenizer",
+        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+    }
+    with atomic_path(out / "config.yaml") as path:
+        YAML(typ="safe", pure=True).dump({"model": "Emotion2vec", "model_conf": conf, **tokenizer}, path)
+    metas = {
+        "init_param": "model.safetensors",
+        "config": "config.yaml",
+        "tokenizer_conf": {"token_list": "tokens.txt"},
+    }
+    write_json(
+        out / "configuration.json",
+        {"framework": "pytorch", "task": "emotion-recognition", "file_path_metas": metas},
+    )
+    with atomic_path(out / "tokens.txt") as path:
+        path.write_text("\n".join([*(TOKENS[name] for name in names), "<unk>"]) + "\n", encoding="utf-8")
+    with atomic_path(out / "model.safetensors") as path:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)

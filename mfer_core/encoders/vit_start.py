@@ -21,13 +21,12 @@ def preprocessing_of(settings: PretrainVit) -> Preprocessing:
     return Preprocessing(settings.image_size, settings.image_size, 2, 1 / 255, (0.5,) * 3, (0.5,) * 3)
 
 
-def build_vit(settings: PretrainVit, blur: float = 0.0) -> ViTForImageClassification:
-    """A fresh compact ViT with random weights (torch's global generator); ``blur`` in pixels of its input."""
+def build_vit(settings: PretrainVit) -> ViTForImageClassification:
+    """A fresh compact ViT with random weights (torch's global generator)."""
     config = ViTConfig(
         image_size=settings.image_size,
         patch_size=settings.patch_size,
         stem_channels=settings.stem_channels,
-        blur=blur,
         hidden_size=settings.hidden_size,
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,

@@ -2,8 +2,7 @@
 
 Patches cut straight from the image learn slowly and overfit on small sets; a convolutional stem in their place mends both
 (Xiao et al. 2021, 'Early convolutions help transformers see better', https://arxiv.org/abs/2106.14881). Everything behind
-the stem is transformers' own ViT. The checkpoint's config.json names the stem in ``stem_channels``, and in ``blur`` how
-much blurrier its training images were than those it is given (see sharpness.py).
+the stem is transformers' own ViT. The checkpoint's config.json names the stem in ``stem_channels``.
 """
 
 import math
@@ -12,25 +11,20 @@ import torch
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTForImageClassification
 
-from mfer_core.encoders.sharpness import blur, restore
-
 
 class ConvStem(nn.Sequential):
     """[N, 3, S, S] -> [N, hidden, S / 2^k, S / 2^k] by k stages of 3x3 convolution, normalisation and pooling."""
 
-    def __init__(self, inputs: int, channels: list[int], hidden: int, blur: float):
+    def __init__(self, inputs: int, channels: list[int], hidden: int):
         stages = []
         for before, after in zip([inputs, *channels], channels, strict=False):
             conv = nn.Conv2d(before, after, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(conv.weight)
             stages.append(nn.Sequential(conv, nn.BatchNorm2d(after), nn.GELU(), nn.MaxPool2d(2)))
         super().__init__(*stages, nn.Conv2d(channels[-1], hidden, 1))
-        self.blur = blur  # pixels; training images have it
 
     def forward(self, images: Tensor) -> Tensor:
         """Channels last: twice as fast on a CPU."""
-        if self.blur:
-            images = restore(images if self.training else blur(images, self.blur), self.blur)
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
     @property
@@ -45,7 +39,7 @@ class StemVit(ViTForImageClassification):
     def __init__(self, config: ViTConfig):
         super().__init__(config)
         self.vit.embeddings.patch_embeddings.projection = ConvStem(
-            config.num_channels, config.stem_channels, config.hidden_size, getattr(config, "blur", 0.0)
+            config.num_channels, config.stem_channels, config.hidden_size
         )
 
 

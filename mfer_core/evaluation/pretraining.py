@@ -10,7 +10,9 @@ from mfer_core.base.settings import Settings
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
 from mfer_core.evaluation.published import published
 from mfer_core.evaluation.tables import percent
-from mfer_core.training.pretrain import STAGE, four_class_manifest, present_corpora
+from mfer_core.protocol.speakers import four_classes
+from mfer_core.training.inputs import manifest_of
+from mfer_core.training.pretrain import STAGE, present_corpora
 from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table
 
 PRETRAINING_NOTE = (
@@ -29,7 +31,7 @@ def pretraining_baseline(data: Path, settings: Settings) -> dict[str, dict]:
     if not (settings.evaluate.baseline and predictions.exists()):
         return {}
     tested, corpora = set(read_table(predictions, ["clip_id"]).clip_id), present_corpora(settings)
-    manifest = four_class_manifest(data, corpora)
+    manifest = four_classes(manifest_of(data, corpora))
     values = {
         clip: found
         for corpus in corpora

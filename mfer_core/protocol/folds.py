@@ -13,7 +13,15 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest
 from mfer_core.base.settings import Folds
 from mfer_core.protocol.fold_checks import check_folds
-from mfer_core.protocol.protocols import HELD_OUT, PRESET_CORPUS, VALIDATION, Protocol, folds_of, protocol
+from mfer_core.protocol.protocols import (
+    HELD_OUT,
+    PARTS,
+    PRESET_CORPUS,
+    VALIDATION,
+    Protocol,
+    folds_of,
+    protocol,
+)
 
 log = logging.getLogger("mfer")
 FOLDS_SCHEMA = pa.schema(
@@ -160,7 +168,7 @@ def protocol_folds(manifest: pd.DataFrame, name: str, settings: Folds, adapter: 
     rule = protocol(name)
     rows = []
     for fold, *masks in _splits(manifest, rule, settings, adapter):
-        for part, mask in zip(("train", "valid", "test"), masks, strict=True):
+        for part, mask in zip(PARTS, masks, strict=True):
             rows.append(
                 pd.DataFrame(
                     {"protocol": name, "fold": fold, "clip_id": manifest.clip_id[mask], "part": part}

@@ -43,6 +43,11 @@ def scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def decision_scores(labels: np.ndarray, predicted: np.ndarray, classes: int) -> dict[str, float]:
+    """``SCORES`` of decisions: class ids [N], true and predicted."""
+    return {name: float(value) for name, value in scores(confusion(labels, predicted, classes)).items()}
+
+
 def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
     """Reliability sums [bins, 3]: clips, their confidence, their hits, by equal bins of confidence; probabilities [N, C]."""
     confidence = probabilities.max(1).astype(np.float64)

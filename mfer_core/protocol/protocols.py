@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mfer_core.base.errors import MferError
 
+PARTS = ("train", "valid", "test")
 Actors = frozenset[int]
 
 

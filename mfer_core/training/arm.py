@@ -8,10 +8,10 @@ from torch import Tensor
 from mfer_core.base.settings import TrainArm, TrainAudio
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.training.finetune import fit_with_encoders, open_modality
+from mfer_core.training.fit import Group
 from mfer_core.training.fold import CLASSES, Fitted, Job, load_parts, train_fold
 from mfer_core.training.inputs import Modality, normalised, step_statistics
 from mfer_core.training.loop import Run
-from mfer_core.training.optimiser import Group
 
 # What an arm's settings say about its model.
 SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter", "normalisation"}
@@ -37,7 +37,7 @@ def train_arm(
     """
 
     def fit_once(job: Job, run: Run, rates: Sequence[float]) -> Fitted:
-        device = run.device(hyper.device)
+        device = str(run.device(hyper.device))
         modality, source = open_modality(
             job.data, job.arm, [job.benchmark], device, hyper.finetune, blocks or {}
         )

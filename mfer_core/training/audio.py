@@ -14,9 +14,9 @@ from mfer_core.cache.embeddings import same_encoder
 from mfer_core.models.arm import Arm
 from mfer_core.models.store import CONFIG, load_trained
 from mfer_core.training.arm import SHAPE, new_arm, train_arm
+from mfer_core.training.fit import Group, trainable
 from mfer_core.training.fold import CLASSES, fold_run, new_job
 from mfer_core.training.inputs import Modality
-from mfer_core.training.optimiser import Group, trainable
 
 STAGE = "train_audio"
 PARENT = "pretrain_audio"

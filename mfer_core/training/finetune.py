@@ -23,9 +23,9 @@ from mfer_core.models.finetuned import TRAINABLE, FineTuned, TrainableEncoder, p
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import Blocks
 from mfer_core.training.clips import Clips, LazyClip
+from mfer_core.training.fit import Group, fit
 from mfer_core.training.inputs import Modality, load_modality
-from mfer_core.training.loop import Progress, Run, fit
-from mfer_core.training.optimiser import Group
+from mfer_core.training.loop import Progress, Run
 
 if TYPE_CHECKING:
     from mfer_core.encoders.emotion2vec import Emotion2vecEncoder

@@ -14,10 +14,11 @@ from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CHOOSER, WEIGHTS
+from mfer_core.protocol.protocols import PARTS
 from mfer_core.protocol.protocols import protocol as rules
 from mfer_core.training.clips import Clips
 from mfer_core.training.finetune import Sources, blocks_of, embedded
-from mfer_core.training.inputs import PARTS, Modality, fold_parts, inputs_digest, make_clips, manifest_of
+from mfer_core.training.inputs import Modality, fold_parts, inputs_digest, make_clips, manifest_of
 from mfer_core.training.loop import Progress, Run, seed_of
 from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
 
@@ -81,7 +82,7 @@ def fold_run(stage: str, job: Job, seed: int, *shaped_by: object) -> Run:
     place = (stage, job.protocol, job.fold)
     key = digest(*place, seed, job.inputs, job.refit, *shaped_by)
     folder = fold_folder(job.data, *place)
-    return Run(folder, key, seed_of(seed, *place), f"{stage} {job.protocol} fold {job.fold}", turn=job.fold)
+    return Run(folder, key, seed_of(seed, *place), f"{stage} {job.protocol} fold {job.fold}", job.fold)
 
 
 def load_parts(job: Job, modalities: dict[str, Modality]) -> dict[str, Clips]:
@@ -109,7 +110,7 @@ def train_fold(
     with one_thread():
         chosen = fit_once(job, run, ())
         temperature = fit_temperature(chosen.model, chosen.part("valid"))
-        final = fit_once(job.whole(), run.again(), chosen.rates) if job.refit else chosen
+        final = fit_once(job.whole(), run.refit(), chosen.rates) if job.refit else chosen
         predictions = probability_table(final.model, final.part("test"), CLASSES)
     predictions = predictions.assign(protocol=job.protocol, fold=job.fold, arm=job.arm)
     facts = _facts(job, final) | {

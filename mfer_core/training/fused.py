@@ -14,10 +14,10 @@ from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, load_trained
 from mfer_core.training.clips import Clips, in_order
 from mfer_core.training.finetune import Sources, fit_with_encoders, open_modality
+from mfer_core.training.fit import PREDICT_BATCH, fit, trainable
 from mfer_core.training.fold import CLASSES, Fitted, Job, fold_run, load_parts, new_job, train_fold
 from mfer_core.training.inputs import normalised
-from mfer_core.training.loop import PREDICT_BATCH, Progress, Run, fit
-from mfer_core.training.optimiser import trainable
+from mfer_core.training.loop import Progress, Run
 from mfer_core.training.results import fold_folder
 
 STAGE = "train_fused"
@@ -79,7 +79,7 @@ def train_fused_fold(protocol: str, fold: int, data: Path, settings: Settings) -
     def fit_once(job: Job, run: Run, rates: Sequence[float]) -> Fitted:
         # What is chosen on the validation part starts from arms that have not seen it.
         trained = {name: load_trained(folder, chooser=not rates) for name, folder in folders.items()}
-        device = run.device(hyper.device)
+        device = str(run.device(hyper.device))
         opened = {
             name: open_modality(
                 job.data, name, [job.benchmark], device, hyper.finetune_of(name), blocks.get(name, {})

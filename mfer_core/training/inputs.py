@@ -13,10 +13,9 @@ from mfer_core.base.files import digest, read_table
 from mfer_core.base.manifest import read_manifest
 from mfer_core.cache.embeddings import same_encoder, view_folders
 from mfer_core.cache.shards import read_metadata, read_shards
+from mfer_core.protocol.protocols import PARTS
 from mfer_core.training.clips import Clips
 from mfer_core.training.shared import shared_embeddings
-
-PARTS = ("train", "valid", "test")
 
 
 def manifest_of(data: Path, corpora: Iterable[str]) -> pd.DataFrame:

@@ -1,27 +1,31 @@
-"""The one training loop of all stages."""
+"""The one training loop: of stages 1 to 3 and of both encoders.
 
+A run that is killed goes on after its last whole epoch and ends with the same bytes, because every epoch draws its random
+numbers from a seed of its own and the checkpoint after it holds all else.
+"""
+
+import json
 import logging
 import shutil
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from mfer_core.base.files import digest
-from mfer_core.base.settings import Train
+from mfer_core.base.files import atomic_path, digest
 from mfer_core.encoders.device import choose_device, exact_products
-from mfer_core.training.balance import class_weights, draw, hide_modalities
-from mfer_core.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
-from mfer_core.training.clips import Clips, bucketed, collate, in_order
-from mfer_core.training.optimiser import Group, Replay, Schedule, build_optimiser
 
 log = logging.getLogger("mfer")
-PREDICT_BATCH = 64
-REFIT = "refit"  # folder of the second fit's checkpoint in the run's own
+CHECKPOINT = "checkpoint.safetensors"
+REFIT = "refit"  # folder of the second fit's checkpoint, inside the run's own
+Row = dict[str, float]  # one epoch's figures: a row of history.csv
 
 
 @dataclass(frozen=True)
@@ -32,158 +36,150 @@ class Run:
     key: str
     seed: int
     name: str  # for log lines
-    turn: int = 0  # at the GPUs: of a fold, its number
+    fold: int = 0  # spreads folds over several GPUs
 
-    def again(self) -> "Run":
-        """The same run on more clips, when this one has chosen the number of epochs."""
+    def refit(self) -> "Run":
+        """The same run on more clips, after this one has chosen the number of epochs."""
         folder = self.folder / REFIT
         folder.mkdir(exist_ok=True)
         return replace(self, folder=folder, name=f"{self.name}, refit")
 
-    def device(self, name: str) -> str:
-        """The setting ``device`` as this run takes it. Raises MferError for a device that is not here."""
-        return str(choose_device(name, self.turn))
+    def device(self, name: str) -> torch.device:
+        """The device that the setting ``name`` means for this run. Raises MferError for one that is not here."""
+        return choose_device(name, self.fold)
 
 
 def seed_of(*parts: object) -> int:
-    """A seed for one job, from whatever names it."""
+    """A seed from whatever names a job."""
     return int(digest(*parts), 16) % 2**31
 
 
-def logits_of(model: nn.Module, clips: Clips) -> Tensor:
-    """Logits [N, C] (on the CPU) in the clips' order, in evaluation mode."""
-    model.eval()
-    device = next(model.parameters()).device
-    rows: dict[int, Tensor] = {}
-    with torch.no_grad():
-        for indices, (inputs, _) in in_order(clips, getattr(model, "predict_batch", PREDICT_BATCH)):
-            logits = model(*(value.to(device) for value in inputs)).cpu()
-            rows |= dict(zip(indices, logits, strict=True))
-    return torch.stack([rows[i] for i in range(len(clips))])
+class Training(ABC):
+    """What a run trains, and how one epoch of it goes."""
+
+    model: nn.Module  # all that learns and all that is restored after a crash
+    optimiser: Optimizer
+    schedule: LRScheduler
+    epochs: int
+    patience: int = 0  # epochs without a better one before training stops; 0 never stops
+    logs_epochs = False  # whether every epoch is worth a log line
+
+    @abstractmethod
+    def epoch(self, rng: np.random.Generator) -> Row:
+        """Train one epoch, validate, move the schedule; returns the epoch's figures. torch's own generator is seeded."""
+
+    @abstractmethod
+    def better(self, new: Row, best: Row) -> bool:
+        """Whether the weights after the epoch ``new`` are to be kept rather than those after ``best``."""
 
 
-def train_epoch(
-    model: nn.Module,
-    optimiser: Optimizer,
-    loss: nn.Module,
-    clips: Clips,
-    hyper: Train,
-    rng: np.random.Generator,
-) -> float:
-    """One pass over ``clips``, each in a view of its own, a step every ``hyper.accumulation`` batches; returns the mean loss per clip."""
-    model.train()
-    clips = clips.draw_views(rng)
-    device = next(model.parameters()).device
-    order = draw(clips.labels.numpy(), loss.weight.numel(), hyper.sampler_power, rng)
-    hidden = hide_modalities(clips.present(), hyper.modality_dropout, rng) if hyper.modality_dropout else None
-    batches = bucketed(order, clips.lengths(), hyper.batch_size, rng)
-    total = torch.zeros(
-        (), dtype=torch.float64, device=device
-    )  # read once: asking a GPU for a number waits for it
-    for number, indices in enumerate(batches, 1):
-        inputs, labels = collate(clips, indices, hidden, rng)
-        with torch.autocast(device.type, torch.bfloat16, enabled=hyper.precision == "bf16"):
-            value = loss(model(*(part.to(device) for part in inputs)), labels.to(device))
-        (value / hyper.accumulation).backward()
-        if number % hyper.accumulation == 0 or number == len(batches):
-            if hyper.gradient_clip:
-                nn.utils.clip_grad_norm_(model.parameters(), hyper.gradient_clip)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        total += value.detach() * len(indices)
-    return total.item() / len(order)
+@dataclass
+class Progress:
+    """How far a run is: the epochs' figures and the weights of the best epoch so far."""
 
+    history: list[Row]
+    best: dict[str, Tensor]
+    best_epoch: int  # 0 before the first
 
-def validate(model: nn.Module, clips: Clips) -> dict[str, float]:
-    """Loss, accuracy and UAR over all clips at once."""
-    logits = logits_of(model, clips)
-    hit = (logits.argmax(1) == clips.labels).double()
-    recalls = [hit[clips.labels == label].mean().item() for label in clips.labels.unique()]
-    loss = nn.functional.cross_entropy(logits.float(), clips.labels).item()
-    return {"valid_loss": loss, "valid_accuracy": hit.mean().item(), "valid_uar": float(np.mean(recalls))}
+    def ended(self, training: Training) -> bool:
+        done = len(self.history)
+        stale = training.patience > 0 and done - self.best_epoch >= training.patience
+        return done >= training.epochs or stale
 
-
-def _better(new: dict, old: dict, select: str) -> bool:
-    """Whether an epoch beats the best before it; the lower loss decides a tie."""
-    if select == "loss":
-        return new["valid_loss"] < old["valid_loss"]
-    score = f"valid_{select}"
-    return (new[score], -new["valid_loss"]) > (old[score], -old["valid_loss"])
+    @property
+    def best_row(self) -> Row:
+        return self.history[self.best_epoch - 1]
 
 
 @exact_products()
-def fit(
-    model: nn.Module,
-    groups: list[Group],
-    train: Clips,
-    valid: Clips,
-    classes: int,
-    hyper: Train,
-    run: Run,
-    rates: Sequence[float] = (),
-) -> Progress:
-    """Train ``model`` in place and leave it at its best epoch on ``valid``.
+def run_epochs(training: Training, run: Run) -> Progress:
+    """Train to the end, from the checkpoint in ``run.folder`` where one of the same key lies there.
 
-    With ``rates``, the learning rates that an earlier fit took to its best epoch, there is nothing left to choose: the model
-    is trained for as many epochs at these rates, and ``valid`` is not looked at. Continues from the last epoch's checkpoint
-    in ``run.folder`` where there is one of the same key; the result is the same either way, since every epoch draws its
-    random numbers from its own seed.
+    Leaves the model on the CPU, with the weights of its best epoch.
     """
-    device = run.device(hyper.device)
-    model.to(device)
-    optimiser = build_optimiser(groups, hyper)
-    schedule = Replay(optimiser, rates) if rates else Schedule(optimiser, hyper)
-    loss = nn.CrossEntropyLoss(
-        class_weights(train.labels, classes, hyper.class_weight_power).to(device),
-        label_smoothing=hyper.label_smoothing,
-    )
-    progress = load_checkpoint(run.folder, run.key, model, optimiser, schedule) or Progress([], {}, 0)
-    while len(progress.history) < (len(rates) or hyper.epochs) and not (
-        _stale(progress, hyper) and not rates
-    ):
+    progress = _load_checkpoint(training, run) or Progress([], {}, 0)
+    while not progress.ended(training):
         epoch = len(progress.history) + 1
         torch.manual_seed(seed_of(run.seed, epoch))
-        rng = np.random.default_rng([run.seed, epoch])
-        rate = optimiser.param_groups[0]["lr"]
-        row = {
-            "epoch": epoch,
-            "train_loss": train_epoch(model, optimiser, loss, train, hyper, rng),
-            "lr": rate,
-        }
-        row |= {} if rates else validate(model, valid)
-        if (
-            rates
-            or not progress.best
-            or _better(row, progress.history[progress.best_epoch - 1], hyper.select)
-        ):
-            progress.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-            progress.best_epoch = epoch
+        row = {"epoch": epoch} | training.epoch(np.random.default_rng([run.seed, epoch]))
+        if not progress.best or training.better(row, progress.best_row):
+            progress.best, progress.best_epoch = _weights(training.model), epoch
         progress.history.append(row)
-        schedule.step(row.get("valid_loss", 0.0))
-        save_checkpoint(run.folder, run.key, model, optimiser, schedule, progress)
-    model.cpu().load_state_dict(progress.best)
-    _report(run, progress)
+        _save_checkpoint(training, run, progress)
+        if training.logs_epochs:
+            log.info("%s: epoch %d of %d, %s", run.name, epoch, training.epochs, _figures(row))
+    training.model.cpu().load_state_dict(progress.best)
+    best = progress.best_row
+    log.info(
+        "%s: epoch %d of %d kept, %s", run.name, progress.best_epoch, len(progress.history), _figures(best)
+    )
     return progress
 
 
-def _report(run: Run, progress: Progress) -> None:
-    best = progress.history[progress.best_epoch - 1]
-    if "valid_uar" in best:
-        log.info(
-            "%s: best of %d epochs is %d (valid uar %.3f)",
-            run.name,
-            len(progress.history),
-            progress.best_epoch,
-            best["valid_uar"],
-        )
+def _figures(row: Row) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in row.items() if name != "epoch")
 
 
-def _stale(progress: Progress, hyper: Train) -> bool:
-    """Whether ``patience`` epochs have passed without a better one."""
-    return hyper.patience > 0 and len(progress.history) - progress.best_epoch >= hyper.patience
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
-def forget_checkpoint(folder: Path) -> None:
-    """Call it when the run's results are written."""
-    (Path(folder) / FILE).unlink(missing_ok=True)
+def _save_checkpoint(training: Training, run: Run, progress: Progress) -> None:
+    """Write all that the next epoch needs, in one safetensors file; values that are no tensors are JSON in its header."""
+    optimiser = training.optimiser.state_dict()
+    tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
+    for index, values in optimiser["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
+    if progress.best_epoch < len(progress.history):  # else the best weights are the model's
+        tensors |= {f"best.{name}": value for name, value in progress.best.items()}
+    state = {
+        "key": run.key,
+        "history": progress.history,
+        "best_epoch": progress.best_epoch,
+        "schedule": training.schedule.state_dict(),
+        "groups": [{**group, "params": None} for group in optimiser["param_groups"]],
+    }
+    copies = {name: value.detach().cpu().clone() for name, value in tensors.items()}
+    with atomic_path(run.folder / CHECKPOINT) as temporary:
+        save_file(copies, temporary, {"state": json.dumps(state)})
+
+
+def _load_checkpoint(training: Training, run: Run) -> Progress | None:
+    """Bring a run back to where its checkpoint left it; None when there is no checkpoint under ``run.key``."""
+    path = run.folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            state = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError:
+        path.unlink()  # not a file of this program: atomic renames leave none that is half written
+        return None
+    if state["key"] != run.key:
+        return None
+    training.model.load_state_dict(_part(tensors, "model."))
+    _restore_optimiser(training.optimiser, _part(tensors, "optimiser."), state["groups"])
+    training.schedule.load_state_dict(state["schedule"])
+    best = _part(tensors, "best.") or _weights(training.model)
+    return Progress(state["history"], best, state["best_epoch"])
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor], groups: list[dict]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    current = optimiser.state_dict()["param_groups"]
+    merged = [saved | {"params": now["params"]} for saved, now in zip(groups, current, strict=True)]
+    optimiser.load_state_dict({"state": state, "param_groups": merged})
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Remove a run's checkpoints, once its results are written."""
+    (Path(folder) / CHECKPOINT).unlink(missing_ok=True)
     shutil.rmtree(Path(folder) / REFIT, ignore_errors=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import torch
-from sklearn.model_selection import StratifiedGroupKFold
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path, digest, write_json, write_table
@@ -15,11 +14,13 @@ from mfer_core.cache.code import code_digest
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm
 from mfer_core.models.store import CONFIG, describe_model, save_weights
+from mfer_core.protocol.protocols import PARTS
+from mfer_core.protocol.speakers import four_classes, speaker_parts
 from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
 from mfer_core.training.finetune import Source, blocks_of, embedded, fit_with_encoders, open_modality
+from mfer_core.training.fit import trainable
 from mfer_core.training.inputs import (
-    PARTS,
     inputs_digest,
     load_modality,
     make_clips,
@@ -27,8 +28,7 @@ from mfer_core.training.inputs import (
     normalised,
     step_statistics,
 )
-from mfer_core.training.loop import Progress, Run, forget_checkpoint, seed_of
-from mfer_core.training.optimiser import trainable
+from mfer_core.training.loop import Progress, Run, forget_checkpoints, seed_of
 from mfer_core.training.pretrain_report import (
     CLASSES,
     corpus_of,
@@ -40,7 +40,6 @@ from mfer_core.training.results import begin, is_done, probability_table, write_
 from mfer_core.training.shared import forget_shared
 
 STAGE = "pretrain_audio"
-SPLITS = 5  # a fifth of each corpus's speakers for the test, a fifth for the checkpoint
 FILES = (
     "model.safetensors",
     "history.csv",
@@ -57,26 +56,6 @@ def present_corpora(settings: Settings) -> list[str]:
     return [name for name in settings.roles.pretraining if settings.corpora[name].source != "absent"]
 
 
-def speaker_parts(manifest: pd.DataFrame, seed: int) -> dict[str, list[str]]:
-    """clip_ids per part, speaker-disjoint within each corpus and balanced by emotion as far as its speakers allow.
-
-    A corpus of fewer than three speakers goes to training as a whole.
-    """
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    for _, rows in manifest.sort_index().groupby("corpus"):
-        splits = min(SPLITS, rows.speaker.nunique())
-        if splits < 3:
-            parts["train"] += list(rows.clip_id)
-            continue
-        splitter = StratifiedGroupKFold(splits, shuffle=True, random_state=seed)
-        held = [
-            rows.clip_id.iloc[test].tolist() for _, test in splitter.split(rows, rows.label, rows.speaker)
-        ]
-        for part, clips in zip(("test", "valid", *["train"] * (splits - 2)), held, strict=True):
-            parts[part] += clips
-    return {part: sorted(clips) for part, clips in parts.items()}
-
-
 def train_four(
     run: Run, data: Path, corpora: list[str], clips: dict[str, Clips], settings: Settings
 ) -> tuple[Arm, Progress, Source | None]:
@@ -91,7 +70,7 @@ def train_four(
     arm = new_arm("audio", clips["train"].dims["audio"], hyper, CLASSES)
     arm.standardise(*step_statistics(clips["train"], "audio"))
     _, source = (
-        open_modality(data, "audio", corpora, run.device(hyper.device), hyper.finetune, {})
+        open_modality(data, "audio", corpora, str(run.device(hyper.device)), hyper.finetune, {})
         if hyper.finetune.blocks
         else (None, None)
     )
@@ -133,11 +112,6 @@ def cross_corpus(
     return result
 
 
-def four_class_manifest(data: Path, corpora: list[str]) -> pd.DataFrame:
-    manifest = manifest_of(data, corpora)
-    return manifest[manifest.label.isin(CLASSES)]
-
-
 def pretrain_audio(data: Path, settings: Settings) -> Path:
     """Train stage 2a; returns its folder, at once when it is done already.
 
@@ -149,7 +123,7 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         return _skip(
             folder, "the audio arm is left out" if corpora else "every pretraining corpus has source absent"
         )
-    manifest = four_class_manifest(data, corpora)
+    manifest = four_classes(manifest_of(data, corpora))
     parts, code = speaker_parts(manifest, settings.seed), code_digest(__name__)
     inputs = inputs_digest(data, ["audio"], corpora, parts, manifest)
     run = Run(
@@ -200,7 +174,7 @@ def _write(
         run.folder / CONFIG, {"key": run.key, "model": describe_model(arm), "labels": list(CLASSES), **facts}
     )
     shutil.rmtree(run.folder / "cross_corpus", ignore_errors=True)  # nothing but the matrix's checkpoints
-    forget_checkpoint(run.folder)
+    forget_checkpoints(run.folder)
 
 
 def _skip(folder: Path, reason: str) -> Path:

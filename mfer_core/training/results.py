@@ -15,7 +15,8 @@ from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CHOOSER, CONFIG, WEIGHTS, Blocks, describe_model, save_weights
 from mfer_core.training.clips import Clips
-from mfer_core.training.loop import Run, forget_checkpoint, logits_of
+from mfer_core.training.fit import logits_of
+from mfer_core.training.loop import Run, forget_checkpoints
 
 
 def predictions_schema(classes: tuple[str, ...]) -> pa.Schema:
@@ -90,7 +91,7 @@ def finish(
         run.folder / CONFIG,
         {"key": run.key, "model": describe_model(models[WEIGHTS][0]), "labels": list(classes), **facts},
     )
-    forget_checkpoint(run.folder)
+    forget_checkpoints(run.folder)
     return run.folder
 
 

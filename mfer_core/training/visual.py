@@ -7,9 +7,9 @@ import torch
 from mfer_core.base.settings import Settings
 from mfer_core.cache.code import code_digest
 from mfer_core.training.arm import new_arm, train_arm
+from mfer_core.training.fit import trainable
 from mfer_core.training.fold import CLASSES, fold_run, new_job
 from mfer_core.training.inputs import Modality
-from mfer_core.training.optimiser import trainable
 
 STAGE = "train_visual"
 

@@ -13,8 +13,7 @@ from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.emotion2vec_config import model_conf
-from mfer_core.encoders.emotion2vec_model import build_model
-from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
+from mfer_core.encoders.emotion2vec_model import build_model, write_checkpoint
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 

@@ -8,8 +8,7 @@ from mfer_core.base.files import write_json
 from mfer_core.base.labels import label_set
 from mfer_core.base.settings import Extract, PretrainVit
 from mfer_core.encoders.emotion2vec_config import Layers, model_conf
-from mfer_core.encoders.emotion2vec_model import build_model
-from mfer_core.encoders.pretrain_emotion2vec import write_checkpoint
+from mfer_core.encoders.emotion2vec_model import build_model, write_checkpoint
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused

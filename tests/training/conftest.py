@@ -1,1 +1,1 @@
-from tests.encoders.conftest import emotion2vec_folder, vit_folder, vit_settings  # noqa: F401 (fixtures)
+from tests.encoders.conftest import emotion2vec_folder, random, vit_folder, vit_settings  # noqa: F401 (fixtures)

@@ -22,6 +22,7 @@ from mfer_core.models.finetuned import TRAINABLE, put_blocks
 from mfer_core.models.store import load_model, load_trained
 from mfer_core.prediction.predictor import ModelSettings, Predictor
 from mfer_core.training import loop
+from mfer_core.training.fit import ClipTraining
 from mfer_core.training.inputs import fold_parts, load_modality, make_clips, manifest_of
 from mfer_core.training.stages import pretrain_audio, train_audio_fold, train_fused_fold, train_visual_fold
 from tests.training.synthetic import (
@@ -154,7 +155,7 @@ def test_all_blocks_learn_but_the_convolutional_front_end_and_a_saved_fold_predi
 
 def test_a_crash_continues_to_the_identical_result_and_checkpointing_changes_nothing(fold, monkeypatch):
     whole = fold("audio", {"blocks": 2}, "whole")
-    calls, train_epoch = [], loop.train_epoch
+    calls, train_epoch = [], ClipTraining.train_epoch
 
     def crashing(*arguments):
         calls.append(1)
@@ -162,7 +163,7 @@ def test_a_crash_continues_to_the_identical_result_and_checkpointing_changes_not
             raise KeyboardInterrupt
         return train_epoch(*arguments)
 
-    monkeypatch.setattr(loop, "train_epoch", crashing)
+    monkeypatch.setattr(ClipTraining, "train_epoch", crashing)
     with pytest.raises(KeyboardInterrupt):
         fold("audio", {"blocks": 2}, "crashed")
     resumed, recomputed = (
@@ -206,16 +207,16 @@ def test_bf16_trains_too(fold, modality):
 def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_its_key(
     data, tmp_path, monkeypatch
 ):
-    settings, turns, opened, load = (
+    settings, asked_for, opened, load = (
         settings_of(train_visual={"finetune": LEARN, "epochs": 1, "device": "auto"}),
         [],
         [],
         load_vit,
     )
 
-    def choose(name, turn):
-        turns.append((name, turn))
-        return torch.device("cpu", turn)
+    def choose(name, fold):
+        asked_for.append((name, fold))
+        return torch.device("cpu", fold)
 
     monkeypatch.setattr(loop, "choose_device", choose)
     monkeypatch.setattr(
@@ -223,7 +224,7 @@ def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_i
         lambda *asked: opened.append(asked[2]) or load(*asked[:2], "cpu", asked[3]),
     )
     folder = train_visual_fold(FOLD[0], 1, copy_of(data, tmp_path), settings)
-    assert {*turns} == {("auto", 1)} and len(turns) == 2 and opened == ["cpu:1"]
+    assert {*asked_for} == {("auto", 1)} and len(asked_for) == 2 and opened == ["cpu:1"]
     monkeypatch.setattr(loop, "choose_device", None)  # a fold that is done asks for none
     assert train_visual_fold(FOLD[0], 1, tmp_path, settings) == folder
 

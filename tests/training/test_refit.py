@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from mfer_core.base.files import read_json, read_table
-from mfer_core.training import loop
-from mfer_core.training.optimiser import Replay
+from mfer_core.training.fit import ClipTraining, build_schedule
 from mfer_core.training.stages import pretrain_audio, train_audio_fold, train_fused_fold, train_visual_fold
 from tests.training.synthetic import small_settings, write_benchmark, write_pretraining
 
@@ -70,7 +69,7 @@ def test_a_crash_in_the_second_training_costs_an_epoch(tmp_path, monkeypatch, cr
     whole = train_visual_fold("groupk:2", 0, tmp_path / "whole", settings)
     best = read_json(whole / "config.json")["best_epoch"]
     assert best >= 2
-    calls, train_epoch = [], loop.train_epoch
+    calls, train_epoch = [], ClipTraining.train_epoch
 
     def crashing(*arguments):
         calls.append(1)
@@ -78,7 +77,7 @@ def test_a_crash_in_the_second_training_costs_an_epoch(tmp_path, monkeypatch, cr
             raise KeyboardInterrupt
         return train_epoch(*arguments)
 
-    monkeypatch.setattr(loop, "train_epoch", crashing)
+    monkeypatch.setattr(ClipTraining, "train_epoch", crashing)
     with pytest.raises(KeyboardInterrupt):
         train_visual_fold("groupk:2", 0, tmp_path / "crashed", settings)
     resumed = train_visual_fold("groupk:2", 0, tmp_path / "crashed", settings)
@@ -92,9 +91,9 @@ def test_rates_are_replayed_and_groups_keep_their_proportion():
     optimiser = torch.optim.AdamW(
         [{"params": [weights[0]], "lr": 1e-2}, {"params": [weights[1]], "lr": 1e-3}]
     )
-    replay, seen = Replay(optimiser, [1e-2, 1e-2, 5e-3]), []
+    replay, seen = build_schedule(optimiser, small_settings().train_visual, [1e-2, 1e-2, 5e-3]), []
     for _ in range(3):
         seen.append([group["lr"] for group in optimiser.param_groups])
         optimiser.step()
-        replay.step(0.0)
+        replay.step()
     assert seen == [pytest.approx(pair) for pair in ([1e-2, 1e-3], [1e-2, 1e-3], [5e-3, 5e-4])]

@@ -7,7 +7,7 @@ import pytest
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, read_table
-from mfer_core.training import loop
+from mfer_core.training.fit import ClipTraining
 from mfer_core.training.stages import (
     collect_predictions,
     folds_to_train,
@@ -61,7 +61,7 @@ def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(
 ):
     options = {"schedule": schedule, "schedule_factor": 0.5, "schedule_step": 2, "schedule_patience": 0}
     whole = run_visual(tmp_path, "whole", train_visual=options)
-    calls, train_epoch = [], loop.train_epoch
+    calls, train_epoch = [], ClipTraining.train_epoch
 
     def crashing(*arguments):
         calls.append(1)
@@ -69,7 +69,7 @@ def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(
             raise KeyboardInterrupt
         return train_epoch(*arguments)
 
-    monkeypatch.setattr(loop, "train_epoch", crashing)
+    monkeypatch.setattr(ClipTraining, "train_epoch", crashing)
     with pytest.raises(KeyboardInterrupt):
         run_visual(tmp_path, "crashed", train_visual=options)
     resumed = run_visual(tmp_path, "crashed", train_visual=options)
@@ -79,7 +79,7 @@ def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(
 
 def test_a_crash_in_the_third_fold_resumes_at_the_third_fold(tmp_path, monkeypatch):
     settings = small_settings(folds={"protocols": ["groupk:3"]}, train_visual={"epochs": 2})
-    calls, train_epoch = [], loop.train_epoch
+    calls, train_epoch = [], ClipTraining.train_epoch
 
     def crashing(*arguments, **options):
         calls.append(1)
@@ -95,7 +95,7 @@ def test_a_crash_in_the_third_fold_resumes_at_the_third_fold(tmp_path, monkeypat
     for name in ("whole", "crashed"):
         write_benchmark(tmp_path / name, settings, speakers=6)
     whole = train_all(tmp_path / "whole")
-    monkeypatch.setattr(loop, "train_epoch", crashing)
+    monkeypatch.setattr(ClipTraining, "train_epoch", crashing)
     with pytest.raises(KeyboardInterrupt):
         train_all(tmp_path / "crashed")
     resumed = train_all(tmp_path / "crashed")
@@ -105,8 +105,10 @@ def test_a_crash_in_the_third_fold_resumes_at_the_third_fold(tmp_path, monkeypat
 
 def test_a_finished_fold_is_not_trained_again_until_a_setting_changes(tmp_path, monkeypatch):
     run_visual(tmp_path, "once")
-    calls, train_epoch = [], loop.train_epoch
-    monkeypatch.setattr(loop, "train_epoch", lambda *arguments: calls.append(1) or train_epoch(*arguments))
+    calls, train_epoch = [], ClipTraining.train_epoch
+    monkeypatch.setattr(
+        ClipTraining, "train_epoch", lambda *arguments: calls.append(1) or train_epoch(*arguments)
+    )
     run_visual(tmp_path, "once")
     assert not calls
     run_visual(tmp_path, "once", train_visual={"epochs": 2})

@@ -10,9 +10,9 @@ from mfer_core.cache.embeddings import view_folder
 from mfer_core.models.fusion import Fused
 from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
+from mfer_core.training.fit import ClipTraining, validate
 from mfer_core.training.fused import hidden_states
 from mfer_core.training.inputs import load_modality
-from mfer_core.training.loop import train_epoch, validate
 from mfer_core.training.stages import train_visual_fold
 from tests.training.synthetic import DIM, EIGHT, clips_of, small_settings, write_benchmark, write_embeddings
 
@@ -47,12 +47,13 @@ class Recorder(torch.nn.Module):
 
 def test_an_epoch_draws_every_view_and_the_clean_clip_alike_and_validation_only_the_clean_one():
     clips, model = numbered(400, 3), Recorder()
-    loss = torch.nn.CrossEntropyLoss(torch.ones(1))
-    train_epoch(model, torch.optim.SGD(model.parameters(), 0.0), loss, clips, HYPER, np.random.default_rng(0))
+    groups = [{"params": list(model.parameters()), "lr": 1e-9}]
+    training = ClipTraining(model, groups, clips, clips, 1, HYPER, torch.device("cpu"))
+    training.train_epoch(np.random.default_rng(0))
     shares = np.bincount(np.array(model.seen, int), minlength=4) / len(model.seen)
     assert (abs(shares - 0.25) < 0.08).all()
     first, model.seen = model.seen, []
-    train_epoch(model, torch.optim.SGD(model.parameters(), 0.0), loss, clips, HYPER, np.random.default_rng(1))
+    training.train_epoch(np.random.default_rng(1))
     assert first != model.seen
     model.seen = []
     validate(model, clips)

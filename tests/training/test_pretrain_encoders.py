@@ -1,5 +1,6 @@
 """Both compact encoders: they learn what can be learnt, hold people apart, and give the same bytes again."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,10 +10,11 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.settings import PretrainEmotion2vec, PretrainVit
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.images import Preprocessing
-from mfer_core.encoders.pretrain_emotion2vec import pretrain_emotion2vec, split_speakers
-from mfer_core.encoders.pretrain_vit import pretrain_vit, split_faces
+from mfer_core.encoders.published import checkpoint_of, name_published
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_start import LABELS, published_vit, save_vit
+from mfer_core.training.pretrain_emotion2vec import pretrain_emotion2vec
+from mfer_core.training.pretrain_vit import check_sharpness, pretrain_vit, split_faces
 from tests.encoders.conftest import VIT
 
 SPEECH = PretrainEmotion2vec(
@@ -40,7 +42,7 @@ def speech(random):
         for speaker, label in rows
     ]
     waves = [(0.1 * wave + random.normal(0, 0.01, 8000)).astype(np.float32) for wave in waves]
-    return waves, [label for _, label in rows], [f"a-{speaker}" for speaker, _ in rows]
+    return waves, [label for _, label in rows], [speaker in (1, 4) for speaker, _ in rows]
 
 
 @pytest.mark.parametrize(("stem", "precision"), [([], "fp32"), ([4, 8, 16], "bf16")])
@@ -134,12 +136,25 @@ def test_pretraining_gives_the_same_bytes_again(faces, speech, vit_settings, tmp
         )
 
 
-def test_no_speaker_is_on_both_sides_and_every_corpus_is_on_each():
-    speakers = [f"{corpus}-{number}" for corpus in ("a", "b") for number in range(5) for _ in range(3)]
-    train, valid = split_speakers(speakers, 1)
-    names = [{speakers[row] for row in rows} for rows in (train, valid)]
-    assert not names[0] & names[1]
-    assert {name[0] for name in names[1]} == {"a", "b"}
-    assert len(train) + len(valid) == len(speakers)
-    with pytest.raises(MferError, match="5 are needed"):
-        split_speakers(["a-1", "a-2"], 1)
+def test_speech_without_anyone_to_hold_out_is_refused(speech, tmp_path):
+    waves, labels, _ = speech
+    with pytest.raises(MferError, match="three speakers"):
+        pretrain_emotion2vec(waves, labels, [False] * len(waves), SPEECH, 1, tmp_path)
+
+
+def test_training_faces_far_blurrier_than_the_test_faces_are_refused(faces):
+    images, _, splits = faces
+    check_sharpness(images, splits)
+    blurred = images.copy()
+    blurred[:80] = [cv2.GaussianBlur(image, (0, 0), 2) for image in images[:80]]
+    with pytest.raises(MferError, match="take another copy of the corpus"):
+        check_sharpness(blurred, splits)
+    sharper = images.copy()
+    sharper[80:] = [cv2.GaussianBlur(image, (0, 0), 2) for image in images[80:]]
+    check_sharpness(sharper, splits)
+
+
+def test_what_a_published_encoder_left_is_gone_after_training(faces, vit_settings, tmp_path):
+    name_published(tmp_path, "somewhere/else", None)
+    pretrain_vit(*faces, vit_settings, 1, tmp_path)
+    assert checkpoint_of(tmp_path) == (str(tmp_path), None)

@@ -1,0 +1,189 @@
+"""Training of an arm, or of both with their head, on the clips of a fold: sampling, class weights, optimiser, schedule."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
+
+from mfer_core.base.settings import Train
+from mfer_core.protocol.metrics import confusion, scores
+from mfer_core.training.clips import Clips, bucketed, collate, in_order
+from mfer_core.training.loop import Progress, Row, Run, Training, run_epochs
+
+PREDICT_BATCH = 64
+Group = dict  # {"params": [...], "lr": float}
+
+
+def class_weights(labels: Tensor, classes: int, power: float) -> Tensor:
+    """Loss weight per class [C], ~ 1 / (count * classes) ** power, mean 1 over the clips; 0 for a class without clips.
+
+    Reference method, "Loss".
+    """
+    counts = torch.bincount(labels, minlength=classes).double()
+    weights = torch.where(counts > 0, 1 / (counts.clamp(min=1) * classes) ** power, 0.0)
+    return (weights / (weights * counts).sum() * counts.sum()).float()
+
+
+def draw(labels: np.ndarray, classes: int, power: float, rng: np.random.Generator) -> np.ndarray:
+    """Indices of one epoch [N]: with replacement, weight ~ 1 / (classes * count) ** power; a plain shuffle when power is 0.
+
+    Reference method, "Sampling".
+    """
+    if power == 0:
+        return rng.permutation(len(labels))
+    counts = np.bincount(labels, minlength=classes)
+    weights = 1 / (classes * counts[labels]) ** power
+    return rng.choice(len(labels), len(labels), p=weights / weights.sum())
+
+
+def hide_modalities(present: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Modality dropout: which modalities of which clips are hidden, bool [N, M].
+
+    With probability ``share`` one modality of a clip that has several (``present`` bool [N, M]).
+    """
+    chosen = rng.integers(present.shape[1], size=len(present))
+    hit = (rng.random(len(present)) < share) & (present.sum(1) > 1)
+    return (np.arange(present.shape[1]) == chosen[:, None]) & hit[:, None]
+
+
+def trainable(model: nn.Module, learning_rate: float) -> list[Group]:
+    """One parameter group of all that asks for a gradient."""
+    return [{"params": [value for value in model.parameters() if value.requires_grad], "lr": learning_rate}]
+
+
+def build_optimiser(groups: list[Group], hyper: Train) -> Optimizer:
+    """The optimiser that the settings name, in its fused form (one pass over the parameters per step) on every device."""
+    kind = {"adam": Adam, "adamw": AdamW}[hyper.optimiser]
+    return kind(groups, lr=hyper.learning_rate, weight_decay=hyper.weight_decay, fused=True)
+
+
+def build_schedule(optimiser: Optimizer, hyper: Train, rates: Sequence[float] = ()) -> LRScheduler:
+    """The schedule of the learning rate, stepped once per epoch.
+
+    With ``rates``, the first group takes these epoch by epoch, and every group keeps its proportion to the first.
+    """
+    if rates:
+        return LambdaLR(optimiser, lambda epoch: rates[min(epoch, len(rates) - 1)] / rates[0])
+    factor = hyper.schedule_factor
+    if hyper.schedule == "plateau":
+        patience, threshold = hyper.schedule_patience, hyper.schedule_threshold
+        return ReduceLROnPlateau(optimiser, factor=factor, patience=patience, threshold=threshold)
+    if hyper.schedule == "step":
+        return StepLR(optimiser, hyper.schedule_step, factor)
+    return ExponentialLR(optimiser, 1.0 if hyper.schedule == "constant" else factor)
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, clips: Clips) -> Tensor:
+    """Logits [N, C] (on the CPU) in the clips' order, in evaluation mode."""
+    model.eval()
+    device = next(model.parameters()).device
+    rows: dict[int, Tensor] = {}
+    for indices, (inputs, _) in in_order(clips, getattr(model, "predict_batch", PREDICT_BATCH)):
+        logits = model(*(value.to(device) for value in inputs)).cpu()
+        rows |= dict(zip(indices, logits, strict=True))
+    return torch.stack([rows[i] for i in range(len(clips))])
+
+
+def validate(model: nn.Module, clips: Clips) -> Row:
+    """Loss, accuracy and UAR over all clips at once."""
+    logits = logits_of(model, clips)
+    matrix = confusion(clips.labels.numpy(), logits.argmax(1).numpy(), logits.shape[1])
+    result = scores(matrix)
+    loss = nn.functional.cross_entropy(logits.float(), clips.labels).item()
+    return {
+        "valid_loss": loss,
+        "valid_accuracy": float(result["accuracy"]),
+        "valid_uar": float(result["uar"]),
+    }
+
+
+class ClipTraining(Training):
+    """A model on the training clips of a fold, validated on the inner split.
+
+    With ``rates``, the learning rates that an earlier fit took to its best epoch, nothing is left to choose: the model is
+    trained for as many epochs at these rates, and ``valid`` is not looked at.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        groups: list[Group],
+        train: Clips,
+        valid: Clips,
+        classes: int,
+        hyper: Train,
+        device: torch.device,
+        rates: Sequence[float] = (),
+    ):
+        self.model, self.train, self.valid, self.hyper = model.to(device), train, valid, hyper
+        self.device, self.chooses = device, not rates
+        self.epochs, self.patience = (hyper.epochs, hyper.patience) if self.chooses else (len(rates), 0)
+        self.optimiser = build_optimiser(groups, hyper)
+        self.schedule = build_schedule(self.optimiser, hyper, rates)
+        weights = class_weights(train.labels, classes, hyper.class_weight_power).to(device)
+        self.loss = nn.CrossEntropyLoss(weights, label_smoothing=hyper.label_smoothing)
+
+    def epoch(self, rng: np.random.Generator) -> Row:
+        rate = self.optimiser.param_groups[0]["lr"]
+        row = {"train_loss": self.train_epoch(rng), "lr": rate}
+        row |= validate(self.model, self.valid) if self.chooses else {}
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(row["valid_loss"])
+        else:
+            self.schedule.step()
+        return row
+
+    def better(self, new: Row, best: Row) -> bool:
+        """By the setting ``select``; the lower loss decides a tie. A fit that chooses nothing keeps its last epoch."""
+        if not self.chooses:
+            return True
+        if self.hyper.select == "loss":
+            return new["valid_loss"] < best["valid_loss"]
+        score = f"valid_{self.hyper.select}"
+        return (new[score], -new["valid_loss"]) > (best[score], -best["valid_loss"])
+
+    def train_epoch(self, rng: np.random.Generator) -> float:
+        """One pass over the training clips, each in one of its views; returns the mean loss per clip."""
+        self.model.train()
+        hyper, clips = self.hyper, self.train.draw_views(rng)
+        order = draw(clips.labels.numpy(), self.loss.weight.numel(), hyper.sampler_power, rng)
+        share = hyper.modality_dropout
+        hidden = hide_modalities(clips.present(), share, rng) if share else None
+        batches = bucketed(order, clips.lengths(), hyper.batch_size, rng)
+        # A GPU waits when it is asked for a number, so the sum stays there until the end of the epoch.
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for number, indices in enumerate(batches, 1):
+            inputs, labels = collate(clips, indices, hidden, rng)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=hyper.precision == "bf16"):
+                logits = self.model(*(part.to(self.device) for part in inputs))
+                value = self.loss(logits, labels.to(self.device))
+            (value / hyper.accumulation).backward()
+            if number % hyper.accumulation == 0 or number == len(batches):
+                self._step()
+            total += value.detach() * len(indices)
+        return total.item() / len(order)
+
+    def _step(self) -> None:
+        if self.hyper.gradient_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.hyper.gradient_clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+
+
+def fit(
+    model: nn.Module,
+    groups: list[Group],
+    train: Clips,
+    valid: Clips,
+    classes: int,
+    hyper: Train,
+    run: Run,
+    rates: Sequence[float] = (),
+) -> Progress:
+    """Train ``model`` in place and leave it at its best epoch on ``valid``; with ``rates`` as ClipTraining says."""
+    device = run.device(hyper.device)
+    return run_epochs(ClipTraining(model, groups, train, valid, classes, hyper, device, rates), run)
