@@ -107,7 +107,7 @@ def main() -> None:
         count, total = write_tree(folder)
         before = peak_mb()
         corpus = Corpus(adapter="ravdess", source="local", path=folder)
-        (clips, rejects), wall, cpu = timed(lambda: ingest_corpus("ravdess", corpus, WORKERS))
+        (clips, rejects, _), wall, cpu = timed(lambda: ingest_corpus("ravdess", corpus, WORKERS))
         peak = peak_mb()
         _, hashing, hashing_cpu = timed(lambda: hash_alone([folder / clip.path for clip in clips]))
     print(f"{count} files, {total / 1e9:.1f} GB: {len(clips)} accepted + {len(rejects)} rejected")

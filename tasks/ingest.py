@@ -6,9 +6,9 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from mfer_core.base.files import atomic_path, write_json
-from mfer_core.base.manifest import read_manifest, summarise, write_manifest, write_rejects
+from mfer_core.base.manifest import summarise, write_manifest, write_rejects
 from mfer_core.base.settings import Corpus, Ingest
-from mfer_core.corpora.ingest import corpus_notes, ingest_corpus
+from mfer_core.corpora.ingest import ingest_corpus
 from mfer_core.corpora.precomputed import take_over
 from mfer_core.corpora.report import dataset_report, report_figures
 from tasks.account import artifact_key
@@ -17,15 +17,14 @@ from tasks.account import artifact_key
 @task(task_run_name="read {name}")
 def read_corpus(name: str, corpus: Corpus, settings: Ingest, out: Path) -> str:
     """Write the manifest, the rejects and the report of a corpus; returns the line that accounts for every file."""
-    clips, rejects = ingest_corpus(name, corpus, settings.workers)
+    clips, rejects, notes = ingest_corpus(name, corpus, settings.workers)
     rejected = write_rejects(out / "rejects.parquet", rejects)
     line = summarise(name, "ingest", len(clips), rejected, settings.rejects_limit, out / "rejects.parquet")
-    write_manifest(out / "manifest.parquet", clips, name)
+    manifest = write_manifest(out / "manifest.parquet", clips, name)
     line = "; ".join([line, *take_over(clips, corpus, out)])
-    manifest = read_manifest(out / "manifest.parquet")
     write_json(out / "report.json", report_figures(manifest, rejected))
     with atomic_path(out / "report.md") as temporary:
-        temporary.write_text(dataset_report(manifest, rejected, corpus_notes(name, corpus)), encoding="utf-8")
+        temporary.write_text(dataset_report(manifest, rejected, notes), encoding="utf-8")
     return line
 
 

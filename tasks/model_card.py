@@ -102,7 +102,7 @@ def _corpus_licence(name: str, settings: Settings) -> str:
     return (
         "(synthetic, of this project: MIT)"
         if corpus.source == "demo"
-        else f"({adapter(corpus.adapter).SOURCE.licence})"
+        else f"({adapter(corpus.adapter).source.licence})"
     )
 
 

@@ -50,7 +50,7 @@ class Reject:
 
 
 # Reasons to leave out a file with which nothing is wrong.
-BY_RULE = ("song", "same take", "duplicate", "not in the manifest")
+BY_RULE = ("song", "same take", "duplicate", "not in the manifest", "folder read already")
 
 _TYPES = {"has_video": pa.bool_(), "has_audio": pa.bool_(), "duration_s": pa.float64(), "rate": pa.float64()}
 _TYPES |= {name: pa.int64() for name in ("width", "height", "sample_rate")}
@@ -80,12 +80,13 @@ def clips_frame(clips: list[Clip]) -> pd.DataFrame:
 
 
 def write_manifest(path: Path, clips: list[Clip], corpus: str) -> pd.DataFrame:
-    """Validate and write ``clips`` atomically; returns the frame written."""
+    """Validate and write ``clips`` atomically; returns what ``read_manifest`` would read."""
     frame = clips_frame(clips)
     if len(frame):
         validate(frame, corpus)
-    write_table(path, frame, MANIFEST_SCHEMA)
-    return frame
+    table = pa.Table.from_pandas(frame, MANIFEST_SCHEMA, preserve_index=False)
+    write_table(path, table)
+    return table.to_pandas()
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

@@ -5,20 +5,21 @@ means). It must have
 
     SOURCE: sources.Source         where to get it, its licence, what can be fetched
     LANGUAGE: str | None           ISO 639-1, None where clips differ or nothing is spoken
-    SUFFIXES: frozenset[str]       lower case; files of any other kind are rejected as "not a media file"
-    read(path, side) -> Facts      what the name says; ``path`` is relative to the corpus's folder, "/" as separator;
+    read(path, metadata) -> Facts  what the name says; ``path`` is relative to the corpus's folder, "/" as separator;
                                    raises ClipError(reason, detail) for a file that is not used
 
 and may have, in place of the defaults in this module,
 
-    prepare(folder, corpus) -> side              read side files once; ``side`` is passed to all the others
-    find(folder, side) -> list[str]              the relative paths of all files that claim to be clips
-    measure(folder, paths, side, workers)        yield (path, Measured or ClipError) for every path
-    notes(folder, side) -> list[str]             what a person should know, one sentence each
+    prepare(folder, corpus) -> metadata          what the corpus says beside its names, read once (tables, settings);
+                                                 all the others get it
+    find(folder, metadata) -> list[str]          the relative paths of all files that claim to be clips
+    measure(folder, paths, metadata, workers)    yield (path, Measured or ClipError) for every path
+    notes(folder, metadata) -> list[str]         what a person should know, one sentence each
+
+``registry.adapter`` puts both together as an ``Adapter``.
 """
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,44 +27,10 @@ from typing import Any
 
 from mfer_core.base.errors import ClipError
 from mfer_core.base.files import sha256_file
+from mfer_core.base.folders import check_file, list_files
+from mfer_core.corpora.sources import Source
+from mfer_core.media.kinds import is_media, is_side_file
 from mfer_core.media.probe import Media, probe
-
-AUDIO = frozenset({".wav", ".flac", ".mp3", ".m4a"})
-VIDEO = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv"})
-# Files that come with corpora and never claim to be clips; so do hidden ones ("." in front) and __MACOSX.
-_TABLES_AND_TEXTS = {
-    ".csv",
-    ".tsv",
-    ".json",
-    ".txt",
-    ".md",
-    ".pdf",
-    ".html",
-    ".xml",
-    ".yaml",
-    ".yml",
-    ".parquet",
-    ".xlsx",
-    ".xls",
-}
-_ARCHIVES_AND_CODE = {
-    ".zip",
-    ".tar",
-    ".gz",
-    ".tgz",
-    ".part",
-    ".dvc",
-    ".r",
-    ".py",
-    ".sh",
-    ".ini",
-    ".db",
-    ".rtf",
-    ".doc",
-    ".docx",
-}
-SIDE_SUFFIXES = frozenset(_TABLES_AND_TEXTS | _ARCHIVES_AND_CODE)
-SIDE_STEMS = frozenset({"readme", "license", "licence", "citation", "changelog", "makefile"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,49 +59,49 @@ class Measured:
     media: Media
 
 
+@dataclass(frozen=True)
+class Adapter:
+    """A corpus module with the defaults for what it leaves out."""
+
+    name: str
+    source: Source
+    language: str | None
+    read: Callable[[str, Any], Facts]
+    prepare: Callable[[Path, Any], Any]
+    find: Callable[[Path, Any], list[str]]
+    measure: Callable[[Path, list[str], Any, int], Iterator[tuple[str, Measured | ClipError]]]
+    notes: Callable[[Path, Any], list[str]]
+
+
 def prepare(folder: Path, corpus: Any) -> None:
-    """No side files."""
+    """The names say all."""
 
 
-def find(folder: Path, side: Any) -> list[str]:
-    """All files below ``folder`` but hidden ones and side files, sorted, "/" as separator. Links are followed."""
-    return sorted(path for path in walk(folder) if not _is_side_file(PurePosixPath(path)))
-
-
-def walk(folder: Path) -> Iterator[str]:
-    """Relative paths of all files that are not hidden; a folder reached twice through links is read once."""
-    seen: set[str] = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        yield from (
-            (Path(root) / name).relative_to(folder).as_posix() for name in names if not name.startswith(".")
-        )
-
-
-def _is_side_file(path: PurePosixPath) -> bool:
-    return path.suffix.lower() in SIDE_SUFFIXES or path.stem.lower() in SIDE_STEMS
+def find(folder: Path, metadata: Any) -> list[str]:
+    """All files below ``folder`` but hidden ones, tables, texts, code and archives, sorted. Links are followed."""
+    return [path for path in list_files(folder).files if not is_side_file(PurePosixPath(path))]
 
 
 def measure(
-    folder: Path, paths: list[str], side: Any, workers: int
+    folder: Path, paths: list[str], metadata: Any, workers: int
 ) -> Iterator[tuple[str, Measured | ClipError]]:
     """Hash and probe files in threads (both leave Python's lock), in the order of ``paths``."""
-
-    def measure_file(path: str) -> Measured | ClipError:
-        try:
-            return Measured(media=probe(folder / path), sha256=sha256_file(folder / path))
-        except ClipError as error:
-            return error
-
     with ThreadPoolExecutor(workers) as pool:
-        yield from zip(paths, pool.map(measure_file, paths), strict=True)
+        yield from zip(paths, pool.map(lambda path: _measure_file(folder, path), paths), strict=True)
 
 
-def notes(folder: Path, side: Any) -> list[str]:
+def _measure_file(folder: Path, path: str) -> Measured | ClipError:
+    try:
+        check_file(folder / path)
+        return Measured(media=probe(folder / path), sha256=sha256_file(folder / path))
+    except ClipError as error:
+        if error.reason == "unreadable" and not is_media(PurePosixPath(path)):
+            return ClipError("not a media file")
+        return error
+    except (OSError, MemoryError) as error:
+        return ClipError("unreadable", f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def notes(folder: Path, metadata: Any) -> list[str]:
     """Nothing to know."""
     return []

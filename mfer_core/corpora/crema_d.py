@@ -18,8 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mfer_core.base.errors import ClipError, MferError
-from mfer_core.corpora.contract import AUDIO, VIDEO, Facts, walk
+from mfer_core.base.folders import list_files
+from mfer_core.corpora.contract import Facts
 from mfer_core.corpora.sources import Archive, Source
+from mfer_core.media.kinds import VIDEO
 
 MIRROR = "https://gitlab.com/api/v4/projects/cs-cooper-lab%2Fcrema-d-mirror/repository/archive.zip"
 SOURCE = Source(
@@ -38,7 +40,6 @@ SOURCE = Source(
     ),
 )
 LANGUAGE = "en"
-SUFFIXES = AUDIO | VIDEO
 NAME = re.compile(
     r"(?P<actor>1\d{3})_(?P<sentence>IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)"
     r"_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(?P<level>LO|MD|HI|XX?)"
@@ -57,7 +58,7 @@ LONGEST_S = 15.0  # three times the longest clip
 
 def prepare(folder: Path, corpus: Any) -> dict[str, str]:
     """Sex of each actor id, from VideoDemographics.csv; empty where that file is not there."""
-    for path in walk(folder):
+    for path in list_files(folder).files:
         if PurePosixPath(path).name.lower() == "videodemographics.csv":
             return _read_demographics(folder / path)
     return {}
@@ -71,7 +72,7 @@ def _read_demographics(path: Path) -> dict[str, str]:
         raise MferError(f"cannot read {path}: it needs the columns ActorID and Sex") from error
 
 
-def read(path: str, side: dict[str, str]) -> Facts:
+def read(path: str, metadata: dict[str, str]) -> Facts:
     """Facts from the name. Raises ClipError "unknown name"."""
     name = PurePosixPath(path)
     match = NAME.fullmatch(name.stem)
@@ -80,7 +81,7 @@ def read(path: str, side: dict[str, str]) -> Facts:
     return Facts(
         label=EMOTIONS[match["emotion"]],
         speaker=match["actor"],
-        sex=side.get(match["actor"]),
+        sex=metadata.get(match["actor"]),
         intensity=LEVELS[match["level"]],
         statement=match["sentence"],
         take=f"{match['actor']}_{match['sentence']}_{match['emotion']}_{LEVELS[match['level']]}",

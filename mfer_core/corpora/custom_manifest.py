@@ -1,20 +1,22 @@
-"""The table a person writes for their own set: csv (UTF-8) or Parquet.
+"""The table a person writes for their own set: csv as spreadsheets write it (see spreadsheet.py), or Parquet.
 
 Columns: ``path`` (relative to the set's folder) and ``label``; and, where known, ``speaker``, ``sex``, ``language``,
 ``intensity``, ``statement``, ``repetition``, ``split``. Other columns are left alone. An empty cell is an unknown fact.
 """
 
+import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-import pyarrow as pa
-
 from mfer_core.base.errors import MferError
+from mfer_core.corpora.spreadsheet import Line, read_lines, visible
 
 REQUIRED = ("path", "label")
 FACTS = ("sex", "language", "intensity", "statement", "repetition", "split")
 SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+_DRIVE = re.compile("[A-Za-z]:")
 
 
 @dataclass(frozen=True)
@@ -24,50 +26,83 @@ class Row:
     facts: dict[str, str]
 
 
-def read_rows(folder: Path, manifest: Path) -> dict[str, Row]:
-    """Rows by path. ``manifest`` is looked for in the set's folder, then from where the program runs.
+def read_rows(folder: Path, manifest: Path, names: "FileNames") -> dict[str, Row]:
+    """Rows by path: that of the file in ``folder`` which a row means, else what it says.
 
-    Raises MferError for a table that is missing, unreadable, lacks a column, names a path twice, leaves the folder
-    or names a sex that is neither female nor male.
+    ``manifest`` is looked for in the set's folder, then from where the program runs. Raises MferError for a table that
+    cannot be read (see ``read_lines``), names a file twice, leaves the folder, or names a sex that is neither female
+    nor male.
     """
-    where = folder / manifest if (folder / manifest).is_file() else manifest
-    table = _read_table(where)
-    missing = [name for name in REQUIRED if name not in table.columns]
-    if missing:
-        raise MferError(
-            f"{where}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}"
-        )
+    table = folder / manifest if (folder / manifest).is_file() else manifest
     rows: dict[str, Row] = {}
-    for number, record in enumerate(table.to_dict("records"), 1):
-        path = _inside(record["path"], f"{where}, row {number}")
+    places: dict[str, str] = {}
+    for line in read_lines(table, REQUIRED):
+        path = names.match(_inside(line, folder))
         if path in rows:
-            raise MferError(f"{where}, row {number}: {path} is there twice")
-        rows[path] = _row(record, f"{where}, row {number}")
+            raise MferError(f"{line.place}: {path} is there twice: see {places[path]}")
+        rows[path], places[path] = _row(line), line.place
     return rows
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise MferError(f"cannot read the manifest {path}: {' '.join(str(error).split())}") from error
-    return table.rename(columns=lambda name: str(name).strip().lower()).fillna("").astype(str)
+class FileNames:
+    """Finds the file that a written name means, where it can only mean one.
+
+    A name is compared as it stands, then in Unicode's composed form without invisible marks (a Mac's zip decomposes
+    names), then without regard to case.
+    """
+
+    def __init__(self, files: Iterable[str]):
+        self._files = set(files)
+        self._forms: list[dict[str, list[str]]] = [{}, {}]
+        self._names: dict[str, list[str]] = {}
+        for file in sorted(self._files):
+            for word in {PurePosixPath(file).name, PurePosixPath(file).stem}:
+                self._names.setdefault(word, []).append(file)
+            for forms, form in zip(self._forms, _forms(file), strict=True):
+                forms.setdefault(form, []).append(file)
+
+    def __contains__(self, file: str) -> bool:
+        return file in self._files
+
+    def match(self, name: str) -> str:
+        """The file meant by ``name``, or ``name`` itself where there is none or more than one."""
+        for text in (name, name.replace("\\", "/")):
+            path = PurePosixPath(text).as_posix()
+            if path in self._files:
+                return path
+            for forms, form in zip(self._forms, _forms(path), strict=True):
+                if len(files := forms.get(form, [])) == 1:
+                    return files[0]
+        return PurePosixPath(name.replace("\\", "/")).as_posix()
+
+    def similar(self, name: str) -> list[str]:
+        """Files of the same name in another folder, or with another suffix."""
+        return self._names.get(PurePosixPath(name).name) or self._names.get(PurePosixPath(name).stem, [])
 
 
-def _inside(text: str, where: str) -> str:
-    path = PurePosixPath(text.strip().replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.name:
-        raise MferError(f"{where}: {text!r} is not a path inside the set's folder")
-    return path.as_posix()
+def _forms(path: str) -> tuple[str, str]:
+    composed = unicodedata.normalize("NFC", visible(path))
+    return composed, unicodedata.normalize("NFC", composed.casefold())
 
 
-def _row(record: dict[str, str], where: str) -> Row:
-    facts = {name: record[name].strip() for name in FACTS if record.get(name, "").strip()}
+def _inside(line: Line, folder: Path) -> str:
+    """A path relative to the set's folder; also where the row gives it from the root of the file system."""
+    text = line.cells.get("path", "")
+    path = PurePosixPath(text)
+    for root in (folder.absolute(), folder.resolve()):
+        if path.is_absolute() and path.is_relative_to(root):
+            path = path.relative_to(root)
+            text = path.as_posix()
+    parts = PurePosixPath(text.replace("\\", "/")).parts
+    if not parts or parts[0] == "/" or ".." in parts or _DRIVE.match(text):
+        raise MferError(f"{line.place}: {text!r} is not a path inside the set's folder, {folder}")
+    return text
+
+
+def _row(line: Line) -> Row:
+    facts = {name: line.cells[name] for name in FACTS if line.cells.get(name)}
     if "sex" in facts:
         if facts["sex"].lower() not in SEXES:
-            raise MferError(f"{where}: sex {facts['sex']!r}: write female or male, or leave it empty")
+            raise MferError(f"{line.place}: sex {facts['sex']!r}: write female or male, or leave it empty")
         facts["sex"] = SEXES[facts["sex"].lower()]
-    return Row(record["label"].strip(), record.get("speaker", "").strip() or None, facts)
+    return Row(line.cells.get("label", ""), line.cells.get("speaker") or None, facts)

@@ -12,8 +12,8 @@ import pyarrow.csv as pa_csv
 from PIL import Image
 
 from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.folders import list_files
 from mfer_core.base.labels import canonical, label_set
-from mfer_core.corpora.contract import walk
 
 SIDE = 48  # pixels
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
@@ -42,7 +42,7 @@ class FaceLayout(Protocol):
 
 def open_layout(folder: Path) -> FaceLayout:
     """The layout found in ``folder``: a csv, else image folders, else a zip of either. Raises MferError for none."""
-    files = sorted(walk(folder))
+    files = list_files(folder).files
     by_suffix = {
         suffix: [name for name in files if name.lower().endswith(suffix)] for suffix in (".csv", ".zip")
     }

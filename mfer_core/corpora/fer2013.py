@@ -35,7 +35,6 @@ SOURCE = Source(
     layout="fer2013.csv, the folders train/ and test/, or a zip of either",
 )
 LANGUAGE = None
-SUFFIXES = frozenset({"", ".jpg", ".jpeg", ".png", ".bmp"})  # rows of a csv have none
 BLANK_RANGE = 8  # grey levels: blank JPEGs span up to 3, the flattest faces 20
 MEDIA = Media(has_video=True, width=SIDE, height=SIDE)
 
@@ -45,21 +44,21 @@ def prepare(folder: Path, corpus: Any) -> FaceLayout:
     return open_layout(folder)
 
 
-def find(folder: Path, side: FaceLayout) -> list[str]:
+def find(folder: Path, metadata: FaceLayout) -> list[str]:
     """One path per image: of a file, a member of a zip or a row of a csv."""
-    return side.names
+    return metadata.names
 
 
-def read(path: str, side: FaceLayout) -> Facts:
+def read(path: str, metadata: FaceLayout) -> Facts:
     """Raises ClipError "unknown name" or "no label"."""
-    return Facts(label=side.label(path), split=side.part(path))
+    return Facts(label=metadata.label(path), split=metadata.part(path))
 
 
 def measure(
-    folder: Path, paths: list[str], side: FaceLayout, workers: int
+    folder: Path, paths: list[str], metadata: FaceLayout, workers: int
 ) -> Iterator[tuple[str, Measured | ClipError]]:
     """Hash of the grey levels; ClipError "blank", "unreadable" or "not 48x48"."""
-    for path, image in side.images(paths):
+    for path, image in metadata.images(paths):
         if isinstance(image, ClipError):
             yield path, image
         elif int(image.max()) - int(image.min()) < BLANK_RANGE:

@@ -22,7 +22,7 @@ def fetch_corpus(adapter: str, folder: Path, source: Source | None = None) -> in
     again goes on where it stopped. Raises TransientError (download.py) where trying again may help; MferError for a
     corpus that cannot be fetched (says where to get it), for want of disk space and for archives that are not safe.
     """
-    source = source or find_adapter(adapter).SOURCE
+    source = source or find_adapter(adapter).source
     if source.record and is_fetched(folder):
         return 0  # without asking the record: the machine may be off the network by now
     archives = list_archives(source)

@@ -1,8 +1,8 @@
 """Read a corpus into clips and rejects: every file found ends in exactly one of the two.
 
-Rules, in this order: a file of another kind or with an unknown name is rejected. Of the files of one take the first that
-can be read is used, and the others are not even opened. Exact duplicates by content are rejected (see select.py). What
-is left gets its clip_id.
+Rules, in this order: what cannot be read as a file, and a file with an unknown name, is rejected. Of the files of one
+take the first that can be read is used, and the others are not even opened. Exact duplicates by content are rejected
+(see select.py). What is left gets its clip_id.
 """
 
 import logging
@@ -10,16 +10,19 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from types import ModuleType
+from typing import Any, NamedTuple
 
 from mfer_core.base import settings
 from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.folders import list_files, readable
 from mfer_core.base.manifest import Clip, Reject
 from mfer_core.base.progress import track
-from mfer_core.corpora.contract import Facts, Measured
+from mfer_core.corpora.contract import Adapter, Facts, Measured
 from mfer_core.corpora.fetch import is_fetched
-from mfer_core.corpora.registry import adapter, verb
+from mfer_core.corpora.registry import adapter
 from mfer_core.corpora.select import Candidate, drop_duplicates, order_takes
+from mfer_core.corpora.speakers import unify_speakers
+from mfer_core.media.kinds import is_media
 
 STAGE = "ingest"
 DEMO_INDEX = ".demo.json"
@@ -28,44 +31,45 @@ Measure = Callable[[list[str]], dict[str, Measured | ClipError]]
 log = logging.getLogger("mfer")
 
 
-def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> tuple[list[Clip], list[Reject]]:
-    """Clips and rejects of a corpus, in path order; both empty where its source is "absent".
+class Ingested(NamedTuple):
+    """What is in a corpus, in path order."""
+
+    clips: list[Clip]
+    rejects: list[Reject]
+    notes: list[str]  # what a person should know, one sentence each
+
+
+def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> Ingested:
+    """Clips, rejects and notes of a corpus; all empty where its source is "absent".
 
     Raises MferError for a folder that is missing, holds no files of the corpus, or is a synthetic one read as real.
     """
     if corpus.source == "absent":
-        return [], []
-    module = adapter(corpus.adapter)
+        return Ingested([], [], [])
+    reader = adapter(corpus.adapter)
     folder = check_folder(name, corpus)
-    side = verb(module, "prepare")(folder, corpus)
-    paths = verb(module, "find")(folder, side)
-    if not paths:
-        raise MferError(f"{name}: no clips in {folder}: {module.SOURCE.directions(folder)}")
-    facts, rejected = _read_names(module, paths, side)
+    metadata = reader.prepare(folder, corpus)
+    rejected = list_files(folder).faults
+    paths = [path for path in reader.find(folder, metadata) if path not in rejected]
+    if not (paths or rejected):
+        raise MferError(f"{name}: no clips in {folder}: {reader.source.directions(folder)}")
+    facts, notes = unify_speakers(_read_names(reader, paths, metadata, rejected))
 
     def measure(some: list[str]) -> dict[str, Measured | ClipError]:
-        return dict(track(verb(module, "measure")(folder, some, side, workers), f"ingest {name}", len(some)))
+        return dict(track(reader.measure(folder, some, metadata, workers), f"ingest {name}", len(some)))
 
     accepted = drop_duplicates(_measure_takes(facts, measure, rejected), rejected)
-    clips = _name_clips(name, module.LANGUAGE, accepted)
-    for note in verb(module, "notes")(folder, side):
+    clips = _name_clips(name, reader.language, accepted)
+    notes = [*reader.notes(folder, metadata), *notes]
+    for note in notes:
         log.warning("%s: %s", name, note)
-    return clips, [_reject(name, path, error) for path, error in sorted(rejected.items())]
-
-
-def corpus_notes(name: str, corpus: settings.Corpus) -> list[str]:
-    """What a person should know about a corpus and its side files, one sentence each; none where its source is "absent"."""
-    module = adapter(corpus.adapter)
-    if corpus.source == "absent" or not hasattr(module, "notes"):
-        return []
-    folder = check_folder(name, corpus)
-    return module.notes(folder, verb(module, "prepare")(folder, corpus))
+    return Ingested(clips, [_reject(name, path, error) for path, error in sorted(rejected.items())], notes)
 
 
 def missing_message(name: str, corpus: settings.Corpus) -> str:
     """One line for a corpus whose folder is not there: where to get it and where to put it."""
     fetch = f"run `python -m flows fetch {name}`, or " if corpus.source == "fetch" else ""
-    return f"{name}: no folder {corpus.path}: {fetch}{adapter(corpus.adapter).SOURCE.directions(corpus.path)}"
+    return f"{name}: no folder {corpus.path}: {fetch}{adapter(corpus.adapter).source.directions(corpus.path)}"
 
 
 def check_folder(name: str, corpus: settings.Corpus) -> Path:
@@ -84,17 +88,20 @@ def check_folder(name: str, corpus: settings.Corpus) -> Path:
     return folder
 
 
-def _read_names(module: ModuleType, paths: list[str], side) -> tuple[dict[str, Facts], dict[str, ClipError]]:
+def _read_names(
+    reader: Adapter, paths: list[str], metadata: Any, rejected: dict[str, ClipError]
+) -> dict[str, Facts]:
+    """What the names say; the others are added to ``rejected``."""
     facts: dict[str, Facts] = {}
-    rejected: dict[str, ClipError] = {}
     for path in paths:
         try:
-            if PurePosixPath(path).suffix.lower() not in module.SUFFIXES:
-                raise ClipError("not a media file")
-            facts[path] = module.read(path, side)
+            if readable(path) != path:
+                raise ClipError("unusable name", "bytes that are not UTF-8, or control characters: rename it")
+            facts[path] = reader.read(path, metadata)
         except ClipError as error:
-            rejected[path] = error
-    return facts, rejected
+            other = error.reason == "unknown name" and not is_media(PurePosixPath(path))
+            rejected[path] = ClipError("not a media file") if other else error
+    return facts
 
 
 def _measure_takes(
@@ -171,4 +178,4 @@ def _clip(name: str, language: str | None, clip_id: str, candidate: Candidate) -
 
 
 def _reject(name: str, path: str, error: ClipError) -> Reject:
-    return Reject(corpus=name, path=path, stage=STAGE, reason=error.reason, detail=error.detail)
+    return Reject(corpus=name, path=readable(path), stage=STAGE, reason=error.reason, detail=error.detail)

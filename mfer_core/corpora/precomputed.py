@@ -12,7 +12,7 @@ from mfer_core.base.features_file import open_features
 from mfer_core.base.files import sha256_file, write_json
 from mfer_core.base.manifest import Clip
 from mfer_core.base.settings import Corpus
-from mfer_core.corpora.registry import adapter, verb
+from mfer_core.corpora.registry import adapter
 
 FILE = "precomputed.json"
 SHOWN = 20  # names of no clip that are listed
@@ -20,14 +20,14 @@ SHOWN = 20  # names of no clip that are listed
 
 def match_names(names: Iterable[str], clips: list[Clip], corpus: Corpus) -> dict[str, str]:
     """clip_id -> the name that stands for it in the features: its own, else the best of the same take."""
-    module = adapter(corpus.adapter)
-    side = verb(module, "prepare")(Path(corpus.path), corpus)
+    reader = adapter(corpus.adapter)
+    metadata = reader.prepare(Path(corpus.path), corpus)
     by_stem: dict[str, list[str]] = {}
     by_take: dict[str, list[tuple[int, str]]] = {}
     for name in sorted(names):
         by_stem.setdefault(PurePosixPath(name).stem, []).append(name)
         try:
-            facts = module.read(name, side)
+            facts = reader.read(name, metadata)
         except ClipError:
             continue
         if facts.take:
@@ -37,7 +37,7 @@ def match_names(names: Iterable[str], clips: list[Clip], corpus: Corpus) -> dict
         own = [name for name in (clip.clip_id, clip.path) if name in names] or by_stem.get(
             PurePosixPath(clip.path).stem, []
         )
-        take = module.read(clip.path, side).take
+        take = reader.read(clip.path, metadata).take
         same = [name for _, name in sorted(by_take.get(take, []))] if take else []
         if own or same:
             found[clip.clip_id] = (own or same)[0]

@@ -19,8 +19,9 @@ from pathlib import PurePosixPath
 
 from mfer_core.base.errors import ClipError
 from mfer_core.base.labels import LABEL_SETS
-from mfer_core.corpora.contract import AUDIO, VIDEO, Facts
+from mfer_core.corpora.contract import Facts
 from mfer_core.corpora.sources import Source
+from mfer_core.media.kinds import VIDEO
 
 SOURCE = Source(
     page="https://zenodo.org/records/1188976",
@@ -32,7 +33,6 @@ SOURCE = Source(
     known={"Audio_Speech_Actors_01-24.zip": "md5:bc696df654c87fed845eb13823edef8a"},
 )
 LANGUAGE = "en"
-SUFFIXES = AUDIO | VIDEO
 NAME = re.compile(
     r"(?P<modality>0[123])-(?P<channel>0[12])-(?P<emotion>0[1-8])-(?P<intensity>0[12])"
     r"-(?P<statement>0[12])-(?P<repetition>0[12])-(?P<actor>0[1-9]|1\d|2[0-4])"
@@ -43,7 +43,7 @@ STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by t
 RANKS = {"01": 0, "03": 2, "02": 4}
 
 
-def read(path: str, side: None = None) -> Facts:
+def read(path: str, metadata: None = None) -> Facts:
     """Facts from the name. Raises ClipError "unknown name" or "song"."""
     name, suffix = PurePosixPath(path).stem, PurePosixPath(path).suffix.lower()
     match = NAME.fullmatch(name)

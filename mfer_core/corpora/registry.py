@@ -8,16 +8,21 @@ from mfer_core import corpora
 from mfer_core.base.errors import MferError
 from mfer_core.corpora import contract
 
-REQUIRED = ("SOURCE", "LANGUAGE", "SUFFIXES", "read")
-OPTIONAL = ("prepare", "find", "measure", "notes")
+REQUIRED = ("SOURCE", "LANGUAGE", "read")
 
 
-def adapter(name: str) -> ModuleType:
-    """The module of a corpus. Raises MferError listing the choices."""
+def adapter(name: str) -> contract.Adapter:
+    """How a corpus is read. Raises MferError listing the choices."""
     module = _load(name) if name in _modules() else None
     if module is None:
         raise MferError(f"unknown corpus adapter {name!r}: choose one of {', '.join(choices())}")
-    return module
+    functions = {
+        verb: getattr(module, verb, None) or getattr(contract, verb)
+        for verb in ("prepare", "find", "measure", "notes")
+    }
+    return contract.Adapter(
+        name=name, source=module.SOURCE, language=module.LANGUAGE, read=module.read, **functions
+    )
 
 
 def choices() -> list[str]:
@@ -33,8 +38,3 @@ def _load(name: str) -> ModuleType | None:
     """A module of this package, if it is a corpus."""
     module = import_module(f"{corpora.__name__}.{name}")
     return module if all(hasattr(module, required) for required in REQUIRED) else None
-
-
-def verb(module: ModuleType, name: str):
-    """A function of a corpus module, or the contract's default where it leaves one out."""
-    return getattr(module, name, None) or getattr(contract, name)

@@ -12,7 +12,7 @@ import re
 from pathlib import PurePosixPath
 
 from mfer_core.base.errors import ClipError
-from mfer_core.corpora.contract import AUDIO, Facts
+from mfer_core.corpora.contract import Facts
 from mfer_core.corpora.sources import Source
 
 SOURCE = Source(
@@ -22,12 +22,11 @@ SOURCE = Source(
     layout="a folder per source with files ending in seg_ang.wav, seg_hap.wav, seg_nat.wav or seg_sad.wav",
 )
 LANGUAGE = "ar"
-SUFFIXES = AUDIO
 NAME = re.compile(r".*seg_(?P<emotion>ang|hap|nat|sad)", re.IGNORECASE)
 EMOTIONS = {"ang": "angry", "hap": "happy", "nat": "neutral", "sad": "sad"}
 
 
-def read(path: str, side: None = None) -> Facts:
+def read(path: str, metadata: None = None) -> Facts:
     """Facts from the name or the folder. Raises ClipError "unknown name" or "no source folder"."""
     name = PurePosixPath(path)
     if len(name.parts) < 2:

@@ -14,8 +14,9 @@ from typing import Any
 
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.files import read_json
+from mfer_core.base.folders import list_files
 from mfer_core.base.labels import canonical
-from mfer_core.corpora.contract import AUDIO, Facts, find, walk
+from mfer_core.corpora.contract import Facts, find
 from mfer_core.corpora.sources import Archive, Source
 
 REPOSITORY = "https://media.githubusercontent.com/media/mansourehk/ShEMO/master"
@@ -40,14 +41,13 @@ SOURCE = Source(
     ),
 )
 LANGUAGE = "fa"
-SUFFIXES = AUDIO
 NAME = re.compile(r"(?P<speaker>(?P<sex>[MF])\d{2})(?P<emotion>[AFHNSW])\d{2}")
 EMOTIONS = {"A": "angry", "F": "fearful", "H": "happy", "N": "neutral", "S": "sad", "W": "surprised"}
 
 
 def prepare(folder: Path, corpus: Any) -> dict[str, dict]:
     """Entries of shemo.json by file stem; empty where that file is not there."""
-    for path in walk(folder):
+    for path in list_files(folder).files:
         if PurePosixPath(path).name.lower() == "shemo.json":
             entries = read_json(folder / path)
             if not isinstance(entries, dict) or not all(
@@ -58,7 +58,7 @@ def prepare(folder: Path, corpus: Any) -> dict[str, dict]:
     return {}
 
 
-def read(path: str, side: dict[str, dict]) -> Facts:
+def read(path: str, metadata: dict[str, dict]) -> Facts:
     """Facts from the name, the transcript from shemo.json. Raises ClipError "unknown name"."""
     name = PurePosixPath(path).stem
     match = NAME.fullmatch(name)
@@ -68,17 +68,17 @@ def read(path: str, side: dict[str, dict]) -> Facts:
         label=EMOTIONS[match["emotion"]],
         speaker=match["speaker"],
         sex={"M": "male", "F": "female"}[match["sex"]],
-        statement=side.get(name, {}).get("transcript"),
+        statement=metadata.get(name, {}).get("transcript"),
     )
 
 
-def notes(folder: Path, side: dict[str, dict]) -> list[str]:
+def notes(folder: Path, metadata: dict[str, dict]) -> list[str]:
     """Says for how many clips shemo.json disagrees with the name."""
-    names = [PurePosixPath(path).stem for path in find(folder, side)]
+    names = [PurePosixPath(path).stem for path in find(folder, metadata)]
     wrong = [
         name
         for name in names
-        if (match := NAME.fullmatch(name)) and _disagrees(EMOTIONS[match["emotion"]], side.get(name, {}))
+        if (match := NAME.fullmatch(name)) and _disagrees(EMOTIONS[match["emotion"]], metadata.get(name, {}))
     ]
     return (
         [

@@ -11,7 +11,7 @@ import re
 from pathlib import PurePosixPath
 
 from mfer_core.base.errors import ClipError
-from mfer_core.corpora.contract import AUDIO, Facts
+from mfer_core.corpora.contract import Facts
 from mfer_core.corpora.sources import Archive, Source
 
 SOURCE = Source(
@@ -29,12 +29,11 @@ SOURCE = Source(
     ),
 )
 LANGUAGE = "ur"
-SUFFIXES = AUDIO
 NAME = re.compile(r"(?P<speaker>S(?P<sex>[MF])\d+)_F\d+_(?P<emotion>[AHNS])\d{2,4}")
 EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
 
 
-def read(path: str, side: None = None) -> Facts:
+def read(path: str, metadata: None = None) -> Facts:
     """Facts from the name. Raises ClipError "unknown name" or "folder and name disagree"."""
     name = PurePosixPath(path)
     match = NAME.fullmatch(name.stem)

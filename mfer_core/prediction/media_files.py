@@ -4,28 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mfer_core.base.errors import MferError
-from mfer_core.corpora.contract import AUDIO, VIDEO, walk
-
-# Beside what the corpora hold: whatever else FFmpeg reads and people have.
-SUFFIXES = (
-    AUDIO
-    | VIDEO
-    | {
-        ".m4v",
-        ".mpg",
-        ".mpeg",
-        ".mts",
-        ".m2ts",
-        ".ts",
-        ".wmv",
-        ".3gp",
-        ".ogv",
-        ".ogg",
-        ".opus",
-        ".aac",
-        ".wma",
-    }
-)
+from mfer_core.base.folders import list_files
+from mfer_core.media.kinds import is_media
 
 
 def find_media(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
@@ -38,8 +18,8 @@ def find_media(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     for path in map(Path, paths):
         if not path.exists():
             raise MferError(f"no file or folder {path}")
-        files = [path / name for name in sorted(walk(path))] if path.is_dir() else [path]
-        chosen = [file for file in files if file == path or file.suffix.lower() in SUFFIXES]
+        files = [path / name for name in list_files(path).files] if path.is_dir() else [path]
+        chosen = [file for file in files if file == path or is_media(file)]
         media |= dict.fromkeys(chosen)
         others += [file for file in files if file not in media]
     return list(media), others

@@ -49,7 +49,7 @@ def record(site, tmp_path):
         }
     )
     site.files["/record"] = json.dumps({"files": entries}).encode()
-    return source(record=f"{site.url}/record", record_files=find_adapter("ravdess").SOURCE.record_files)
+    return source(record=f"{site.url}/record", record_files=find_adapter("ravdess").source.record_files)
 
 
 def zip_of(members: dict[str, bytes]) -> bytes:
@@ -72,7 +72,7 @@ def test_a_record_is_fetched_checked_unpacked_and_ingested(site, record, tmp_pat
     folder = tmp_path / "raw"
     assert fetch_corpus("ravdess", folder, record) == 2
     assert sorted(path.name for path in folder.iterdir()) == [".fetched.json", "Actor_01", "Actor_02"]
-    clips, rejects = ingest_corpus("ravdess", Corpus(adapter="ravdess", source="fetch", path=folder), 1)
+    clips, rejects, _ = ingest_corpus("ravdess", Corpus(adapter="ravdess", source="fetch", path=folder), 1)
     assert len(clips) == 2 and not rejects
     asked = len(site.requests)
     assert fetch_corpus("ravdess", folder, record) == 0
@@ -95,7 +95,7 @@ def test_a_fetch_that_broke_goes_on_and_until_then_nothing_is_ingested(site, rec
 
 
 def test_a_record_that_contradicts_a_known_checksum_is_refused(site, record):
-    known = find_adapter("ravdess").SOURCE.known
+    known = find_adapter("ravdess").source.known
     assert known == {"Audio_Speech_Actors_01-24.zip": "md5:bc696df654c87fed845eb13823edef8a"}
     with pytest.raises(MferError, match="should have md5:bc696"):
         list_archives(source(record=record.record, record_files=record.record_files, known=known))
@@ -159,7 +159,7 @@ def test_want_of_disk_space_is_found_before_anything_is_fetched(site, tmp_path):
 def test_what_cannot_be_fetched_says_where_to_get_it_and_where_to_put_it(adapter, tmp_path):
     with pytest.raises(MferError) as caught:
         fetch_corpus(adapter, tmp_path / "raw")
-    assert find_adapter(adapter).SOURCE.page in str(caught.value) and str(tmp_path / "raw") in str(
+    assert find_adapter(adapter).source.page in str(caught.value) and str(tmp_path / "raw") in str(
         caught.value
     )
 
@@ -168,5 +168,5 @@ def test_what_can_be_fetched_is_declared_with_sizes(tmp_path):
     for name in ("crema_d", "shemo", "urdu"):
         assert all(
             archive.expected and archive.url.startswith("https://")
-            for archive in find_adapter(name).SOURCE.archives
+            for archive in find_adapter(name).source.archives
         )

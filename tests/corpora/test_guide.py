@@ -37,7 +37,7 @@ def test_the_worked_example_is_found_and_reads_its_fixture(example, tmp_path):
     settings = Corpus.model_validate(YAML(typ="safe").load(SETTINGS)["emodb"] | {"path": tmp_path / "raw"})
     (tmp_path / "raw").mkdir()
     example.build(tmp_path / "raw")
-    clips, rejects = ingest_corpus("emodb", settings, workers=1)
+    clips, rejects, _ = ingest_corpus("emodb", settings, workers=1)
     assert (
         Counter(clip.label for clip in clips) == example.labels
         and len({clip.speaker for clip in clips}) == example.speakers

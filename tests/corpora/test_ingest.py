@@ -1,7 +1,8 @@
+import os
 import shutil
+import socket
 import unicodedata
 from collections import Counter
-from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from mfer_core.base.errors import MferError
 from mfer_core.base.manifest import summarise, write_rejects
 from mfer_core.base.settings import Corpus
-from mfer_core.corpora.ingest import clip_ids, corpus_notes, ingest_corpus
+from mfer_core.corpora import contract
+from mfer_core.corpora.ingest import clip_ids, ingest_corpus
+from mfer_core.media.probe import probe
 from tests.corpora.media_files import write_any, write_wav
 
 names = st.text(
@@ -26,7 +29,7 @@ paths = st.builds(
 
 
 def ingest(folder, adapter="custom", **settings):
-    clips, rejects = ingest_corpus(
+    clips, rejects, _ = ingest_corpus(
         "set", Corpus(adapter=adapter, source="local", path=folder, **settings), workers=2
     )
     return {clip.path: clip for clip in clips}, {reject.path: reject for reject in rejects}
@@ -133,13 +136,70 @@ def test_files_of_another_kind_and_files_that_cannot_be_read_are_rejected(tmp_pa
     }
 
 
-def test_linked_folders_are_read_and_a_loop_ends(tmp_path):
+def test_linked_folders_are_read_and_every_entry_that_is_no_file_has_its_reason(tmp_path):
     write_wav(tmp_path / "elsewhere/1.wav")
-    (tmp_path / "set/calm").mkdir(parents=True)
-    (tmp_path / "set/calm/more").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "set/calm/loop").symlink_to(tmp_path / "set")
+    calm = tmp_path / "set/calm"
+    write_wav(calm / "2.wav", 2)
+    (calm / "more").symlink_to(tmp_path / "elsewhere")
+    (calm / "loop").symlink_to(tmp_path / "set")
+    (tmp_path / "set/again").symlink_to(calm)
+    (calm / "gone.wav").symlink_to(tmp_path / "gone.wav")
+    (calm / "circle.wav").symlink_to(calm / "circle.wav")
+    os.mkfifo(calm / "pipe.wav")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(calm / "socket.wav"))
+    (calm / "null.wav").symlink_to("/dev/null")
     clips, rejects = ingest(tmp_path / "set")
-    assert [PurePosixPath(path).name for path in clips] == ["1.wav"] and not rejects
+    assert sorted(clips) == ["calm/2.wav", "calm/more/1.wav"]
+    assert {path: reject.reason for path, reject in rejects.items()} == {
+        "again": "folder read already",
+        "calm/loop": "folder read already",
+        "calm/gone.wav": "broken link",
+        "calm/circle.wav": "broken link",
+        "calm/pipe.wav": "not a file",
+        "calm/socket.wav": "not a file",
+        "calm/null.wav": "not a file",
+    }
+    assert rejects["again"].detail == "it is calm" and rejects["calm/pipe.wav"].detail == "a named pipe"
+
+
+def test_a_folder_and_a_file_without_permission_have_their_reason(as_nobody):
+    for name in ("calm/1.wav", "calm/2.wav", "sad/3.wav"):
+        write_wav(as_nobody / name, int(name[-5]))
+    (as_nobody / "calm/2.wav").chmod(0)
+    (as_nobody / "sad").chmod(0)
+    clips, rejects = ingest(as_nobody)
+    (as_nobody / "sad").chmod(0o755)
+    assert list(clips) == ["calm/1.wav"]
+    assert {path: reject.reason for path, reject in rejects.items()} == {
+        "calm/2.wav": "no permission",
+        "sad": "folder not readable",
+    }
+
+
+def test_a_name_that_is_not_utf_8_has_its_reason_and_a_row_that_can_be_written(tmp_path):
+    write_wav(tmp_path / "calm/1.wav")
+    write_wav(tmp_path / "calm/2.wav", 2).rename(tmp_path / os.fsdecode(b"calm/z\xeb\n.wav"))
+    clips, rejects = ingest(tmp_path)
+    assert list(clips) == ["calm/1.wav"]
+    (reject,) = write_rejects(tmp_path / "rejects.parquet", list(rejects.values())).to_dict("records")
+    assert (reject["path"], reject["reason"]) == (r"calm/z\xeb\x0a.wav", "unusable name")
+
+
+def test_one_file_that_breaks_the_probe_ends_nothing(tmp_path, monkeypatch):
+    for number in range(3):
+        write_wav(tmp_path / f"calm/{number}.wav", number)
+    faults = {"0.wav": OSError(5, "Input/output error"), "1.wav": MemoryError()}
+    monkeypatch.setattr(contract, "probe", lambda path: _raise(faults.get(path.name)) or probe(path))
+    clips, rejects = ingest(tmp_path)
+    assert list(clips) == ["calm/2.wav"]
+    assert {reject.reason for reject in rejects.values()} == {"unreadable"}
+    assert "Input/output error" in rejects["calm/0.wav"].detail
+
+
+def _raise(fault):
+    if fault:
+        raise fault
 
 
 def test_a_synthetic_corpus_is_not_read_as_a_real_one(tmp_path):
@@ -158,10 +218,8 @@ def test_without_speakers_a_person_is_told_what_it_costs(tmp_path, caplog):
     clips, _ = ingest(tmp_path)
     assert clips["calm/P1_1.wav"].speaker == "set-unknown"
     assert "speaker-disjoint" in caplog.text
-    assert (
-        corpus_notes("set", Corpus(adapter="custom", source="local", path=tmp_path, speaker_pattern="^(P.)"))
-        == []
-    )
+    known = Corpus(adapter="custom", source="local", path=tmp_path, speaker_pattern="^(P.)")
+    assert ingest_corpus("set", known, 1).notes == []
 
 
 def test_files_left_out_by_rule_do_not_fail_the_stage_and_faults_do(tmp_path):

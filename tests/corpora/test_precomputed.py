@@ -32,7 +32,7 @@ def bring(corpus, names, column="file"):
 
 
 def ingested(corpus, out):
-    clips, _ = ingest_corpus("ravdess", corpus, 1)
+    clips, *_ = ingest_corpus("ravdess", corpus, 1)
     return take_over(clips, corpus, out / "ravdess")
 
 
@@ -91,7 +91,7 @@ def test_features_that_fit_no_clip_or_several_are_refused(corpus, tmp_path):
         write_wav(tmp_path / "own" / label / "1.wav", number)
     own = Corpus(adapter="custom", source="local", path=tmp_path / "own", precomputed={"visual": "faces.csv"})
     bring(own, ["1"])
-    clips, _ = ingest_corpus("custom", own, 1)
+    clips, *_ = ingest_corpus("custom", own, 1)
     with pytest.raises(MferError, match="name the clips by clip_id"):
         take_over(clips, own, tmp_path / "own-ingested")
     bring(own, [clip.clip_id for clip in clips], "clip_id")

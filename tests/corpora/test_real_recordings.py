@@ -15,7 +15,7 @@ EACH = {"calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"}
 
 
 def ingest(adapter, folder, **settings):
-    clips, rejects = ingest_corpus(
+    clips, rejects, _ = ingest_corpus(
         adapter, Corpus(adapter=adapter, source="local", path=folder, **settings), workers=2
     )
     manifest = clips_frame(clips)

@@ -1,7 +1,8 @@
 import pytest
 
 from mfer_core.base.errors import MferError
-from mfer_core.corpora.registry import adapter, choices, verb
+from mfer_core.corpora import contract, shemo
+from mfer_core.corpora.registry import adapter, choices
 from tests.corpora.layouts import LAYOUTS
 
 
@@ -13,10 +14,10 @@ def test_what_is_no_corpus_lists_the_choices(name):
 
 
 def test_every_corpus_has_a_module_of_its_name_and_a_fixture():
-    assert [adapter(name).__name__.rpartition(".")[2] for name in choices()] == choices()
+    assert [adapter(name).name for name in choices()] == choices()
     assert set(choices()) == {layout.adapter for layout in LAYOUTS.values()}
 
 
 def test_a_module_may_leave_out_what_the_contract_offers():
-    assert verb(adapter("urdu"), "notes")(None, None) == []
-    assert verb(adapter("shemo"), "notes") is adapter("shemo").notes
+    assert adapter("urdu").notes is contract.notes
+    assert adapter("shemo").notes is shemo.notes

@@ -4,7 +4,7 @@ import pytest
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.settings import Corpus
-from mfer_core.corpora.ingest import corpus_notes
+from mfer_core.corpora.ingest import ingest_corpus
 from tests.corpora.media_files import write_wav
 from tests.corpora.test_ingest import ingest
 
@@ -26,7 +26,7 @@ def test_where_shemo_json_disagrees_the_name_counts_and_the_mismatch_is_reported
     clips, _ = ingest(folder, "shemo")
     assert clips["female/F01N01.wav"].label == "neutral" and clips["female/F01N01.wav"].statement == "سلام"
     assert "for 1 clips (the name counts): F01N01" in caplog.text
-    assert len(corpus_notes("set", Corpus(adapter="shemo", source="local", path=folder))) == 1
+    assert len(ingest_corpus("set", Corpus(adapter="shemo", source="local", path=folder), 1).notes) == 1
 
 
 def test_both_sample_rates_are_read(folder):

@@ -7,16 +7,20 @@ import pytest
 
 from demo.plans import MOST_SPEAKERS, clips
 from mfer_core.base.errors import MferError
-from mfer_core.corpora.custom import Side
+from mfer_core.corpora.custom import Metadata
 from mfer_core.corpora.registry import adapter
 
-SIDES = {"custom": Side(speaker=re.compile(r"^(?:[^_]+_){1}(?P<speaker>[^_]+)_")), "crema_d": {}, "shemo": {}}
+METADATA = {
+    "custom": Metadata(speaker=re.compile(r"^(?:[^_]+_){1}(?P<speaker>[^_]+)_")),
+    "crema_d": {},
+    "shemo": {},
+}
 
 
 @pytest.mark.parametrize("name", MOST_SPEAKERS)
 def test_importers_read_the_names_as_meant(name):
     for clip in clips(name, 6, 12, seed=1):
-        facts = adapter(name).read(clip.path, SIDES.get(name))
+        facts = adapter(name).read(clip.path, METADATA.get(name))
         assert facts.label == clip.label
         assert str(facts.speaker).lstrip("0") == clip.speaker.lstrip("0")
         assert facts.sex in (clip.sex, None)
