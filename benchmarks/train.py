@@ -1,13 +1,11 @@
 """One epoch of each training stage at RAVDESS size and the reference's dimensions, in several ways over one cache.
 
-The cache is written first, as stage embed writes it: Parquet shards of 1440 clips with random embeddings. The ways:
+The cache is written first, as stage embed writes it: shards of 1440 clips with random embeddings. The ways:
 
-ours, fp32 and bf16   the project's: the shards decoded once for all folds into a file in memory (training/shared.py), batches of
-                      like length, models/gru.py, stage 3 on hidden states computed once
+ours, fp32 and bf16   the project's: the shards mapped, batches of like length, models/gru.py, stage 3 on hidden states computed once
 plain                 a DataLoader, an item per clip in shuffled batches, torch's GRU and AdamW by their defaults. Its items come from
-    memory            the same decoded embeddings that ours reads: the plain loop at its best
-    table             the whole cache read once with pandas: an item is made of its row's bytes
-    shards            the file that holds the clip, the last few kept open: for a cache that does not fit the memory
+    mapped            the same mapped embeddings that ours reads
+    memory            the whole cache read once into tensors: the plain loop at its best
   packed, padded      batches packed with pack_padded_sequence, or the state at each clip's last step taken out of the padded batch
 reference             the reference's way: the stage's encoders run again for every clip of every epoch, then the fastest plain loop
 
@@ -22,16 +20,13 @@ the stage's 5 folds.
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
@@ -39,18 +34,17 @@ from torch.utils.data import DataLoader, Dataset
 
 from mfer_core.base.labels import label_set
 from mfer_core.base.settings import Train
-from mfer_core.cache.embeddings import embedding_row
-from mfer_core.cache.schemas import EMBEDDINGS
-from mfer_core.cache.shards import ShardFolder, partition
+from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards, open_embeddings
+from mfer_core.cache.shards import partition
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.training.clips import Clips
 from mfer_core.training.fit import ClipTraining, trainable
 from mfer_core.training.fused import hidden_states
-from mfer_core.training.shared import shared_embeddings
+from mfer_core.training.steps import StoredSteps, steps_of
 
 Result = TypeVar("Result")
-Read = Callable[[str], Tensor]  # clip_id -> [T, D]
+Read = Mapping[str, Tensor]  # clip_id -> [T, D]
 
 CLIPS, SHARD_CLIPS = 1440, 128  # of RAVDESS's speech; as in params.yaml
 SECONDS = {"loc": 3.69, "scale": 0.32}  # of RAVDESS's clips: mean, standard deviation
@@ -58,7 +52,6 @@ RATES = {"visual": 5, "audio": 50}  # steps per second
 BATCH, DIM, HIDDEN = 16, 768, 384
 CLASSES = label_set("eight")
 FOLDS, EPOCHS, STAGE3_EPOCHS = 5, 30, 8  # as in profiles/report.yaml
-SHARDS_OPEN = 4  # of 16
 PRECISIONS, MODELS = ("fp32", "bf16"), ("packed", "padded")
 
 
@@ -68,18 +61,15 @@ def write_cache(data: Path) -> list[str]:
     seconds = rng.normal(size=CLIPS, **SECONDS).clip(2.9, 4.9)
     clip_ids = [f"ravdess/{number:04d}" for number in range(CLIPS)]
     for name, rate in RATES.items():
-        folder = ShardFolder(
-            data / "embed" / name / "ravdess", EMBEDDINGS, {"name": "random", "dtype": "float32"}
-        )
-        folder.folder.mkdir(parents=True)
+        folder = EmbeddingShards(data / "embed" / name / "ravdess", {"name": "random", "dtype": "float32"})
         lengths = dict(zip(clip_ids, np.rint(seconds * rate).astype(int), strict=True))
         for shard in partition(dict.fromkeys(clip_ids, "key"), SHARD_CLIPS):
             values = {clip: rng.standard_normal((lengths[clip], DIM), np.float32) for clip in shard.keys}
-            rows = [
-                embedding_row(clip, "key", value, np.arange(len(value)) / rate)
+            rows = {
+                clip: EmbeddingRow(clip, "key", np.arange(len(value)) / rate, value)
                 for clip, value in values.items()
-            ]
-            folder.write(shard, pa.Table.from_pylist(rows, EMBEDDINGS))
+            }
+            folder.fill(shard, rows.__getitem__)
     return clip_ids
 
 
@@ -90,37 +80,15 @@ def timed(work: Callable[[], Result]) -> tuple[Result, float]:
     return result, time.process_time() - start
 
 
-def as_tensor(values: bytes, length: int, dim: int) -> Tensor:
-    return torch.from_numpy(np.frombuffer(values, np.float32).reshape(length, dim).copy())
+def from_mapping(folder: Path) -> StoredSteps:
+    return StoredSteps(open_embeddings(folder))
 
 
-def from_memory(folder: Path) -> Read:
-    return shared_embeddings(folder, "float32")[0].__getitem__
+def from_memory(folder: Path) -> dict[str, Tensor]:
+    return dict(from_mapping(folder))
 
 
-def from_table(folder: Path) -> Read:
-    frame = pd.read_parquet(folder, columns=["clip_id", "length", "dim", "values"]).set_index("clip_id")
-    rows = dict(zip(frame.index, frame[["values", "length", "dim"]].itertuples(index=False), strict=True))
-    return lambda clip: as_tensor(*rows[clip])
-
-
-def from_shards(folder: Path) -> Read:
-    paths = sorted(folder.glob("*.parquet"))
-    places = {
-        clip: (path, row)
-        for path in paths
-        for row, clip in enumerate(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
-    }
-    opened = lru_cache(SHARDS_OPEN)(partial(pq.read_table, columns=["values", "length", "dim"]))
-
-    def read(clip: str) -> Tensor:
-        path, row = places[clip]
-        return as_tensor(*(column[row].as_py() for column in opened(path).columns))
-
-    return read
-
-
-SOURCES = {"memory": from_memory, "table": from_table, "shards": from_shards}
+SOURCES = {"mapped": from_mapping, "memory": from_memory}
 Opened = dict[
     tuple[str, str], tuple[Read, float]
 ]  # (modality, source) -> its reader, and the seconds that opening took
@@ -171,7 +139,7 @@ class PlainClips(Dataset):
         return len(self.clip_ids)
 
     def __getitem__(self, index: int) -> tuple[list[Tensor], Tensor]:
-        return [read(self.clip_ids[index]) for read in self.reads], self.labels[index]
+        return [read[self.clip_ids[index]] for read in self.reads], self.labels[index]
 
 
 def plain_batch(items: list) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -244,11 +212,11 @@ class Stage:
     epochs: int = EPOCHS
 
     def once(self, way: str, opened: Opened) -> float:
-        source = "memory" if way.startswith("ours") else way.split(", ")[1]
+        source = "mapped" if way.startswith("ours") else way.split(", ")[1]
         return sum(opened[name, source][1] for name in self.modalities)
 
     def ours(self, precision: str, part: Part) -> Callable[[], None]:
-        values = {name: list(map(part.opened[name, "memory"][0], part.clip_ids)) for name in self.modalities}
+        values = {name: steps_of(part.opened[name, "mapped"][0], part.clip_ids) for name in self.modalities}
         clips = Clips(
             tuple(part.clip_ids), ("x",) * len(part.clip_ids), part.labels, values, dict.fromkeys(values, DIM)
         )
@@ -265,18 +233,17 @@ class Stage:
         return partial(plain_epoch, model, clips)
 
     def times(self, part: Part, rounds: int) -> dict[str, float]:
-        """Seconds of each way's epoch over ``part``; "shards" by the faster of the two models."""
+        """Seconds of each way's epoch over ``part``."""
         ways = {f"ours {precision}": self.ours(precision, part) for precision in PRECISIONS}
         ways |= {
             f"plain, {source}, {kind}": self.plain(source, kind, part)
-            for source in ("memory", "table")
+            for source in SOURCES
             for kind in MODELS
         }
         found = best_times(ways, rounds)
         if len(self.modalities) > 1:
             found |= {way: found[way] / STAGE3_EPOCHS for way in found if way.startswith("ours")}
-        faster = min(MODELS, key=lambda kind: found[f"plain, memory, {kind}"])
-        return found | best_times({f"plain, shards, {faster}": self.plain("shards", faster, part)}, rounds)
+        return found
 
 
 STAGES = (

@@ -57,14 +57,3 @@ EXTRACTED = pa.schema(
         ("peak", pa.float32()),  # of the waveform, 0..1; 0 is digital silence, null without an audio track
     ]
 )
-
-# One row per clip: [length, dim] values, row-major little-endian in the dtype that the file's metadata names.
-EMBEDDINGS = pa.schema(
-    [
-        *_KEYED,
-        ("length", pa.int32()),
-        ("dim", pa.int32()),
-        ("times_s", pa.list_(pa.float32())),  # centre of each step on the clip's clock, seconds
-        ("values", pa.binary()),
-    ]
-)

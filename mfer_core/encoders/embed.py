@@ -18,8 +18,8 @@ from mfer_core.base.files import digest
 from mfer_core.base.progress import track
 from mfer_core.base.settings import Embed
 from mfer_core.cache.code import code_digest
-from mfer_core.cache.embeddings import embedding_row, view_folder
-from mfer_core.cache.schemas import EMBEDDINGS, FRAMES, WAVEFORMS
+from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards, view_folder
+from mfer_core.cache.schemas import FRAMES, WAVEFORMS
 from mfer_core.cache.shards import Shard, ShardFolder, partition, read_shards
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder
 from mfer_core.encoders.views import DTYPE, frames_view, waveform_view
@@ -157,7 +157,7 @@ def _embed(source: ShardFolder, corpus: Path, work: Work, settings: Embed, view:
         {clip_id: digest(key, shaping, code) for clip_id, key in raw.items()}, settings.shard_clips
     )
     folder.mkdir(parents=True, exist_ok=True)
-    target = ShardFolder(folder, EMBEDDINGS, shaping)
+    target = EmbeddingShards(folder, shaping)
     first, step = part
     todo = [shard for shard in shards[first::step] if not target.holds(shard)]
     beside = iter if work.device == "cpu" else ahead
@@ -165,13 +165,11 @@ def _embed(source: ShardFolder, corpus: Path, work: Work, settings: Embed, view:
     embedded = beside((shard, None if group is None else list(work.embed(group))) for shard, group in groups)
     computed = 0
     for shard, rows in track(_by_shard(embedded), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
-        fresh = [
-            embedding_row(row.clip_id, shard.keys[row.clip_id], row.values.astype(dtype), row.seconds)
+        fresh = {
+            row.clip_id: EmbeddingRow(row.clip_id, shard.keys[row.clip_id], row.seconds, row.values)
             for row in rows
-        ]
-        target.write(
-            shard, pa.concat_tables([target.reusable(shard), pa.Table.from_pylist(fresh, target.schema)])
-        )
+        }
+        target.fill(shard, fresh.__getitem__)
         computed += len(fresh)
     if part == WHOLE:
         target.prune(shards)
@@ -179,7 +177,7 @@ def _embed(source: ShardFolder, corpus: Path, work: Work, settings: Embed, view:
 
 
 def _prepared(
-    source: ShardFolder, target: ShardFolder, shards: list[Shard], raw: dict[str, str], work: Work
+    source: ShardFolder, target: EmbeddingShards, shards: list[Shard], raw: dict[str, str], work: Work
 ) -> Iterator[tuple[Shard, Any]]:
     """Yield the groups of each shard's missing clips, and None at each shard's end."""
     for shard in shards:

@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-
 from mfer_core.base.errors import MferError
 from mfer_core.base.features_file import open_features
 from mfer_core.base.files import digest, read_json, sha256_file
-from mfer_core.cache.embeddings import PRECOMPUTED, embedding_row
-from mfer_core.cache.schemas import EMBEDDINGS
-from mfer_core.cache.shards import ShardFolder, partition
+from mfer_core.cache.embeddings import PRECOMPUTED, EmbeddingRow, EmbeddingShards
+from mfer_core.cache.shards import partition
 
 FACTS = "precomputed.json"  # of stage ingest (corpora/precomputed.py)
 DTYPE = "float32"  # features may be of any size, which half precision does not hold
@@ -21,32 +18,30 @@ def store_features(ingested: Path, corpus: Path, modality: str, out: Path, shard
     ``ingested`` is the corpus's folder of stage ingest, ``corpus`` that of its files. The metadata name the file and its
     hash. Raises MferError where the file is no longer the one that stage ingest looked at.
     """
-    found = read_json(ingested / FACTS)
-    if modality not in found:
+    known = read_json(ingested / FACTS)
+    if modality not in known:
         raise MferError(
             f"stage ingest has not looked at the {modality} features of {ingested.name}: run it again"
         )
-    facts = found[modality]
+    facts = known[modality]
     path = Path(corpus) / facts["file"]
     if not path.is_file() or sha256_file(path) != facts["sha256"]:
         raise MferError(f"{path} is not the file that stage ingest looked at: run ingest again")
-    keys = {clip_id: digest(facts["sha256"], name) for clip_id, name in facts["names"].items()}
-    target, shards = ShardFolder(out, EMBEDDINGS, _metadata(facts)), partition(keys, shard_clips)
-    features, clip_of, written = (
-        open_features(path),
-        {name: clip_id for clip_id, name in facts["names"].items()},
-        0,
-    )
+    names = facts["names"]
+    keys = {clip_id: digest(facts["sha256"], name) for clip_id, name in names.items()}
+    target, shards = EmbeddingShards(out, _metadata(facts)), partition(keys, shard_clips)
+    features, written = open_features(path), 0
+    clip_of = {name: clip_id for clip_id, name in names.items()}
     out.mkdir(parents=True, exist_ok=True)
     for shard in shards:
         if target.holds(shard):
             continue
-        found = features.read([facts["names"][clip_id] for clip_id in shard.keys])
-        rows = [
-            embedding_row(clip_of[name], shard.keys[clip_of[name]], values, times)
-            for name, values, times in found
-        ]
-        target.write(shard, pa.Table.from_pylist(rows, target.schema))
+        read = features.read([names[clip_id] for clip_id in target.missing(shard)])
+        rows = {
+            clip_of[name]: EmbeddingRow(clip_of[name], keys[clip_of[name]], times, values)
+            for name, values, times in read
+        }
+        target.fill(shard, rows.__getitem__)
         written += len(rows)
     target.prune(shards)
     return written

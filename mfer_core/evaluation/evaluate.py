@@ -8,8 +8,10 @@ import pandas as pd
 from mfer_core.base.files import read_json, read_table, write_json, write_table
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import read_manifest
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.cache.shards import read_metadata
+from mfer_core.cache.embeddings import open_embeddings
+from mfer_core.cache.heads import read_head
 from mfer_core.evaluation import results
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions, by_speaker
 from mfer_core.evaluation.material import corpora_table, training_table
@@ -118,8 +120,9 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
                 )
         found[arm] = ", ".join(sorted(names))
     for modality in ("visual", "audio"):
-        if encoder := read_metadata(data / "embed" / modality / settings.roles.benchmark):
-            found[f"zero_shot_{modality}"] = str(encoder.get("name"))
+        folder = DataPaths(data).embeddings(modality, settings.roles.benchmark)
+        if read_head(folder):
+            found[f"zero_shot_{modality}"] = str(open_embeddings(folder).metadata["name"])
     return found
 
 

@@ -10,7 +10,7 @@ from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.training.clips import Clips, in_order
 from mfer_core.training.finetune import Source
-from mfer_core.training.inputs import moments
+from mfer_core.training.steps import moments
 
 NORMALISATIONS = ("none", "corpus", "speaker")
 BATCH = 64
@@ -40,7 +40,7 @@ def normalise(clips: Clips, arm: Arm, how: str) -> Clips:
 
 def shift(clips: Clips, arm: Arm) -> dict[str, float]:
     """How far a corpus lies from what the arm was trained on, in the arm's standard deviations: of the mean, and the ratio of spreads."""
-    mean, std = moments([value for value in clips.modalities[arm.config.modality] if value is not None])
+    mean, std = moments(clips.modalities[arm.config.modality])
     moved = ((mean - arm.mean) * arm.scale).double().square().mean().sqrt().item()
     return {"mean_shift": moved, "spread_ratio": (std * arm.scale).double().median().item()}
 

@@ -34,7 +34,6 @@ from mfer_core.evaluation.transfer_tables import (
 from mfer_core.protocol.metrics import calibration, calibration_error, confusion, scores
 from mfer_core.protocol.protocols import protocol
 from mfer_core.training.inputs import Modality, fold_parts, load_modality, make_clips, manifest_of
-from mfer_core.training.shared import forget_shared
 
 CLASSES = label_set("eight")
 
@@ -164,7 +163,6 @@ def transfer(data: Path, settings: Settings) -> dict:
         return _left_out(data / "transfer")
     with one_thread():
         rows, predictions, moved = run_folds(data, settings)
-    forget_shared(data)
     metrics = transfer_metrics(rows)
     _write_tables(data / "transfer" / "tables", settings, metrics, rows, predictions, moved)
     write_json(data / "transfer" / "summary.json", headline(_as_trained(metrics)))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.labels import head_classes
-from mfer_core.cache.embeddings import read_embeddings
+from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, read_head
 
 ARMS = {"visual": "zero_shot_visual", "audio": "zero_shot_audio"}
@@ -49,7 +49,7 @@ def zero_shot_predictions(
         known = known_classes(head.labels, classes) if head else []
         if len(known) < 2:
             continue
-        values = read_embeddings(Path(embed) / modality / corpus).values
+        values = open_embeddings(Path(embed) / modality / corpus)
         clips = [clip for clip, steps in values.items() if len(steps)]
         shares = np.stack([clip_probabilities(head, modality, values[clip]) for clip in clips])
         found = by_class(head.labels, shares, classes).astype(np.float32)

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from mfer_core.base.files import atomic_path, read_table
+from mfer_core.base.files import read_table, write_table
+from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, read_head
-from mfer_core.cache.shards import read_metadata, read_shards
 from mfer_core.evaluation.tables import percent
 from mfer_core.evaluation.zero_shot import by_class, known_classes
 
@@ -26,23 +25,21 @@ def write_frames(folder: Path, path: Path) -> None:
     """Write ``path``, a row per frame: clip_id, time_s on the clip's clock, and a float32 probability per label of the encoder's head.
 
     ``folder`` is data/embed/visual/<corpus>; the labels are spelt as in the checkpoint. An encoder without a head leaves no
-    rows and no labels. One shard is in memory at a time. Raises MferError when the head is broken.
+    rows and no labels. Raises MferError when the head is broken.
     """
     head = read_head(folder)
     schema = pa.schema([*FACTS, *((label, pa.float32()) for label in (head.labels if head else []))])
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for columns in _frames(folder, head) if head else ():
-            writer.write_table(pa.table(columns, schema))
+    tables = [pa.table(columns, schema) for columns in (_frames(folder, head) if head else ())]
+    write_table(path, pa.concat_tables([schema.empty_table(), *tables]).combine_chunks())
 
 
 def _frames(folder: Path, head: Head) -> Iterator[list[pa.Array]]:
-    """Yield the columns of each shard's frames, in the shard's order."""
-    dtype = read_metadata(folder).get("dtype")
-    for shard in read_shards(folder, ["clip_id", "length", "times_s", "values"]):
-        values = np.frombuffer(b"".join(shard["values"].to_pylist()), dtype).reshape(-1, head.weight.shape[1])
-        clips = np.repeat(shard["clip_id"].to_numpy(), shard["length"].to_numpy())
-        times = shard["times_s"].combine_chunks().flatten()
-        yield [pa.array(clips, pa.string()), times, *head.probabilities(values).T.astype(np.float32)]
+    """Yield the columns of each clip's frames, in clip order."""
+    embeddings = open_embeddings(folder)
+    times = embeddings.times()
+    for clip_id, values in embeddings.items():
+        clips = pa.array([clip_id] * len(values), pa.string())
+        yield [clips, pa.array(times[clip_id]), *head.probabilities(values).T.astype(np.float32)]
 
 
 def frames_table(path: Path, manifest: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:

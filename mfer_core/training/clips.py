@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from mfer_core.training.steps import DrawnSteps, lengths_of, take
+
 Batch = tuple[list[Tensor], Tensor]  # model inputs (values, lengths per modality), label ids [B]
 BUCKET_BATCHES = 8  # batches whose clips are sorted by length together
 
@@ -25,40 +27,33 @@ class LazyClip:
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips of one part of a fold. ``modalities[m][i]`` is [T, D] or lazy, or None where clip i lacks modality m."""
+    """Clips of one part of a fold. ``modalities[m][i]`` is [T, D] or lazy, or None where clip i lacks modality m.
+
+    ``views[m][v]`` is like ``modalities[m]``, in an augmented view.
+    """
 
     clip_ids: tuple[str, ...]
     speakers: tuple[str, ...]
     labels: Tensor  # int64 [N], ids in the declared label set
     modalities: Mapping[str, Sequence[Tensor | LazyClip | None]]
     dims: Mapping[str, int]  # D of each modality, also where no clip has it
-    views: Mapping[str, list[list[Tensor | None]]] = field(
-        default_factory=dict
-    )  # augmented: ``views[m][v]`` is like ``modalities[m]``
+    views: Mapping[str, Sequence[Sequence[Tensor | None]]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.clip_ids)
 
     def lengths(self) -> np.ndarray:
         """Longest modality of each clip, in steps [N]."""
-        per_modality = [
-            [0 if value is None else len(value) for value in values] for values in self.modalities.values()
-        ]
-        return np.max(np.array(per_modality), 0)
+        return np.max([lengths_of(values) for values in self.modalities.values()], 0)
 
     def select(self, indices: list[int]) -> "Clips":
-        modalities = {name: [values[i] for i in indices] for name, values in self.modalities.items()}
-        views = {
-            name: [[values[i] for i in indices] for values in several] for name, several in self.views.items()
-        }
-        speakers = tuple(self.speakers[i] for i in indices)
         return Clips(
             tuple(self.clip_ids[i] for i in indices),
-            speakers,
+            tuple(self.speakers[i] for i in indices),
             self.labels[indices],
-            modalities,
+            {name: take(values, indices) for name, values in self.modalities.items()},
             self.dims,
-            views,
+            {name: [take(view, indices) for view in views] for name, views in self.views.items()},
         )
 
     def draw_views(self, rng: np.random.Generator) -> "Clips":
@@ -66,16 +61,12 @@ class Clips:
         drawn = dict(self.modalities)
         for name, views in self.views.items():
             choices = [self.modalities[name], *views]
-            drawn[name] = [
-                choices[view][i] for i, view in enumerate(rng.integers(len(choices), size=len(self)))
-            ]
+            drawn[name] = DrawnSteps(choices, rng.integers(len(choices), size=len(self)))
         return replace(self, modalities=drawn, views={})
 
     def present(self) -> np.ndarray:
         """Which modalities each clip has, bool [N, M]."""
-        return np.array(
-            [[value is not None for value in values] for values in self.modalities.values()]
-        ).T.reshape(len(self), -1)
+        return np.stack([lengths_of(values) > 0 for values in self.modalities.values()], 1)
 
 
 def collate(

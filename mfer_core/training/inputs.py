@@ -1,6 +1,6 @@
 """What a fold's job reads: labels and speakers, embeddings, folds; and the digests that its key covers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_table
 from mfer_core.base.manifest import read_manifest
-from mfer_core.cache.embeddings import same_encoder, view_folders
-from mfer_core.cache.shards import read_metadata, read_shards
+from mfer_core.base.paths import DataPaths
+from mfer_core.cache.embeddings import Embeddings, open_embeddings, same_encoder, view_folders
 from mfer_core.protocol.protocols import PARTS
 from mfer_core.training.clips import Clips
-from mfer_core.training.shared import shared_embeddings
+from mfer_core.training.steps import NormalisedSteps, StoredSteps, moments, steps_of
 
 
 def manifest_of(data: Path, corpora: Iterable[str]) -> pd.DataFrame:
@@ -37,63 +37,51 @@ def fold_parts(data: Path, protocol: str, fold: int) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Modality:
-    """One modality's embeddings of some corpora: clip_id -> [T, D], clip_id -> key, and the encoder's metadata.
+    """One modality's embeddings of some corpora: clip_id -> [T, D], and the encoder's metadata.
 
     ``views`` holds the augmented views, one map clip_id -> [T, D] per view, in half precision as they are stored.
     """
 
-    values: dict[str, Tensor]
-    keys: dict[str, str]
+    values: Mapping[str, Tensor]
     metadata: dict
     dim: int
-    views: list[dict[str, Tensor]] = field(default_factory=list)
+    views: list[Mapping[str, Tensor]] = field(default_factory=list)
 
 
-def _load_views(folders: list[Path]) -> list[dict[str, Tensor]]:
+def _joined(folders: Iterable[Path]) -> Embeddings:
+    """The embeddings of several corpora. Raises MferError when a folder is missing, or the encoders differ."""
+    joined = Embeddings([], {})
+    for folder in folders:
+        opened = open_embeddings(folder)
+        if opened.metadata and joined.metadata and not same_encoder(opened.metadata, joined.metadata):
+            raise MferError(
+                f"{folder} was embedded by another encoder than the other corpora: {opened.metadata} against {joined.metadata}"
+            )
+        joined = joined.joined(opened) if joined.metadata else opened
+    return joined
+
+
+def _load_views(folders: list[Path]) -> list[Mapping[str, Tensor]]:
     """The augmented views of some corpora. Raises MferError when the corpora differ in their number."""
-    found = [view_folders(folder) for folder in folders]
-    if len({len(views) for views in found}) > 1:
-        counts = ", ".join(f"{len(views)} in {folder}" for views, folder in zip(found, folders, strict=True))
+    views = [view_folders(folder) for folder in folders]
+    if len({len(of_corpus) for of_corpus in views}) > 1:
+        counts = ", ".join(
+            f"{len(of_corpus)} in {folder}" for of_corpus, folder in zip(views, folders, strict=True)
+        )
         raise MferError(
             f"the corpora have different numbers of augmented views ({counts}): run embed again for all of them"
         )
-    several = []
-    for same in zip(*found, strict=True):
-        loaded = [shared_embeddings(folder, "float16")[0] for folder in same]
-        several.append({clip: value for values in loaded for clip, value in values.items() if len(value)})
-    return several
+    return [StoredSteps(_joined(same)) for same in zip(*views, strict=True)]
 
 
 def load_modality(data: Path, modality: str, corpora: Iterable[str], views: bool = False) -> Modality:
-    """Embeddings of ``corpora``, for training with their augmented ``views``.
+    """Embeddings of ``corpora``, mapped, for training with their augmented ``views``.
 
     Raises MferError when a folder is missing, or the encoders or the numbers of views differ.
     """
-    corpora = list(corpora)
-    values: dict[str, Tensor] = {}
-    keys: dict[str, str] = {}
-    metadata: dict = {}
-    for corpus in corpora:
-        folder = Path(data) / "embed" / modality / corpus
-        found, encoder = shared_embeddings(folder, "float32")
-        if encoder and metadata and not same_encoder(encoder, metadata):
-            raise MferError(
-                f"{folder} was embedded by another encoder than the other corpora: {encoder} against {metadata}"
-            )
-        metadata = metadata or encoder
-        values |= {clip_id: value for clip_id, value in found.items() if len(value)}
-        keys |= embedding_keys(folder)
-    dim = next(iter(values.values())).shape[1] if values else 1
-    folders = [Path(data) / "embed" / modality / corpus for corpus in corpora]
-    return Modality(values, keys, metadata, dim, _load_views(folders) if views else [])
-
-
-def embedding_keys(folder: Path) -> dict[str, str]:
-    """clip_id -> key of a folder of embeddings."""
-    keys: dict[str, str] = {}
-    for table in read_shards(folder, ["clip_id", "key"]):
-        keys |= dict(zip(table["clip_id"].to_pylist(), table["key"].to_pylist(), strict=True))
-    return keys
+    folders = [DataPaths(Path(data)).embeddings(modality, corpus) for corpus in corpora]
+    clean = _joined(folders)
+    return Modality(StoredSteps(clean), clean.metadata, clean.dim or 1, _load_views(folders) if views else [])
 
 
 def inputs_digest(
@@ -107,13 +95,14 @@ def inputs_digest(
     facts = []
     for modality in modalities:
         for corpus in corpora:
-            folder = Path(data) / "embed" / modality / corpus
+            folder = DataPaths(Path(data)).embeddings(modality, corpus)
             for view in (folder, *view_folders(folder)):
-                keys = embedding_keys(view)
+                embeddings = open_embeddings(view)
+                keys = embeddings.row_keys()
                 facts.append(
                     [
                         modality,
-                        read_metadata(view),
+                        embeddings.metadata,
                         [[part, [[clip, keys.get(clip)] for clip in clips]] for part, clips in parts.items()],
                     ]
                 )
@@ -133,10 +122,10 @@ def make_clips(
             f"labels {', '.join(unknown)} are not among the stage's classes: {', '.join(classes)}"
         )
     labels = torch.tensor([classes.index(label) for label in rows.label], dtype=torch.int64)
-    values = {name: [modality.values.get(clip) for clip in chosen] for name, modality in modalities.items()}
+    values = {name: steps_of(modality.values, chosen) for name, modality in modalities.items()}
     dims = {name: modality.dim for name, modality in modalities.items()}
     views = {
-        name: [[view.get(clip) for clip in chosen] for view in modality.views]
+        name: [steps_of(view, chosen) for view in modality.views]
         for name, modality in modalities.items()
         if modality.views
     }
@@ -151,25 +140,24 @@ def normalised(modality: Modality, how: str, manifest: pd.DataFrame) -> Modality
     """
     if how == "none":
         return modality
-    values, views = dict(modality.values), [dict(view) for view in modality.views]
-    for _, clips in manifest.groupby("speaker").clip_id:
-        for found in (values, *views):
-            if own := [clip for clip in clips if clip in found]:
-                mean, std = moments([found[clip] for clip in own])
-                found |= {clip: ((found[clip] - mean) / std).to(found[clip].dtype) for clip in own}
+    values, *views = (_by_speaker(values, manifest) for values in (modality.values, *modality.views))
     return replace(modality, values=values, views=views)
 
 
-def moments(values: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [D] over all steps of some clips, the latter at least 1e-6."""
-    steps = torch.cat(values).double()
-    return steps.mean(0).float(), steps.std(0, correction=0).clamp(min=1e-6).float()
+def _by_speaker(values: Mapping[str, Tensor], manifest: pd.DataFrame) -> Mapping[str, Tensor]:
+    groups: dict[str, int] = {}
+    statistics = []
+    for _, clips in manifest.groupby("speaker").clip_id:
+        present = [clip for clip in clips if clip in values]
+        if present:
+            groups |= dict.fromkeys(present, len(statistics))
+            statistics.append(moments(steps_of(values, present)))
+    if not statistics:
+        return values
+    mean, std = (torch.stack(rows) for rows in zip(*statistics, strict=True))
+    return NormalisedSteps(values, groups, mean, std)
 
 
 def step_statistics(clips: Clips, modality: str) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation [D] over all steps of the clips that have ``modality``."""
-    values = [value for value in clips.modalities[modality] if value is not None]
-    count = sum(len(value) for value in values)
-    mean = sum(value.double().sum(0) for value in values) / count
-    variance = sum(((value.double() - mean) ** 2).sum(0) for value in values) / count
-    return mean.float(), variance.sqrt().float()
+    return moments(clips.modalities[modality])

@@ -37,7 +37,6 @@ from mfer_core.training.pretrain_report import (
     matrix_markdown,
 )
 from mfer_core.training.results import begin, is_done, probability_table, write_history
-from mfer_core.training.shared import forget_shared
 
 STAGE = "pretrain_audio"
 FILES = (
@@ -152,7 +151,6 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     }
     save_weights(run.folder, arm, blocks_of([source]))
     _write(run, arm, progress.history, predictions, matrix, facts)
-    forget_shared(data)
     return folder
 
 

@@ -12,7 +12,6 @@ from mfer_core.training.fold import CLASSES
 from mfer_core.training.fused import train_fused_fold
 from mfer_core.training.pretrain import pretrain_audio
 from mfer_core.training.results import collect
-from mfer_core.training.shared import forget_shared
 from mfer_core.training.visual import train_visual_fold
 
 __all__ = [
@@ -44,5 +43,4 @@ def folds_to_train(stage: str, data: Path, settings: Settings) -> list[tuple[str
 
 def collect_predictions(stage: str, data: Path, settings: Settings) -> pd.DataFrame:
     """Write ``data/<stage>/predictions.parquet`` from its folds (empty where the arm is left out) and return it."""
-    forget_shared(data)
     return collect(data, stage, CLASSES, folds_to_train(stage, data, settings))

@@ -7,7 +7,7 @@ import pytest
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, sha256_file
 from mfer_core.base.settings import Corpus
-from mfer_core.cache.embeddings import read_embeddings, same_encoder
+from mfer_core.cache.embeddings import open_embeddings, same_encoder
 from mfer_core.corpora.ingest import ingest_corpus
 from mfer_core.corpora.precomputed import take_over
 from mfer_core.encoders.precomputed import store_features
@@ -38,7 +38,7 @@ def ingested(corpus, out):
 
 def stored(corpus, out):
     store_features(out / "ravdess", corpus.path, "visual", out / "embed", 4)
-    return read_embeddings(out / "embed")
+    return open_embeddings(out / "embed")
 
 
 def test_features_of_the_same_take_are_the_clips_whichever_of_its_files_they_name(corpus, tmp_path):
@@ -57,8 +57,8 @@ def test_features_of_the_same_take_are_the_clips_whichever_of_its_files_they_nam
     [line] = ingested(corpus, tmp_path)
     assert "5 of 6 clips, 1 without visual; 3 names of the file are of no clip" in line
     found = stored(corpus, tmp_path)
-    assert set(found.values) == {f"ravdess/{name}" for name in NAMES[:5]}
-    np.testing.assert_array_equal(found.values[f"ravdess/{NAMES[2]}"], [[2, 0.5]])
+    assert set(found) == {f"ravdess/{name}" for name in NAMES[:5]}
+    np.testing.assert_array_equal(found[f"ravdess/{NAMES[2]}"], [[2, 0.5]])
     assert found.metadata["kind"] == "precomputed" and found.metadata["file_sha256"] == sha256_file(
         corpus.path / "faces.csv"
     )
@@ -79,7 +79,7 @@ def test_a_changed_file_is_taken_over_anew_and_the_same_file_is_not(corpus, tmp_
         read_json(tmp_path / "ravdess" / "precomputed.json") != facts
     )  # what makes stage embed stale for DVC
     after = stored(corpus, tmp_path)
-    assert len(after.values) == 5 and same_encoder(before.metadata, after.metadata)
+    assert len(after) == 5 and same_encoder(before.metadata, after.metadata)
 
 
 def test_features_that_fit_no_clip_or_several_are_refused(corpus, tmp_path):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from mfer_core.base.errors import MferError
-from mfer_core.cache.embeddings import read_embeddings
+from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.shards import read_shards
 from mfer_core.encoders import embed as module
 from mfer_core.encoders.embed import _groups, ahead, embed_corpus_visual
@@ -17,7 +17,7 @@ KEYS = {f"toy/{number}": "k" for number in range(9)}
 
 
 def contents(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.parquet")}
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.arrow")}
 
 
 def test_only_new_and_changed_clips_are_computed_and_history_leaves_no_trace(embed, tmp_path):
@@ -33,7 +33,7 @@ def test_clips_that_are_gone_leave(embed, tmp_path):
     embed(KEYS)
     assert embed({"toy/1": "k"}) == (0, 0)
     for arm in ("visual", "audio"):
-        assert list(read_embeddings(tmp_path / "embed" / arm / "toy").values) == ["toy/1"]
+        assert list(open_embeddings(tmp_path / "embed" / arm / "toy")) == ["toy/1"]
 
 
 def test_a_setting_that_shapes_values_computes_again_and_one_that_does_not_does_not(embed, tmp_path):
@@ -41,19 +41,18 @@ def test_a_setting_that_shapes_values_computes_again_and_one_that_does_not_does_
     assert embed(KEYS, settings=EMBED.model_copy(update={"batch_gib": 1e-9})) == (0, 0)
     assert embed(KEYS, vad_min_clip_s=1.0) == (0, 9)
     assert embed(KEYS, settings=EMBED.model_copy(update={"dtype": "float16"})) == (9, 9)
-    assert read_embeddings(tmp_path / "embed" / "visual" / "toy").metadata["dtype"] == "float16"
+    assert open_embeddings(tmp_path / "embed" / "visual" / "toy").metadata["dtype"] == "float16"
 
 
 def test_times_are_on_the_clips_clock(embed, tmp_path):
     embed(KEYS)
-    [visual, whole] = [next(read_shards(tmp_path / "embed" / arm / "toy")) for arm in ("visual", "audio")]
-    steps = visual["times_s"][0].as_py()
+    visual, whole = (open_embeddings(tmp_path / "embed" / arm / "toy").times() for arm in ("visual", "audio"))
+    steps = visual["toy/1"]
     np.testing.assert_allclose(steps, np.arange(len(steps)) / 5, atol=1e-6)
-    np.testing.assert_allclose(whole["times_s"][0].as_py()[:2], [0.25 + 0.0125, 0.25 + 0.0325], atol=1e-6)
+    np.testing.assert_allclose(whole["toy/1"][:2], [0.25 + 0.0125, 0.25 + 0.0325], atol=1e-6)
     embed(KEYS, vad_min_clip_s=1.0)
-    cut = next(read_shards(tmp_path / "embed" / "audio" / "toy"))
-    assert cut["length"][0].as_py() == 49  # one second of speech
-    times = np.array(cut["times_s"][0].as_py())
+    times = open_embeddings(tmp_path / "embed" / "audio" / "toy").times()["toy/1"]
+    assert len(times) == 49  # one second of speech
     assert times[0] == pytest.approx(0.25 + 0.5 + 0.0125)
     assert times[-1] == pytest.approx(0.25 + 1.5 + 48 * 0.02 - 0.5 + 0.0125)
     assert (np.diff(times) > 0).all()
@@ -67,7 +66,7 @@ def test_values_are_those_of_the_encoder(embed, tmp_path, vit_folder):
     images = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in rows]
     expected = load_vit(str(vit_folder), None, "cpu", "fp32").embed(images)
     np.testing.assert_allclose(
-        read_embeddings(tmp_path / "embed" / "visual" / "toy").values[clip], expected, atol=1e-5
+        open_embeddings(tmp_path / "embed" / "visual" / "toy")[clip], expected, atol=1e-5
     )
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mfer_core.cache.embeddings import read_embeddings, view_folder, view_folders
+from mfer_core.cache.embeddings import open_embeddings, view_folder, view_folders
 from mfer_core.encoders.trivial_augment import OPERATIONS
 from mfer_core.encoders.views import augment_frames, frames_view, generator_of, waveform_view
 from mfer_core.media.read import FrameSequence, Speech
@@ -80,9 +80,7 @@ def test_there_are_fourteen_operations():
 def test_views_are_cached_beside_the_clean_embeddings_and_only_what_is_new_is_computed(embed, tmp_path):
     keys = {f"toy/{number}": "k" for number in range(5)}
     assert embed(keys) == (5, 5)
-    clean = {
-        path.name: path.read_bytes() for path in (tmp_path / "embed" / "audio" / "toy").glob("*.parquet")
-    }
+    clean = {path.name: path.read_bytes() for path in (tmp_path / "embed" / "audio" / "toy").glob("*.arrow")}
     assert embed(keys, view=1) == (5, 5) and embed(keys, view=2) == (5, 5)
     assert embed(keys, view=1) == (0, 0) and embed(keys) == (0, 0)
     assert embed({**keys, "toy/5": "k", "toy/0": "other"}, view=1) == (2, 2)
@@ -90,13 +88,11 @@ def test_views_are_cached_beside_the_clean_embeddings_and_only_what_is_new_is_co
     for arm in ("visual", "audio"):
         folder, fresh = tmp_path / "embed" / arm / "toy", tmp_path / "fresh" / arm / "toy"
         assert view_folders(folder) == [folder / "view-01", folder / "view-02"]
-        for path in view_folder(fresh, 1).glob("*.parquet"):
+        for path in view_folder(fresh, 1).glob("*.arrow"):
             assert path.read_bytes() == (folder / "view-01" / path.name).read_bytes()
-        first, second = (read_embeddings(view_folder(folder, view)) for view in (1, 2))
+        first, second = (open_embeddings(view_folder(folder, view)) for view in (1, 2))
         assert first.metadata["dtype"] == "float16" and first.metadata["view"] == 1
-        assert (
-            sum(first.values[clip].tobytes() != second.values[clip].tobytes() for clip in second.values) >= 3
-        )
+        assert sum(first[clip].tobytes() != second[clip].tobytes() for clip in second) >= 3
     assert clean == {
-        path.name: path.read_bytes() for path in (tmp_path / "embed" / "audio" / "toy").glob("*.parquet")
+        path.name: path.read_bytes() for path in (tmp_path / "embed" / "audio" / "toy").glob("*.arrow")
     }

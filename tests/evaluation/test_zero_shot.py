@@ -7,8 +7,8 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table
 from mfer_core.base.labels import head_classes, label_set
 from mfer_core.base.manifest import read_manifest
+from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, read_head, write_head
-from mfer_core.cache.shards import read_shards
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
 from mfer_core.evaluation.zero_shot import clip_probabilities, zero_shot_note, zero_shot_predictions
@@ -93,9 +93,9 @@ def test_frames_are_scored_one_by_one_and_a_clip_is_their_mean(tmp_path):
     frames = read_table(path)
     assert list(frames.columns) == ["clip_id", "time_s", *FACE_LABELS], "as the checkpoint spells them"
     assert set(frames.dtypes[1:]) == {np.dtype("float32")}
-    shards = [row for table in read_shards(folder) for row in table.to_pylist()]
-    assert len({len(row["times_s"]) for row in shards}) > 1
-    steps = [(row["clip_id"], time) for row in shards for time in row["times_s"]]
+    times = open_embeddings(folder).times()
+    assert len({len(of_clip) for of_clip in times.values()}) > 1
+    steps = [(clip, time) for clip in sorted(times) for time in times[clip]]
     assert list(zip(frames.clip_id, frames.time_s, strict=True)) == steps
 
     manifest, folds = (

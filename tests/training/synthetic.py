@@ -10,8 +10,8 @@ from mfer_core.base.files import write_table
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import Clip, read_manifest, write_manifest
 from mfer_core.base.settings import Settings, load_settings
-from mfer_core.cache.embeddings import embedding_row
-from mfer_core.cache.schemas import EMBEDDINGS, FRAMES, WAVEFORMS
+from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards
+from mfer_core.cache.schemas import FRAMES, WAVEFORMS
 from mfer_core.cache.shards import ShardFolder, partition
 from mfer_core.protocol.folds import FOLDS_SCHEMA, make_folds
 from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
@@ -79,12 +79,13 @@ def write_embeddings(
     seed: int,
     identity: float = 0.5,
     shift: float = 0.0,
+    dtype: str = "float32",
 ) -> None:
     """Noise, plus the emotion's direction times ``strength``, plus the (speaker, emotion) pair's own times ``identity``."""
     rng = np.random.default_rng(seed)
     emotion = {label: np.random.default_rng([7, i]).normal(size=DIM) for i, label in enumerate(EIGHT)}
     own = {pair: rng.normal(size=DIM) for pair in sorted({(clip.speaker, clip.label) for clip in clips})}
-    rows = []
+    rows = {}
     for clip in clips:
         length = int(rng.integers(*steps))
         values = (
@@ -93,16 +94,10 @@ def write_embeddings(
             + identity * own[clip.speaker, clip.label]
             + shift
         )
-        rows.append(
-            embedding_row(clip.clip_id, f"key-{seed}", values.astype(np.float32), np.arange(length) / 5)
-        )
-    shards = ShardFolder(folder, EMBEDDINGS, {"name": "synthetic", "dtype": "float32"})
-    by_id = {row["clip_id"]: row for row in rows}
-    for shard in partition({row["clip_id"]: row["key"] for row in rows}, 64):
-        table = EMBEDDINGS.empty_table().from_pylist(
-            [by_id[clip_id] for clip_id in shard.keys], schema=EMBEDDINGS
-        )
-        shards.write(shard, table)
+        rows[clip.clip_id] = EmbeddingRow(clip.clip_id, f"key-{seed}", np.arange(length) / 5, values)
+    shards = EmbeddingShards(folder, {"name": "synthetic", "dtype": dtype})
+    for shard in partition(dict.fromkeys(rows, f"key-{seed}"), 64):
+        shards.fill(shard, rows.__getitem__)
 
 
 def write_benchmark(

@@ -11,7 +11,7 @@ import torch
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, read_table
 from mfer_core.base.settings import Finetune
-from mfer_core.cache.shards import read_metadata
+from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
@@ -284,7 +284,7 @@ def test_the_cached_embeddings_are_never_taken_for_the_folds_own(chain, data):
     config = read_json(stages["audio"] / "config.json")["encoders"]["audio"]
     assert (
         config["finetuned"]
-        and config["hash"] == read_metadata(folder / "embed" / "audio" / "ravdess")["hash"]
+        and config["hash"] == open_embeddings(folder / "embed" / "audio" / "ravdess").metadata["hash"]
     )
     with pytest.raises(MferError, match="trained with its audio encoder"):
         load_model(stages["audio"])

@@ -18,7 +18,7 @@ def modality(offset: float = 0.0, scale: float = 1.0) -> Modality:
     generator = torch.Generator().manual_seed(0)
     values = {clip: torch.randn(number + 2, 3, generator=generator) for number, clip in enumerate(CLIPS)}
     values |= {clip: values[clip] * scale + offset for clip in CLIPS[3:]}
-    return Modality(values, {}, {}, 3, [{clip: value + 1 for clip, value in values.items()}])
+    return Modality(values, {}, 3, [{clip: value + 1 for clip, value in values.items()}])
 
 
 @settings(max_examples=20, deadline=None)

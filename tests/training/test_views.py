@@ -79,7 +79,8 @@ def test_a_new_view_trains_again_and_changes_the_model(tmp_path):
     write_benchmark(tmp_path, settings, speakers=4)
     without = read_json(train_visual_fold("groupk:2", 0, tmp_path, settings) / "config.json")
     folder = tmp_path / "embed" / "visual" / settings.roles.benchmark
-    write_embeddings(view_folder(folder, 1), clips_of(settings.roles.benchmark, 4, 2, EIGHT), (3, 6), 0.8, 5)
+    clips = clips_of(settings.roles.benchmark, 4, 2, EIGHT)
+    write_embeddings(view_folder(folder, 1), clips, (3, 6), 0.8, 5, dtype="float16")
     modality = load_modality(tmp_path, "visual", [settings.roles.benchmark], views=True)
     assert {value.dtype for value in modality.views[0].values()} == {torch.float16} and modality.dim == DIM
     trained = read_json(train_visual_fold("groupk:2", 0, tmp_path, settings) / "config.json")

@@ -1,0 +1,108 @@
+"""Shards: a stage's rows, one per clip, cut into files of a few hundred clips, keyed, resumable, history-free.
+
+A clip's shard follows from its id alone, so the same clips and keys give the same files whatever was computed
+before, and a changed clip touches one shard. Rows whose key still holds are taken over, never computed again.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path
+from mfer_core.cache.shards import Shard
+
+Row = TypeVar("Row")
+OTHER_SUFFIXES = {".arrow": ".parquet", ".parquet": ".arrow"}
+
+
+def shard_files(folder: Path, suffix: str, stage: str) -> list[Path]:
+    """The files of a folder of shards, in order. Raises MferError when ``stage`` has not written it, or in another format."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MferError(f"no shards at {folder}: run the stage that writes them first ({stage})")
+    files = sorted(folder.glob(f"[0-9]*{suffix}"))
+    if not files and any(folder.glob(f"[0-9]*{OTHER_SUFFIXES[suffix]}")):
+        raise MferError(f"{folder} was written by an earlier version: run {stage} again")
+    return files
+
+
+class RowShards(ABC, Generic[Row]):
+    """One folder of shards with a row per clip; a subclass says how a file is read and written."""
+
+    suffix: str
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self._pairs: dict[Path, dict[tuple[str, str], int]] = {}  # (clip_id, key) -> row of a file
+
+    @abstractmethod
+    def read_pairs(self, path: Path) -> Iterable[tuple[str, str]]:
+        """(clip_id, key) of a file's rows, in order."""
+
+    @abstractmethod
+    def read_row(self, path: Path, number: int) -> Row:
+        """One row of a file."""
+
+    @abstractmethod
+    def write_rows(self, path: Path, rows: Iterable[Row]) -> None:
+        """Write a file of some rows, in clip_id order."""
+
+    def files(self) -> list[Path]:
+        return sorted(self.folder.glob(f"[0-9]*{self.suffix}"))
+
+    def path(self, shard: Shard) -> Path:
+        return self.folder / f"{shard.name}{self.suffix}"
+
+    def _held(self, path: Path) -> dict[tuple[str, str], int]:
+        if path not in self._pairs:
+            pairs = self.read_pairs(path) if path.exists() else ()
+            self._pairs[path] = {pair: number for number, pair in enumerate(pairs)}
+        return self._pairs[path]
+
+    def _sources(self, shard: Shard) -> dict[str, tuple[Path, int]]:
+        """Which file and row hold each of the shard's clips under the right key: its own file, or one of another partition.
+
+        Other files of its own partition hold other clips, so a stage looks at few files however many there are.
+        """
+        partition_of = shard.name.partition("-of-")[2]
+        others = [path for path in self.files() if path.stem.partition("-of-")[2] != partition_of]
+        pairs = shard.keys.items()
+        return {
+            pair[0]: (path, self._held(path)[pair])
+            for path in (*others, self.path(shard))
+            for pair in pairs & self._held(path).keys()
+        }
+
+    def holds(self, shard: Shard) -> bool:
+        """Whether the shard's file is there and holds exactly its clips under their keys."""
+        path = self.path(shard)
+        return path.exists() and self._held(path).keys() == shard.keys.items()
+
+    def missing(self, shard: Shard) -> list[str]:
+        """The clip_ids of a shard that no file holds under the right key, in order."""
+        sources = self._sources(shard)
+        return [clip_id for clip_id in shard.keys if clip_id not in sources]
+
+    def fill(self, shard: Shard, new_row: Callable[[str], Row]) -> None:
+        """Write a shard's file, whole or not at all: rows that are held are taken over, ``new_row`` gives the missing clips'."""
+        sources = self._sources(shard)
+        rows = (
+            self.read_row(*sources[clip_id]) if clip_id in sources else new_row(clip_id)
+            for clip_id in sorted(shard.keys)
+        )
+        with atomic_path(self.path(shard)) as temporary:
+            self.write_rows(temporary, rows)
+        self._pairs.pop(self.path(shard), None)
+
+    def prune(self, shards: list[Shard]) -> None:
+        """Remove files that belong to none of ``shards``, and what killed runs and earlier versions left.
+
+        Call it once every shard is written.
+        """
+        kept = {self.path(shard) for shard in shards}
+        for pattern in ("[0-9]*-of-[0-9]*.*", f".*.tmp{self.suffix}"):
+            for path in {*self.folder.glob(pattern)} - kept:
+                path.unlink()
+                self._pairs.pop(path, None)
