@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.check import check_project, unfetched
 from mfer_core.base.errors import MferError
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
 
 MODEL = "data/register/model"
@@ -59,7 +60,7 @@ def track() -> None:
     """log to MLflow whatever of the results it does not hold yet"""
     from flows.track import track_results
 
-    track_results(Path("data"), load_settings())
+    track_results(DataPaths(), load_settings())
 
 
 def predict(paths: list[Path], model: str, out: Path | None, window: float, step: float) -> int:

@@ -58,7 +58,7 @@ def model_folder(model: str) -> Path:
     if not model.startswith(REGISTRY):
         return Path(model)
     from mfer_core.base.settings import load_settings
-    from tasks.registered import registered_folder
+    from tasks.tracking.registry import registered_folder
 
     return registered_folder(model, load_settings().tracking)
 

@@ -25,13 +25,17 @@ def serve_ui(tracking: Tracking, mlflow_port: int, prefect_port: int) -> None:
 
     A server that runs already (MLFLOW_TRACKING_URI names one, or `make serve` started Prefect's) is shown as it is.
     """
+    from tasks.tracking.pages import fold_views
+    from tasks.tracking.store import client, tracking_uri
+
     with ExitStack() as stack:
         mlflow, prefect = f"http://{HOST}:{mlflow_port}", f"http://{HOST}:{prefect_port}"
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
+        uri = tracking_uri(tracking)
         servers = []
         if uri.startswith("http"):
             mlflow = uri.rstrip("/")
         else:
+            client(tracking)  # makes the database, and finds the artifacts of a project that was moved
             os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = (
                 "false"  # its queues cost 1.5 GB and serve nothing here
             )
@@ -55,28 +59,13 @@ def serve_ui(tracking: Tracking, mlflow_port: int, prefect_port: int) -> None:
             _wait_for(health, server)
         print(
             f"MLflow:  {mlflow}\nPrefect: {prefect}   (Ctrl-C ends both)",
-            *_fold_pages(mlflow),
+            *(f"  folds under {name}: {page}" for name, page in fold_views(mlflow).items()),
             sep="\n",
             flush=True,
         )
         while all(server.poll() is None for _, server in servers):
             time.sleep(1)
         raise MferError("a server ended by itself: see above")
-
-
-def _fold_pages(mlflow: str) -> list[str]:
-    """A line per experiment that holds folds."""
-    from tasks.views import VIEW, fold_view
-
-    answer = httpx.post(
-        f"{mlflow}/api/2.0/mlflow/experiments/search", json={"max_results": 100}, timeout=60
-    ).raise_for_status()
-    found = [
-        one
-        for one in answer.json().get("experiments", [])
-        if any(VIEW in tag["key"] for tag in one.get("tags", []))
-    ]
-    return [f"  folds under {one['name']}: {fold_view(mlflow, one['experiment_id'])}" for one in found]
 
 
 def serve_prefect(port: int) -> None:

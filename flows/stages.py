@@ -134,28 +134,29 @@ def train_fused() -> None:
 @flow(name="evaluate", flow_run_name="evaluate")
 def evaluate() -> None:
     """What the folds' predictions are worth, beside the published figures: metrics.json, tables, plots."""
-    from tasks.results import publish_results, run_evaluate
+    from tasks.evaluate import publish_results, run_evaluate
 
-    run_evaluate(DATA.root, load_settings())
-    publish_results("evaluate", DATA.root, load_settings())
+    run_evaluate(DATA, load_settings())
+    publish_results("evaluate", DATA, load_settings())
 
 
 @flow(name="transfer", flow_run_name="transfer")
 def transfer() -> None:
     """The fold models on the held-out custom corpus: metrics.json and tables."""
-    from tasks.results import publish_results, run_transfer
+    from tasks.evaluate import publish_results, run_transfer
 
-    run_transfer(DATA.root, load_settings())
-    publish_results("transfer", DATA.root, load_settings())
+    run_transfer(DATA, load_settings())
+    publish_results("transfer", DATA, load_settings())
 
 
 @flow(name="register", flow_run_name="register")
 def register() -> None:
     """The chosen model, whole, in a folder with its card, and in the MLflow registry."""
-    from tasks.registry import assemble_model, nothing_to_register, register_model, why_nothing_to_register
+    from tasks.register import assemble_model, nothing_to_register, register_model, why_nothing_to_register
 
     settings = load_settings()
     if reason := why_nothing_to_register(settings):
-        nothing_to_register(DATA.root, reason)
+        nothing_to_register(DATA, reason)
         return
-    register_model(assemble_model(DATA.root, settings), settings)
+    assemble_model(DATA, settings)
+    register_model(DATA, settings)

@@ -5,10 +5,12 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
-from tasks.fold_runs import log_fold
 from tasks.runner import run_side_by_side
+from tasks.tracking.fold_runs import log_fold
+from tasks.tracking.store import report_missed
 
 
 @task(task_run_name="{protocol} fold {fold}", cache_policy=NO_CACHE)
@@ -32,11 +34,13 @@ def train_folds(stage: str, data: Path, settings: Settings) -> None:
     for folder in run_side_by_side(
         train_fold, calls, settings.runner, "processes", settings.train_workers, stage, tag=fold_tags
     ):
-        log_fold(folder, settings)
+        log_fold(folder, DataPaths(data), settings)
+    report_missed()
     collect_predictions(stage, data, settings)
 
 
 @task(cache_policy=NO_CACHE)
 def train_pretraining(data: Path, settings: Settings) -> None:
     """Stage 2a."""
-    log_fold(pretrain_audio(data, settings), settings)
+    log_fold(pretrain_audio(data, settings), DataPaths(data), settings)
+    report_missed()

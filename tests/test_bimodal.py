@@ -19,7 +19,7 @@ from mfer_core.prediction import Predictor
 from mfer_core.protocol.folds import make_folds
 from tasks.embed import embed_audio, embed_precomputed
 from tasks.ingest import read_corpus
-from tasks.registry import why_nothing_to_register
+from tasks.register import why_nothing_to_register
 from tests.corpora.media_files import write_wav
 from tests.encoders.conftest import NARROW
 from tests.prediction.models import narrow_conf

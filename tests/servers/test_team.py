@@ -11,9 +11,10 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from mfer_core.base.paths import DataPaths
 from mfer_core.cache.code import ROOT
-from tasks.fold_runs import log_fold
-from tasks.tracking import log_results
+from tasks.tracking.fold_runs import log_fold
+from tasks.tracking.result_runs import log_results
 from tests.corpora.layouts import LAYOUTS
 from tests.s3_server import KEYS, serve_s3
 from tests.servers.ports import free_port, serve
@@ -89,7 +90,7 @@ def test_mlflow_on_postgresql_and_s3_takes_the_folds_by_one_variable(
             monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
             folders = [finish_fold("visual", number, hits=8 - number) for number in range(2)]
             for folder in folders:
-                log_fold(folder, settings)
+                log_fold(folder, DataPaths(), settings)
             files = {folders[0] / "history.csv": "evaluate"}
             page = log_results("luna5", {"evaluate/visual/accuracy": 0.9}, files, "visual 90.0 %", settings)
             store = MlflowClient(address)

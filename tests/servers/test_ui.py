@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from mfer_core.base.paths import DataPaths
 from mfer_core.cache.code import ROOT
-from tasks.fold_runs import log_fold
+from tasks.tracking.fold_runs import log_fold
 from tests.servers.ports import answers, free_port, serve
 from tests.tasks.conftest import empty_store, settings  # noqa: F401
 from tests.tasks.finished import finish_fold
@@ -26,7 +27,7 @@ def pages(tmp_path, settings):
         shutil.copy(ROOT / name, tmp_path / name)
     for arm, hits in (("visual", 5), ("audio", 6)):
         for fold in range(2):
-            log_fold(finish_fold(arm, fold, hits), settings)
+            log_fold(finish_fold(arm, fold, hits), DataPaths(), settings)
     mlflow, prefect = free_port(), free_port()
     command = ("flows", "ui", "--port", str(mlflow), "--prefect-port", str(prefect))
     addresses = (f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{prefect}")

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import pytest
@@ -5,7 +6,7 @@ from mlflow import MlflowClient
 
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
-from tasks import tracking
+from tasks.tracking import store
 from tests.tasks.finished import finish_fold
 
 
@@ -26,10 +27,17 @@ def settings(tmp_path, monkeypatch, empty_store):
     loaded = loaded.model_copy(update={"tracking": loaded.tracking.model_copy(update={"uri": uri})})
     (tmp_path / ".prefect").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    tracking.client.cache_clear()
-    tracking.silent_since.clear()
-    return loaded
+    forget_store()
+    yield loaded
+    forget_store()
+
+
+def forget_store():
+    """What this process knows of an MLflow, as at the start of a process. A client leaves its address in the environment."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    store.client.cache_clear()
+    store.silent_since.clear()
+    store.missed.clear()
 
 
 @pytest.fixture

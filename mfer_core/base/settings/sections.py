@@ -183,7 +183,6 @@ class Transfer(Section):
 class Register(Section):
     name: str
     protocol: str
-    arm: Arm
 
 
 class Tracking(Section):

@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
-from tasks import tracking
-from tasks.fold_runs import log_fold, log_folds
+from mfer_core.base.paths import DataPaths
+from tasks.tracking import store as tracking
+from tasks.tracking.fold_runs import log_fold, log_folds
 from tests.tasks.finished import finish_fold
 
 
@@ -36,12 +37,13 @@ def test_a_server_that_hangs_is_asked_once_and_the_folds_are_logged_later(
     folders = [finish_fold("visual", number, hits=8) for number in range(3)]
     with caplog.at_level(logging.INFO, "mfer"):
         for folder in folders:
-            log_fold(folder, settings)
+            log_fold(folder, DataPaths(), settings)
     assert calls(hanging) == 1, "every fold waited for the server"
     assert "no answer from http://127.0.0.1" in caplog.text
-    assert all(f"{folder} later" in caplog.text or f"take {folder}" in caplog.text for folder in folders)
+    tracking.report_missed()
+    assert f"not in MLflow yet: {', '.join(map(str, folders))}; `python -m flows track`" in caplog.text
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    log_folds(settings=settings, data=folders[0].parents[2])
+    log_folds(DataPaths(), settings)
     store = tracking.client(settings.tracking)
     runs = store.search_runs([store.get_experiment_by_name("luna5").experiment_id], "tags.kind = 'fold'")
     assert {run.data.tags["fold"] for run in runs} == {"0", "1", "2"}
@@ -49,10 +51,10 @@ def test_a_server_that_hangs_is_asked_once_and_the_folds_are_logged_later(
 
 def test_a_run_that_was_cut_off_while_it_was_logged_is_logged_anew(fold, settings, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("tasks.fold_runs.confusion_figure", lambda *_: 1 / 0)
+        broken.setattr("tasks.tracking.fold_runs.confusion_figure", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            log_fold(fold, settings)
-    log_fold(fold, settings)
+            log_fold(fold, DataPaths(), settings)
+    log_fold(fold, DataPaths(), settings)
     store = tracking.client(settings.tracking)
     runs = store.search_runs([store.get_experiment_by_name("luna5").experiment_id], "tags.kind = 'fold'")
     assert [run.info.status for run in runs] == ["FINISHED"]

@@ -1,5 +1,7 @@
 """The model card: what a person must know before using a model."""
 
+from itertools import product
+
 from mfer_core.base.settings import Settings
 from mfer_core.corpora.registry import adapter
 from mfer_core.protocol.protocols import protocol
@@ -14,11 +16,12 @@ CARD = """# {name}: audio-visual emotion recognition
 - **Training speakers**: {names}.
 - **Encoders**: visual {visual}; audio {audio}.
 
-| protocol | arm | accuracy | UAR | macro F1 |
+| protocol | arm | metric | over folds | over all test clips |
 |---|---|---|---|---|
 {metrics}
 
-Mean ± standard deviation over folds (95 % interval, speakers resampled), per cent.{leaky}
+Per cent. Over folds: mean ± standard deviation of the folds' figures. Over all test clips: the figure of all folds' predictions
+together (95 % interval, speakers resampled).{leaky}
 
 - **Licence of the data**: {licences}. A model is bound by the terms of what it was trained on.
 - **Licence of the encoders**: visual {visual_licence}; audio {audio_licence}.
@@ -26,7 +29,8 @@ Mean ± standard deviation over folds (95 % interval, speakers resampled), per c
 - **Limits**: acted emotion in the sentences of {benchmark}; see stage transfer for how far accuracy falls on other people's recordings.
   What an emotion looks and sounds like differs between people and cultures.
 """
-METRICS = ("accuracy", "uar", "macro_f1")
+METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
+ARMS = ("visual", "audio", "fused", "baseline")
 # Of published checkpoints, where their publishers state one.
 CHECKPOINT_LICENCES = {
     "dima806/facial_emotions_image_detection": "Apache-2.0",
@@ -67,21 +71,30 @@ def _encoder(config: dict, modality: str) -> str:
 
 
 def _rows(metrics: dict) -> list[str]:
-    """A line per protocol and arm, the honest protocols first."""
+    """A line per protocol, arm and metric, the honest protocols first."""
     names = sorted(metrics, key=lambda name: (not protocol(name).honest, name))
     return [
-        f"| {protocol(name).label} | {arm} | {' | '.join(_figure(metrics[name][arm].get(metric)) for metric in METRICS)} |"
-        for name in names
-        for arm in ("visual", "audio", "fused", "baseline")
+        f"| {protocol(name).label} | {arm} | {title} | {' | '.join(_figures(metrics[name][arm].get(metric)))} |"
+        for name, arm in product(names, ARMS)
         if arm in metrics[name]
+        for metric, title in METRICS.items()
     ]
 
 
-def _figure(values: dict | None) -> str:
+def _figures(values: dict | None) -> tuple[str, str]:
+    """A metric over folds, and over all test clips with the interval that belongs to it."""
     if values is None:
-        return "not evaluated"
+        return "not evaluated", "not evaluated"
     low, high = values["ci95"]
-    return f"{100 * values['mean']:.1f} ± {100 * values['std']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    spread = f" ± {_percent(values['std'])}" if len(values["folds"]) > 1 else " (one fold)"
+    return (
+        f"{_percent(values['mean'])}{spread}",
+        f"{_percent(values['pooled'])} ({_percent(low)} to {_percent(high)})",
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
 
 
 def _data_licences(settings: Settings) -> str:

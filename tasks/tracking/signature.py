@@ -15,15 +15,20 @@ EXAMPLE_RATE = 16_000  # Hz
 
 
 def model_signature() -> ModelSignature:
-    """Rows with ``path``, or ``content`` and ``name``; answers as mfer_core.prediction.predictor.Prediction says."""
+    """Rows with ``path``, or ``content`` and ``name``; answers as mfer_core.prediction.predictor.Prediction says.
+
+    A row that cannot be used is answered by ``path`` and ``reason``.
+    """
     inputs = [ColSpec("string", name, required=False) for name in ("path", "content", "name")]
-    places = [
+    outputs = [
         ColSpec("string", "path"),
-        ColSpec("double", "start_s"),
-        ColSpec("double", "end_s"),
-        ColSpec("string", "arm"),
+        ColSpec("double", "start_s", required=False),
+        ColSpec("double", "end_s", required=False),
+        ColSpec("string", "arm", required=False),
+        ColSpec("string", "label", required=False),
+        *(ColSpec("double", name, required=False) for name in label_set("eight")),
+        ColSpec("string", "reason", required=False),
     ]
-    outputs = [*places, ColSpec("string", "label"), *(ColSpec("double", name) for name in label_set("eight"))]
     params = [ParamSpec("window_s", "double", 0.0), ParamSpec("step_s", "double", 1.0)]
     return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(params))
 
@@ -31,8 +36,7 @@ def model_signature() -> ModelSignature:
 def input_example() -> pd.DataFrame:
     """A rising tone of a second as an upload: small, nobody's voice, and it needs no file on the other machine."""
     seconds = np.arange(EXAMPLE_RATE) / EXAMPLE_RATE
+    tone = 0.3 * np.sin(2 * np.pi * (200 + 200 * seconds) * seconds)
     with BytesIO() as file:
-        soundfile.write(
-            file, 0.3 * np.sin(2 * np.pi * (200 + 200 * seconds) * seconds), EXAMPLE_RATE, format="FLAC"
-        )
+        soundfile.write(file, tone, EXAMPLE_RATE, format="FLAC")
         return pd.DataFrame([{"content": b64encode(file.getvalue()).decode(), "name": "tone.flac"}])

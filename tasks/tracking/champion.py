@@ -1,4 +1,4 @@
-"""Which registered version is the champion: the best on one honest protocol, on one benchmark, people before drawings."""
+"""Which registered version is the champion: the best on one honest protocol and one benchmark, people before drawings."""
 
 from mfer_core.protocol.protocols import protocol
 
@@ -26,15 +26,11 @@ def beats(new: dict[str, str], champion: dict[str, str] | None) -> tuple[bool, s
         return True, "there was none"
     if new[SYNTHETIC] != champion.get(SYNTHETIC, new[SYNTHETIC]):
         real = new[SYNTHETIC] == "false"
-        return (
-            real,
-            f"{'it' if real else 'the present one'} was trained on recordings, the other on synthetic corpora",
-        )
+        better = "it" if real else "the present one"
+        return real, f"{better} was trained on recordings, the other on synthetic corpora"
     for name in ("protocol", "benchmark"):
         if new[name] != champion.get(name):
-            return (
-                False,
-                f"the present one has another {name} ({champion.get(name)}), so they cannot be compared: move the alias by hand",
-            )
+            other = f"the present one has another {name} ({champion.get(name)})"
+            return False, f"{other}, so they cannot be compared: move the alias by hand"
     better = float(new[SCORE]) > float(champion[SCORE])
     return better, f"accuracy {100 * float(new[SCORE]):.1f} % against {100 * float(champion[SCORE]):.1f} %"

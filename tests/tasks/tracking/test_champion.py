@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.champion import beats, standing
+from tasks.tracking.champion import beats, standing
 
 
 def version(protocol="luna5", benchmark="ravdess", synthetic=False, accuracy=0.6):

@@ -18,10 +18,12 @@ import pytest
 from flows.predict import model_folder
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import write_json
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, load_settings
 from mfer_core.cache.code import ROOT
-from tasks import registry, tracking
+from tasks.tracking.registry import register_folder
 from tests.prediction.conftest import model, predictor, recordings  # noqa: F401 (fixtures)
+from tests.tasks.conftest import forget_store
 
 CHAMPION = "models:/mfer@champion"
 
@@ -48,31 +50,24 @@ def project(model, tmp_path_factory):
     (folder / "data" / "register" / "model" / "README.md").write_text("# a card\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.client.cache_clear()
+        forget_store()
         yield folder, load_settings()
-    tracking.client.cache_clear()
+    forget_store()
 
 
 @pytest.fixture(scope="module")
 def registered(project):
     """What registering said: a first time, again, and after a change under a leaky protocol."""
-    folder, settings = project
-    card = folder / "data" / "register" / "model" / "README.md"
-    said = [registry.register_folder(folder / "data" / "register" / "model", settings) for _ in range(2)]
-    card.write_text("# another card\n")
-    said.append(
-        registry.register_folder(
-            folder / "data" / "register" / "model", changed(settings, protocol="report5")
-        )
-    )
-    return said
+    _, settings = project
+    said = [register_folder(DataPaths(), settings) for _ in range(2)]
+    (DataPaths().model / "README.md").write_text("# another card\n")
+    return [*said, register_folder(DataPaths(), changed(settings, protocol="report5"))]
 
 
 def test_a_model_is_registered_once_and_a_leaky_protocol_makes_no_champion(registered):
     assert registered[0] == "registered mfer version 1, now the champion: there was none"
     assert registered[1] == "mfer version 1 is this model already"
-    assert registered[2].startswith("registered mfer version 2, not the champion: report5 is leaky")
+    assert registered[2].startswith("registered mfer version 2, not the champion: report5 (leaky)")
 
 
 def test_what_is_registered_holds_no_pickle_and_is_found_by_its_alias(registered, predictor, recordings):
@@ -110,15 +105,39 @@ def test_the_pyfunc_answers_for_paths_bytes_and_windows(registered, predictor, r
     halves = [part.drop(columns="path").reset_index(drop=True) for _, part in answer.groupby("path")]
     assert halves[0].equals(halves[1])
     windows = served.predict(pd.DataFrame([{"path": str(recordings / "long.mp4")}]), params={"window_s": 2.0})
-    pd.testing.assert_frame_equal(windows, predictor.examine(recordings / "long.mp4", 2.0, 1.0).timeline)
-    for bad in (
-        {"path": str(clip), "content": "AAAA"},
-        {"name": "nothing.mp4"},
-        {"content": "not base64!", "name": "a"},
-        {"path": "none.mp4"},
-    ):
-        with pytest.raises(mlflow.MlflowException, match=r"either path|not base64|missing file"):
-            served.predict(pd.DataFrame([bad]))
+    expected = predictor.examine(recordings / "long.mp4", 2.0, 1.0).timeline
+    pd.testing.assert_frame_equal(windows, expected.assign(reason=None))
+
+
+BAD_ROWS = {
+    "either path, or content": {"path": "short.mp4", "content": "AAAA"},
+    "give each row": {"name": "nothing.mp4"},
+    "not base64": {"content": "not base64!", "name": "a"},
+    "missing file": {"path": "none.mp4"},
+    "none.txt": {"content": b64encode(b"words").decode(), "name": f"none.txt{'x' * 300}"},
+}
+
+
+def test_a_row_that_cannot_be_used_is_a_row_with_its_reason_beside_the_others(registered, recordings):
+    served, good = mlflow.pyfunc.load_model(CHAMPION), {"path": str(recordings / "short.mp4")}
+    alone = served.predict(pd.DataFrame([good]))
+    answer = served.predict(pd.DataFrame([BAD_ROWS["missing file"], good, *BAD_ROWS.values()]))
+    used = answer[answer.reason.isna()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(used, alone, check_dtype=False)
+    rejected = answer[answer.reason.notna()]
+    assert list(rejected.path)[:2] == ["none.mp4", "short.mp4"] and len(rejected) == 1 + len(BAD_ROWS)
+    assert all(
+        words in f"{row.path} {row.reason}"
+        for words, row in zip(BAD_ROWS, rejected[1:].itertuples(), strict=True)
+    )
+    assert rejected.drop(columns=["path", "reason"]).map(lambda value: value is None).all(axis=None)
+
+
+@pytest.mark.parametrize("words", BAD_ROWS)
+def test_a_request_of_which_nothing_can_be_used_is_refused(registered, words):
+    with pytest.raises(mlflow.MlflowException, match=words) as refused:
+        mlflow.pyfunc.load_model(CHAMPION).predict(pd.DataFrame([BAD_ROWS[words]]))
+    assert refused.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +194,9 @@ def test_the_served_model_answers_for_a_path_an_upload_and_its_own_example(serve
     for name, part in (("mine.mp4", answer[3:]), (str(clip), answer[:3])):
         assert set(part.path) == {name}
         pd.testing.assert_frame_equal(
-            part.drop(columns="path").reset_index(drop=True), expected.drop(columns="path"), atol=1e-6
+            part.drop(columns=["path", "reason"]).reset_index(drop=True),
+            expected.drop(columns="path"),
+            atol=1e-6,
         )
     body = {"dataframe_records": [{"path": str(recordings / "long.mp4")}], "params": {"window_s": 2}}
     assert len(ask(body).raise_for_status().json()["predictions"]) == len(
@@ -185,3 +206,11 @@ def test_the_served_model_answers_for_a_path_an_upload_and_its_own_example(serve
     assert [row["arm"] for row in ask(example).raise_for_status().json()["predictions"]] == ["audio", "fused"]
     refused = ask({"dataframe_records": [{"path": "none.mp4"}]})
     assert refused.status_code == 400 and "missing file" in refused.json()["message"]
+    mixed = ask({"dataframe_records": [{"path": "none.mp4"}, rows[0]]}).raise_for_status()
+    said = json.loads(mixed.text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))[
+        "predictions"
+    ]
+    assert [row["reason"] is None for row in said] == [True] * 3 + [False] and said[-1]["label"] is None
+    for empty in ({"dataframe_records": []}, {"dataframe_split": {"columns": ["path"], "data": []}}):
+        refused = ask(empty)
+        assert refused.status_code == 400 and "no rows" in refused.json()["message"]

@@ -5,10 +5,11 @@ import logging
 from pathlib import Path
 
 from mfer_core.base.files import write_json
-from tasks import tracking
-from tasks.fold_runs import log_fold
+from mfer_core.base.paths import DataPaths
 from tasks.ingest import read_corpus
-from tasks.results import log_encoders, log_stage
+from tasks.tracking import store as tracking
+from tasks.tracking.fold_runs import log_fold
+from tasks.tracking.result_runs import log_dataset, log_encoders, log_stage
 from tests.corpora.layouts import LAYOUTS
 from tests.tasks.finished import LABELS
 
@@ -19,8 +20,8 @@ def runs(settings, kind: str, name: str = "luna5"):
 
 
 def test_a_fold_is_logged_once_under_its_pipeline_run(fold, settings):
-    log_fold(fold, settings)
-    log_fold(fold, settings)
+    log_fold(fold, DataPaths(), settings)
+    log_fold(fold, DataPaths(), settings)
     (run,) = runs(settings, "fold")
     (parent,) = runs(settings, "pipeline")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
@@ -49,11 +50,11 @@ def test_a_server_that_is_down_costs_a_warning_and_the_result_is_logged_later(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with caplog.at_level(logging.WARNING, "mfer"):
-        log_fold(fold, settings)
-    assert "python -m flows track" in caplog.text
+        log_fold(fold, DataPaths(), settings)
+    assert f"MLflow did not take {fold}" in caplog.text
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     tracking.client.cache_clear()
-    log_fold(fold, settings)
+    log_fold(fold, DataPaths(), settings)
     assert len(runs(settings, "fold")) == 1
 
 
@@ -66,7 +67,7 @@ def test_every_file_of_a_stage_is_an_artifact_under_the_path_that_it_has_in_data
         for name in ("summary.json", "tables/results.md", "tables/results.csv", "plots/confusion_luna5.png"):
             (data / stage / name).parent.mkdir(exist_ok=True)
             (data / stage / name).write_text(f"{name} of {stage}")
-        log_stage(stage, data, settings)
+        log_stage(stage, DataPaths(data), settings)
     (run,) = runs(settings, "pipeline")
     held = Path(tracking.client(settings.tracking).download_artifacts(run.info.run_id, ""))
     logged = {str(path.relative_to(held)): path.read_text() for path in held.rglob("*") if path.is_file()}
@@ -83,10 +84,10 @@ def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path,
             corpus,
             LAYOUTS[corpus].settings(tmp_path / "raw" / corpus, source=source),
             settings.ingest,
-            tmp_path / corpus,
+            tmp_path / "ingest" / corpus,
         )
     for corpus in ("urdu", "shemo", "sdc", "urdu"):
-        tracking.log_dataset(corpus, tmp_path / corpus, settings)
+        log_dataset(corpus, DataPaths(tmp_path), settings)
     logged = runs(settings, "dataset", "datasets")
     found = {run.info.run_name: run for run in logged}
     assert len(logged) == 2 and {name: run.data.metrics["clips"] for name, run in found.items()} == {
@@ -102,7 +103,7 @@ def test_the_figures_of_an_encoder_that_was_trained_are_in_the_experiment_of_its
     (tmp_path / "pretrain_vit").mkdir()
     write_json(tmp_path / "pretrain_vit" / "metrics.json", {"PublicTest_accuracy": 0.5, "epochs": 3})
     (tmp_path / "pretrain_vit" / "history.csv").write_text("epoch,train_loss\n1,2.0\n")
-    log_encoders(tmp_path, settings)
+    log_encoders(DataPaths(tmp_path), settings)
     (run,) = runs(settings, "pipeline", "pretrain_vit")
     assert run.data.metrics == {"PublicTest_accuracy": 0.5, "epochs": 3}
     assert (

@@ -1,0 +1,86 @@
+"""Tasks of stage register: the whole model in one folder, and its place in the MLflow registry."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import atomic_path, read_json
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import Register, Settings
+from mfer_core.prediction.predictor import ModelSettings
+from tasks.account import artifact_key
+from tasks.tracking.model_card import write_card
+from tasks.tracking.registry import CARD, register_folder
+from tasks.tracking.store import attempt, report_missed
+
+
+def chosen_fold(data: DataPaths, settings: Register) -> Path:
+    """The fold whose stored epoch was best on its inner validation split: test parts have no say.
+
+    Raises MferError when there is none.
+    """
+    folders = sorted(data.fold("train_fused", settings.protocol, 0).parent.glob("fold-*"))
+    if not folders:
+        raise MferError(
+            f"no fused model under {settings.protocol} to register: see register.protocol and arms in params.yaml"
+        )
+    return max(folders, key=_validation_uar)
+
+
+def _validation_uar(folder: Path) -> float:
+    """The UAR on the fold's validation clips after the epoch that was chosen, whose model is stored."""
+    history = pd.read_csv(folder / "history.csv").set_index("epoch")
+    return float(history.valid_uar.loc[read_json(folder / "config.json")["best_epoch"]])
+
+
+def why_nothing_to_register(settings: Settings) -> str | None:
+    """What in the settings stands against a model that predicts media files."""
+    if "fused" not in settings.arms:
+        return f"the fused arm is not among arms: {', '.join(settings.arms)}"
+    if brought := settings.corpora[settings.roles.benchmark].precomputed:
+        features = ", ".join(f"{modality} from {path}" for modality, path in brought.items())
+        return f"an arm reads precomputed features ({features}), and no media file holds them"
+    if "speaker" in (settings.train_visual.normalisation, settings.pretrain_audio.normalisation):
+        return "an arm standardises steps by speaker, and a recording comes without the speaker's other ones"
+    return None
+
+
+@task(cache_policy=NO_CACHE)
+def nothing_to_register(data: DataPaths, reason: str) -> None:
+    """Say so, in the log and in the stage's folder."""
+    line = f"nothing to register: {reason}"
+    get_run_logger().info(line)
+    with atomic_path(data.stage("register") / "README.md") as temporary:
+        temporary.write_text(f"{line}\n", encoding="utf-8")
+
+
+@task(cache_policy=NO_CACHE)
+def assemble_model(data: DataPaths, settings: Settings) -> Path:
+    """Put encoders, fused model, extraction settings and card into data/register/model."""
+    fold = chosen_fold(data, settings.register_model)
+    if data.model.exists():
+        shutil.rmtree(data.model)  # files of an earlier model
+    parts = {"visual": data.encoder("visual"), "audio": data.encoder("audio"), "fused": fold}
+    for name, source in parts.items():
+        # Contents only: permissions are those of the umask, whatever the source has.
+        shutil.copytree(source, data.model / name, copy_function=shutil.copyfile)
+    ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(data.model)
+    card = write_card(read_json(fold / "config.json"), read_json(data.metrics("evaluate")), settings)
+    with atomic_path(data.model / CARD) as temporary:
+        temporary.write_text(card, encoding="utf-8")
+    return data.model
+
+
+@task(cache_policy=NO_CACHE)
+def register_model(data: DataPaths, settings: Settings) -> None:
+    """The card as an artifact of the run, and the folder in the registry. Where that does not answer, the folder stays."""
+    card = (data.model / CARD).read_text(encoding="utf-8")
+    create_markdown_artifact(key=artifact_key("model", "card"), markdown=card)
+    if result := attempt("the model", lambda: register_folder(data, settings), settings.tracking):
+        get_run_logger().info(result)
+    report_missed()

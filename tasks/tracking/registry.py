@@ -1,0 +1,92 @@
+"""The MLflow registry: a model's folder becomes a version, the best version the champion, and a version a folder again."""
+
+import os
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest, read_json, sha256_file
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import Settings, Tracking
+from tasks.tracking.champion import CHAMPION, beats, standing
+from tasks.tracking.lineage import lineage
+from tasks.tracking.signature import input_example, model_signature
+from tasks.tracking.store import KEY_TAG, client, experiment
+
+SERVED = Path(__file__).with_name("served_model.py")
+CARD = "README.md"
+
+
+def register_folder(data: DataPaths, settings: Settings) -> str:
+    """Make the model's folder a version, once per content, and the champion where it beats that one.
+
+    Returns what became of it, in words. Raises MlflowException when the registry does not take it.
+    """
+    name, store = settings.register_model.name, client(settings.tracking)
+    key = _content(data.model)
+    for version in store.search_model_versions(f"name='{name}'"):
+        if version.tags.get(KEY_TAG) == key:
+            return f"{name} version {version.version} is this model already"
+    version = _new_version(data, key, store, settings)
+    return f"registered {name} version {version}, {_crown(store, name, version)}"
+
+
+def registered_folder(uri: str, tracking: Tracking) -> Path:
+    """The folder that stage register assembled, of a version named ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+
+    Raises MferError when the registry does not answer or has no such model.
+    """
+    try:
+        store = client(tracking).tracking_uri
+        version = Path(download_artifacts(artifact_uri=uri, tracking_uri=store, registry_uri=store))
+        return version / Model.load(version).flavors["python_function"]["artifacts"]["model"]["path"]
+    except (MlflowException, OSError, KeyError) as error:
+        raise MferError(f"no model {uri} in the MLflow registry: {str(error).splitlines()[0]}") from error
+
+
+def _content(folder: Path) -> str:
+    """The digest of all files of a folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return digest([[str(path.relative_to(folder)), sha256_file(path)] for path in files])
+
+
+def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Settings) -> str:
+    """Log the model as code and safetensors, without a pickle, and make it a version of the registered model."""
+    chosen, folder = settings.register_model, data.model
+    score = read_json(data.metrics("evaluate"))[chosen.protocol]["fused"]["accuracy"]["mean"]
+    os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
+    with mlflow.start_run(
+        experiment_id=experiment("register", settings.tracking),
+        run_name=f"{chosen.name} {key}",
+        tags=lineage(settings),
+    ):
+        logged = mlflow.pyfunc.log_model(
+            name=chosen.name,
+            python_model=str(SERVED),
+            artifacts={"model": str(folder)},
+            code_paths=["mfer_core"],
+            signature=model_signature(),
+            input_example=input_example(),
+            pip_requirements=["-r requirements.lock"],
+            metadata={"protocol": chosen.protocol, "synthetic": settings.synthetic},
+        )
+        mlflow.log_metric("accuracy", score)
+    tags = standing(chosen.protocol, settings.roles.benchmark, settings.synthetic, score)
+    version = mlflow.register_model(logged.model_uri, chosen.name, tags={KEY_TAG: key, **tags}).version
+    store.update_model_version(chosen.name, version, (folder / CARD).read_text(encoding="utf-8"))
+    return version
+
+
+def _crown(store: MlflowClient, name: str, version: str) -> str:
+    """Move the alias to ``version`` where it beats its bearer; returns what became of it, in words."""
+    aliases = store.get_registered_model(name).aliases
+    champion = store.get_model_version(name, aliases[CHAMPION]).tags if CHAMPION in aliases else None
+    crowned, reason = beats(store.get_model_version(name, version).tags, champion)
+    if crowned:
+        store.set_registered_model_alias(name, CHAMPION, version)
+    return f"{'now' if crowned else 'not'} the {CHAMPION}: {reason}"

@@ -1,0 +1,167 @@
+"""MLflow's tracking store: its address, its experiments and pipeline runs, and what is done when it takes nothing."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import requests
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage, Metric, Run
+from mlflow.exceptions import MlflowException
+
+from mfer_core.base.lifeline import owner
+from mfer_core.base.settings import Settings, Tracking
+from tasks.tracking.lineage import lineage
+from tasks.tracking.pages import UI, describe_experiment
+from tasks.tracking.relocation import relocate
+
+log = logging.getLogger("mfer")
+SQLITE = "sqlite:///"
+KEY_TAG = "mfer.key"  # of what a run holds: the same key is not logged twice
+PIPELINE_TAG = "mfer.pipeline"
+TITLE_TAG = "mfer.title"
+ANSWER_S = 5  # a server that is there answers within
+PAUSE_S = 300  # a server that did not answer is not asked again for so long
+silent_since: dict[str, float] = {}  # tracking URI -> the moment at which it did not answer
+missed: list[str] = []  # what MLflow did not take from this process
+
+
+def project_folder() -> Path:
+    """The folder of the project. `dvc exp run --temp` and `--queue` run a copy below it that DVC deletes afterwards."""
+    here = Path.cwd()
+    root = Path(os.environ.get("DVC_ROOT", here)).resolve()
+    return root if root in here.parents else here
+
+
+def tracking_uri(tracking: Tracking) -> str:
+    """The tracking store: MLFLOW_TRACKING_URI, or what the settings say. A relative database is the project's."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
+    file = _database(uri)
+    copied = file is not None and not file.is_absolute() and project_folder() != Path.cwd()
+    return f"{SQLITE}{project_folder() / file}" if copied else uri
+
+
+def _database(uri: str) -> Path | None:
+    """The file of an SQLite store as its URI says; None for another store."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def page_address(tracking: Tracking) -> str:
+    """Where a browser finds the tracking store: its server, or where `make ui` opens a database."""
+    uri = tracking_uri(tracking)
+    return uri.rstrip("/") if uri.startswith("http") else UI
+
+
+def lock() -> FileLock:
+    """Held while the store is made or an experiment is looked up and made: several processes ask at once."""
+    path = project_folder() / ".prefect" / "mlflow.lock"
+    path.parent.mkdir(exist_ok=True)
+    return FileLock(path)
+
+
+@cache
+def client(tracking: Tracking) -> MlflowClient:
+    """The tracking store, also as MLflow's own default. Raises MlflowException when it is down."""
+    uri = tracking_uri(tracking)
+    if uri.startswith("http"):
+        try:
+            # Any answer will do: without one, every call would wait for its time-out.
+            requests.get(uri, timeout=ANSWER_S)
+        except requests.RequestException as error:
+            raise MlflowException(f"no answer from {uri} within {ANSWER_S} s") from error
+    # MLflow's default is a database whose path it takes percent-encoded, so that a blank in it leads elsewhere.
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    with lock():
+        store = MlflowClient(uri)
+        store.search_experiments(max_results=1)
+        database = _database(uri)
+        if database is not None and project_folder() in database.absolute().parents:
+            relocate(database, project_folder(), tracking.artifacts)
+    return store
+
+
+def attempt(what: str, log_it: Callable[[], Any], tracking: Tracking) -> Any:
+    """Call ``log_it`` and return what it does. When MLflow does not take it, say so, return None and go on: the files stay.
+
+    A server that did not answer is not asked again for ``PAUSE_S``, so that it delays a run once and not with every fold.
+    """
+    uri = tracking_uri(tracking)
+    if time.monotonic() - silent_since.get(uri, -PAUSE_S) < PAUSE_S:
+        missed.append(what)
+        return None
+    try:
+        return log_it()
+    except (MlflowException, OSError) as error:
+        if any(isinstance(e, requests.RequestException) for e in (error, error.__cause__, error.__context__)):
+            silent_since[uri] = time.monotonic()
+        missed.append(what)
+        log.warning("MLflow did not take %s (%s)", what, str(error).splitlines()[0])
+        return None
+
+
+def report_missed() -> None:
+    """Say at the end of a stage how what MLflow did not take gets there."""
+    if missed:
+        log.warning("not in MLflow yet: %s; `python -m flows track` logs it", ", ".join(missed))
+
+
+def experiment(name: str, tracking: Tracking) -> str:
+    """The id of an experiment, made if need be, with its artifacts where the settings say."""
+    store = client(tracking)
+    with lock():
+        present = store.get_experiment_by_name(name)
+        if present and present.lifecycle_stage == LifecycleStage.ACTIVE:
+            return present.experiment_id
+        if present:
+            _give_up_name(store, present.experiment_id, name)
+        served = tracking_uri(tracking).startswith("http")
+        location = None if served else (project_folder() / tracking.artifacts / name).as_uri()
+        made = store.create_experiment(name, location)
+        describe_experiment(store, made, name)
+        return made
+
+
+def _give_up_name(store: MlflowClient, deleted: str, name: str) -> None:
+    """A deleted experiment keeps its name, and MLflow renames no deleted one: it is back for a moment."""
+    store.restore_experiment(deleted)
+    store.rename_experiment(deleted, f"{name} deleted {deleted}")
+    store.delete_experiment(deleted)
+
+
+def find_run(store: MlflowClient, experiment_id: str, tag: str, value: str) -> Run | None:
+    """The finished run with this tag; one that was cut off while it was logged is removed."""
+    runs = store.search_runs([experiment_id], f"tags.`{tag}` = '{value}'")
+    for run in runs:
+        if run.info.status != "FINISHED":
+            store.delete_run(run.info.run_id)
+    return next((run for run in runs if run.info.status == "FINISHED"), None)
+
+
+def pipeline_run(name: str, settings: Settings) -> str:
+    """The parent run of this pipeline run in experiment ``name``; made at the first call."""
+    store, experiment_id = client(settings.tracking), experiment(name, settings.tracking)
+    process = owner()
+    started = process.create_time()
+    tags = lineage(settings)
+    mark = "-".join(filter(None, (str(process.pid), f"{started:.0f}", tags["dvc_experiment"])))
+    if run := find_run(store, experiment_id, PIPELINE_TAG, mark):
+        return run.info.run_id
+    title = time.strftime(f"%m-%d %H:%M {settings.profile}", time.localtime(started))
+    title = " ".join(filter(None, (title, tags["dvc_experiment"])))
+    tags |= {PIPELINE_TAG: mark, TITLE_TAG: title, "kind": "pipeline"}
+    run = store.create_run(experiment_id, run_name=title, tags=tags)
+    store.set_terminated(run.info.run_id)
+    return run.info.run_id
+
+
+def metrics_now(values: dict[str, float]) -> list[Metric]:
+    """Figures without steps, measured now."""
+    now = int(time.time() * 1000)
+    return [Metric(name, value, now, 0) for name, value in values.items()]
