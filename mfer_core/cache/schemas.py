@@ -12,7 +12,7 @@ FRAMES = pa.schema(
         (
             "time_s",
             pa.float64(),
-        ),  # the moment sampled: index / frames_per_second since the first displayed frame, seconds
+        ),  # the moment sampled: index / frames_per_second after the first displayed frame, on the clip's clock, seconds
         (
             "shown_s",
             pa.float64(),

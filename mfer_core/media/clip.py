@@ -18,13 +18,14 @@ from mfer_core.media.sampling import Sample, Sampler
 from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform, speech_segments
 
 JPEG_QUALITY = 95
+STILL_S = 1.0  # a recording longer than this with one picture is said to be a still
 
 
 def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedClip:
     """Decode, sample, find faces, crop, resample and look for speech, in one pass over the file.
 
-    The clip's clock starts with the first displayed frame, without video with the first sample. Digital silence is
-    no sound. Raises ClipError with the reason when the clip cannot be used.
+    The clip's clock starts where a player's does: with the first displayed frame or the first sample, whichever is
+    earlier. Digital silence is no sound. Raises ClipError with the reason when the clip cannot be used.
     """
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         reader = _Reader(recording, settings)
@@ -37,13 +38,23 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
             raise ClipError(
                 "no usable stream", "no picture, and no sound" + (" but digital silence" if sound else "")
             )
-        offset_s = sound.start_s - reader.sampler.start_s if frames and sound else 0.0
-        sound_end_s = offset_s + sound.length_s if sound else 0.0
-        duration_s = max(reader.sampler.end_s, sound_end_s)
-    row = _waveform_row(sound, offset_s, settings.vad_threshold) if sound and sound.peak else None
-    return ExtractedClip(
-        frames, row, _facts(frames, row, duration_s, sound, _notes(recording, frames, sound))
+        picture_s, sound_s, duration_s = _one_clock(reader.sampler, sound)
+    for frame in frames:
+        frame["time_s"] += picture_s
+        frame["shown_s"] += picture_s
+    row = _waveform_row(sound, sound_s, settings.vad_threshold) if sound and sound.peak else None
+    notes = _notes(recording, reader.sampler, sound, duration_s)
+    return ExtractedClip(frames, row, _facts(frames, row, duration_s, sound, notes))
+
+
+def _one_clock(sampler: Sampler, sound: Waveform | None) -> tuple[float, float, float]:
+    """Where pictures and sound start on the clip's clock, and its length, seconds."""
+    starts = [start for start in (sampler.start_s, sound and sound.start_s) if start is not None]
+    picture_s, sound_s = (
+        (start or 0.0) - min(starts) for start in (sampler.start_s, sound and sound.start_s)
     )
+    ends = [picture_s + sampler.end_s] if sampler.frames else []
+    return picture_s, sound_s, max([*ends, sound_s + sound.length_s] if sound else ends)
 
 
 class _Reader:
@@ -60,7 +71,7 @@ class _Reader:
                 yield from self.sampler.push(frame)
             else:
                 self.sound.push(frame)
-        yield from self.sampler.finish()
+        yield from self.sampler.finish(self._recording.video_end_s)
 
 
 def _frame_row(index: int, crop: Crop, settings: Extract) -> dict:
@@ -93,14 +104,20 @@ def _waveform_row(sound: Waveform, offset_s: float, threshold: float) -> dict:
     return {"sample_rate": SAMPLE_RATE, "offset_s": offset_s, "samples": sound.samples, "speech": speech}
 
 
-def _notes(recording: Recording, frames: list[dict], sound: Waveform | None) -> str | None:
+def _notes(recording: Recording, sampler: Sampler, sound: Waveform | None, duration_s: float) -> str | None:
     """What is odd about a clip that is accepted all the same."""
-    notes = {
+    odd = {
         str(recording.damage): recording.damage.damaged,
-        "a video track without frames": recording.video is not None and not frames,
-        "a sound track without samples": recording.audio is not None and sound is None,
+        "a video stream without frames": recording.video is not None and not sampler.frames,
+        "a sound stream without samples": recording.audio is not None and sound is None,
+        f"one picture stands for {duration_s:.1f} s": sampler.frames == 1 and duration_s > STILL_S,
     }
-    return "; ".join(note for note, holds in notes.items() if holds) or None
+    notes = [
+        *(note for note, holds in odd.items() if holds),
+        *recording.notes,
+        *(sound.notes if sound else ()),
+    ]
+    return "; ".join(notes) or None
 
 
 def _facts(

@@ -1,4 +1,4 @@
-"""Decoded frames as they are displayed: turned upright, pixels square, one field if interlaced, full range."""
+"""Decoded frames as they are displayed: turned and mirrored as the file says, pixels square, one field if interlaced, full range."""
 
 from dataclasses import dataclass
 
@@ -60,7 +60,7 @@ class Display:
         width, height = self._size(frame)
         if pixels.shape[:2] != (height, width):
             pixels = cv2.resize(np.ascontiguousarray(pixels), (width, height), interpolation=cv2.INTER_LINEAR)
-        return Still(_upright(pixels, frame.rotation), studio)
+        return Still(_displayed(pixels, frame), studio)
 
     def reduced(self, frame: av.VideoFrame, side: int) -> tuple[np.ndarray, float]:
         """The displayed picture with its longer side at most ``side`` pixels, uint8 BGR [h, w, 3], and its scale (<= 1)."""
@@ -68,7 +68,7 @@ class Display:
         scale = min(1.0, side / max(width, height))
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
         small = self._to_small.reformat(frame, width, height, "bgr24", interpolation="AREA").to_ndarray()
-        return _upright(small, frame.rotation), scale
+        return _displayed(small, frame), scale
 
     def _size(self, frame: av.VideoFrame) -> tuple[int, int]:
         return max(1, round(frame.width * self._aspect)), frame.height
@@ -89,7 +89,32 @@ class Display:
         return luma, not full
 
 
-def _upright(image: np.ndarray, rotation: int) -> np.ndarray:
-    """Apply the display matrix's turn: ``rotation`` degrees counterclockwise, to the nearest quarter."""
-    turns = round(rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+def _displayed(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """Turn and mirror an image as the frame's display matrix says, to the nearest quarter turn."""
+    transposed, mirrored, flipped = _orientation(frame)
+    if transposed:
+        image = image.swapaxes(0, 1)
+    if mirrored:
+        image = image[:, ::-1]
+    if flipped:
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """Whether the displayed picture has rows and columns exchanged, and then columns and rows in reverse.
+
+    The matrix ((a, b, u), (c, d, v), (x, y, w)) shows the stored pixel (p, q) at (a p + c q + x, b p + d q + y)
+    (ISO/IEC 14496-12, 8.3.2).
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, False, False
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    transposed = abs(b) + abs(c) > abs(a) + abs(d)
+    return (True, c < 0, b < 0) if transposed else (False, a < 0, d < 0)
+
+
+def displayed_size(frame: av.VideoFrame) -> tuple[int, int]:
+    """Width and height, pixels, as the frame's display matrix turns it."""
+    return (frame.height, frame.width) if _orientation(frame)[0] else (frame.width, frame.height)

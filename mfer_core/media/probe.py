@@ -1,20 +1,22 @@
-"""What a container holds, read with PyAV (FFmpeg): tracks, duration, displayed size."""
+"""What a container holds, read with PyAV (FFmpeg): streams, duration, displayed size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
+from av.stream import Stream
 
 from mfer_core.base.errors import ClipError
+from mfer_core.media.clock import Clock, seconds
+from mfer_core.media.container import open_container
+from mfer_core.media.picture import displayed_size
+from mfer_core.media.streams import Streams, choose_streams, promised_ends
 
 RATE_LIMIT = 1000.0  # frames per second; web recordings claim thousands where the header holds a time base
-LFS_POINTER = b"version https://git-lfs"
-WAV_OPTIONS = {
-    "probesize": "65536"
-}  # bytes; by default FFmpeg searches a megabyte of each wav for DTS: 12 ms in place of 3
+FIRST_PACKETS = (
+    500  # read in search of a frame: a broadcast that is cut out starts with some that decode to nothing
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class Media:
     """Facts of one file; the fields mean what they mean in ``manifest.Clip``. Unknown is None."""
 
     has_video: bool = False
-    has_audio: bool = False  # an audio track, silent or not
+    has_audio: bool = False  # an audio stream that can be decoded, silent or not
     duration_s: float | None = None
     width: int | None = None  # pixels as displayed: rotation applied
     height: int | None = None
@@ -31,89 +33,68 @@ class Media:
 
 
 def probe(path: Path) -> Media:
-    """Read the headers and the first frame of a media file.
+    """Read the headers and the first frame of a media file, and all packets where the header only estimates the duration.
 
-    Raises ClipError: "missing file", "empty file", "git-lfs pointer" (the download left the file itself behind),
-    "unreadable" (not media, cut off, nothing to decode) or "no audio or video".
+    Raises ClipError: what ``open_container`` and ``choose_streams`` raise, and "unreadable" (nothing to decode).
     """
-    options = WAV_OPTIONS if _first_bytes(path)[8:12] == b"WAVE" else {}
+    path = Path(path)
     try:
-        with av.open(str(path), options=options) as container:
-            return _facts(container)
-    except (FFmpegError, OSError, ValueError) as error:
+        with open_container(path) as container:
+            facts = _facts(container, path)
+        return facts if facts.duration_s else replace(facts, duration_s=_packet_duration(path))
+    except (FFmpegError, IndexError) as error:  # IndexError: a damaged file makes up a stream on the way
         raise ClipError("unreadable", " ".join(str(error).split())) from error
 
 
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(len(LFS_POINTER))
-    except FileNotFoundError as error:
-        raise ClipError("missing file") from error
-    except OSError as error:
-        raise ClipError("unreadable", str(error)) from error
-    if not start:
-        raise ClipError("empty file")
-    if start == LFS_POINTER:
-        raise ClipError(
-            "git-lfs pointer",
-            "the file itself was not downloaded: run `git lfs pull` in the corpus's checkout",
-        )
-    return start
+def _facts(container: InputContainer, path: Path) -> Media:
+    """What the headers and the first frame say."""
+    streams = choose_streams(container)
+    facts: dict = {"has_video": streams.video is not None, "has_audio": streams.audio is not None}
+    if streams.audio is not None:
+        facts["sample_rate"] = streams.audio.codec_context.sample_rate or None
+    frame = _first_frame(container, streams.video or streams.audio)
+    if streams.video is not None:
+        facts["width"], facts["height"] = displayed_size(frame)
+        facts["rate"] = _plausible_rate(streams.video.average_rate)
+    return Media(**facts, duration_s=_header_duration(container, streams, path))
 
 
-def _facts(container: InputContainer) -> Media:
-    videos = [
-        stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
-    ]
-    audios = container.streams.audio
-    if not videos and not audios:
-        raise ClipError("no audio or video")
-    facts: dict = {
-        "has_video": bool(videos),
-        "has_audio": bool(audios),
-        "duration_s": _header_duration(container),
-    }
-    if audios:
-        facts["sample_rate"] = audios[0].codec_context.sample_rate or None
-    frame = _first_frame(container, (videos or audios)[0])
-    if videos:
-        sideways = frame.rotation % 180 != 0
-        facts["width"], facts["height"] = (
-            (frame.height, frame.width) if sideways else (frame.width, frame.height)
-        )
-        facts["rate"] = _plausible_rate(videos[0].average_rate)
-    if facts["duration_s"] is None:
-        facts["duration_s"] = _packet_duration(container)
-    return Media(**facts)
-
-
-def _first_frame(container: InputContainer, stream: av.stream.Stream):
-    """Decode one frame: the size and the rotation that a viewer sees, and proof that the track decodes."""
+def _first_frame(container: InputContainer, stream: Stream):
+    """Decode one frame: the size and the rotation that a viewer sees, and proof that the stream decodes."""
     stream.codec_context.thread_count = 1  # many files are probed side by side
-    frame = next(container.decode(stream), None)
-    if frame is None:
-        raise ClipError("unreadable", f"no {stream.type} frame can be decoded")
-    return frame
+    for count, packet in enumerate(container.demux(stream)):
+        try:
+            for frame in packet.decode():
+                return frame
+        except FFmpegError:
+            pass  # the next packet may do
+        if count == FIRST_PACKETS:
+            break
+    raise ClipError("unreadable", f"no {stream.type} frame can be decoded")
 
 
-def _header_duration(container: InputContainer) -> float | None:
-    seconds = (container.duration or 0) / av.time_base
-    return seconds if seconds > 0 else None
+def _header_duration(container: InputContainer, streams: Streams, path: Path) -> float | None:
+    """Seconds from the earliest start to the latest end of the used streams, where the header says both exactly."""
+    ends, whole = promised_ends(container, path)
+    starts = [seconds(stream.start_time or 0, stream.time_base) for stream in streams]
+    if all(stream.index in ends for stream in streams):
+        return max(ends[stream.index] for stream in streams) - min(starts)
+    if len(container.streams) == len(starts) and not any(starts):
+        return whole
+    return None
 
 
-def _packet_duration(container: InputContainer) -> float | None:
-    """Seconds between the first and the end of the last packet: browsers record WebM without a duration."""
-    container.seek(0)
-    spans = [
-        (
-            float(packet.pts * packet.time_base),
-            float((packet.pts + (packet.duration or 0)) * packet.time_base),
-        )
-        for packet in container.demux()
-        if packet.pts is not None
-    ]
-    return max(end for _, end in spans) - min(start for start, _ in spans) if spans else None
+def _packet_duration(path: Path) -> float | None:
+    """Seconds between the first and the end of the last packet of the used streams, on the continued clock."""
+    start_s, end_s = float("inf"), 0.0
+    with open_container(path) as container:
+        clock = Clock(container)
+        for packet in container.demux(list(choose_streams(container))):
+            clock.place(packet)
+            if packet.pts is not None:
+                start_s = min(start_s, seconds(packet.pts, packet.time_base))
+                end_s = max(end_s, seconds(packet.pts + (packet.duration or 0), packet.time_base))
+    return end_s - start_s if end_s > start_s else None
 
 
 def _plausible_rate(rate) -> float | None:

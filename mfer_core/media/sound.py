@@ -1,32 +1,32 @@
 """The sound of a clip: mono, 16 kHz, 16 bit, with its place on the clip's clock and its speech segments."""
 
-import math
 import threading
 from dataclasses import dataclass
 
 import av
 import numpy as np
-import torch
+from av.audio.resampler import AudioResampler
 from silero_vad import get_speech_timestamps_sequence, load_silero_vad
-from torchaudio.transforms import Resample
 
 from mfer_core.base.errors import ClipError
 from mfer_core.media.decode import frame_time
 
 SAMPLE_RATE = 16_000  # Hz
-BLOCK_S = 30  # resampled at a time, so that a long recording is never held at its own rate
-CONTEXT_S = 0.1  # beyond a block's ends; the filter reaches less far
-GAP_S = 0.05  # a larger hole between two audio frames is filled with silence
+BLOCK_S = 1.0  # resampled at a time
+GAP_S = 0.015  # a larger hole between two audio frames is filled with silence, a larger overlap is cut
 VAD_PEAK = 0.9  # quiet recordings (RAVDESS: -36 to -48 dBFS) are raised to it before speech is looked for
+CANCELLED = 0.1  # of the louder channel's power: two channels whose mean has less cancel each other
+CLIPPED_SHARE = 0.01  # of the samples: lossy decoders go beyond full scale too, but seldom
 _local = threading.local()
 
 
 @dataclass(frozen=True)
 class Waveform:
-    """``samples`` int16 [N] at 16 kHz; ``start_s`` on the container's clock."""
+    """``samples`` int16 [N] at 16 kHz; ``start_s`` on the recording's clock; what is odd about them."""
 
     samples: np.ndarray
     start_s: float
+    notes: tuple[str, ...] = ()
 
     @property
     def peak(self) -> float:
@@ -38,93 +38,147 @@ class Waveform:
 
 
 class SoundCollector:
-    """Gathers decoded audio frames into one waveform."""
+    """Gathers decoded audio frames into one waveform on the recording's clock: holes are silent, overlaps are cut."""
 
     def __init__(self, max_duration_s: float):
         self._max_duration_s = max_duration_s
-        self._length = 0
-        self._resampler: BlockResampler | None = None
-        self._start_s = 0.0
+        self._start_s = self._end_s = 0.0  # of the sound so far, on the recording's clock
+        self._parts: list[np.ndarray] = []  # int16 [channels, N] at 16 kHz
+        self._stretch: _Stretch | None = None
+        self._samples = self._clipped = self._broken = 0
 
     def push(self, frame: av.AudioFrame) -> None:
-        """Raises ClipError ("no timestamps", "sample rate changes", "too long")."""
-        now, rate = frame_time(frame), frame.sample_rate
-        if self._resampler is None:
-            self._start_s, self._resampler = now, BlockResampler(rate)
-        if rate != self._resampler.rate:
-            raise ClipError("sample rate changes", f"{self._resampler.rate} Hz, then {rate} Hz")
-        if now - self._start_s > self._max_duration_s:
+        """Take the next frame; one without a time of its own follows the one before it. Raises ClipError ("too long")."""
+        now, data = frame_time(frame), channels(frame)
+        if self._stretch is None:
+            self._start_s = self._end_s = now or 0.0
+        hole_s = 0.0 if now is None else now - self._end_s
+        if self._end_s + hole_s - self._start_s > self._max_duration_s:
             raise ClipError(
                 "too long",
-                f"sound at {now - self._start_s:.0f} s, max_duration_s is {self._max_duration_s:.0f}",
+                f"sound at {self._end_s + hole_s - self._start_s:.0f} s, "
+                f"max_duration_s is {self._max_duration_s:.0f}",
             )
-        hole = round((now - self._start_s) * rate) - self._length
-        if hole > GAP_S * rate:
-            self._append(np.zeros(hole, np.float32))
-        self._append(mono(frame))
-
-    def _append(self, part: np.ndarray) -> None:
-        self._resampler.push(part)
-        self._length += len(part)
+        if hole_s < -GAP_S:
+            data = data[:, round(-hole_s * frame.sample_rate) :]
+        if hole_s > GAP_S or not self._goes_on(frame.sample_rate, len(data)):
+            self._close()
+            self._end_s += hole_s if hole_s > GAP_S else 0.0
+            self._fill(self._end_s)
+            self._stretch = _Stretch(frame.sample_rate, len(data))
+        self._stretch.push(self._checked(data))
+        self._end_s += data.shape[1] / frame.sample_rate
 
     def finish(self) -> Waveform | None:
-        """The whole track, None when there was no sound at all."""
-        return Waveform(self._resampler.finish(), self._start_s) if self._length else None
+        """The whole sound, None when there was none at all."""
+        self._close()
+        if not self._samples:
+            return None
+        samples, notes = _mixed([part for part in self._parts if part.shape[1]])
+        if self._broken:
+            notes.append(f"{self._broken} samples of the sound are no numbers and taken for silence")
+        if self._clipped > CLIPPED_SHARE * self._samples:
+            notes.append(f"the sound is clipped: {self._clipped / self._samples:.0%} of it beyond full scale")
+        return Waveform(samples, self._start_s, tuple(notes))
+
+    def _goes_on(self, rate: int, count: int) -> bool:
+        return self._stretch is not None and (self._stretch.rate, self._stretch.count) == (rate, count)
+
+    def _close(self) -> None:
+        if self._stretch is not None:
+            self._parts.append(self._stretch.finish())
+
+    def _fill(self, until_s: float) -> None:
+        """Silence from the last sample to ``until_s``."""
+        length = sum(part.shape[1] for part in self._parts)
+        missing = round((until_s - self._start_s) * SAMPLE_RATE) - length
+        if missing > 0:
+            self._parts.append(np.zeros((1, missing), np.int16))
+
+    def _checked(self, data: np.ndarray) -> np.ndarray:
+        """Count what lies beyond full scale; what is no number becomes silence."""
+        finite = np.isfinite(data)
+        if not finite.all():
+            self._broken += int((~finite).any(axis=0).sum())
+            data = np.where(finite, data, np.float32(0))
+        self._samples += data.shape[1]
+        self._clipped += int((np.abs(data) > 1).any(axis=0).sum())
+        return _mid_and_side(data)
 
 
-class BlockResampler:
-    """torchaudio's windowed-sinc resampling to 16 kHz, block by block; the same as in one piece."""
+class _Stretch:
+    """Sound without a hole at one rate: resampled to 16 kHz by libswresample, block by block, without delay or gap."""
 
-    def __init__(self, rate: int):
-        self.rate = rate
-        period = rate // math.gcd(rate, SAMPLE_RATE)  # input samples after which the filter's phases repeat
-        self._block, self._context = (
-            period * math.ceil(seconds * rate / period) for seconds in (BLOCK_S, CONTEXT_S)
-        )
-        self._resample = Resample(rate, SAMPLE_RATE)
-        self._waiting: list[np.ndarray] = [np.zeros(self._context, np.float32)]
+    def __init__(self, rate: int, count: int):
+        self.rate, self.count = rate, count  # Hz, and channels as decoded
+        self._layout = "stereo" if count == 2 else "mono"
+        self._resampler = AudioResampler(format="s16p", layout=self._layout, rate=SAMPLE_RATE)
+        self._waiting: list[np.ndarray] = []
         self._done: list[np.ndarray] = []
+        self._length = 0  # samples taken
 
-    def push(self, samples: np.ndarray) -> None:
-        """Take float32 samples at ``rate``."""
-        self._waiting.append(samples)
-        while sum(map(len, self._waiting)) >= self._block + 2 * self._context:
-            track = np.concatenate(self._waiting)
-            self._emit(track[: self._block + 2 * self._context], self._block)
-            self._waiting = [track[self._block :]]
+    def push(self, data: np.ndarray) -> None:
+        """Take float32 [1 or 2, N] at ``rate``."""
+        self._waiting.append(data)
+        if sum(part.shape[1] for part in self._waiting) >= BLOCK_S * self.rate:
+            self._resample()
 
     def finish(self) -> np.ndarray:
-        """Everything pushed so far as int16 at 16 kHz."""
-        rest = np.concatenate([*self._waiting, np.zeros(self._context, np.float32)])
-        self._emit(rest, len(rest) - 2 * self._context)
-        return np.concatenate(self._done)
+        """All of it as int16 [1 or 2, N] at 16 kHz, N as exact as it can be."""
+        self._resample()
+        self._done += [frame.to_ndarray() for frame in self._resampler.resample(None)]
+        whole = np.concatenate(self._done, axis=1) if self._done else np.zeros((1, 0), np.int16)
+        return whole[:, : -(-self._length * SAMPLE_RATE // self.rate)]
 
-    def _emit(self, track: np.ndarray, length: int) -> None:
-        """Resample ``track``: ``length`` samples between two contexts."""
-        skip = self._context * SAMPLE_RATE // self.rate
-        wave = self._resample(torch.from_numpy(track)).numpy()[
-            skip : skip + math.ceil(length * SAMPLE_RATE / self.rate)
-        ]
-        self._done.append(np.clip(np.round(wave * 32768), -32768, 32767).astype(np.int16))
+    def _resample(self) -> None:
+        block = np.concatenate(self._waiting, axis=1) if self._waiting else np.zeros((1, 0), np.float32)
+        self._waiting = []
+        if not block.shape[1]:
+            return
+        self._length += block.shape[1]
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", self._layout)
+        frame.sample_rate = self.rate
+        self._done += [done.to_ndarray() for done in self._resampler.resample(frame)]
 
 
-def mono(frame: av.AudioFrame) -> np.ndarray:
-    """The mean of a frame's channels as float32 [N] in -1..1."""
+def channels(frame: av.AudioFrame) -> np.ndarray:
+    """A frame's samples as float32 [channels, N]; full scale is -1..1, which float formats may leave."""
     data = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(-1, frame.layout.nb_channels).T
     if data.dtype == np.uint8:
-        return ((data.astype(np.float32) - 128) / 128).mean(axis=0)
-    scale = np.iinfo(data.dtype).max + 1 if np.issubdtype(data.dtype, np.integer) else 1
-    return (data.mean(axis=0, dtype=np.float64) / scale).astype(np.float32)
+        return (data.astype(np.float32) - 128) / 128
+    if np.issubdtype(data.dtype, np.integer):
+        return (data / (np.iinfo(data.dtype).max + 1.0)).astype(np.float32)
+    return data.astype(np.float32)
+
+
+def _mid_and_side(data: np.ndarray) -> np.ndarray:
+    """The mean of the channels; of two, also half their difference, from which each channel can be had again."""
+    mid = data.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    return np.concatenate([mid, (data[:1] - data[1:]) / 2]) if len(data) == 2 else mid
+
+
+def _mixed(parts: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
+    """Mono int16 [N] of mids and sides, with a note: the mean, or where two channels cancel, the louder of them."""
+    mid = np.concatenate([part[0] for part in parts])
+    side = np.concatenate([part[1] if len(part) == 2 else np.zeros_like(part[0]) for part in parts])
+    if not side.any():
+        return mid, []
+    both = [mid.astype(np.int32) + sign * side.astype(np.int32) for sign in (1, -1)]
+    power = [float(np.square(channel, dtype=np.float64).sum()) for channel in both]
+    if float(np.square(mid, dtype=np.float64).sum()) >= CANCELLED * max(power):
+        return mid, []
+    louder = both[int(power[1] > power[0])]
+    note = "the two channels cancel each other: the louder one is taken"
+    return np.clip(louder, -32768, 32767).astype(np.int16), [note]
 
 
 def speech_segments(waveform: Waveform, threshold: float) -> list[tuple[float, float]]:
     """Where Silero VAD hears speech: (start, end) in seconds since the first sample."""
     if not hasattr(_local, "vad"):
-        _local.vad = load_silero_vad(
-            sequence=True
-        )  # the same probabilities as the stock model, without state between clips
+        # The sequence model gives the stock model's probabilities, without state between clips.
+        _local.vad = load_silero_vad(sequence=True)
     audio = waveform.samples.astype(np.float32)
     audio *= VAD_PEAK / max(1.0, float(np.abs(audio).max(initial=0)))
     spans = get_speech_timestamps_sequence(audio, _local.vad, threshold=threshold, sampling_rate=SAMPLE_RATE)

@@ -24,10 +24,7 @@ class Embedded:
     duration_s: float
 
     def between(self, start_s: float, end_s: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """The steps of both modalities from ``start_s`` up to ``end_s``; from 0 and to the end: with all that lies beyond.
-
-        (Sound may start before the first picture, at a negative time.)
-        """
+        """The steps of both modalities from ``start_s`` up to ``end_s``; from 0 and to the end: with all that lies beyond."""
         first = start_s if start_s > 0 else -math.inf
         last = end_s if end_s < self.duration_s else math.inf
         sides = ((self.visual, self.visual_s), (self.audio, self.audio_s))

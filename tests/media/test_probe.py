@@ -1,5 +1,6 @@
 import pytest
 
+from benchmarks.mutations import mutations, outcome
 from mfer_core.base.errors import ClipError
 from mfer_core.media.probe import Media, _plausible_rate, probe
 from tests.corpora.media_files import write_any, write_media, write_wav
@@ -101,3 +102,11 @@ def test_a_cut_off_mp4_is_unreadable(tmp_path, share):
     path.write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
     with pytest.raises(ClipError, match="unreadable"):
         probe(path)
+
+
+def test_damaged_headers_are_answered_or_refused(tmp_path):
+    """In full: python -m benchmarks.mutations."""
+    whole = write_media(tmp_path / "whole.mp4").read_bytes()
+    results = [outcome(data, tmp_path / "a.mp4") for data in mutations(whole, 60, seed=0)]
+    assert not [result for result in results if result.startswith("FAULT")]
+    assert results.count("accepted") > 30
