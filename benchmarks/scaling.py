@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.extract import clips_of, manifest_of
 from flows.api import ensure_api
-from flows.quiet import quiet
+from flows.environment import set_environment
 from mfer_core.base.files import sha256_file
 from mfer_core.base.settings import Extract, load_settings
 
@@ -69,7 +69,7 @@ def extract(clips: list[Path], out: Path, settings: Extract, address: str) -> fl
 
 def main() -> None:
     options = _options()
-    quiet()
+    set_environment()
     ensure_api()
     settings = load_settings().extract.model_copy(update={"shard_clips": options.shard_clips})
     seconds, contents = {}, {}

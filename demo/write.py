@@ -97,7 +97,7 @@ def _run(jobs: list[partial], workers: int, title: str) -> Iterator:
         yield from track((job() for job in jobs), title, len(jobs))
         return
     with ProcessPoolExecutor(
-        workers, _context(), initializer=lifeline.follow, initargs=(os.getpid(),)
+        workers, _context(), initializer=lifeline.work_for, initargs=(os.getpid(),)
     ) as pool:
         yield from track(pool.map(_call, jobs, chunksize=2), title, len(jobs))
 

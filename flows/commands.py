@@ -1,169 +1,219 @@
-"""The commands beside the stages, each a function whose docstring is its help."""
+"""The command line: the stages of dvc.yaml, and the commands beside them, each a function whose docstring is its help.
 
-from argparse import ArgumentParser
-from collections.abc import Callable
+What a command needs is imported inside it, so that `--help` and completion answer at once.
+"""
+
+import subprocess
+from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from flows.check import check_project, unfetched
+import typer
+
+from flows.pipeline import Stage, stages
 from mfer_core.base.errors import MferError
-from mfer_core.base.paths import DataPaths
-from mfer_core.base.settings import load_settings
 
 MODEL = "data/register/model"
+PROJECT = Path(__file__).parents[1]
+CORPUS = "a key of `corpora` in params.yaml"
+Port = typer.Option(min=1, max=65535, show_default=True)
+
+app = typer.Typer(
+    help="Run one stage of the pipeline, or one of its commands.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mfer {installed_version('mfer')}{_commit()}")
+        raise typer.Exit
+
+
+def _commit() -> str:
+    """Such as " (commit 1a2b3c4)", where this code is a checkout and git is there to ask."""
+    try:
+        command = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty=+", "--exclude=*"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    in_checkout = (PROJECT / ".git").exists() and asked.returncode == 0
+    return f" (commit {asked.stdout.strip()})" if in_checkout else ""
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print version and commit.")
+    ] = False,
+) -> None:
+    """Run one stage of the pipeline, or one of its commands."""
+
+
+@app.command()
 def check() -> None:
-    """say whether params.yaml and the corpora's folders are in order"""
+    """Say whether params.yaml and the corpora's folders are in order."""
+    from flows.check import check_project, unfetched
+
     settings = check_project()
     if missing := unfetched():
         raise MferError(f"not fetched yet: {', '.join(missing)}: run `python -m flows fetch {missing[0]}`")
-    print(
-        f"params.yaml is in order: profile {settings.profile}, {len(settings.corpora)} corpora, arms {', '.join(settings.arms)}"
-    )
+    corpora, arms = len(settings.corpora), ", ".join(settings.arms)
+    print(f"params.yaml is in order: profile {settings.profile}, {corpora} corpora, arms {arms}")
 
 
-def profile(name: str) -> None:
-    """rewrite params.yaml as one of profiles/"""
+@app.command()
+def profile(name: Annotated[str, typer.Argument(help="file name in profiles/, without .yaml")]) -> None:
+    """Rewrite params.yaml as one of profiles/."""
     from flows.profiles import write_profile
 
     write_profile(name, Path("params.yaml"))
     check()
 
 
-def mfer(**parameters: Any) -> None:
-    """bring everything up to date, as the deployment mfer/full-pipeline does"""
-    from flows.stage import run_stage
+@app.command()
+def mfer(
+    profile: Annotated[
+        str | None, typer.Option(help="switch params.yaml to this one of profiles/ first")
+    ] = None,
+    stages: Annotated[
+        list[str] | None, typer.Option(help="only this one, and what it depends on; may be repeated")
+    ] = None,
+    start_from: Annotated[str | None, typer.Option(help="this stage and everything after it")] = None,
+    corpora: Annotated[
+        list[str] | None, typer.Option(help="per-corpus stages for this one only; may be repeated")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="run the chosen stages even when nothing changed")
+    ] = False,
+) -> None:
+    """Bring everything up to date, as the deployment mfer/full-pipeline does."""
+    from flows.run import run_flow
 
-    run_stage("mfer", **parameters)
+    run_flow("mfer", profile=profile, stages=stages, start_from=start_from, corpora=corpora, force=force)
 
 
-def fetch(corpus: str) -> None:
-    """download a corpus that is openly available to its `path`; goes on where it stopped"""
-    from flows.stage import run_stage
+@app.command()
+def fetch(corpus: Annotated[str, typer.Argument(help=CORPUS)]) -> None:
+    """Download a corpus that is openly available to its `path`; goes on where it stopped."""
+    from flows.run import run_flow
+    from mfer_core.base.settings import load_settings
 
     if load_settings().corpus(corpus).source == "demo":
         raise MferError(
-            f"{corpus} is synthetic in these settings: give it source: fetch and a path of its own, such as data/raw/{corpus}"
+            f"{corpus} is synthetic in these settings: "
+            f"give it source: fetch and a path of its own, such as data/raw/{corpus}"
         )
-    run_stage("fetch", corpus=corpus)
+    run_flow("fetch", corpus=corpus)
 
 
+@app.command()
 def show() -> None:
-    """print the results, every stage's seconds and where to look"""
+    """Print the results, every stage's seconds and where to look."""
     from flows.show import show_results
+    from mfer_core.base.settings import load_settings
 
     show_results(load_settings())
 
 
+@app.command()
 def track() -> None:
-    """log to MLflow whatever of the results it does not hold yet"""
+    """Log to MLflow whatever of the results it does not hold yet."""
     from flows.track import track_results
+    from mfer_core.base.paths import DataPaths
+    from mfer_core.base.settings import load_settings
 
     track_results(DataPaths(), load_settings())
 
 
-def predict(paths: list[Path], model: str, out: Path | None, window: float, step: float) -> int:
-    """say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some rejected"""
+@app.command()
+def predict(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="video or audio files, and folders of them")
+    ],
+    model: Annotated[
+        str, typer.Option(help="a model's folder, or in the MLflow registry: models:/mfer@champion")
+    ] = MODEL,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="also write tables, plots and DIR/report.html")
+    ] = None,
+    window: Annotated[float, typer.Option(help="of the timeline, seconds")] = 4.0,
+    step: Annotated[float, typer.Option(help="between two windows, seconds")] = 1.0,
+) -> None:
+    """Say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some rejected."""
     from flows.predict import predict_media
     from flows.show import show_predictions
 
     run, status = predict_media(paths, model, window, step, out)
     show_predictions(run, out)
-    return status
+    raise typer.Exit(status)
 
 
-def inspect(clip_id: str, out: Path) -> None:
-    """draw a clip's faces, waveform and speech segments as a PNG"""
+@app.command()
+def inspect(
+    clip_id: Annotated[str, typer.Argument(help="as in the manifest: <corpus>/<stem>")],
+    out: Annotated[Path, typer.Option(help="PNG to write")] = Path("clip.png"),
+) -> None:
+    """Draw a clip's faces, waveform and speech segments as a PNG."""
+    from mfer_core.base.paths import DataPaths
     from mfer_core.media.inspect import inspect_clip
 
-    inspect_clip(Path("data/extract"), clip_id.split("/")[0], clip_id, out)
+    inspect_clip(DataPaths().stage("extract"), clip_id.split("/")[0], clip_id, out)
     print(out)
 
 
-def ui(port: int, prefect_port: int) -> None:
-    """start MLflow's and Prefect's pages on loopback"""
+@app.command()
+def ui(port: Annotated[int, Port] = 5000, prefect_port: Annotated[int, Port] = 4200) -> None:
+    """Start MLflow's and Prefect's pages on loopback."""
     from flows.servers import serve_ui
+    from mfer_core.base.settings import load_settings
 
     serve_ui(load_settings().tracking, port, prefect_port)
 
 
-def serve(port: int) -> None:
-    """start a Prefect server and a worker for the deployment mfer/full-pipeline on loopback"""
+@app.command()
+def serve(port: Annotated[int, Port] = 4200) -> None:
+    """Start a Prefect server and a worker for the deployment mfer/full-pipeline on loopback."""
     from flows.servers import serve_prefect
 
     serve_prefect(port)
 
 
-def worker(address: str, workers: int) -> None:
-    """start Dask workers for a running `dask scheduler`, in the project's folder"""
+@app.command()
+def worker(
+    address: Annotated[str, typer.Argument(help="of the scheduler: tcp://HOST:8786")],
+    workers: Annotated[int, typer.Option(min=1, help="worker processes of one thread each")] = 1,
+) -> None:
+    """Start Dask workers for a running `dask scheduler`, in the project's folder."""
     from flows.servers import serve_dask_worker
 
     serve_dask_worker(address, workers)
 
 
-def summary(name: str) -> str:
-    """The one-line description of a command."""
-    return globals()[name].__doc__
+def _add_stage(stage: Stage) -> None:
+    """The command of a stage; a corpus that the stage does not run for is refused before anything starts."""
+
+    def run_for_corpus(corpus: Annotated[str, typer.Option(help=CORPUS)]) -> None:
+        from flows.run import run_flow
+        from mfer_core.base.settings import load_settings
+
+        stage.check_corpus(corpus, load_settings())
+        run_flow(stage.name, corpus=corpus)
+
+    def run() -> None:
+        from flows.run import run_flow
+        from mfer_core.base.settings import load_settings
+
+        load_settings()
+        run_flow(stage.name)
+
+    app.command(stage.name, help=f"Stage: {stage.summary}.")(run_for_corpus if stage.per_corpus else run)
 
 
-def _add(run: Callable, *arguments: tuple[str, dict]) -> Callable[[ArgumentParser], None]:
-    def add(parser: ArgumentParser) -> None:
-        parser.set_defaults(run=run)
-        for flag, options in arguments:
-            parser.add_argument(flag, **options)
-
-    return add
-
-
-COMMANDS = {
-    "check": _add(check),
-    "profile": _add(profile, ("name", {"help": "file name in profiles/, without .yaml"})),
-    "mfer": _add(
-        mfer,
-        ("--profile", {"help": "switch params.yaml to this one of profiles/ first"}),
-        ("--stages", {"nargs": "+", "metavar": "STAGE", "help": "only these, and what they depend on"}),
-        ("--start-from", {"metavar": "STAGE", "help": "this stage and everything after it"}),
-        ("--corpora", {"nargs": "+", "metavar": "NAME", "help": "per-corpus stages for these only"}),
-        ("--force", {"action": "store_true", "help": "run the chosen stages even when nothing changed"}),
-    ),
-    "fetch": _add(fetch, ("corpus", {"help": "a key of `corpora` in params.yaml"})),
-    "show": _add(show),
-    "predict": _add(
-        predict,
-        (
-            "paths",
-            {
-                "nargs": "+",
-                "type": Path,
-                "metavar": "PATH",
-                "help": "video or audio files, and folders of them",
-            },
-        ),
-        (
-            "--model",
-            {
-                "default": MODEL,
-                "help": f"a model's folder (default {MODEL}), or in the MLflow registry: models:/mfer@champion",
-            },
-        ),
-        ("--out", {"type": Path, "metavar": "DIR", "help": "also write tables, plots and DIR/report.html"}),
-        ("--window", {"type": float, "default": 4.0, "help": "of the timeline, seconds (default 4)"}),
-        ("--step", {"type": float, "default": 1.0, "help": "between two windows, seconds (default 1)"}),
-    ),
-    "inspect": _add(
-        inspect,
-        ("clip_id", {"help": "as in the manifest: <corpus>/<stem>"}),
-        ("--out", {"type": Path, "default": Path("clip.png"), "help": "PNG to write"}),
-    ),
-    "track": _add(track),
-    "ui": _add(
-        ui, ("--port", {"type": int, "default": 5000}), ("--prefect-port", {"type": int, "default": 4200})
-    ),
-    "worker": _add(
-        worker,
-        ("address", {"help": "of the scheduler: tcp://HOST:8786"}),
-        ("--workers", {"type": int, "default": 1, "help": "worker processes of one thread each (default 1)"}),
-    ),
-    "serve": _add(serve, ("--port", {"type": int, "default": 4200})),
-}
+for _stage in stages(PROJECT / "dvc.yaml").values():
+    _add_stage(_stage)
+for _command in app.registered_commands:
+    _command.short_help = _command.help or _command.callback.__doc__  # whole, where click would cut it

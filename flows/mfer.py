@@ -3,22 +3,26 @@
 DVC alone decides what is out of date; Prefect shows the run tree, the logs and the artifacts.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 from prefect import flow, get_run_logger
 from pydantic import Field
 
-from flows.busy import wait_until_free
-from flows.catalogue import stages as listed
 from flows.check import check_project, unfetched
-from flows.plan import known, targets
+from flows.environment import set_environment
+from flows.pipeline import known, targets
+from flows.pipeline import stages as listed
 from flows.profiles import names, switch_profile
-from flows.quiet import quiet
 from mfer_core.base.errors import MferError
+from mfer_core.base.lifeline import follow
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
+from tasks.fault_lines import shorten_faults
 from tasks.fetch import download_corpus
+from tasks.processes import mark, wait_for_earlier
 from tasks.reproduce import reproduce
 
 # Prefect's form offers the choices, and its server refuses others; so does this flow, in one line, where no server does.
@@ -44,13 +48,17 @@ def mfer(
         corpora: Keys of corpora in params.yaml. Stages that run per corpus (ingest, extract, embed) do so for these only.
         force: Run the chosen stages even when nothing changed; with stages, what they depend on too.
     """
-    quiet()
+    set_environment()
+    shorten_faults()
+    if "PREFECT__FLOW_RUN_ID" in os.environ:
+        follow(os.getppid())  # the worker: what it started does not outlive it
     if stages and start_from:
         raise MferError(
             "stages and start_from exclude each other: name the stages to run, or the one to start from"
         )
     chosen = known([start_from] if start_from else stages or [])
-    wait_until_free(get_run_logger().info)
+    mark(psutil.Process())
+    wait_for_earlier(get_run_logger().info)
     if profile:
         switch_profile(profile, Path("params.yaml"))
     for corpus in unfetched():

@@ -2,60 +2,54 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.settings import Tracking
+from tasks.processes import HOME, living
+
+if TYPE_CHECKING:
+    from mfer_core.base.settings import Tracking
 
 HOST = "127.0.0.1"
 POOL = "mfer-pool"
 START_TIMEOUT_S = 300  # a first start makes the database, which a busy machine is slow at
 END_TIMEOUT_S = 10
+UNFINISHED = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
 
 
-def serve_ui(tracking: Tracking, mlflow_port: int, prefect_port: int) -> None:
+def serve_ui(tracking: "Tracking", mlflow_port: int, prefect_port: int) -> None:
     """MLflow's pages over the tracking store and Prefect's over the runs of this folder, until interrupted.
 
-    A server that runs already (MLFLOW_TRACKING_URI names one, or `make serve` started Prefect's) is shown as it is.
+    A server that runs already (MLFLOW_TRACKING_URI names one, or `make serve` started Prefect's) is shown as it is. A port
+    that another program has is left to it.
     """
     from tasks.tracking.pages import fold_views
     from tasks.tracking.store import client, tracking_uri
 
     with ExitStack() as stack:
-        mlflow, prefect = f"http://{HOST}:{mlflow_port}", f"http://{HOST}:{prefect_port}"
-        uri = tracking_uri(tracking)
-        servers = []
-        if uri.startswith("http"):
-            mlflow = uri.rstrip("/")
-        else:
+        servers, uri = {}, tracking_uri(tracking)
+        mlflow = uri.rstrip("/")
+        if not uri.startswith("http"):
             client(tracking)  # makes the database, and finds the artifacts of a project that was moved
-            os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = (
-                "false"  # its queues cost 1.5 GB and serve nothing here
-            )
-            arguments = [
-                "--backend-store-uri",
-                uri,
-                "--host",
-                HOST,
-                "--port",
-                str(mlflow_port),
-                "--workers",
-                "1",
-            ]
-            servers.append((f"{mlflow}/health", stack.enter_context(_running("mlflow", "ui", *arguments))))
-        if not _answers(f"{prefect}/api/health"):
-            server = stack.enter_context(
-                _running("prefect", "server", "start", "--host", HOST, "--port", str(prefect_port))
-            )
-            servers.append((f"{prefect}/api/health", server))
-        for health, server in servers:
+            port = _port_for("MLflow", mlflow_port)
+            mlflow = f"http://{HOST}:{port}"
+            server = stack.enter_context(running(*_mlflow_server(uri, port)))
+            servers[f"{mlflow}/health"] = server
+        prefect = f"http://{HOST}:{prefect_port}"
+        if not _serves_this_folder(prefect):
+            port = _port_for("Prefect", prefect_port)
+            prefect = f"http://{HOST}:{port}"
+            servers[f"{prefect}/api/health"] = stack.enter_context(running(*prefect_server(port)))
+        for health, server in servers.items():
             _wait_for(health, server)
         print(
             f"MLflow:  {mlflow}\nPrefect: {prefect}   (Ctrl-C ends both)",
@@ -63,42 +57,59 @@ def serve_ui(tracking: Tracking, mlflow_port: int, prefect_port: int) -> None:
             sep="\n",
             flush=True,
         )
-        while all(server.poll() is None for _, server in servers):
-            time.sleep(1)
-        raise MferError("a server ended by itself: see above")
+        _wait_until_one_ends({health.split("/")[2]: server for health, server in servers.items()})
 
 
 def serve_prefect(port: int) -> None:
     """A Prefect server, the deployment, and a worker for it, until interrupted."""
+    if not _is_free(port):
+        whose = (
+            "this project's Prefect" if _serves_this_folder(f"http://{HOST}:{port}") else "another program"
+        )
+        raise MferError(f"port {port} is taken by {whose}: end it, or choose another port with --port")
     os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
-    with _running("prefect", "server", "start", "--host", HOST, "--port", str(port)) as server:
+    with running(*prefect_server(port)) as server:
         _wait_for(f"{url}/health", server)
+        end_former_runs(url)
         _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
         _prefect("--no-prompt", "deploy", "--all")
         print(
             f"Prefect: http://{HOST}:{port}   (Ctrl-C ends server and worker). In another terminal:",
+            f"  export PREFECT_API_URL={url}\n  prefect deployment run mfer/full-pipeline --watch",
+            sep="\n",
             flush=True,
         )
-        print(
-            f"  export PREFECT_API_URL={url}\n  prefect deployment run mfer/full-pipeline --watch", flush=True
-        )
-        with _running("prefect", "worker", "start", "--pool", POOL) as worker:
-            worker.wait()
+        # One run at a time is the worker's rule: a limit that the server counts would outlive a power cut.
+        with running("prefect", "worker", "start", "--pool", POOL, "--limit", "1") as worker:
+            _wait_until_one_ends({"Prefect server": server, "worker": worker})
+
+
+def prefect_server(port: int) -> tuple[str, ...]:
+    """A Prefect server on loopback as a module with its arguments."""
+    return ("prefect", "server", "start", "--host", HOST, "--port", str(port))
+
+
+def _mlflow_server(tracking_uri: str, port: int) -> tuple[str, ...]:
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = (
+        "false"  # its queues take 1.5 GB and serve nothing here
+    )
+    options = ("--backend-store-uri", tracking_uri, "--host", HOST, "--port", str(port), "--workers", "1")
+    return ("mlflow", "ui", *options)
 
 
 @contextmanager
-def _running(*module: str) -> Iterator[subprocess.Popen]:
-    """A Python module as a process, ended with all its children when the block is left."""
+def running(*module: str) -> Iterator[subprocess.Popen]:
+    """A Python module as a process, ended with all its children when the block is left or this process dies."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    process = subprocess.Popen([sys.executable, "-m", *module])
+    command = [sys.executable, "-m", "mfer_core.base.lifeline", str(os.getpid()), *module]
+    # Prefect's home is absolute here, so that its server can be asked whose it is.
+    process = subprocess.Popen(command, env=os.environ | {"PREFECT_HOME": str(HOME.absolute())})
     try:
         yield process
     finally:
-        family = (
-            [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-            if process.poll() is None
-            else []
-        )
+        family = []
+        if process.poll() is None:
+            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         for member in family:
             member.terminate()
         for member in psutil.wait_procs(family, END_TIMEOUT_S)[1]:
@@ -106,39 +117,99 @@ def _running(*module: str) -> Iterator[subprocess.Popen]:
         process.wait()
 
 
-def serve_dask_worker(address: str, workers: int) -> None:
-    """Become ``workers`` Dask workers of the scheduler at ``address``, bound to the interface that leads there, until interrupted."""
-    from distributed.comm.addressing import get_address_host
-    from distributed.utils import get_ip
-
-    os.environ["DASK_DISTRIBUTED__WORKER__DAEMON"] = "False"  # extraction starts processes of its own
-    options = [
-        "--nworkers",
-        str(workers),
-        "--nthreads",
-        "1",
-        "--host",
-        get_ip(get_address_host(address)),
-        "--no-dashboard",
-    ]
-    os.execv(sys.executable, [sys.executable, "-m", "distributed.cli.dask_worker", address, *options])
+def end_former_runs(url: str, mine: set[int] = frozenset()) -> None:
+    """Show runs that were cut off (a power cut, kill -9) as crashed, unless a process other than ``mine`` works here."""
+    if {process.pid for process in living()} - mine:
+        return
+    with httpx.Client(base_url=url, timeout=60) as api:
+        for kind in ("flow_runs", "task_runs"):
+            while runs := api.post(f"/{kind}/filter", json={kind: UNFINISHED}).raise_for_status().json():
+                for run in runs:
+                    ended = "CANCELLED" if run["state_type"] == "CANCELLING" else "CRASHED"
+                    state = {"type": ended, "message": "Its process ended without a word."}
+                    answer = api.post(f"/{kind}/{run['id']}/set_state", json={"state": state, "force": True})
+                    answer.raise_for_status()
 
 
-def _prefect(*arguments: str) -> None:
-    if status := subprocess.run([sys.executable, "-m", "prefect", *arguments], check=False).returncode:
-        raise MferError(f"prefect {' '.join(arguments)} ended with status {status}")
-
-
-def _answers(health: str) -> bool:
+def answers(health: str) -> bool:
+    """Whether a server is there and well."""
     try:
         return httpx.get(health, timeout=5).is_success
-    except httpx.TransportError:
+    except (httpx.TransportError, httpx.InvalidURL):
+        return False
+
+
+def free_port() -> int:
+    """A port that the system says is free."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _port_for(server: str, port: int) -> int:
+    """``port``, or a free one where another program has it, which is said."""
+    if _is_free(port):
+        return port
+    other = free_port()
+    print(f"port {port} is taken by another program: {server} takes {other}", file=sys.stderr, flush=True)
+    return other
+
+
+def _serves_this_folder(prefect: str) -> bool:
+    """Whether the Prefect at this address keeps the runs of this folder."""
+    try:
+        settings = httpx.get(f"{prefect}/api/admin/settings", timeout=5).json()
+        return settings["home"] == str(HOME.absolute())
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return False
 
 
 def _wait_for(health: str, server: subprocess.Popen) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not _answers(health):
+    while not answers(health):
         if server.poll() is not None or time.monotonic() > deadline:
-            raise MferError(f"the server of {health} did not start: is the port taken?")
+            raise MferError(f"the server of {health} did not start: its lines above say why")
         time.sleep(0.3)
+
+
+def _wait_until_one_ends(servers: dict[str, subprocess.Popen]) -> None:
+    """Raises MferError naming the one that ended; waits for Ctrl-C where there is none."""
+    while True:
+        for name, server in servers.items():
+            if server.poll() is not None:
+                raise MferError(f"the {name} ended by itself (status {server.returncode}): start it again")
+        time.sleep(0.5)
+
+
+def _prefect(*arguments: str) -> None:
+    if status := subprocess.run([sys.executable, "-m", "prefect", *arguments], check=False).returncode:
+        raise MferError(f"prefect {' '.join(arguments)} ended with status {status}: its lines above say why")
+
+
+def serve_dask_worker(address: str, workers: int) -> None:
+    """Become ``workers`` Dask workers of the scheduler at ``address``, bound to the interface that leads there, until interrupted."""
+    from distributed.comm.addressing import get_address_host
+    from distributed.utils import get_ip
+
+    scheme, separator, rest = address.partition("://")
+    if scheme not in ("tcp", "tls") or not separator or not rest.rpartition(":")[2].isdecimal():
+        raise MferError(
+            f"{address!r} is no scheduler's address: write tcp://HOST:PORT, as `dask scheduler` prints it"
+        )
+    try:
+        interface = get_ip(get_address_host(address))
+    except OSError as error:
+        raise MferError(f"no way to the scheduler at {address}: {error}") from error
+    os.environ["DASK_DISTRIBUTED__WORKER__DAEMON"] = "False"  # extraction starts processes of its own
+    options = ["--nworkers", str(workers), "--nthreads", "1", "--host", interface, "--no-dashboard"]
+    os.execv(sys.executable, [sys.executable, "-m", "distributed.cli.dask_worker", address, *options])

@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from flows.stage import SECONDS
+from flows.run import recorded_seconds
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_json
 from mfer_core.base.settings import Settings
 from mfer_core.prediction.tables import Run, Seen
 from mfer_core.prediction.windows import label_segments
@@ -25,8 +24,8 @@ GAP = ["model", "leaky accuracy %", "honest accuracy %", "gap, points"]
 def show_results(settings: Settings) -> None:
     """Print the tables of the last run. Raises MferError when there are none yet."""
     console = Console()
-    if SECONDS.exists():
-        console.print(_seconds_table(read_json(SECONDS)))
+    if seconds := recorded_seconds():
+        console.print(_seconds_table(seconds))
     note = " (synthetic demonstration corpora)" if settings.synthetic else ""
     pairs, gap = _read("pairs"), _read("leakage")
     console.print(_table(f"results{note}", _read("results")[RESULTS]))

@@ -8,43 +8,79 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 from prefect import get_run_logger
 
 from mfer_core.base.errors import MferError
+from tasks.processes import HOME, describe
 
 RAN = re.compile(r"Running stage '(.+)':")
 SKIPPED = re.compile(r"Stage '(.+)' didn't change, skipping")
+BLOCKED = re.compile(r"is busy, it is being blocked by:\s+\(PID (\d+)\)")
+FAULT = "error: "  # what a stage's own line begins with; this flow's fault repeats it
 
 
 def reproduce(targets: list[str], force: bool, downstream: bool = False) -> tuple[list[str], list[str]]:
-    """Run `dvc repro`; returns the stages that ran and those that were up to date. Raises MferError when it fails."""
+    """Run `dvc repro`; returns the stages that ran and those that were up to date.
+
+    Where another `dvc` works on what a stage needs, it waits for that one's end. Raises MferError when DVC fails otherwise.
+    """
     options = [*(["--force"] if force else []), *(["--downstream"] if downstream else [])]
-    command = [sys.executable, "-m", "dvc", "repro", *options, *targets]
-    with tempfile.TemporaryDirectory(dir=".prefect", prefix="run-") as folder:
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, *targets]
+    lines: list[str] = []
+    while True:
+        status, said = _run(command)
+        lines += said
+        if not status:
+            return _named(RAN, lines), _named(SKIPPED, lines)
+        if not (holder := _holder(said)):
+            raise MferError(f"dvc repro stopped: {_fault(said)}")
+        get_run_logger().info(f"waiting for {describe(holder)}, which works in this folder, to end")
+        holder.wait()
+
+
+def _named(pattern: re.Pattern, lines: list[str]) -> list[str]:
+    return [match[1] for line in lines if (match := pattern.match(line))]
+
+
+def _run(command: list[str]) -> tuple[int, list[str]]:
+    """DVC's exit status and the lines that it and its stages printed."""
+    with tempfile.TemporaryDirectory(dir=HOME, prefix="run-") as folder:
         process = subprocess.Popen(
             command,
             env=_environment(Path(folder)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         try:
             lines = _follow_output(process)
         finally:
             process.terminate()
             process.wait()
-    if process.returncode:
-        raise MferError(f"dvc repro stopped: {_fault(lines)}")
-    return (
-        [m[1] for line in lines if (m := RAN.match(line))],
-        [m[1] for line in lines if (m := SKIPPED.match(line))],
+    return process.returncode, lines
+
+
+def _holder(lines: list[str]) -> psutil.Process | None:
+    """The `dvc` that holds what a stage needs, if that is why DVC stopped.
+
+    Raises MferError when its number is another program's by now: DVC would wait for that one for ever.
+    """
+    if not (blocked := BLOCKED.search("\n".join(lines))):
+        return None
+    process = psutil.Process(int(blocked[1]))
+    if any(Path(word).name == "dvc" for word in process.cmdline()):
+        return process
+    raise MferError(
+        f"DVC waits for process {process.pid}, which is no dvc: a run was cut off; remove .dvc/tmp/rwlock and start again"
     )
 
 
 def _fault(lines: list[str]) -> str:
     """What a stage said, or else what DVC said (it names who holds a lock on the lines after), or else the last words."""
-    if own := next((line for line in lines if line.startswith("error: ")), None):
-        return own.removeprefix("error: ")
+    if own := next((line for line in lines if line.startswith(FAULT)), None):
+        return own.removeprefix(FAULT)
     start = next((at for at, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines) - 1)
     said = itertools.takewhile(bool, lines[max(start, 0) :])
     return " ".join(line.strip() for line in said).removeprefix("ERROR: ") or "no output"
@@ -68,17 +104,14 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _follow_output(process: subprocess.Popen) -> list[str]:
-    """Pass the output on as it comes; DVC's own lines also go to the flow's log."""
+    """Pass the output on as it comes, but for a stage's fault; DVC's own lines also go to the flow's log."""
     logger = get_run_logger()
     lines = []
     for line in process.stdout:
-        print(line, end="", flush=True)
+        if not line.startswith(FAULT):
+            print(line, end="", flush=True)
         lines.append(line.rstrip())
-        if (
-            RAN.match(line)
-            or SKIPPED.match(line)
-            or line.startswith(("ERROR:", "error:", "Data and pipelines"))
-        ):
+        if RAN.match(line) or SKIPPED.match(line) or line.startswith(("ERROR:", "Data and pipelines")):
             logger.info(line.rstrip())
     process.wait()
     return lines

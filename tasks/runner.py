@@ -11,8 +11,9 @@ from prefect import Task, tags
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from mfer_core.base.lifeline import follow
+from mfer_core.base.lifeline import work_for
 from mfer_core.base.progress import track
+from tasks.fault_lines import drop_faults
 
 
 def task_runner(where: str, kind: Literal["threads", "processes"], workers: int) -> TaskRunner:
@@ -23,7 +24,13 @@ def task_runner(where: str, kind: Literal["threads", "processes"], workers: int)
         return dask_runner(where, workers)
     if kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
-    return ProcessPoolTaskRunner(max_workers=workers, initializer=follow, initargs=(os.getpid(),))
+    return ProcessPoolTaskRunner(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),))
+
+
+def _start_worker(parent: int) -> None:
+    """Runs first in each process of the pool."""
+    work_for(parent)
+    drop_faults()
 
 
 def run_side_by_side(

@@ -1,4 +1,14 @@
-"""What a person reads when something is wrong."""
+"""What a person reads when something is wrong. The one rule: what a person can mend is one line, a bug keeps its traceback."""
+
+import errno
+import shutil
+from pathlib import Path
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+SPARE_BYTES = 1 << 20  # with less than this free, an encoder's nameless "System error" is a full disk
+FREE_SPACE = (
+    "free some, for instance by `dvc gc --workspace` (old results) or in mlartifacts/; the next run goes on"
+)
 
 
 class MferError(Exception):
@@ -18,3 +28,44 @@ class ClipError(MferError):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.reason, self.detail)  # how it crosses between processes
+
+
+def mendable(error: BaseException) -> str | None:
+    """The line for a fault that a person can mend, wherever it was raised; None for a bug, which keeps its traceback."""
+    if isinstance(error, MferError):
+        line = str(error)
+    elif _is_disk_full(error):
+        line = f"the disk is full{_where(error)}: {FREE_SPACE}"
+    elif isinstance(error, OSError) and error.strerror:
+        line = _system_fault(error)
+    elif isinstance(error, UnicodeError):
+        line = f"text in another encoding than expected: {error}"
+    else:
+        return None
+    return " ".join(line.split())
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    """Libraries wrap it: libsndfile says "System error", SQLite and Arrow words of their own."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return True
+    words = str(error)
+    if any(phrase in words for phrase in ("No space left on device", "disk is full")):
+        return True
+    return type(error).__name__ == "LibsndfileError" and shutil.disk_usage(".").free < SPARE_BYTES
+
+
+def _system_fault(error: OSError) -> str:
+    program = error.filename is not None and "/" not in str(error.filename)
+    if isinstance(error, FileNotFoundError) and program and not Path(error.filename).suffix:
+        return f"no program {error.filename!r} here: install it, or put its folder on PATH"
+    if error.errno == errno.EMFILE:
+        return "too many open files: raise the limit (ulimit -n 4096), or lower the workers in params.yaml"
+    return f"{error.strerror.lower()}{_where(error)}"
+
+
+def _where(error: BaseException) -> str:
+    names = [
+        str(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name
+    ]
+    return f": {' -> '.join(names)}" if names else ""

@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Run
 from mlflow.exceptions import MlflowException
 
-from mfer_core.base.lifeline import owner
 from mfer_core.base.settings import Settings, Tracking
+from tasks.processes import owner
 from tasks.tracking.lineage import lineage
 from tasks.tracking.pages import UI, describe_experiment
 from tasks.tracking.relocation import relocate

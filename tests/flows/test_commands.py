@@ -1,6 +1,10 @@
 """What a person types, and the one line that they read when it is wrong."""
 
+import re
 import shutil
+import subprocess
+import sys
+import tomllib
 
 import pytest
 from ruamel.yaml import YAML
@@ -69,8 +73,42 @@ def test_outside_the_project_it_says_where_to_stand(tmp_path, monkeypatch, capsy
     assert "project's folder" in said(capsys)
 
 
-def test_an_unknown_stage_is_refused_with_the_choices(project, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["train"])
-    assert stop.value.code == 2
-    assert "train_visual" in capsys.readouterr().err
+def test_an_unknown_stage_is_refused_with_likely_ones(project, capsys):
+    assert main(["train"]) == 2
+    assert "No such command 'train'. Did you mean 'train_" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (["ingest", "--corpus", "nope"], "unknown corpus 'nope': choose one of ravdess, "),
+        (["extract", "--corpus", "fer2013"], "extract runs for ravdess, .* only, not for fer2013"),
+        (["worker", "foo"], "'foo' is no scheduler's address: write tcp://HOST:PORT"),
+    ],
+)
+def test_a_wrong_name_is_refused_before_anything_starts(project, capsys, command, line):
+    assert main(command) == 1
+    assert re.search(line, said(capsys))
+    assert not (project / ".prefect").exists()
+
+
+def test_help_and_completion_answer_at_once():
+    """Seconds depend on the machine; what is imported does not."""
+    heavy = {"prefect", "pydantic", "pandas", "numpy", "torch", "mlflow", "dvc", "rich", "httpx"}
+    code = (
+        "import sys, flows.__main__ as program; print(program.main(['--help']), set(sys.modules) & "
+        + repr(heavy)
+        + ")"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "0 set()"
+    assert "train_fused" in result.stdout and "predict" in result.stdout
+
+
+def test_the_console_command_is_this_program_and_names_its_commit(capsys):
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"mfer": "flows.__main__:main"}
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"mfer \d+\.\d+\.\d+( \(commit [0-9a-f]{7,}\+?\))?\n", capsys.readouterr().out)

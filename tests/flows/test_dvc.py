@@ -9,7 +9,7 @@ from prefect import Flow
 from ruamel.yaml import YAML
 
 from flows import stages as flows
-from flows.catalogue import stages
+from flows.pipeline import stages
 from mfer_core.cache.code import ROOT, project_files
 
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -1,28 +1,33 @@
-"""Run one stage as a Prefect flow: on its own, under `dvc repro`, or as a subflow of `mfer` in another process."""
+"""Run one flow: on its own, under `dvc repro`, or as a subflow of `mfer` in another process."""
 
 import importlib
-import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
-from flows.api import ensure_api
+from flows.local_api import ensure_api
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
-from mfer_core.base.lifeline import follow, owner
+from mfer_core.base.lifeline import end_family, follow
+from tasks.processes import HOME, mark, owner
 
 CONTEXT_VARIABLE = "MFER_PREFECT_CONTEXT"  # file with the parent flow's serialized context
 PARENT_VARIABLE = "MFER_PARENT_PID"  # the parent flow's process
-SECONDS = Path(".prefect/seconds.json")  # of each stage's last run
+SECONDS = HOME / "seconds.json"  # of each stage's last run
+UNWIND_S = 3  # for which a stopped flow may tidy up; its pools would wait for what they are at
 
 
-def run_stage(name: str, **parameters: Any) -> None:
-    """Call the flow ``name``: a stage, or one of flows/mfer.py. Raises MferError for a fault a person can mend."""
+def run_flow(name: str, **parameters: Any) -> None:
+    """Call the flow ``name``: a stage, or one of flows/mfer.py. Raises what the flow does."""
+    signal.signal(signal.SIGINT, _interrupt)
+    mark(owner())
     follow(owner().pid)
     if PARENT_VARIABLE in os.environ:
         follow(int(os.environ[PARENT_VARIABLE]))
@@ -34,8 +39,20 @@ def run_stage(name: str, **parameters: Any) -> None:
     corpus = parameters.get("corpus")
     with _parent_context(), _tags(stage=name, corpus=corpus):
         flow(**parameters)
-    if name != "mfer":  # its stages have recorded theirs
+    if module == "flows.stages":
         _record_seconds(f"{name}@{corpus}" if corpus else name)
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    """Ctrl-C: the flow unwinds, and after ``UNWIND_S`` this process and its children end wherever they are.
+
+    What is written is whole or not there, so that the next run goes on.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end = threading.Timer(UNWIND_S, end_family, [128 + signal.SIGINT])
+    end.daemon = True
+    end.start()
+    raise KeyboardInterrupt
 
 
 def _tags(**labels: str | None) -> AbstractContextManager:
@@ -54,9 +71,18 @@ def _publish_progress() -> None:
 
 def _record_seconds(stage: str) -> None:
     """How long this process has lived, Python's start and Prefect's overhead included."""
-    seconds = read_json(SECONDS) if SECONDS.exists() else {}
+    seconds = recorded_seconds()
     seconds[stage] = {"seconds": round(time.time() - psutil.Process().create_time(), 2), "ended": time.time()}
     write_json(SECONDS, seconds)
+
+
+def recorded_seconds() -> dict[str, dict[str, float]]:
+    """Stage -> the seconds of its last run and when it ended; empty when the record is missing or broken."""
+    try:
+        seconds = read_json(SECONDS)
+    except MferError:
+        return {}
+    return seconds if isinstance(seconds, dict) else {}
 
 
 @contextmanager
@@ -73,23 +99,18 @@ def _parent_context() -> Iterator[None]:
         yield
 
 
-class _OneLine(logging.Filter):
-    """Prefect logs a traceback for every exception; a fault that a person can mend is said in one line instead."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], MferError):
-            record.msg, record.args, record.exc_info = str(record.exc_info[1]), (), None
-        return True
-
-
 def _set_up_logging() -> None:
-    """mfer_core's log lines go where Prefect's go: to the terminal and, through `extra_loggers`, to the API."""
+    """Log lines of the library go where Prefect's go: to the terminal and, through `extra_loggers`, to the API."""
+    import logging
+
     from prefect.logging.configuration import setup_logging
 
+    from tasks.fault_lines import DropFaults, shorten_faults
+
     setup_logging()
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_OneLine())
+    shorten_faults()
     ours = logging.getLogger("mfer")
     ours.setLevel(logging.INFO)
     for handler in logging.getLogger("prefect").handlers:
+        handler.addFilter(DropFaults())  # the command line says them, once
         ours.addHandler(handler)

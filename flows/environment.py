@@ -1,4 +1,4 @@
-"""Nothing calls home, nothing chatters: the libraries' switches, set before any of them is imported."""
+"""The libraries' switches in the environment: nothing calls home, nothing chatters. Set before any of them is imported."""
 
 import os
 
@@ -16,7 +16,7 @@ SWITCHES = {
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
-def quiet() -> None:
+def set_environment() -> None:
     """Set the switches in this process and its children."""
     os.environ.update(SWITCHES)
     for name, value in PATIENCE.items():

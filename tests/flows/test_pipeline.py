@@ -3,7 +3,7 @@
 import pytest
 
 from flows.mfer import mfer
-from flows.plan import known, targets
+from flows.pipeline import known, targets
 from mfer_core.base.errors import MferError
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT

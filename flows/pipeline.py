@@ -1,0 +1,92 @@
+"""The stages of dvc.yaml (their only list), and which of DVC's targets a run of the parent flow works on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ruamel.yaml import YAML
+
+from mfer_core.base.errors import MferError
+
+if TYPE_CHECKING:
+    from mfer_core.base.settings import Settings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml; it runs the flow of the same name in flows/stages.py."""
+
+    name: str
+    summary: str
+    foreach: str | None  # the setting that lists the corpora it runs for, one by one
+
+    @property
+    def per_corpus(self) -> bool:
+        return self.foreach is not None
+
+    def corpora(self, settings: "Settings") -> list[str]:
+        """The corpora that a stage per corpus runs for."""
+        return list(getattr(settings, self.foreach))
+
+    def check_corpus(self, corpus: str, settings: "Settings") -> None:
+        """Raises MferError naming the choices when the stage does not run for ``corpus``."""
+        settings.corpus(corpus)
+        if corpus not in self.corpora(settings):
+            raise MferError(
+                f"{self.name} runs for {', '.join(self.corpora(settings))} only, not for {corpus}"
+            )
+
+
+def stages(path: Path = Path("dvc.yaml")) -> dict[str, Stage]:
+    """Stages by name, in the order of dvc.yaml. Raises MferError outside the project's folder."""
+    if not path.is_file():
+        raise MferError(f"no {path} here: run this from the project's folder")
+    listed = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+    return {
+        name: Stage(name, entry.get("desc") or entry["do"]["desc"], _setting(entry.get("foreach")))
+        for name, entry in listed.items()
+    }
+
+
+def _setting(foreach: str | None) -> str | None:
+    """``${clips}`` -> ``clips``."""
+    return foreach and foreach.removeprefix("${").removesuffix("}")
+
+
+def known(names: list[str]) -> list[Stage]:
+    """The stages of that name in dvc.yaml. Raises MferError naming the choices."""
+    listed = stages()
+    for name in names:
+        if name not in listed:
+            raise MferError(f"unknown stage {name!r}: choose one of {', '.join(listed)}")
+    return [listed[name] for name in names]
+
+
+def targets(chosen: list[Stage], corpora: list[str], settings: "Settings") -> list[str]:
+    """What to hand to `dvc repro`: the chosen stages, those that run per corpus narrowed to ``corpora`` (``extract@ravdess``).
+
+    With corpora and no stage: all that run per corpus. With neither: an empty list, which is everything. Raises MferError
+    naming the choices.
+    """
+    if not corpora:
+        return [stage.name for stage in chosen]
+    for corpus in corpora:
+        settings.corpus(corpus)
+    narrowed = [stage for stage in chosen or stages().values() if stage.per_corpus]
+    if not narrowed:
+        possible = ", ".join(stage.name for stage in stages().values() if stage.per_corpus)
+        raise MferError(
+            f"corpora narrow the stages that run per corpus: add one of {possible} to the stages, or leave corpora empty"
+        )
+    whole = [stage.name for stage in chosen if not stage.per_corpus]
+    narrow = [
+        f"{stage.name}@{corpus}"
+        for stage in narrowed
+        for corpus in corpora
+        if corpus in stage.corpora(settings)
+    ]
+    if not narrow:
+        raise MferError(
+            f"{', '.join(stage.name for stage in narrowed)} run for {', '.join(narrowed[0].corpora(settings))} only"
+        )
+    return narrow + whole

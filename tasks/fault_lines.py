@@ -1,0 +1,56 @@
+"""Prefect logs every exception with its traceback, for each task and flow on its way: a fault that a person can mend is
+one line on Prefect's page, and on the terminal what the command line says at the end."""
+
+import logging
+
+from mfer_core.base.errors import mendable
+
+RUNS = ("prefect.flow_runs", "prefect.task_runs")
+
+
+class ShortenFaults(logging.Filter):
+    """The line in place of the traceback, once; a state that repeats it is named without."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if line := _line(record):
+            record.msg, record.args, record.exc_info, record.is_fault = line, (), None, True
+            is_new = line not in self._said
+            self._said.add(line)
+            return is_new
+        message = record.getMessage()
+        if message.startswith("Finished in state") and any(line in message for line in self._said):
+            record.msg, record.args, record.is_fault = message.partition("(")[0], (), True
+        return True
+
+
+class DropFaults(logging.Filter):
+    """Neither the line nor the state that follows from it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (getattr(record, "is_fault", False) or _line(record))
+
+
+def shorten_faults() -> None:
+    """For the run of a flow or task in this process."""
+    for name in RUNS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, ShortenFaults) for one in logger.filters):
+            logger.addFilter(ShortenFaults())
+
+
+def drop_faults() -> None:
+    """For a process that works for another one: what it raises is said there."""
+    shorten_faults()
+    for name in RUNS:
+        logging.getLogger(name).addFilter(DropFaults())
+
+
+def _line(record: logging.LogRecord) -> str | None:
+    error = record.exc_info and record.exc_info[1]
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped"
+    return mendable(error) if error else None

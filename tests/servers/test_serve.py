@@ -1,0 +1,108 @@
+"""`make serve` with a real server and worker: after a power cut it goes on, a schedule runs, a dead worker is said."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from mfer_core.cache.code import ROOT
+from tests.servers.ports import free_port
+
+PIPELINE = """
+stages:
+  slow:
+    desc: a stage that lasts for as long as the file `hold` is there
+    cmd: python -c "import time, pathlib; [time.sleep(0.2) for _ in iter(pathlib.Path('hold').exists, False)]"
+    params: [seed]
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of one stage, outside git."""
+    for name in ("params.yaml", "prefect.toml", "prefect.yaml", "profiles", "flows"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=tmp_path, check=True, env=environment())
+    return tmp_path
+
+
+def environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+
+
+@contextmanager
+def serving(project, port: int):
+    """`python -m flows serve` once the deployment is there; its family is gone afterwards."""
+    log = project / "serve.log"
+    with log.open("w") as file:
+        command = [sys.executable, "-m", "flows", "serve", "--port", str(port)]
+        process = subprocess.Popen(command, cwd=project, env=environment(), stdout=file, stderr=file)
+    try:
+        wait_for(lambda: "prefect deployment run" in log.read_text() or process.poll(), "serve starts")
+        assert process.poll() is None, log.read_text()[-3000:]
+        yield process
+    finally:
+        kill_family(process)
+
+
+def kill_family(process: subprocess.Popen) -> list[psutil.Process]:
+    """A power cut: SIGKILL for the process and all below it."""
+    family = [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+    process.kill()
+    for member in family:
+        member.kill()
+    psutil.wait_procs(family, 10)
+    process.wait()
+    return family
+
+
+def wait_for(condition, what: str, limit_s: float = 180):
+    deadline = time.monotonic() + limit_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.3)
+    return value
+
+
+def states(api: str) -> list[str]:
+    """Of the parent flow's runs that are no longer waiting for their time, oldest first."""
+    query = {"sort": "EXPECTED_START_TIME_ASC"}
+    runs = httpx.post(f"{api}/flow_runs/filter", json=query, timeout=30).raise_for_status().json()
+    return [run["state_type"] for run in runs if run["state_type"] != "SCHEDULED"]
+
+
+def test_after_a_power_cut_serve_goes_on_a_schedule_runs_and_a_dead_worker_ends_it_with_a_line(project):
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    (project / "hold").touch()
+    with serving(project, port) as first:
+        prefect(api, "deployment", "run", "mfer/full-pipeline")
+        wait_for(lambda: "stage 'slow'" in (project / "serve.log").read_text(), "the stage runs", 60)
+        assert states(api) == ["RUNNING"]
+        assert len(kill_family(first)) >= 5  # server, worker, flow, dvc, stage
+    (project / "hold").unlink()
+    with serving(project, port) as second:
+        assert states(api) == ["CRASHED"]
+        prefect(api, "deployment", "schedule", "create", "mfer/full-pipeline", "--cron", "* * * * *")
+        wait_for(lambda: states(api)[1:2] == ["COMPLETED"], "a scheduled run completes", limit_s=150)
+        (worker,) = (one for one in psutil.Process(second.pid).children() if "worker" in one.cmdline())
+        worker.send_signal(signal.SIGKILL)
+        assert second.wait(timeout=60) == 1
+    assert (
+        (project / "serve.log").read_text().splitlines()[-1].startswith("error: the worker ended by itself")
+    )
+    assert (project / "dvc.lock").exists()
+
+
+def prefect(api: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
+    subprocess.run(command, env=os.environ | {"PREFECT_API_URL": api}, check=True, capture_output=True)

@@ -1,0 +1,45 @@
+"""What DVC said, as one line; whom it waits for."""
+
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from mfer_core.base.errors import MferError
+from tasks.reproduce import _fault, _holder
+
+BUSY = [
+    "Stage 'demo' didn't change, skipping",
+    "ERROR: failed to reproduce 'folds': 'data/folds' is busy, it is being blocked by:",
+    "  (PID {pid}): dvc repro",
+    "",
+    "If there are no processes with such PIDs, you can manually remove 'rwlock' and try again.",
+]
+
+
+def blocked_by(pid: int) -> list[str]:
+    return [line.format(pid=pid) for line in BUSY]
+
+
+def test_the_dvc_that_holds_a_lock_is_waited_for(tmp_path):
+    (tmp_path / "dvc").write_text("input()")
+    working = subprocess.Popen([sys.executable, tmp_path / "dvc", "repro"], stdin=subprocess.PIPE)
+    assert _holder(blocked_by(working.pid)) == psutil.Process(working.pid)
+    working.communicate(b"\n")
+
+
+def test_a_lock_left_under_a_number_that_another_program_has_now_says_how_to_go_on():
+    with pytest.raises(MferError, match=f"process {os.getpid()}, which is no dvc: .* remove .dvc/tmp/rwlock"):
+        _holder(blocked_by(os.getpid()))
+
+
+def test_a_stage_is_heard_before_dvc_and_dvc_before_the_last_words():
+    lines = [line for line in blocked_by(123) if line]
+    assert (
+        _fault([*lines[:1], "ERROR: failed to reproduce 'folds'", "", "Some hint"])
+        == "failed to reproduce 'folds'"
+    )
+    assert _fault([*lines, "error: no such corpus"]) == "no such corpus"
+    assert _holder(["ERROR: failed to reproduce 'folds'", "error: no such corpus"]) is None
