@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.extract import clips_of, manifest_of
-from flows.api import ensure_api
 from flows.environment import set_environment
+from flows.local_api import ensure_api
 from mfer_core.base.files import sha256_file
 from mfer_core.base.settings import Extract, load_settings
 

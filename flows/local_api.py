@@ -16,7 +16,7 @@ from flows.servers import HOST, answers, end_former_runs, free_port, prefect_ser
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
 from mfer_core.base.lifeline import POLL_S
-from tasks.processes import HOME, living, owner
+from tasks.processes import HOME, living, mark, owner
 
 RECORD = HOME / "api.json"
 START_TIMEOUT_S = 300  # seconds usually; a busy machine is slow at making the database
@@ -28,6 +28,7 @@ def ensure_api() -> None:
         if not answers(f"{url}/health"):
             raise MferError(f"no Prefect server answers at {url}: start it, or unset PREFECT_API_URL")
         return
+    mark(owner())
     with FileLock(HOME / "api.lock"):
         url = _url(_recorded_port())
         if not answers(f"{url}/health"):

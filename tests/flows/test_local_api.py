@@ -16,8 +16,6 @@ import sys
 from flows.environment import set_environment
 set_environment()
 from flows.local_api import ensure_api
-from tasks.processes import mark, owner
-mark(owner())
 ensure_api()
 import os
 print(os.environ["PREFECT_API_URL"], flush=True)

@@ -3,8 +3,11 @@
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -37,6 +40,50 @@ def pages(tmp_path, settings):
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
             time.sleep(0.5)
         yield process, addresses, log.read_text()
+
+
+@pytest.fixture
+def strangers():
+    """The ports of two programs of another project: a Prefect, and one that answers nothing of ours."""
+
+    class Prefect(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"home": "/elsewhere/.prefect"}')
+
+        def log_message(self, *_):
+            pass
+
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Prefect) as prefect,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        threading.Thread(target=prefect.serve_forever, daemon=True).start()
+        yield other.getsockname()[1], prefect.server_port
+        prefect.shutdown()
+
+
+def test_ports_of_other_programs_are_left_to_them_and_ctrl_c_ends_all(tmp_path, strangers):
+    for name in ("params.yaml", "dvc.yaml", "prefect.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    mlflow, prefect = map(str, strangers)
+    command = ("flows", "ui", "--port", mlflow, "--prefect-port", prefect)
+    log = tmp_path / "flows-ui.log"
+    with serve(tmp_path, f"http://127.0.0.1:{prefect}/api/health", *command, PYTHONPATH=str(ROOT)) as process:
+        deadline = time.monotonic() + 120
+        while not (
+            pages := re.findall(r"^(?:MLflow|Prefect): +http://127.0.0.1:(\d+)", log.read_text(), re.M)
+        ):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(0.5)
+        for server, port, page in zip(("MLflow", "Prefect"), strangers, pages, strict=True):
+            assert f"port {port} is taken by another program: {server} takes {page}" in log.read_text()
+        addresses = f"http://127.0.0.1:{pages[0]}/health", f"http://127.0.0.1:{pages[1]}/api/health"
+        assert all(map(answers, addresses))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert not any(map(answers, addresses))
 
 
 def seen(address: str, profile) -> str:
