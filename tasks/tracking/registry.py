@@ -7,7 +7,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
+from ruamel.yaml import YAML
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, sha256_file
@@ -44,7 +44,9 @@ def registered_folder(uri: str, tracking: Tracking) -> Path:
     try:
         store = client(tracking).tracking_uri
         version = Path(download_artifacts(artifact_uri=uri, tracking_uri=store, registry_uri=store))
-        return version / Model.load(version).flavors["python_function"]["artifacts"]["model"]["path"]
+        # MLflow's own reader takes the path for percent-encoded.
+        flavors = YAML(typ="safe").load(version / "MLmodel")["flavors"]
+        return version / flavors["python_function"]["artifacts"]["model"]["path"]
     except (MlflowException, OSError, KeyError) as error:
         raise MferError(f"no model {uri} in the MLflow registry: {str(error).splitlines()[0]}") from error
 

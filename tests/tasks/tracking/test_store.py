@@ -2,9 +2,13 @@
 
 import logging
 import socket
+from pathlib import Path
 
 import pytest
+from mlflow.entities import ViewType
 
+from flows.track import track_results
+from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
 from tasks.tracking import store as tracking
 from tasks.tracking.fold_runs import log_fold, log_folds
@@ -58,3 +62,37 @@ def test_a_run_that_was_cut_off_while_it_was_logged_is_logged_anew(fold, setting
     store = tracking.client(settings.tracking)
     runs = store.search_runs([store.get_experiment_by_name("luna5").experiment_id], "tags.kind = 'fold'")
     assert [run.info.status for run in runs] == ["FINISHED"]
+
+
+def test_an_experiment_that_was_deleted_is_made_anew_and_its_runs_stay_deleted(fold, settings):
+    store = tracking.client(settings.tracking)
+    for _ in range(2):
+        log_fold(fold, DataPaths(), settings)
+        deleted = store.get_experiment_by_name("luna5")
+        store.delete_experiment(deleted.experiment_id)
+    log_fold(fold, DataPaths(), settings)
+    assert not tracking.missed
+    present = store.get_experiment_by_name("luna5")
+    assert len(store.search_runs([present.experiment_id], "tags.kind = 'fold'")) == 1
+    gone = store.search_experiments(ViewType.DELETED_ONLY)
+    assert {one.name for one in gone} == {f"luna5 deleted {one.experiment_id}" for one in gone} and len(
+        gone
+    ) == 2
+    assert not store.search_runs([one.experiment_id for one in gone])
+
+
+def test_track_says_what_mlflow_did_not_take_and_fails(fold, settings, monkeypatch, caplog):
+    with monkeypatch.context() as down:
+        down.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        down.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pytest.raises(MferError, match=f"^MLflow did not take {fold}: "):
+            track_results(DataPaths(), settings)
+    assert "flows track" not in caplog.text, "the command names itself as the remedy"
+    tracking.missed.clear()
+    track_results(DataPaths(), settings)
+
+
+def test_where_artifacts_may_not_be_written_the_fold_is_named_and_training_goes_on(fold, settings, caplog):
+    Path("mlartifacts").write_text("a file in the place of the folder")
+    log_fold(fold, DataPaths(), settings)
+    assert tracking.missed == [str(fold)] and f"MLflow did not take {fold} (" in caplog.text

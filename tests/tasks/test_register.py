@@ -1,0 +1,65 @@
+"""The registered model is the fold whose stored epoch was best in validation, whole, readable by whoever the umask says."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import write_json
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import load_settings
+from mfer_core.cache.code import ROOT
+from tasks.register import assemble_model, chosen_fold
+from tests.tasks.tracking.test_model_card import CONFIG, METRICS
+
+# Validation UAR by epoch, and the epoch that was chosen (by the loss) and is stored.
+HISTORIES = {0: ([0.70, 0.84], 1), 1: ([0.60, 0.79], 2), 2: ([0.78, 0.20], 1)}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three fused folds, both encoders and the figures of stage evaluate; what a library writes is for its owner alone."""
+    data = DataPaths(tmp_path)
+    for number, (uar, best) in HISTORIES.items():
+        folder = data.fold("train_fused", "luna5", number)
+        folder.mkdir(parents=True)
+        history = pd.DataFrame({"epoch": range(1, len(uar) + 1), "valid_uar": uar})
+        history.to_csv(folder / "history.csv", index=False)
+        write_json(folder / "config.json", CONFIG | {"best_epoch": best, "fold": number})
+    for modality in ("visual", "audio"):
+        data.encoder(modality).mkdir()
+        (data.encoder(modality) / "model.safetensors").write_bytes(modality.encode())
+        (data.encoder(modality) / "model.safetensors").chmod(0o600)
+    write_json(data.metrics("evaluate"), METRICS)
+    return data
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return load_settings(ROOT / "params.yaml")
+
+
+def test_folds_are_ranked_by_the_epoch_that_is_stored(data, settings):
+    assert chosen_fold(data, settings.register_model) == data.fold("train_fused", "luna5", 1)
+
+
+def test_without_a_fused_fold_there_is_a_line(tmp_path, settings):
+    with pytest.raises(MferError, match=r"^no fused model under luna5 to register: see register\.protocol"):
+        chosen_fold(DataPaths(tmp_path), settings.register_model)
+
+
+def test_the_model_is_whole_nothing_of_an_earlier_one_is_in_it_and_others_may_read_it(data, settings):
+    (data.model / "fused").mkdir(parents=True)
+    (data.model / "fused" / "of-before.txt").touch()
+    before = os.umask(0o022)
+    try:
+        assert assemble_model.fn(data, settings) == data.model
+    finally:
+        os.umask(before)
+    files = {str(path.relative_to(data.model)): path for path in data.model.rglob("*") if path.is_file()}
+    names = {"README.md", "settings.json", "fused/config.json", "fused/history.csv"}
+    assert set(files) == names | {f"{modality}/model.safetensors" for modality in ("visual", "audio")}
+    assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o644}
+    assert "(luna5, fold 1)" in Path(files["README.md"]).read_text()

@@ -1,0 +1,57 @@
+"""The card states each figure with its own spread or interval, and whose data and encoders are in the model."""
+
+import pytest
+
+from mfer_core.base.settings import load_settings
+from mfer_core.cache.code import ROOT
+from tasks.tracking.model_card import write_card
+
+CONFIG = {
+    "key": "k",
+    "protocol": "luna5",
+    "fold": 3,
+    "labels": ["angry", "calm"],
+    "training_speakers": ["ravdess-01", "ravdess-02"],
+    "encoders": {
+        "visual": {"name": "vit", "hash": "abc"},
+        "audio": {"name": "e2v", "hash": "def", "finetuned": 1},
+    },
+}
+FIGURES = {"mean": 0.561, "std": 0.069, "pooled": 0.571, "ci95": [0.509, 0.629], "folds": [0.5, 0.6]}
+ALONE = FIGURES | {"std": 0.0, "folds": [0.561]}
+METRICS = {
+    "report5": {"fused": {"accuracy": FIGURES}},
+    "luna5": {"fused": {"accuracy": FIGURES, "uar": ALONE}, "visual": {"accuracy": FIGURES}},
+}
+
+
+@pytest.fixture(scope="module")
+def card():
+    return write_card(CONFIG, METRICS, load_settings(ROOT / "params.yaml"))
+
+
+def rows(card: str) -> list[list[str]]:
+    """The cells of the card's table, without its head."""
+    lines = [line for line in card.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_mean_stands_with_its_deviation_and_the_pooled_figure_with_its_interval(card):
+    table = {tuple(row[1:3]): row[3:] for row in rows(card) if row[0].startswith("luna5")}
+    assert table["fused", "accuracy"] == ["56.1 ± 6.9", "57.1 (50.9 to 62.9)"]
+    assert table["fused", "UAR"] == ["56.1 (one fold)", "57.1 (50.9 to 62.9)"], "one fold has no deviation"
+    assert table["fused", "macro F1"] == ["not evaluated", "not evaluated"]
+    assert ("audio", "accuracy") not in table
+
+
+def test_honest_protocols_come_first_and_others_are_called_leaky(card):
+    assert [row[0] for row in rows(card)] == sorted(
+        (row[0] for row in rows(card)), key=lambda name: "leaky" in name
+    )
+    assert "Leaky: people or clips of the test part" in card
+
+
+def test_the_card_says_what_the_model_stands_on(card):
+    assert "**Trained on synthetic demonstration corpora: a test bed, of no use on people.**" in card
+    assert "visual vit (abc); audio e2v (def), fine-tuned with this fold" in card
+    assert "2 speakers of ravdess" in card and "ravdess (synthetic, of this project: MIT)" in card
