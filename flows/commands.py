@@ -142,12 +142,15 @@ def predict(
     ] = None,
     window: Annotated[float, typer.Option(help="of the timeline, seconds")] = 4.0,
     step: Annotated[float, typer.Option(help="between two windows, seconds")] = 1.0,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="refuse longer recordings, in place of the model's limit")
+    ] = None,
 ) -> None:
     """Say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some rejected."""
     from flows.predict import predict_media
     from flows.show import show_predictions
 
-    run, status = predict_media(paths, model, window, step, out)
+    run, status = predict_media(paths, model, window, step, out, max_minutes)
     show_predictions(run, out)
     raise typer.Exit(status)
 

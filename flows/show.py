@@ -11,8 +11,10 @@ from rich.text import Text
 
 from flows.run import recorded_seconds
 from mfer_core.base.errors import MferError
+from mfer_core.base.folders import readable
 from mfer_core.base.settings import Settings
-from mfer_core.prediction.tables import Run, Seen
+from mfer_core.prediction.results_folder import Seen
+from mfer_core.prediction.run import Run
 from mfer_core.prediction.windows import label_segments
 
 TABLES = Path("data/evaluate/tables")
@@ -68,39 +70,41 @@ def _seconds_table(seconds: dict) -> Table:
 def show_predictions(run: Run, out: Path | None) -> None:
     """A row per file and arm, the stretches of longer clips, what was rejected, and where the rest lies."""
     console = Console()
-    if run.seen:
+    if run.done:
         console.print(_predictions_table(run))
     for seen in run.seen:
         if seen.timeline.start_s.nunique() > 1:
             console.print(_timeline_table(seen, run.step_s))
         for note in seen.notes:
-            console.print(f"{seen.path}: {note}", highlight=False, markup=False, soft_wrap=True)
+            _say(console, f"{seen.path}: {note}")
     for path in run.others:
-        console.print(
-            f"left alone: {path}: no media by its name", highlight=False, markup=False, soft_wrap=True
-        )
+        _say(console, f"left alone: {path}: no recording")
     for one in run.rejected:
         print(f"rejected: {one.path}: {one.reason}", file=sys.stderr)
     if run.warning:
-        console.print(f"the model was {run.warning}", highlight=False)
+        _say(console, f"the model was {run.warning}")
+    if run.left:
+        goes_on = "; the same command goes on there" if out else ""
+        print(f"stopped: {run.left} recordings were not looked at{goes_on}", file=sys.stderr)
     if out:
-        console.print(
-            f"open {(out / 'report.html').absolute().as_uri()} in a browser", highlight=False, soft_wrap=True
-        )
+        _say(console, f"open {(out / 'report.html').absolute().as_uri()} in a browser")
     else:
-        console.print("plots, tables and a page to look at: --out FOLDER", highlight=False)
+        _say(console, "plots, tables and a page to look at: --out FOLDER")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _predictions_table(run: Run) -> Table:
     table = Table(Column("clip", overflow="fold"), "arm", "label", "likeliest")
-    common = os.path.commonpath([Path(seen.path).parent for seen in run.seen])
-    for seen in run.seen:
+    common = os.path.commonpath([path.absolute().parent for path in run.done])
+    for path, seen in zip(run.done, run.seen, strict=True):
+        name = readable(os.path.relpath(path.absolute(), common))
         for place, (_, row) in enumerate(seen.table.iterrows()):
             likeliest = row[list(run.classes)].astype(float).nlargest(3)
-            shares = ", ".join(f"{name} {100 * value:.0f} %" for name, value in likeliest.items())
-            table.add_row(
-                Text("" if place else os.path.relpath(seen.path, common)), row["arm"], row["label"], shares
-            )
+            shares = ", ".join(f"{label} {100 * value:.0f} %" for label, value in likeliest.items())
+            table.add_row(Text("" if place else name), row["arm"], row["label"], shares)
         table.add_section()
     return table
 

@@ -1,25 +1,60 @@
 """Which files of what a person names are looked at."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mfer_core.base.errors import MferError
-from mfer_core.base.folders import list_files
-from mfer_core.media.kinds import is_media
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.folders import check_file, list_files
+from mfer_core.media.kinds import is_media, is_picture, is_side_file
 
 
-def find_media(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """The files to look at, each once, and those of the folders that are no media by their names; hidden files are neither.
+@dataclass
+class MediaFiles:
+    """What was found, each file once, in the order of the paths that were named."""
 
-    A file that is named itself is looked at whatever its name. Raises MferError for a path that is not there.
+    recordings: list[Path] = field(default_factory=list)
+    unsure: set[Path] = field(default_factory=set)  # of them, those that only their content can tell
+    others: list[Path] = field(default_factory=list)  # in folders: pictures, tables, texts, archives
+    faults: dict[Path, ClipError] = field(default_factory=dict)  # what cannot be read as a file
+
+
+def find_media(paths: Iterable[Path], but: Path | None = None) -> MediaFiles:
+    """Every file that may be a recording; a file that is named itself is one whatever its name. Hidden files are not.
+
+    ``but`` is a folder that is left out: that of the results. Raises MferError for a path that is not there.
     """
-    media: dict[Path, None] = {}
-    others: list[Path] = []
+    found, seen = MediaFiles(), set()
     for path in map(Path, paths):
-        if not path.exists():
-            raise MferError(f"no file or folder {path}")
-        files = [path / name for name in list_files(path).files] if path.is_dir() else [path]
-        chosen = [file for file in files if file == path or is_media(file)]
-        media |= dict.fromkeys(chosen)
-        others += [file for file in files if file not in media]
-    return list(media), others
+        try:
+            is_folder = path.is_dir()
+            if not (path.exists() or path.is_symlink()):
+                raise MferError(f"no file or folder {path}")
+        except OSError as error:
+            raise MferError(f"{path}: {error.strerror}") from error
+        files = _folder(path, found) if is_folder else _file(path, found)
+        for file in files:
+            place = file.absolute()
+            if place not in seen and not (but and place.is_relative_to(but.absolute())):
+                seen.add(place)
+                found.recordings.append(file)
+    return found
+
+
+def _file(path: Path, found: MediaFiles) -> list[Path]:
+    try:
+        check_file(path)
+    except ClipError as error:
+        found.faults[path] = error
+        return []
+    return [path]
+
+
+def _folder(folder: Path, found: MediaFiles) -> list[Path]:
+    listing = list_files(folder)
+    found.faults |= {folder / name: error for name, error in listing.faults.items()}
+    files = [folder / name for name in listing.files]
+    found.others += [file for file in files if is_side_file(file) or is_picture(file)]
+    files = [file for file in files if not (is_side_file(file) or is_picture(file))]
+    found.unsure |= {file for file in files if not is_media(file)}
+    return files

@@ -1,53 +1,79 @@
-"""A run of predictions as one page to look at: self-contained HTML, nothing loaded from anywhere."""
+"""A run of predictions as pages to look at: self-contained HTML, nothing loaded from anywhere.
+
+Every recording has a page, written as soon as it is done. The report lists all of them; of a run over few recordings
+it also shows them.
+"""
 
 from base64 import b64encode
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 import pandas as pd
 
 from mfer_core.base.files import atomic_path
 from mfer_core.prediction.predictor import ARMS
-from mfer_core.prediction.tables import Run, Seen
+from mfer_core.prediction.results_folder import Seen, result_name
+from mfer_core.prediction.run import Run
 from mfer_core.prediction.windows import label_segments
 
-TEMPLATE = Path(__file__).with_name("page.html")
-INLINE_PLOTS = 100  # of more clips the page names the PNG; a page of hundreds of megabytes opens nowhere
+TEMPLATES = Path(__file__).with_name("templates")
+SHOWN_IN_REPORT = (
+    20  # with more recordings the report only links to their pages: hundreds of megabytes open nowhere
+)
 WIDTH, PANEL, GAP = 900, 96, 26  # of the timeline's drawing, in its own units
 
 
-def write_page(run: Run, plots: dict[str, Path], page: Path) -> None:
-    """Write the report; ``plots`` are the clips' PNGs by path, beside or below ``page``."""
+def write_recording(run: Run, path: Path, seen: Seen) -> None:
+    """Write the page of one recording, whose plot is there already."""
+    _write("recording.html", run.results.file("recordings", path), run=run, clip=_clip(path, seen, run))
+
+
+def write_pages(run: Run, report: Path) -> None:
+    """Write the report: every recording of the run with its labels and a link, and what was left out."""
+    together = len(run.done) <= SHOWN_IN_REPORT
+    rows = (_row(path, seen, run, together) for path, seen in zip(run.done, run.seen, strict=True))
+    shown = zip(run.done, run.seen, strict=True) if together else ()
+    sections = (_clip(path, seen, run) for path, seen in shown)
+    _write("index.html", report, run=run, rows=rows, sections=sections, arms=ARMS)
+
+
+def _write(template: str, page: Path, **values: object) -> None:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    clips = [_clip(place, seen, run, plots[seen.path], page) for place, seen in enumerate(run.seen)]
-    html = template.render(run=run, clips=clips, arms=ARMS)
-    with atomic_path(page) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    with atomic_path(page) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for piece in environment.get_template(template).generate(**values):
+            file.write(piece)
 
 
-def _clip(place: int, seen: Seen, run: Run, png: Path, page: Path) -> dict:
-    inline = f"data:image/png;base64,{b64encode(png.read_bytes()).decode()}" if place < INLINE_PLOTS else None
-    arms = {
-        row["arm"]: {"label": row["label"], "probabilities": [row[name] for name in run.classes]}
-        for row in seen.table.to_dict("records")
-    }
-    drawing = _drawing(seen, run) if seen.timeline.start_s.nunique() > 1 else None
-    facts = {
-        "id": f"clip-{place + 1}",
+def _row(path: Path, seen: Seen, run: Run, together: bool) -> dict:
+    """A recording's line in the report's table."""
+    anchor = f"clip-{result_name(path)[-8:]}"
+    page = quote(run.results.file("recordings", path).relative_to(run.results.folder).as_posix())
+    return {
+        "id": anchor,
         "name": Path(seen.path).name,
         "path": seen.path,
+        "link": f"#{anchor}" if together else page,
         "duration_s": seen.duration_s,
         "notes": seen.notes,
+        "arms": {
+            row["arm"]: {"label": row["label"], "probabilities": [row[name] for name in run.classes]}
+            for row in seen.table.to_dict("records")
+        },
     }
-    return facts | {
-        "arms": arms,
-        "plot": inline,
-        "png": png.relative_to(page.parent).as_posix(),
-        "drawing": drawing,
-    }
+
+
+def _clip(path: Path, seen: Seen, run: Run) -> dict:
+    """A recording with its timeline and its picture."""
+    picture = b64encode(run.results.file("plots", path).read_bytes()).decode()
+    drawing = _drawing(seen, run) if seen.timeline.start_s.nunique() > 1 else None
+    return _row(path, seen, run, True) | {"plot": f"data:image/png;base64,{picture}", "drawing": drawing}
 
 
 def _drawing(seen: Seen, run: Run) -> dict:
@@ -100,12 +126,12 @@ def _ticks(duration_s: float, scale: float) -> list[dict]:
 
 def _windows(timeline: pd.DataFrame, scale: float) -> list[dict]:
     """What the pointer reads: the centre of each window and a line of words."""
-    found = []
+    windows = []
     for (start, end), rows in timeline.groupby(["start_s", "end_s"]):
         said = ", ".join(
             f"{row['arm']} {row['label']} {100 * row[row['label']]:.0f} %" for row in rows.to_dict("records")
         )
-        found.append(
+        windows.append(
             {"x": round((start + end) / 2 * scale, 1), "text": f"{start:.1f} to {end:.1f} s: {said}"}
         )
-    return found
+    return windows

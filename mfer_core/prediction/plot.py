@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from mfer_core.base.files import atomic_path
 from mfer_core.media.inspect import COLUMNS, draw_faces, draw_wave, spread
 from mfer_core.prediction.predictor import ARMS, Prediction
 
-# One per emotion in the label set's order, after Okabe & Ito's for the colour-blind; page.html has the same for light and dark.
+# One per emotion in the label set's order, after Okabe & Ito's for the colour-blind; templates/base.html has the same for light and dark.
 COLOURS = ("#808080", "#56b4e9", "#d9b300", "#0057a3", "#d55e00", "#b5508c", "#009e73", "#222222")
+LONGEST_NAME = 80  # signs of a name in a title; its middle is left out beyond
 HATCHES = {"visual": "//", "audio": "..", "fused": ""}
 
 
@@ -28,7 +30,7 @@ def draw_prediction(prediction: Prediction) -> Figure:
     arms = [arm for arm in ARMS if arm in set(prediction.table.arm)]
     panels = len(arms) if windows > 1 else 1
     figure = Figure(figsize=(11, 5.0 + 1.6 * panels), layout="constrained")
-    figure.suptitle(_title(prediction.table), fontsize=11)
+    figure.suptitle(_title(prediction.path, prediction.table), fontsize=11, parse_math=False)
     faces, rest = figure.subfigures(2, 1, height_ratios=(1.8 if clip.frames else 0.3, 2.4 + 1.6 * panels))
     draw_faces(faces, spread(clip.frames, COLUMNS), 1)
     axes = rest.subplots(1 + panels, 1, squeeze=False)[:, 0]
@@ -40,12 +42,14 @@ def draw_prediction(prediction: Prediction) -> Figure:
     return figure
 
 
-def _title(table: pd.DataFrame) -> str:
-    return (
-        Path(table.path.iloc[0]).name
-        + ":  "
-        + "   ".join(f"{row.arm} {row.label}" for row in table.itertuples())
-    )
+def _title(path: str, table: pd.DataFrame) -> str:
+    """The recording's name where the font can write it, on a line of its own for its own direction, and the labels."""
+    labels = "   ".join(f"{row.arm} {row.label}" for row in table.itertuples())
+    name = Path(path).name
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 :]}"
+    font = get_font(findfont(FontProperties()))
+    return f"{name}\n{labels}" if all(font.get_char_index(ord(sign)) for sign in name) else labels
 
 
 def _classes(table: pd.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ A folder holds ``fused/`` (model.safetensors, config.json), ``visual/`` and ``au
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from pydantic import BaseModel, ValidationError
 from torch.nn.utils.rnn import pad_sequence
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_json, write_json
+from mfer_core.base.files import digest, read_json, sha256_file, write_json
+from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.cache.schemas import WAVEFORMS
@@ -34,6 +36,7 @@ from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, window_span
 
 SETTINGS = "settings.json"
 ARMS = ("visual", "audio", "fused")
+LIMITS = {"max_duration_s", "clip_time_limit_s", "shard_clips", "rejects_limit", "workers"}  # shape no figure
 BATCH = 64  # windows through the arms at a time
 
 
@@ -42,6 +45,15 @@ class ModelSettings(BaseModel):
 
     extract: Extract
     synthetic: bool  # trained on demonstration corpora
+
+    def allowing(self, max_minutes: float) -> "ModelSettings":
+        """With another limit of length, and time to match. Raises MferError for one that is not above 0."""
+        if not max_minutes > 0:
+            raise MferError(f"max minutes {max_minutes:g}: it must be above 0")
+        longest_s = 60 * max_minutes
+        limit_s = self.extract.clip_time_limit_s * max(1.0, longest_s / self.extract.max_duration_s)
+        limits = {"max_duration_s": longest_s, "clip_time_limit_s": limit_s}
+        return self.model_copy(update={"extract": self.extract.model_copy(update=limits)})
 
     def write(self, folder: Path) -> None:
         write_json(folder / SETTINGS, self.model_dump())
@@ -90,12 +102,18 @@ class Predictor:
     audio: Emotion2vecEncoder
     model: Fused
     settings: ModelSettings
+    identity: str  # of everything that shapes the figures; two models of one identity are the same model
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto") -> "Predictor":
-        """Raises MferError naming the file that is missing or broken, or the features that no media file holds."""
+    def load(cls, folder: Path | str, device: str = "auto", max_minutes: float | None = None) -> "Predictor":
+        """``max_minutes`` is the longest recording that is looked at, in place of the model's own limit.
+
+        Raises MferError naming the file that is missing or broken, or the features that no media file holds.
+        """
         folder = Path(folder)
         settings = ModelSettings.read(folder)
+        if max_minutes is not None:
+            settings = settings.allowing(max_minutes)
         model, config, blocks = load_trained(folder / "fused")
         _refuse_precomputed(folder, config)
         if any(arm.config.normalisation == "speaker" for arm in (model.visual, model.audio)):
@@ -106,7 +124,9 @@ class Predictor:
         audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")
         for modality, own in blocks.items():
             put_blocks({"visual": visual, "audio": audio}[modality], own, config["encoders"][modality])
-        return cls(visual, audio, model, settings)
+        parts = [visual.metadata, audio.metadata, settings.model_dump(exclude={"extract": LIMITS})]
+        weights = [sha256_file(file) for file in sorted((folder / "fused").iterdir()) if file.is_file()]
+        return cls(visual, audio, model, settings, digest(parts, weights))
 
     @property
     def warning(self) -> str | None:
@@ -130,12 +150,14 @@ class Predictor:
 
         The encoders run once over all of it. Raises ClipError for a file that cannot be used.
         """
-        clip = extract_clip(Path(path), self.settings.extract, os.cpu_count() or 1)
+        # An absolute path: FFmpeg takes a relative one with a colon for a protocol.
+        clip = extract_clip(Path(path).absolute(), self.settings.extract, os.cpu_count() or 1)
         embedded = self.embed(clip)
         whole = (0.0, embedded.duration_s)
         spans = window_spans(embedded.duration_s, window_s, step_s)
-        tables = [self._table(str(path), embedded, chosen) for chosen in ([whole], spans)]
-        return Prediction(str(path), clip, *tables, step_s)
+        name = readable(path)
+        tables = [self._table(name, embedded, chosen) for chosen in ([whole], spans)]
+        return Prediction(name, clip, *tables, step_s)
 
     def embed(self, clip: ExtractedClip) -> Embedded:
         """Both encoders over the whole clip."""
@@ -157,7 +179,7 @@ class Predictor:
 
     def _table(self, path: str, embedded: Embedded, spans: list[tuple[float, float]]) -> pd.DataFrame:
         rows = []
-        for span, arms in zip(spans, self.decide([embedded.between(*span) for span in spans]), strict=True):
+        for span, arms in zip(spans, self.decide(embedded.between(*span) for span in spans), strict=True):
             place = {"path": path, "start_s": span[0], "end_s": span[1]}
             rows += [
                 place | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values)
@@ -168,10 +190,11 @@ class Predictor:
     def _named(self, probabilities: torch.Tensor) -> dict[str, float]:
         return dict(zip(self.classes, probabilities.tolist(), strict=True))
 
-    def decide(self, parts: list[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
+    def decide(self, parts: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
         """For each part (visual [T, D], audio [T, D]; T is 0 without the modality): arm -> probabilities [C]."""
-        for start in range(0, len(parts), BATCH):
-            visual, audio = (_padded(side) for side in zip(*parts[start : start + BATCH], strict=True))
+        waiting = iter(parts)
+        while batch := list(islice(waiting, BATCH)):
+            visual, audio = (_padded(side) for side in zip(*batch, strict=True))
             with torch.no_grad():
                 logits = self.model.visual(*visual), self.model.audio(*audio), self.model(*visual, *audio)
             shares = [values.softmax(1) for values in logits]

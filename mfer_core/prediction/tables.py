@@ -1,14 +1,22 @@
-"""Predictions as files for other programs: Parquet, CSV and JSON, each whole or not there."""
+"""Predictions as files for other programs: Parquet, CSV and JSON, each whole or not there.
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+They are written recording by recording: memory does not grow with their number.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from mfer_core.base.files import atomic_path, write_json, write_table
+from mfer_core.base.csv_files import csv_text
+from mfer_core.base.files import atomic_path
+from mfer_core.prediction.run import Run
 
+ROWS = 20_000  # held at a time
 PLACE = {
     "path": pa.string(),
     "start_s": pa.float64(),
@@ -18,76 +26,58 @@ PLACE = {
 }
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A file that could not be looked at."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What is kept of a recording's prediction once its media are out of memory."""
-
-    path: str
-    duration_s: float
-    notes: list[str]
-    table: pd.DataFrame
-    timeline: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything that one call of predict found."""
-
-    model: str
-    warning: str | None  # what must stand beside the model's figures
-    window_s: float
-    step_s: float
-    classes: tuple[str, ...]
-    seen: list[Seen] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)  # files of folders that are no media by their names
-
-
 def write_tables(run: Run, out: Path) -> None:
     """predictions.{parquet,csv} (a row per clip and arm), timeline.{parquet,csv} (per window and arm) and predictions.json (all)."""
-    for name, part in (("predictions", "table"), ("timeline", "timeline")):
-        table = joined([getattr(seen, part) for seen in run.seen], run.classes)
-        write_table(
-            out / f"{name}.parquet",
-            table,
-            pa.schema([*PLACE.items(), *((one, pa.float64()) for one in run.classes)]),
-        )
-        with atomic_path(out / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    write_json(out / "predictions.json", _as_json(run))
+    schema = pa.schema([*PLACE.items(), *((name, pa.float64()) for name in run.classes)])
+    _write_table(out, "predictions", (seen.table for seen in run.seen), schema)
+    _write_table(out, "timeline", (seen.timeline for seen in run.seen), schema)
+    _write_json(run, out / "predictions.json")
 
 
-def joined(tables: Sequence[pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:
-    """The tables as one, with its columns also where there is none."""
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*PLACE, *classes])
+def _write_table(out: Path, name: str, parts: Iterator[pd.DataFrame], schema: pa.Schema) -> None:
+    with (
+        atomic_path(out / f"{name}.parquet") as parquet,
+        atomic_path(out / f"{name}.csv") as text,
+        pq.ParquetWriter(parquet, schema, compression="zstd") as writer,
+        text.open("w", encoding="utf-8", newline="") as file,
+    ):
+        file.write(csv_text(pd.DataFrame(columns=schema.names)))
+        for rows in _gathered(parts):
+            writer.write_table(pa.Table.from_pandas(rows, schema, preserve_index=False))
+            file.write(csv_text(rows, header=False))
 
 
-def _as_json(run: Run) -> dict:
-    clips = [
-        {"path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
-        | {"arms": _arms(seen.table, run.classes), "timeline": _windows(seen.timeline, run.classes)}
-        for seen in run.seen
-    ]
+def _gathered(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The tables joined to some ``ROWS`` each: a Parquet file of a few rows per group is slow to read."""
+    waiting: list[pd.DataFrame] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) >= ROWS:
+            yield pd.concat(waiting, ignore_index=True)
+            waiting = []
+    if waiting:
+        yield pd.concat(waiting, ignore_index=True)
+
+
+def _write_json(run: Run, path: Path) -> None:
     facts = {
         "model": run.model,
         "warning": run.warning,
         "window_s": run.window_s,
         "step_s": run.step_s,
         "classes": list(run.classes),
-    }
-    return facts | {
-        "clips": clips,
         "rejected": [asdict(one) for one in run.rejected],
         "not_media": run.others,
+        "not_looked_at": run.left,
     }
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(facts, indent=2, ensure_ascii=False).removesuffix("\n}"))
+        file.write(',\n  "clips": [')
+        for number, seen in enumerate(run.seen):
+            clip = {"path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
+            clip |= {"arms": _arms(seen.table, run.classes), "timeline": _windows(seen.timeline, run.classes)}
+            file.write(("," if number else "") + "\n    " + json.dumps(clip, ensure_ascii=False))
+        file.write("\n  ]\n}\n")
 
 
 def _arms(rows: pd.DataFrame, classes: Sequence[str]) -> dict:

@@ -11,9 +11,13 @@ import pytest
 
 from flows.__main__ import main
 from mfer_core.base.files import read_json
-from tests.prediction.conftest import model, recordings  # noqa: F401 (fixtures)
+from mfer_core.prediction.predictor import Predictor
+from tests.corpora.media_files import write_wav
+from tests.prediction.conftest import model, predictor, recordings  # noqa: F401 (fixtures)
+from tests.prediction.test_batch import stopping_after
 
 MEDIA = ["inner/mute.mp4", "inner/sound & <b>.wav", "long.mp4", "short.mp4"]
+NAMES = ["long", "mute", "short", "sound & _b_"]
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +60,10 @@ def test_json_csv_and_parquet_say_the_same(predicted):
 
 def test_every_clip_has_a_plot_and_nothing_is_left_half_written(predicted):
     out, _ = predicted
-    plots = sorted((out / "plots").iterdir())
-    assert [path.name[5:-4] for path in plots] == ["mute", "sound & <b>", "long", "short"]
-    assert all(cv2.imread(str(path)).std() > 5 for path in plots)
+    for kind in ("plots", "recordings", "done"):
+        files = sorted((out / kind).iterdir())
+        assert [re.sub(r"-[0-9a-f]{8}\.\w+$", "", path.name) for path in files] == NAMES
+    assert all(cv2.imread(str(path)).std() > 5 for path in (out / "plots").iterdir())
     assert not list(out.rglob(".*"))
 
 
@@ -83,7 +88,7 @@ class Page(HTMLParser):
         self.words += data
 
 
-def test_the_page_stands_alone_and_shows_names_as_they_are(predicted):
+def test_the_report_stands_alone_and_shows_names_as_they_are(predicted):
     out, _ = predicted
     text = (out / "report.html").read_text()
     page = Page(text)
@@ -93,6 +98,13 @@ def test_the_page_stands_alone_and_shows_names_as_they_are(predicted):
     assert "sound & <b>.wav" in page.words
     assert "synthetic demonstration corpora" in page.words
     assert "broken.mp4: unreadable" in page.words
+
+
+def test_every_recording_has_a_page_of_its_own(predicted):
+    out, _ = predicted
+    for path in (out / "recordings").iterdir():
+        page = Page(path.read_text())
+        assert page.addresses == ["../report.html"] and page.pictures == 1
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
@@ -154,3 +166,34 @@ def test_what_is_not_there_is_one_line(model, recordings, tmp_path, capsys):
         " cannot read settings.json",
         " a window of 1 s every 2 s",
     ]
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_anything_is_computed(as_nobody, monkeypatch, capsys):
+    write_wav(as_nobody / "a.wav")
+    (as_nobody / "closed").mkdir(mode=0o555)
+    (as_nobody / "file").write_text("x")
+    monkeypatch.setattr(Predictor, "load", lambda *_, **__: pytest.fail("computed"))
+    for out in ("closed", "closed/out", "file", "file/out"):
+        assert main(["predict", str(as_nobody / "a.wav"), "--out", str(as_nobody / out)]) == 1
+        assert f"cannot write to {as_nobody / out}" in capsys.readouterr().err
+
+
+def test_ctrl_c_shows_what_is_done_and_says_what_is_left(model, predictor, tmp_path, monkeypatch, capsys):
+    for number in range(3):
+        write_wav(tmp_path / "in" / f"{number}.wav", number)
+    monkeypatch.setattr(Predictor, "examine", stopping_after(1))
+    assert (
+        main(["predict", str(tmp_path / "in"), "--model", str(model), "--out", str(tmp_path / "out")]) == 130
+    )
+    said = capsys.readouterr()
+    assert "0.wav" in said.out and "stopped: 2 recordings were not looked at; the same command" in said.err
+
+
+def test_a_longer_limit_takes_a_longer_recording(model, tmp_path, capsys):
+    write_wav(tmp_path / "a.wav", seconds=3.0)
+    arguments = ["predict", str(tmp_path / "a.wav"), "--model", str(model), "--max-minutes"]
+    assert main([*arguments, "0.04"]) == 1
+    assert "too long" in capsys.readouterr().err
+    assert main([*arguments, "0.06"]) == 0
+    assert main([*arguments, "0"]) == 1
+    assert "must be above 0" in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""What is kept of every recording that is done: written at once, found again by a later run.
+
+A recording has up to three files, all of one name: ``plots/<name>.png``, ``recordings/<name>.html`` and, written last,
+``done/<name>.parquet`` with its tables, notes and the key of everything that shaped them.
+"""
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest, write_table
+from mfer_core.base.folders import readable
+
+KINDS = {"plots": ".png", "recordings": ".html", "done": ".parquet"}
+LONGEST_NAME = (
+    100  # bytes of a recording's own name; file systems take 143 (encrypted ones) to 255 for all of it
+)
+_NO_FILE_NAME = re.compile(r'[\\/:*?"<>|]')  # what file systems of other systems refuse
+_OURS = re.compile(r".+-[0-9a-f]{8}\.(png|html|parquet)")
+_FACTS = b"mfer"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is kept of a recording's prediction once its media are out of memory."""
+
+    path: str  # as it can be shown
+    duration_s: float
+    notes: list[str]
+    table: pd.DataFrame
+    timeline: pd.DataFrame
+
+
+def result_name(path: Path) -> str:
+    """A file name for a recording's results: its own, cut to ``LONGEST_NAME``, and a digest of its path."""
+    stem = _NO_FILE_NAME.sub("_", readable(path.stem)).strip(". ") or "_"
+    stem = stem.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ")
+    return f"{stem}-{digest(readable(path))[:8]}"
+
+
+class ResultsFolder:
+    """A folder of results."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    def check_writable(self) -> None:
+        """Make the folder, and raise MferError where nothing can be written into it."""
+        trial = self.folder / f".{os.getpid()}.trial"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            trial.write_bytes(b"")
+            trial.unlink()
+        except OSError as error:
+            raise MferError(f"cannot write to {self.folder}: {error.strerror}: give another --out") from error
+
+    def file(self, kind: str, path: Path) -> Path:
+        """Where the file of a ``kind`` of ``KINDS`` lies for a recording."""
+        return self.folder / kind / f"{result_name(path)}{KINDS[kind]}"
+
+    def holds(self, path: Path, key: str, kinds: tuple[str, ...]) -> bool:
+        """Whether the recording is done under this very key, with files of all ``kinds``."""
+        if not all(self.file(kind, path).is_file() for kind in kinds):
+            return False
+        try:
+            return self._facts(pq.read_schema(self.file("done", path)))["key"] == key
+        except (OSError, pa.ArrowException, KeyError, ValueError):
+            return False  # nothing that this version wrote: it is computed again
+
+    def write(self, path: Path, key: str, seen: Seen) -> None:
+        """Commit a recording: its other files are there already."""
+        rows = pd.concat(
+            [seen.table.assign(whole=True), seen.timeline.assign(whole=False)], ignore_index=True
+        )
+        facts = {"key": key, "path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
+        table = pa.Table.from_pandas(rows, preserve_index=False)
+        metadata = {_FACTS: json.dumps(facts, ensure_ascii=False).encode()}
+        write_table(self.file("done", path), table.replace_schema_metadata(metadata))
+
+    def read(self, path: Path) -> Seen:
+        """What ``write`` was given."""
+        table = pq.read_table(self.file("done", path), partitioning=None)
+        facts, rows = self._facts(table.schema), table.to_pandas()
+        parts = [
+            rows[rows.whole == whole].drop(columns="whole").reset_index(drop=True) for whole in (True, False)
+        ]
+        return Seen(facts["path"], facts["duration_s"], facts["notes"], *parts)
+
+    @staticmethod
+    def _facts(schema: pa.Schema) -> dict:
+        return json.loads((schema.metadata or {})[_FACTS])
+
+    def prune(self, paths: list[Path]) -> None:
+        """Remove the files of recordings that are not among ``paths``: those of an earlier run over others."""
+        names = {result_name(path) for path in paths}
+        for kind in KINDS:
+            for file in (self.folder / kind).glob("*"):
+                if _OURS.fullmatch(file.name) and file.stem not in names:
+                    file.unlink()
+
+
+class PassingFolder(ResultsFolder):
+    """A folder of results that is removed with this object."""
+
+    def __init__(self):
+        self._temporary = tempfile.TemporaryDirectory(prefix="mfer-")
+        super().__init__(Path(self._temporary.name))
