@@ -1,4 +1,4 @@
-"""Log results to MLflow after the fact: after a run that MLflow was down for, or one that DVC took from its cache."""
+"""Log results to MLflow after the fact: MLflow was down during the run, or DVC took it from its cache."""
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths

@@ -26,7 +26,7 @@ def run_transfer(data: DataPaths, settings: Settings) -> None:
 
 
 def publish_results(stage: str, data: DataPaths, settings: Settings) -> None:
-    """Every table as a Prefect artifact, and the stage's results in MLflow with whatever it misses before them."""
+    """Every table as a Prefect artifact; in MLflow the stage's results and what it misses before them."""
     for table in sorted(data.tables(stage).glob("*.md")):
         key = artifact_key(stage, table.stem)
         create_markdown_artifact(key=key, markdown=table.read_text(encoding="utf-8"))

@@ -26,9 +26,8 @@ def chosen_fold(data: DataPaths, settings: Register) -> Path:
     """
     folders = sorted(data.fold("train_fused", settings.protocol, 0).parent.glob("fold-*"))
     if not folders:
-        raise MferError(
-            f"no fused model under {settings.protocol} to register: see register.protocol and arms in params.yaml"
-        )
+        missing = f"no fused model under {settings.protocol} to register"
+        raise MferError(f"{missing}: see register.protocol and arms in params.yaml")
     return max(folders, key=_validation_uar)
 
 
@@ -78,7 +77,7 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
 
 @task(cache_policy=NO_CACHE)
 def register_model(data: DataPaths, settings: Settings) -> None:
-    """The card as an artifact of the run, and the folder in the registry. Where that does not answer, the folder stays."""
+    """The card as an artifact of the run, and the folder in the registry, where that answers."""
     card = (data.model / CARD).read_text(encoding="utf-8")
     create_markdown_artifact(key=artifact_key("model", "card"), markdown=card)
     if result := attempt("the model", lambda: register_folder(data, settings), settings.tracking):

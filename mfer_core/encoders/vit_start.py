@@ -4,9 +4,10 @@ from pathlib import Path
 
 import torch
 from transformers import ViTConfig, ViTForImageClassification
+from transformers.utils import SAFE_WEIGHTS_NAME
 from transformers.utils.logging import disable_progress_bar
 
-from mfer_core.base.files import write_json
+from mfer_core.base.files import atomic_path, write_json
 from mfer_core.base.labels import head_classes, label_set
 from mfer_core.base.settings import PretrainVit
 from mfer_core.encoders.images import FILE, Preprocessing
@@ -70,6 +71,8 @@ def save_vit(model: ViTForImageClassification, preprocessing: Preprocessing, out
     """Write the Hugging Face layout: config.json, model.safetensors, preprocessor_config.json."""
     disable_progress_bar()
     model.save_pretrained(out)
+    with atomic_path(out / SAFE_WEIGHTS_NAME) as temporary:  # transformers writes it for its owner alone
+        (out / SAFE_WEIGHTS_NAME).replace(temporary)
     size = {"height": preprocessing.height, "width": preprocessing.width}
     flags = {"do_resize": True, "do_rescale": True, "do_normalize": True}
     values = {"resample": preprocessing.resample, "rescale_factor": preprocessing.scale}

@@ -1,4 +1,4 @@
-"""Which registered version is the champion: the best on one honest protocol and one benchmark, people before drawings."""
+"""Which registered version is the champion: the best on an honest protocol; recordings before drawings."""
 
 from mfer_core.protocol.protocols import protocol
 
@@ -18,7 +18,7 @@ def standing(protocol_name: str, benchmark: str, synthetic: bool, accuracy: floa
 
 
 def beats(new: dict[str, str], champion: dict[str, str] | None) -> tuple[bool, str]:
-    """Whether the new version's standing makes it the champion in place of ``champion``, and the reason in words."""
+    """Whether the new version's standing makes it champion in place of ``champion``, and why, in words."""
     rule = protocol(new["protocol"])
     if not rule.honest:
         return False, f"{rule.label}: its test people were trained on, so no champion comes of it"

@@ -1,4 +1,4 @@
-"""A fold in MLflow: a run whose name says which arm, which fold and how good, with curves, data, figure and model."""
+"""A fold in MLflow: a run named by arm, fold and accuracy, with curves, data, figure and model."""
 
 import json
 import time
@@ -36,7 +36,7 @@ def log_folds(data: DataPaths, settings: Settings) -> None:
 
 
 def log_fold(folder: Path, data: DataPaths, settings: Settings) -> None:
-    """Log what a training stage left in ``folder``. When MLflow does not take it, say so and go on: the files stay."""
+    """Log what a training stage left in ``folder``. Where MLflow does not take it, say so and go on."""
     config = read_json(folder / "config.json")
     if "skipped" not in config:
         attempt(str(folder), lambda: _log_fold(folder, config, data, settings), settings.tracking)
@@ -108,7 +108,7 @@ def _params(stage: str, config: dict, settings: Settings) -> list[Param]:
 
 
 def _inputs(config: dict, data: DataPaths, settings: Settings) -> list[DatasetInput]:
-    """What was trained, chosen and tested on: the fold's parts of the benchmark, or the corpora of stage 2a."""
+    """What was trained, chosen and tested on: the fold's parts of the benchmark, or stage 2a's corpora."""
     roles, version = settings.roles, config["data"]
     if "fold" not in config:
         return [

@@ -12,7 +12,7 @@ UNKNOWN = "unknown"  # the commit where the project is no git repository, or the
 
 
 def lineage(settings: Settings) -> dict[str, str]:
-    """Tags of every run: git commit (with + when files are changed), DVC's lock and experiment, profile, kind of data."""
+    """Tags of every run: git commit (with + when files changed), DVC's lock and experiment, profile, data."""
     return {
         "git_commit": _commit(),
         "dvc_lock": sha256_file(LOCK)[:16] if LOCK.exists() else "",

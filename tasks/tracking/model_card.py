@@ -9,10 +9,13 @@ from mfer_core.protocol.protocols import protocol
 CARD = """# {name}: audio-visual emotion recognition
 
 {warning}
-- **Arms**: image (5 frames per second, MTCNN faces, ViT, GRU) and audio (Silero VAD, emotion2vec, GRU), fused by a linear layer.
-- **Input**: a video or audio file. **Output**: a label and a probability per class, for each arm that has its modality and for both.
+- **Arms**: image (5 frames per second, MTCNN faces, ViT, GRU) and audio (Silero VAD, emotion2vec, GRU),
+  fused by a linear layer.
+- **Input**: a video or audio file. **Output**: a label and a probability per class, for each arm that has its
+  modality and for both.
 - **Classes**: {classes}.
-- **Trained on**: {speakers} speakers of {benchmark} ({protocol}, fold {fold}); chosen among the folds by the inner validation split, never by its test part.
+- **Trained on**: {speakers} speakers of {benchmark} ({protocol}, fold {fold}); chosen among the
+  folds by the inner validation split, never by its test part.
 - **Training speakers**: {names}.
 - **Encoders**: visual {visual}; audio {audio}.
 
@@ -20,14 +23,15 @@ CARD = """# {name}: audio-visual emotion recognition
 |---|---|---|---|---|
 {metrics}
 
-Per cent. Over folds: mean ± standard deviation of the folds' figures. Over all test clips: the figure of all folds' predictions
-together (95 % interval, speakers resampled).{leaky}
+Per cent. Over folds: mean ± standard deviation of the folds' figures. Over all test clips: the figure of all
+folds' predictions together (95 % interval, speakers resampled).{leaky}
 
 - **Licence of the data**: {licences}. A model is bound by the terms of what it was trained on.
 - **Licence of the encoders**: visual {visual_licence}; audio {audio_licence}.
-- **Intended use**: research on acted emotion in speech and face. Not for judging a person, hiring, policing, medicine or education.
-- **Limits**: acted emotion in the sentences of {benchmark}; see stage transfer for how far accuracy falls on other people's recordings.
-  What an emotion looks and sounds like differs between people and cultures.
+- **Intended use**: research on acted emotion in speech and face. Not for judging a person, hiring, policing,
+  medicine or education.
+- **Limits**: acted emotion in the sentences of {benchmark}; see stage transfer for how far accuracy falls on
+  other people's recordings. What an emotion looks and sounds like differs between people and cultures.
 """
 METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 ARMS = ("visual", "audio", "fused", "baseline")
@@ -73,12 +77,13 @@ def _encoder(config: dict, modality: str) -> str:
 def _rows(metrics: dict) -> list[str]:
     """A line per protocol, arm and metric, the honest protocols first."""
     names = sorted(metrics, key=lambda name: (not protocol(name).honest, name))
-    return [
-        f"| {protocol(name).label} | {arm} | {title} | {' | '.join(_figures(metrics[name][arm].get(metric)))} |"
+    rows = [
+        (protocol(name).label, arm, title, *_figures(metrics[name][arm].get(metric)))
         for name, arm in product(names, ARMS)
         if arm in metrics[name]
         for metric, title in METRICS.items()
     ]
+    return [f"| {' | '.join(cells)} |" for cells in rows]
 
 
 def _figures(values: dict | None) -> tuple[str, str]:

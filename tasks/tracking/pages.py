@@ -1,7 +1,7 @@
-"""What MLflow's pages show of an experiment when they are opened: a description, and a saved view that compares the folds.
+"""What MLflow's pages show of an experiment when opened: a description and a saved view of the folds.
 
-The saved view is what the page's button "Share" saves; its tag and its fields are in no documentation, so a test looks for
-them in the pages of the installed MLflow.
+The saved view is what the page's button "Share" saves. Its tag and its fields are in no documentation, so a
+test looks for them in the pages of the installed MLflow.
 """
 
 import json

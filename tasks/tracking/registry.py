@@ -1,4 +1,4 @@
-"""The MLflow registry: a model's folder becomes a version, the best version the champion, and a version a folder again."""
+"""The MLflow registry: a folder becomes a version, the best version the champion, a version a folder."""
 
 import os
 from pathlib import Path
@@ -37,7 +37,7 @@ def register_folder(data: DataPaths, settings: Settings) -> str:
 
 
 def registered_folder(uri: str, tracking: Tracking) -> Path:
-    """The folder that stage register assembled, of a version named ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+    """The model's folder of a version named ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
 
     Raises MferError when the registry does not answer or has no such model.
     """
@@ -58,7 +58,7 @@ def _content(folder: Path) -> str:
 
 
 def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Settings) -> str:
-    """Log the model as code and safetensors, without a pickle, and make it a version of the registered model."""
+    """Log the model as code and safetensors, without a pickle, as a version of the registered model."""
     chosen, folder = settings.register_model, data.model
     score = read_json(data.metrics("evaluate"))[chosen.protocol]["fused"]["accuracy"]["mean"]
     os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"

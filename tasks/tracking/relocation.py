@@ -1,7 +1,7 @@
-"""A project folder that was moved or copied: MLflow's database names artifacts by absolute addresses, which move with it.
+"""Artifacts of a project folder that was moved or copied: their addresses in MLflow's database are absolute.
 
-MLflow has no call that changes them, so they are rewritten in its tables. A test compares the list of columns with all that
-MLflow writes.
+MLflow has no call that changes them, so they are rewritten in its tables. A test compares the columns named
+here with all that MLflow writes.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ ADDRESSES = (
 def relocate(database: Path, project: Path, artifacts: str) -> None:
     """Let artifact addresses of former folders of the project point to ``project``, which holds the database.
 
-    ``artifacts`` is the folder of artifacts as in the settings; an absolute one does not move with the project.
+    ``artifacts`` is the folder of artifacts as in the settings; an absolute one stays where it is.
     """
     if Path(artifacts).is_absolute():
         return
@@ -29,14 +29,13 @@ def relocate(database: Path, project: Path, artifacts: str) -> None:
         former = {_project_of(location, f"{artifacts}/{name}") for name, location in rows} - {None, new}
         for old in former:
             for table, column in ADDRESSES:
-                store.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
-                    (new, len(old) + 1, len(old), old),
-                )
+                rest, start = f"substr({column}, ?)", f"substr({column}, 1, ?)"
+                query = f"UPDATE {table} SET {column} = ? || {rest} WHERE {start} = ?"
+                store.execute(query, (new, len(old) + 1, len(old), old))
 
 
 def _project_of(location: str, below: str) -> str | None:
-    """The address of the project folder, with a slash at its end, in which ``location`` lies at the path ``below``."""
+    """The address, with a slash at its end, of the folder in which ``location`` lies at ``below``."""
     end = Path("/", below).as_uri().removeprefix("file:///")
     return (
         location.removesuffix(end)

@@ -1,4 +1,4 @@
-"""Results over all folds in MLflow: figures and files of a stage at its pipeline run, reports of the corpora, encoders."""
+"""Results over all folds in MLflow: a stage's figures and files at its pipeline run; corpora and encoders."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,8 @@ REFUSED_IN_NAMES = re.compile(r"[^\w\-./ ]")  # MLflow takes no other signs in a
 def log_stage(stage: str, data: DataPaths, settings: Settings) -> dict[str, str]:
     """Log a stage's means over folds and all its files, protocol by protocol; returns each protocol's page.
 
-    Stage evaluate also logs what lies before it: corpora, encoders and folds that MLflow missed or DVC took from its cache.
+    Stage evaluate also logs what lies before it: corpora, encoders, and folds that MLflow missed or DVC took
+    from its cache.
     """
     if stage == "evaluate":
         for corpus in settings.corpora:
@@ -78,10 +79,10 @@ def log_encoders(data: DataPaths, settings: Settings) -> None:
 def log_results(
     name: str, metrics: dict[str, float], files: dict[Path, str], score: str, settings: Settings
 ) -> str | None:
-    """Log pooled figures and files to the pipeline run of experiment ``name``; ``score`` (or "") goes into its name.
+    """Log pooled figures and files to the pipeline run of experiment ``name``; ``score`` goes into its name.
 
     ``files``: file -> its folder among the run's artifacts; a file of the same name there is replaced.
-    Returns the address of the run's page (of `make ui`, where no server is set), or None when MLflow did not take it.
+    Returns the address of the run's page (of `make ui` without a server), None where MLflow did not take it.
     """
 
     def log_it() -> str:

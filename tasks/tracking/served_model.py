@@ -19,10 +19,10 @@ SUFFIX = re.compile(r"\.\w{1,10}")  # what of an upload's name is taken over: a 
 class MferModel(PythonModel):
     """Media files in, a label and a probability per emotion out, for each arm.
 
-    A row of the input has either ``path``, a file that this process can read, or ``content``, a file's bytes in base64,
-    with its ``name``. With the parameter ``window_s`` above 0 (seconds) the answer has a row per window and arm in place
-    of one per file and arm. A row that cannot be used is answered by its path or name and the ``reason``; when no row can
-    be used, or there is none, the request is refused.
+    A row of the input has either ``path``, a file that this process can read, or ``content``, a file's bytes
+    in base64, with its ``name``. With the parameter ``window_s`` above 0 (seconds) the answer has a row per
+    window and arm in place of one per file and arm. A row that cannot be used is answered by its path or name
+    and the ``reason``; when no row can be used, or there is none, the request is refused.
     """
 
     def load_context(self, context) -> None:

@@ -15,7 +15,7 @@ EXAMPLE_RATE = 16_000  # Hz
 
 
 def model_signature() -> ModelSignature:
-    """Rows with ``path``, or ``content`` and ``name``; answers as mfer_core.prediction.predictor.Prediction says.
+    """Rows with ``path``, or ``content`` and ``name``; answers as mfer_core.prediction.Prediction says.
 
     A row that cannot be used is answered by ``path`` and ``reason``.
     """
@@ -34,7 +34,7 @@ def model_signature() -> ModelSignature:
 
 
 def input_example() -> pd.DataFrame:
-    """A rising tone of a second as an upload: small, nobody's voice, and it needs no file on the other machine."""
+    """A rising tone of a second as an upload: small, nobody's voice, and no file on the other machine."""
     seconds = np.arange(EXAMPLE_RATE) / EXAMPLE_RATE
     tone = 0.3 * np.sin(2 * np.pi * (200 + 200 * seconds) * seconds)
     with BytesIO() as file:

@@ -1,4 +1,4 @@
-"""MLflow's tracking store: its address, its experiments and pipeline runs, and what is done when it takes nothing."""
+"""MLflow's tracking store: its address, experiments and pipeline runs, and what is done when it is down."""
 
 import logging
 import os
@@ -33,14 +33,14 @@ missed: list[str] = []  # what MLflow did not take from this process
 
 
 def project_folder() -> Path:
-    """The folder of the project. `dvc exp run --temp` and `--queue` run a copy below it that DVC deletes afterwards."""
+    """The folder of the project. `dvc exp run --temp` and `--queue` run a copy below it that is deleted."""
     here = Path.cwd()
     root = Path(os.environ.get("DVC_ROOT", here)).resolve()
     return root if root in here.parents else here
 
 
 def tracking_uri(tracking: Tracking) -> str:
-    """The tracking store: MLFLOW_TRACKING_URI, or what the settings say. A relative database is the project's."""
+    """The tracking store: MLFLOW_TRACKING_URI or the settings' URI. A relative database is the project's."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
     file = _database(uri)
     copied = file is not None and not file.is_absolute() and project_folder() != Path.cwd()
@@ -75,7 +75,7 @@ def client(tracking: Tracking) -> MlflowClient:
             requests.get(uri, timeout=ANSWER_S)
         except requests.RequestException as error:
             raise MlflowException(f"no answer from {uri} within {ANSWER_S} s") from error
-    # MLflow's default is a database whose path it takes percent-encoded, so that a blank in it leads elsewhere.
+    # MLflow percent-encodes the path of its default database, so that a blank in it leads to another folder.
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     with lock():
@@ -88,9 +88,9 @@ def client(tracking: Tracking) -> MlflowClient:
 
 
 def attempt(what: str, log_it: Callable[[], Any], tracking: Tracking) -> Any:
-    """Call ``log_it`` and return what it does. When MLflow does not take it, say so, return None and go on: the files stay.
+    """Call ``log_it`` and return its result. Where MLflow does not take it, say so and return None.
 
-    A server that did not answer is not asked again for ``PAUSE_S``, so that it delays a run once and not with every fold.
+    A server that did not answer is not asked again for ``PAUSE_S``: it delays a run once, not at every fold.
     """
     uri = tracking_uri(tracking)
     if time.monotonic() - silent_since.get(uri, -PAUSE_S) < PAUSE_S:

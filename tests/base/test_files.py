@@ -1,4 +1,4 @@
-"""A file is whole or not there, belongs to whom the umask says, is on the disk, and a full disk is one line."""
+"""A file is whole or not there, has the umask's permissions, is on the disk; a full disk is one line."""
 
 import errno
 import os

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -19,6 +20,12 @@ from tests.encoders.conftest import gib
 @pytest.fixture
 def faces(random):
     return [random.integers(0, 256, (64, 56), dtype=np.uint8) for _ in range(5)]
+
+
+def umask() -> int:
+    """The permissions that this process withholds from new files."""
+    os.umask(value := os.umask(0))
+    return value
 
 
 def plain_forward(folder, images):
@@ -109,6 +116,7 @@ def test_a_convolutional_stem_is_read_back(tmp_path, vit_settings, faces):
     settings = PretrainVit(**{**vit_settings.model_dump(), "stem_channels": [4, 8, 8]})
     model = build_vit(settings).eval()
     save_vit(model, preprocessing_of(settings), tmp_path)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~umask()}
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
     for name, tensor in model.state_dict().items():
         assert torch.equal(encoder.model.state_dict()[name], tensor), name

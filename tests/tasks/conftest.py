@@ -23,7 +23,7 @@ def settings(tmp_path, monkeypatch, empty_store):
     """The default settings, with this folder as the project."""
     loaded = load_settings(ROOT / "params.yaml")
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"  # a relative one would be an earlier test's, which MLflow keeps open
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"  # MLflow keeps a relative one of an earlier test open
     loaded = loaded.model_copy(update={"tracking": loaded.tracking.model_copy(update={"uri": uri})})
     (tmp_path / ".prefect").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -33,7 +33,7 @@ def settings(tmp_path, monkeypatch, empty_store):
 
 
 def forget_store():
-    """What this process knows of an MLflow, as at the start of a process. A client leaves its address in the environment."""
+    """Forget what this process knows of an MLflow; a client leaves its address in the environment."""
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     store.client.cache_clear()
     store.silent_since.clear()
@@ -42,5 +42,5 @@ def forget_store():
 
 @pytest.fixture
 def fold(settings):
-    """A finished fold as a training stage leaves it: five clips to train on, one to choose, two to test, all of them hit."""
+    """A finished fold as training leaves it: five clips trained on, one for choice, two tested, all hit."""
     return finish_fold("visual", 0, hits=8)

@@ -1,4 +1,4 @@
-"""The registered model is the fold whose stored epoch was best in validation, whole, readable by whoever the umask says."""
+"""The registered model is the fold whose stored epoch was best in validation, whole, readable by others."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ HISTORIES = {0: ([0.70, 0.84], 1), 1: ([0.60, 0.79], 2), 2: ([0.78, 0.20], 1)}
 
 @pytest.fixture
 def data(tmp_path):
-    """Three fused folds, both encoders and the figures of stage evaluate; what a library writes is for its owner alone."""
+    """Three fused folds, both encoders (readable by their owner alone) and the figures of stage evaluate."""
     data = DataPaths(tmp_path)
     for number, (uar, best) in HISTORIES.items():
         folder = data.fold("train_fused", "luna5", number)

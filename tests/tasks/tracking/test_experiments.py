@@ -1,4 +1,4 @@
-"""An experiment of DVC runs in a copy of the project that DVC deletes, and logs into the project's own MLflow."""
+"""An experiment of DVC runs in a copy of the project that is deleted, and logs into the project's MLflow."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The card states each figure with its own spread or interval, and whose data and encoders are in the model."""
+"""The card states each figure with its own spread or interval, and whose data and encoders it stands on."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A registered model is code and safetensors, answers for paths and for bytes, and is served without a pickle."""
+"""A registered model is code and safetensors, answers for paths and for bytes, and needs no pickle."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A project that is moved, copied or called by odd names finds its models, and no copy writes into another."""
+"""A project that is moved, copied or oddly named finds its models, and no copy writes into another."""
 
 import shutil
 import sqlite3
