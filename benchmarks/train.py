@@ -39,8 +39,7 @@ from mfer_core.cache.shards import partition
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.training.clips import Clips
-from mfer_core.training.fit import ClipTraining, trainable
-from mfer_core.training.fused import hidden_states
+from mfer_core.training.fit import ClipTraining, hidden_states, trainable
 from mfer_core.training.steps import StoredSteps, steps_of
 
 Result = TypeVar("Result")

@@ -7,7 +7,8 @@ from prefect.cache_policies import NO_CACHE
 
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
+from mfer_core.training import stages
+from mfer_core.training.pretrain_audio import pretrain_audio
 from tasks.runner import run_side_by_side
 from tasks.tracking.fold_runs import log_fold
 from tasks.tracking.store import report_missed
@@ -16,17 +17,17 @@ from tasks.tracking.store import report_missed
 @task(task_run_name="{protocol} fold {fold}", cache_policy=NO_CACHE)
 def train_fold(stage: str, protocol: str, fold: int, data: Path, settings: Settings) -> Path:
     """Train one fold in a process of its own; returns its folder, at once when it is done already."""
-    return FOLD_STAGES[stage](protocol, fold, data, settings)
+    return stages.train_fold(stage, protocol, fold, data, settings)
 
 
 def fold_tags(call: dict) -> list[str]:
-    """By which Prefect's pages are filtered."""
+    """Prefect's tags of a fold's task run, by which its pages are filtered."""
     return [f"protocol:{call['protocol']}", f"fold:{call['fold']}"]
 
 
 def train_folds(stage: str, data: Path, settings: Settings) -> None:
     """All folds of all protocols, then their predictions in one table."""
-    folds = folds_to_train(stage, data, settings)
+    folds = stages.folds_to_train(stage, data, settings)
     calls = [
         {"stage": stage, "protocol": protocol, "fold": fold, "data": data, "settings": settings}
         for protocol, fold in folds
@@ -36,7 +37,7 @@ def train_folds(stage: str, data: Path, settings: Settings) -> None:
     ):
         log_fold(folder, DataPaths(data), settings)
     report_missed()
-    collect_predictions(stage, data, settings)
+    stages.collect_predictions(stage, data, settings)
 
 
 @task(cache_policy=NO_CACHE)

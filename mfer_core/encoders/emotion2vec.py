@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.errors import ClipError
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import BATCH_GIB, choose_device, fitting, in_halves, inference
@@ -65,19 +65,6 @@ class Emotion2vecEncoder:
         frames = iter(self._embed_pieces([piece.samples for piece in pieces], batch_gib))
         whole = iter(pieces)
         return [join_windows([(next(whole), next(frames)) for _ in range(count)]) for count in counts]
-
-    def classify(self, waveforms: list[np.ndarray], batch_gib: float = BATCH_GIB) -> np.ndarray:
-        """float32 [N, len(labels)]: the probabilities of the checkpoint's own head on the mean frame (a zero-shot baseline).
-
-        Raises MferError for a checkpoint without a head.
-        """
-        if self.model.proj is None:
-            raise MferError(
-                f"{self.metadata['name']} has no head: only the '+' checkpoints of emotion2vec classify"
-            )
-        means = np.stack([frames.mean(0) for frames in self.embed(waveforms, batch_gib)])
-        with inference(self.device, "fp32"):
-            return self.model.proj(torch.from_numpy(means).to(self.device)).softmax(-1).cpu().numpy()
 
     @property
     def dim(self) -> int:

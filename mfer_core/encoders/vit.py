@@ -54,12 +54,6 @@ class VitEncoder:
                 parts += in_halves(self._run, batch)
             return torch.cat(parts).cpu().numpy()
 
-    def classify(self, images: list[np.ndarray], batch_gib: float = BATCH_GIB) -> np.ndarray:
-        """float32 [N, len(labels)]: the probabilities of the checkpoint's own classifier (a zero-shot baseline)."""
-        values = torch.from_numpy(self.embed(images, batch_gib)).to(self.device)
-        with inference(self.device, "fp32"):
-            return self.model.classifier(values).softmax(-1).cpu().numpy()
-
     @property
     def frame_bytes(self) -> float:
         """Working memory of one frame: of a block at its widest, or of a stem's convolutions."""

@@ -27,7 +27,7 @@ from mfer_core.evaluation.summary import class_recalls, headline, summarise
 from mfer_core.evaluation.tables import write_report_table
 from mfer_core.evaluation.zero_shot import zero_shot_note, zero_shot_predictions
 from mfer_core.evaluation.zero_shot_frames import FRAMES_FILE, FRAMES_NOTE, frames_table, write_frames
-from mfer_core.training.results import predictions_schema
+from mfer_core.protocol.predictions import predictions_schema
 
 CLASSES = label_set("eight")
 ARM_STAGES = {"visual": "train_visual", "audio": "train_audio", "fused": "train_fused"}

@@ -10,11 +10,11 @@ from mfer_core.base.settings import Settings
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
 from mfer_core.evaluation.published import published
 from mfer_core.evaluation.tables import percent
-from mfer_core.protocol.speakers import four_classes
+from mfer_core.protocol.corpus_scores import CLASSES, corpus_of, corpus_scores
+from mfer_core.protocol.speakers import four_classes, present_corpora
 from mfer_core.training.inputs import manifest_of
-from mfer_core.training.pretrain import STAGE, present_corpora
-from mfer_core.training.pretrain_report import CLASSES, corpus_of, corpus_table
 
+STAGE = "pretrain_audio"
 PRETRAINING_NOTE = (
     "Ours: unseen speakers; the SVM (statistics of MFCCs) learned from all other clips, of which the arm kept a part to choose its "
     "epoch on. Reference: random clips; "
@@ -23,7 +23,7 @@ PRETRAINING_NOTE = (
 
 
 def pretraining_baseline(data: Path, settings: Settings) -> dict[str, dict]:
-    """The SVM on the test clips of stage 2a, trained on all its other clips: what ``corpus_table`` makes of it.
+    """The SVM on the test clips of stage 2a, trained on all its other clips: what ``corpus_scores`` makes of it.
 
     Nothing where the stage or the baseline is left out, or no test clip has a waveform. Raises MferError when extract has not run.
     """
@@ -42,7 +42,7 @@ def pretraining_baseline(data: Path, settings: Settings) -> dict[str, dict]:
     part = np.where(manifest.index.isin(tested), "test", "train")
     folds = pd.DataFrame({"protocol": STAGE, "fold": 0, "clip_id": list(manifest.index), "part": part})
     found = baseline_predictions(values, manifest, folds, CLASSES)
-    return corpus_table(found.assign(corpus=found.clip_id.map(corpus_of)))
+    return corpus_scores(found.assign(corpus=found.clip_id.map(corpus_of)))
 
 
 def pretraining_table(metrics: dict[str, dict], svm: dict[str, dict]) -> pd.DataFrame:

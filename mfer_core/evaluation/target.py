@@ -9,7 +9,7 @@ from torch import Tensor
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.training.clips import Clips, in_order
-from mfer_core.training.finetune import Source
+from mfer_core.training.finetune import ClipEncoder
 from mfer_core.training.steps import moments
 
 NORMALISATIONS = ("none", "corpus", "speaker")
@@ -66,7 +66,7 @@ class Models:
     """One fold's trained models by arm."""
 
     by_arm: Mapping[str, Arm | Fused]
-    sources: Mapping[str, list[Source]] = field(
+    sources: Mapping[str, list[ClipEncoder]] = field(
         default_factory=dict
     )  # the encoders that were trained with an arm
 

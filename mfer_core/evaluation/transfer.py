@@ -33,7 +33,8 @@ from mfer_core.evaluation.transfer_tables import (
 )
 from mfer_core.protocol.metrics import calibration, calibration_error, confusion, scores
 from mfer_core.protocol.protocols import protocol
-from mfer_core.training.inputs import Modality, fold_parts, load_modality, make_clips, manifest_of
+from mfer_core.training.fold import Fold
+from mfer_core.training.inputs import Modality, load_modality, make_clips, manifest_of
 
 CLASSES = label_set("eight")
 
@@ -66,7 +67,7 @@ def outcome_scores(outcome: Outcome, labels: np.ndarray) -> dict[str, float]:
 def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Long tables over all folds: scores per outcome, zero-shot predictions, shifts per arm."""
     target_manifest, target_modalities = _load(data, settings.roles.transfer, settings)
-    source_manifest, source_modalities = _load(data, settings.roles.benchmark, settings)
+    _, source_modalities = _load(data, settings.roles.benchmark, settings)
     target = make_clips(sorted(target_manifest.index), target_manifest, CLASSES, target_modalities)
     for name, found in target_modalities.items():
         if found.values and not same_encoder(found.metadata, source_modalities[name].metadata):
@@ -77,15 +78,15 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
         raise MferError(f"no clip of {settings.roles.transfer} has embeddings: run embed for it first")
     rows, predictions, moved = [], [], []
     for name, number in honest_folds(data):
-        parts = fold_parts(data, name, number)
         corpora = [settings.roles.benchmark, settings.roles.transfer]
-        models, choosers = (
-            load_models(data, name, number, settings.arms, corpora, chooser) for chooser in (False, True)
+        models, selection = (
+            load_models(data, name, number, settings.arms, corpora, selection) for selection in (False, True)
         )
-        valid, test = (
-            make_clips(parts[part], source_manifest, CLASSES, source_modalities) for part in ("valid", "test")
+        source = Fold.read(data, settings.roles.benchmark, name, number).clips(source_modalities)
+        fold, place = (
+            FoldTransfer(models, selection, source["valid"], target),
+            {"protocol": name, "fold": number},
         )
-        fold, place = FoldTransfer(models, choosers, valid, target), {"protocol": name, "fold": number}
         outcomes = [
             *zero_shot_outcomes(fold),
             *few_shot_outcomes(fold, settings.transfer, settings.transfer.seed),
@@ -100,7 +101,10 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
             rows.append(place | facts | outcome_scores(outcome, target.labels.numpy()))
             if outcome.setting.startswith("zero-shot, none"):
                 predictions.append(_predictions(outcome, target.labels.numpy()).assign(**place))
-        rows += [place | row for row in _source_rows(FoldTransfer(models, choosers, valid, test))]
+        rows += [
+            place | row
+            for row in _source_rows(FoldTransfer(models, selection, source["valid"], source["test"]))
+        ]
         moved += [place | {"arm": arm, **values} for arm, values in shifts(fold).items()]
     return pd.DataFrame(rows), pd.concat(predictions, ignore_index=True), pd.DataFrame(moved)
 

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Transfer
 from mfer_core.evaluation.adaptation import adapt, draw_supports
 from mfer_core.evaluation.robust import at_home, believed_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_trained
 from mfer_core.training.clips import Clips
-from mfer_core.training.finetune import open_source
-from mfer_core.training.results import fold_folder
+from mfer_core.training.finetune import open_encoder
 
 SINGLE = ("visual", "audio")
 
@@ -33,15 +33,17 @@ class Outcome:
 
 
 def load_models(
-    data: Path, protocol: str, fold: int, arms: list[str], corpora: list[str], chooser: bool = False
+    data: Path, protocol: str, fold: int, arms: list[str], corpora: list[str], selection: bool = False
 ) -> Models:
     """The fold's models, and the encoders that were trained with them, which read clips of ``corpora``.
 
-    ``chooser``: those that have not seen the validation clips.
+    ``selection``: those that have not seen the validation clips.
     """
     models, sources, opened = {}, {}, {}
     for arm in arms:
-        models[arm], config, blocks = load_trained(fold_folder(data, f"train_{arm}", protocol, fold), chooser)
+        models[arm], config, blocks = load_trained(
+            DataPaths(data).fold(f"train_{arm}", protocol, fold), selection
+        )
         for modality, own in blocks.items():
             trained_on = config["encoders"][modality]
             key = (
@@ -49,7 +51,7 @@ def load_models(
                 trained_on["finetuned"],
             )  # stage 3 keeps the encoder of stages 1 and 2b unless it trains on
             if key not in opened:
-                opened[key] = open_source(data, modality, corpora, trained_on, "auto", Finetune(), own)
+                opened[key] = open_encoder(data, modality, corpora, trained_on, "auto", Finetune(), own)
             sources.setdefault(arm, []).append(opened[key])
     return Models(models, sources)
 
@@ -64,16 +66,16 @@ def usable(clips: Clips, arm: str) -> np.ndarray:
 class FoldTransfer:
     """Everything about one fold that the settings share. Arms that can see no clip of the target are left out.
 
-    ``source``: clips that ``choosers`` have not seen; the models' accuracy on the target is estimated from theirs.
+    ``source``: clips that the ``selection`` models have not seen; the models' accuracy on the target is estimated from theirs.
     """
 
-    def __init__(self, models: Models, choosers: Models, source: Clips, target: Clips):
+    def __init__(self, models: Models, selection: Models, source: Clips, target: Clips):
         self.models = replace(
             models, by_arm={arm: model for arm, model in models.by_arm.items() if len(usable(target, arm))}
         )
         self.source, self.target = source, target
         self.single = [arm for arm in SINGLE if arm in self.models.by_arm]
-        self._source = {arm: features(choosers, arm, source, "none").logits() for arm in self.single}
+        self._source = {arm: features(selection, arm, source, "none").logits() for arm in self.single}
 
     def logits(self, how: str) -> dict[str, Tensor]:
         """arm -> logits [N, C] of the target under one normalisation."""

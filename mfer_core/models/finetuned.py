@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,16 +11,16 @@ from torch.utils.checkpoint import checkpoint
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.settings import Finetune
-from mfer_core.encoders.views import augment_frames
-from mfer_core.encoders.waveform_augmentation import RATE, augment_waveform, crop_waveform
+from mfer_core.encoders.contract import Encoder
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 
-if TYPE_CHECKING:  # they bring FunASR's and transformers' models, which most folds do not need
-    from mfer_core.encoders.emotion2vec import Emotion2vecEncoder
-    from mfer_core.encoders.vit import VitEncoder
-
 MODALITIES = ("visual", "audio")  # the order of the fused model's inputs
+# Imported by name where an encoder learns, so that the keys of one modality's folds do not cover the other's code.
+TRAINABLE_MODULES = {
+    "visual": "mfer_core.models.trainable_faces",
+    "audio": "mfer_core.models.trainable_speech",
+}
 
 
 class TrainableEncoder(nn.Module):
@@ -32,7 +31,7 @@ class TrainableEncoder(nn.Module):
     block that learns.
     """
 
-    def __init__(self, encoder: "VitEncoder | Emotion2vecEncoder", settings: Finetune):
+    def __init__(self, encoder: Encoder, settings: Finetune):
         super().__init__()
         self.encoder, self.settings = (
             encoder,
@@ -91,64 +90,11 @@ class TrainableEncoder(nn.Module):
         raise NotImplementedError
 
     def _rest(self) -> list[nn.Module | nn.Parameter]:
-        """What else lies behind the convolutional front end and learns where all blocks do."""
+        """Parts outside the blocks, behind the convolutional front end, that learn where all blocks learn."""
         raise NotImplementedError
 
     def _embed(self, present: list[Tensor]) -> list[Tensor]:
         raise NotImplementedError
-
-
-class TrainableSpeech(TrainableEncoder):
-    """emotion2vec on waveforms: [B, N] samples."""
-
-    def __init__(self, encoder: "Emotion2vecEncoder", settings: Finetune):
-        super().__init__(encoder, settings)
-        encoder.model.alibi_biases.clear()  # kept from call to call; made in inference mode they could take no gradient
-
-    def prepare(self, raw: np.ndarray, rng: np.random.Generator | None) -> Tensor:
-        if rng is not None and self.settings.augment:
-            raw = augment_waveform(raw, rng)
-        if rng is not None and self.settings.crop_s:
-            raw = crop_waveform(raw, round(self.settings.crop_s * RATE), rng)
-        return self.encoder.prepare(raw)
-
-    def _stack(self) -> list[nn.Module]:
-        model = self.encoder.model
-        return [*model.modality_encoders["AUDIO"].context_encoder.blocks, *model.blocks]
-
-    def _rest(self) -> list[nn.Module | nn.Parameter]:
-        audio, last = self.encoder.model.modality_encoders["AUDIO"], self.encoder.model.norm
-        first = [
-            audio.project_features,
-            audio.relative_positional_encoder,
-            audio.extra_tokens,
-            audio.alibi_scale,
-            audio.context_encoder,
-        ]
-        return [part for part in (*first, last) if part is not None]
-
-    def _embed(self, present: list[Tensor]) -> list[Tensor]:
-        return self.encoder.batches(present)
-
-
-class TrainableFaces(TrainableEncoder):
-    """ViT on frames: [B, T, C, H, W] bytes of the encoder's image size."""
-
-    def prepare(self, raw: np.ndarray, rng: np.random.Generator | None) -> Tensor:
-        if rng is not None and self.settings.augment:
-            raw = augment_frames(raw, rng)
-        return self.encoder.preprocessing.resize(list(raw))
-
-    def _stack(self) -> list[nn.Module]:
-        return list(self.encoder.model.vit.layers)
-
-    def _rest(self) -> list[nn.Module | nn.Parameter]:
-        vit = self.encoder.model.vit
-        return [vit.embeddings.cls_token, vit.embeddings.position_embeddings, vit.layernorm]
-
-    def _embed(self, present: list[Tensor]) -> list[Tensor]:
-        pixels = self.encoder.preprocessing.normalise(torch.cat(present))
-        return list(self.encoder.features(pixels).split([len(clip) for clip in present]))
 
 
 class FineTuned(nn.Module):
@@ -169,12 +115,7 @@ class FineTuned(nn.Module):
         return self.model(*embedded)
 
 
-TRAINABLE = {"visual": TrainableFaces, "audio": TrainableSpeech}
-
-
-def put_blocks(
-    encoder: "VitEncoder | Emotion2vecEncoder", blocks: Mapping[str, Tensor], trained_on: Mapping
-) -> None:
+def put_blocks(encoder: Encoder, blocks: Mapping[str, Tensor], trained_on: Mapping) -> None:
     """Put blocks that were trained with a model into the encoder that they were taken from (``trained_on``: its metadata).
 
     Raises MferError when ``encoder`` is another one.

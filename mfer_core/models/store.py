@@ -14,7 +14,8 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 
 WEIGHTS = "model.safetensors"
-CHOOSER = "chooser.safetensors"  # the model whose epochs were chosen, where the one in WEIGHTS was then trained anew on more clips
+# The model that chose the epoch on the validation clips, where the one in WEIGHTS was then trained on these too.
+SELECTION = "selection.safetensors"
 CONFIG = "config.json"
 ENCODER = "encoder."  # prefix, before the modality, of the encoders' blocks that were trained with a model
 Blocks = dict[str, dict[str, Tensor]]  # modality -> name in the encoder's model -> weights
@@ -48,6 +49,18 @@ def build_model(description: dict) -> Arm | Fused:
     )
 
 
+def is_done(folder: Path, key: str) -> bool:
+    """Whether the folder holds finished results under ``key``."""
+    path = Path(folder) / CONFIG
+    return path.exists() and read_json(path)["key"] == key
+
+
+def begin(folder: Path) -> None:
+    """Make the folder and take the mark of older results away, so that none can pass for the new ones."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    (Path(folder) / CONFIG).unlink(missing_ok=True)
+
+
 def save_weights(
     folder: Path,
     model: Arm | Fused,
@@ -62,14 +75,14 @@ def save_weights(
         save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, temporary)
 
 
-def load_trained(folder: Path, chooser: bool = False) -> tuple[Arm | Fused, dict, Blocks]:
+def load_trained(folder: Path, selection: bool = False) -> tuple[Arm | Fused, dict, Blocks]:
     """The model of a fold's folder in evaluation mode, its config, and the encoders' blocks that were trained with it
     ({} where they were not). Raises MferError naming the file at fault.
 
-    ``chooser``: the one that has not seen the validation clips.
+    ``selection``: the one that has not seen the validation clips.
     """
     config = read_json(Path(folder) / CONFIG)
-    file = CHOOSER if chooser and (Path(folder) / CHOOSER).exists() else WEIGHTS
+    file = SELECTION if selection and (Path(folder) / SELECTION).exists() else WEIGHTS
     try:
         model = build_model(config["model"])
         weights = load_file(Path(folder) / file)
@@ -81,13 +94,3 @@ def load_trained(folder: Path, chooser: bool = False) -> tuple[Arm | Fused, dict
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise MferError(f"cannot load the model in {folder}: {error}") from error
     return model.eval(), config, blocks
-
-
-def load_model(folder: Path) -> tuple[Arm | Fused, dict]:
-    """A model that stands on the cached embeddings, and its config. Raises MferError for one with an encoder of its own."""
-    model, config, blocks = load_trained(folder)
-    if blocks:
-        raise MferError(
-            f"the model in {folder} was trained with its {' and '.join(blocks)} encoder: the cached embeddings are not its own"
-        )
-    return model, config

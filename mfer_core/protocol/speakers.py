@@ -4,10 +4,16 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mfer_core.base.labels import label_set
+from mfer_core.base.settings import Settings
 from mfer_core.protocol.protocols import PARTS
 
 SPLITS = 5  # a fifth of each corpus's speakers for the test, a fifth for the choice of the epoch
 FEWEST_SPEAKERS = 3  # a corpus of fewer goes to training as a whole
+
+
+def present_corpora(settings: Settings) -> list[str]:
+    """The pretraining corpora that are not left out on purpose."""
+    return [name for name in settings.roles.pretraining if settings.corpora[name].source != "absent"]
 
 
 def four_classes(clips: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,11 @@
 """Encoders that are trained with their arms: where their input comes from, and what the clips' embeddings are afterwards."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,54 +13,39 @@ from torch import Tensor
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Train
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.cache.rows import Rows, clip_rows
+from mfer_core.encoders.contract import Encoder
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.media.read import frame_sequences, speeches
 from mfer_core.models.arm import Arm
-from mfer_core.models.finetuned import TRAINABLE, FineTuned, TrainableEncoder, put_blocks
+from mfer_core.models.finetuned import TRAINABLE_MODULES, FineTuned, TrainableEncoder, put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import Blocks
 from mfer_core.training.clips import Clips, LazyClip
 from mfer_core.training.fit import Group, fit
-from mfer_core.training.inputs import Modality, load_modality
+from mfer_core.training.fold import Fold
+from mfer_core.training.inputs import Modality
 from mfer_core.training.loop import Progress, Run
 
-if TYPE_CHECKING:
-    from mfer_core.encoders.emotion2vec import Emotion2vecEncoder
-    from mfer_core.encoders.vit import VitEncoder
-
-Sources = list["Source | None"]
-ENCODERS = {"visual": "pretrain_vit", "audio": "pretrain_emotion2vec"}  # stages, and their folders
 EXTRACTED = {"visual": "frames", "audio": "waveforms"}
 
 
-def _load_encoder(data: Path, modality: str, device: str) -> "VitEncoder | Emotion2vecEncoder":
-    place = checkpoint_of(Path(data) / ENCODERS[modality])
-    if modality == "visual":
-        from mfer_core.encoders.vit import load_vit
-
-        return load_vit(*place, device, "fp32")
-    from mfer_core.encoders.emotion2vec import load_emotion2vec
-
-    return load_emotion2vec(*place, device, "fp32")
-
-
 @dataclass
-class Source:
+class ClipEncoder:
     """One modality's encoder and the extracted frames or waveforms that it reads, clip by clip."""
 
     modality: str
-    encoder: "VitEncoder | Emotion2vecEncoder"
+    encoder: Encoder
     rows: dict[str, Rows]
     settings: Finetune
-    blocks: dict[str, Tensor]  # of the encoder: those that are not the checkpoint's
+    blocks: dict[str, Tensor]  # weights that stand in place of the checkpoint's
     base: dict  # the checkpoint's metadata
     learning: TrainableEncoder | None = None
-    seen: dict[str, Tensor] = field(
-        default_factory=dict
-    )  # embeddings by clip_id, as long as the encoder stays as it is
+    # By clip_id; emptied when the encoder changes.
+    embeddings: dict[str, Tensor] = field(default_factory=dict)
 
     def read(self, clip_id: str) -> np.ndarray:
         """Frames [T, H, W] or [T, H, W, 3] bytes, or a waveform [N]. Raises MferError for a clip that was not extracted."""
@@ -75,38 +60,39 @@ class Source:
 
     def embed(self, clip_id: str) -> Tensor:
         """[T, D] of one clip, alone, by the encoder as it is now, in fp32."""
-        if clip_id not in self.seen:
+        if clip_id not in self.embeddings:
             raw = self.read(clip_id)
             values = (
                 self.encoder.embed(list(raw)) if self.modality == "visual" else self.encoder.embed([raw])[0]
             )
-            self.seen[clip_id] = torch.from_numpy(values)
-        return self.seen[clip_id]
+            self.embeddings[clip_id] = torch.from_numpy(values)
+        return self.embeddings[clip_id]
 
     def embed_clips(self, clips: Clips) -> Clips:
-        """The clips with this modality as the encoder sees it now."""
-        values = [None if value is None else self.embed(clip) for clip, value in self._own(clips)]
+        """The clips with this modality embedded by the encoder as it is now."""
+        values = [None if value is None else self.embed(clip) for clip, value in self._cached(clips)]
         return self._with(clips, values)
 
     def embed_modality(self, cached: Modality) -> Modality:
-        """Every clip of ``cached`` as the encoder sees it now."""
+        """Every clip of ``cached`` embedded by the encoder as it is now."""
         values = {clip_id: self.embed(clip_id) for clip_id in cached.values}
         return replace(cached, values=values, metadata=self.metadata)
 
     def learn(self) -> TrainableEncoder:
-        self.learning = TRAINABLE[self.modality](self.encoder, self.settings)
+        module = import_module(TRAINABLE_MODULES[self.modality])
+        self.learning = module.Trainable(self.encoder, self.settings)
         return self.learning
 
     def learned(self) -> None:
-        """Call it after training: what was learned becomes part of ``blocks``."""
-        self.blocks, self.seen = {**self.blocks, **self.learning.blocks()}, {}
+        """Call it after training: the trained weights become part of ``blocks``."""
+        self.blocks, self.embeddings = {**self.blocks, **self.learning.blocks()}, {}
         self.encoder.model.to(self.encoder.device).eval()
 
     def raw_clips(self, clips: Clips) -> Clips:
-        """The clips with this modality as what the learning encoder takes, read when a batch needs it."""
+        """The clips with frames or waveforms in place of this modality's embeddings, read when a batch needs them."""
         values = [
             None if value is None else LazyClip(len(value), partial(self._prepared, clip))
-            for clip, value in self._own(clips)
+            for clip, value in self._cached(clips)
         ]
         return self._with(clips, values)
 
@@ -119,7 +105,7 @@ class Source:
         }
         return {**self.base, "finetuned": digest(hashes)}
 
-    def _own(self, clips: Clips) -> Iterable[tuple[str, Tensor | None]]:
+    def _cached(self, clips: Clips) -> Iterable[tuple[str, Tensor | None]]:
         return zip(clips.clip_ids, clips.modalities[self.modality], strict=True)
 
     def _with(self, clips: Clips, values: list) -> Clips:
@@ -131,7 +117,7 @@ class Source:
         return self.learning.prepare(self.read(clip_id), rng)
 
 
-def open_source(
+def open_encoder(
     data: Path,
     modality: str,
     corpora: Iterable[str],
@@ -139,8 +125,8 @@ def open_source(
     device: str,
     settings: Finetune,
     blocks: dict[str, Tensor],
-) -> Source:
-    """The encoder of the ``cached`` embeddings (their metadata) with ``blocks`` in place of its own, and what it reads.
+) -> ClipEncoder:
+    """The encoder of the ``cached`` embeddings (their metadata), with ``blocks`` in place of its own, over its extracted input.
 
     Raises MferError when the cache is of another encoder than the one here, or of none.
     """
@@ -148,37 +134,33 @@ def open_source(
         raise MferError(
             f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0"
         )
-    encoder = _load_encoder(data, modality, device)
+    folder = DataPaths(Path(data)).encoder(modality)
+    encoder = import_module(TRAINABLE_MODULES[modality]).load(*checkpoint_of(folder), device, "fp32")
     if encoder.metadata["hash"] != cached["hash"]:
         raise MferError(
-            f"the {modality} embeddings are of another {encoder.metadata['name']} than {ENCODERS[modality]} holds: run embed again"
+            f"the {modality} embeddings are of another {encoder.metadata['name']} than {folder.name} holds: run embed again"
         )
     put_blocks(encoder, blocks, cached)
     rows: dict[str, Rows] = {}
     for corpus in corpora:
         rows |= clip_rows(Path(data) / "extract" / EXTRACTED[modality] / corpus)
-    return Source(modality, encoder, rows, settings, blocks, cached)
+    return ClipEncoder(modality, encoder, rows, settings, blocks, cached)
 
 
 def open_modality(
-    data: Path,
-    modality: str,
-    corpora: Iterable[str],
-    device: str,
-    settings: Finetune,
-    blocks: dict[str, Tensor],
-) -> tuple[Modality, Source | None]:
+    fold: Fold, modality: str, device: str, settings: Finetune, blocks: dict[str, Tensor]
+) -> tuple[Modality, ClipEncoder | None]:
     """A modality's embeddings, and its encoder where that learns (``settings``) or has ``blocks`` that an earlier stage trained.
 
-    With such blocks the embeddings are computed anew, else they are the cached ones. Raises MferError as ``open_source`` does.
+    With such blocks the embeddings are computed anew, else they are the cached ones. Raises MferError as ``open_encoder`` does.
     """
     if not blocks and not settings.blocks:
-        return load_modality(data, modality, corpora, views=True), None
-    cached = load_modality(
-        data, modality, corpora
-    )  # its augmented views are the checkpoint's: an encoder that learns makes its own
-    source = open_source(data, modality, corpora, cached.metadata, device, settings, blocks)
-    return source.embed_modality(cached) if blocks else cached, source
+        return fold.modality(modality), None
+    # The cached views are the checkpoint's: an encoder that learns augments its own input.
+    cached = replace(fold.modality(modality), views=[])
+    data, corpora = fold.paths.root, fold.corpora
+    encoder = open_encoder(data, modality, corpora, cached.metadata, device, settings, blocks)
+    return encoder.embed_modality(cached) if blocks else cached, encoder
 
 
 def fit_with_encoders(
@@ -188,38 +170,36 @@ def fit_with_encoders(
     classes: int,
     hyper: Train,
     run: Run,
-    sources: Sources,
+    encoders: Mapping[str, ClipEncoder],
     rates: Sequence[float] = (),
 ) -> Progress:
-    """``fit``, the encoders that learn with it; what they learned is in ``sources`` afterwards (see ``embedded``)."""
+    """``fit``, with the encoders that learn; afterwards ``encoders`` hold the trained blocks (see ``embedded``)."""
     train, valid = clips["train"], clips["valid"]
-    learning = _learning(sources)
+    learning = _learning(encoders.values())
     if not learning:
         return fit(model, groups, train, valid, classes, hyper, run, rates)
-    whole = FineTuned(model, {source.modality: source.learn() for source in learning})
-    for source in learning:
-        train, valid = source.raw_clips(train), source.raw_clips(valid)
-        groups = [
-            *groups,
-            {"params": list(source.learning.parameters()), "lr": source.settings.learning_rate},
-        ]
+    whole = FineTuned(model, {encoder.modality: encoder.learn() for encoder in learning})
+    for encoder in learning:
+        train, valid = encoder.raw_clips(train), encoder.raw_clips(valid)
+        rate = encoder.settings.learning_rate
+        groups = [*groups, {"params": list(encoder.learning.parameters()), "lr": rate}]
     progress = fit(whole, groups, train, valid, classes, hyper, run, rates)
-    for source in learning:
-        source.learned()
+    for encoder in learning:
+        encoder.learned()
     return progress
 
 
-def embedded(clips: Clips, sources: Sources) -> Clips:
-    """The clips as the encoders that learned see them now; as they are without any."""
-    for source in _learning(sources):
-        clips = source.embed_clips(clips)
+def embedded(clips: Clips, encoders: Iterable[ClipEncoder]) -> Clips:
+    """The clips embedded by the encoders that learned; as they are where none did."""
+    for encoder in _learning(encoders):
+        clips = encoder.embed_clips(clips)
     return clips
 
 
-def blocks_of(sources: Sources) -> Blocks:
+def blocks_of(encoders: Mapping[str, ClipEncoder]) -> Blocks:
     """What a model's folder keeps of its encoders."""
-    return {source.modality: source.blocks for source in sources if source}
+    return {name: encoder.blocks for name, encoder in encoders.items()}
 
 
-def _learning(sources: Sources) -> list[Source]:
-    return [source for source in sources if source and source.settings.blocks]
+def _learning(encoders: Iterable[ClipEncoder]) -> list[ClipEncoder]:
+    return [encoder for encoder in encoders if encoder.settings.blocks]

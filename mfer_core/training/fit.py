@@ -1,6 +1,7 @@
 """Training of an arm, or of both with their head, on the clips of a fold: sampling, class weights, optimiser, schedule."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,7 +10,8 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
 from mfer_core.base.settings import Train
-from mfer_core.protocol.metrics import confusion, scores
+from mfer_core.models.fusion import Fused
+from mfer_core.protocol.metrics import decision_scores
 from mfer_core.training.clips import Clips, bucketed, collate, in_order
 from mfer_core.training.loop import Progress, Row, Run, Training, run_epochs
 
@@ -88,17 +90,35 @@ def logits_of(model: nn.Module, clips: Clips) -> Tensor:
     return torch.stack([rows[i] for i in range(len(clips))])
 
 
+def hidden_states(fused: Fused, clips: Clips) -> Clips:
+    """The clips with each modality's embeddings, in every view, replaced by the arm's last hidden state, as one step [1, H]."""
+    fused.eval()
+    states = _states(fused, clips)
+    views: dict[str, list] = {}
+    for name, several in clips.views.items():
+        shown = (replace(clips, modalities={**clips.modalities, name: view}) for view in several)
+        views[name] = [_states(fused, clips_in_view)[name] for clips_in_view in shown]
+    sizes = {"visual": fused.visual.config.state_size, "audio": fused.audio.config.state_size}
+    return Clips(clips.clip_ids, clips.speakers, clips.labels, states, sizes, views)
+
+
+@torch.no_grad()
+def _states(fused: Fused, clips: Clips) -> dict[str, list]:
+    states: dict[str, list] = {"visual": [None] * len(clips), "audio": [None] * len(clips)}
+    for indices, (inputs, _) in in_order(clips, PREDICT_BATCH):
+        arms = zip(states, (fused.visual, fused.audio), inputs[::2], inputs[1::2], strict=True)
+        for name, arm, values, lengths in arms:
+            for i, state, length in zip(indices, arm.encode(values, lengths), lengths, strict=True):
+                states[name][i] = state[None].clone() if length else None
+    return states
+
+
 def validate(model: nn.Module, clips: Clips) -> Row:
     """Loss, accuracy and UAR over all clips at once."""
     logits = logits_of(model, clips)
-    matrix = confusion(clips.labels.numpy(), logits.argmax(1).numpy(), logits.shape[1])
-    result = scores(matrix)
+    scores = decision_scores(clips.labels.numpy(), logits.argmax(1).numpy(), logits.shape[1])
     loss = nn.functional.cross_entropy(logits.float(), clips.labels).item()
-    return {
-        "valid_loss": loss,
-        "valid_accuracy": float(result["accuracy"]),
-        "valid_uar": float(result["uar"]),
-    }
+    return {"valid_loss": loss, "valid_accuracy": scores["accuracy"], "valid_uar": scores["uar"]}
 
 
 class ClipTraining(Training):

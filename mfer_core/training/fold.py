@@ -1,137 +1,87 @@
-"""What stages 1, 2b and 3 have in common: a model on one fold of the benchmark corpus, chosen on an inner split, then refitted."""
+"""One fold's data, read once: which clips are in which part, their labels and speakers, their embeddings, and a digest of it all."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import digest
+from mfer_core.base.files import digest, read_table
 from mfer_core.base.labels import label_set
-from mfer_core.base.settings import Settings
-from mfer_core.encoders.device import one_thread
-from mfer_core.models.arm import Arm
-from mfer_core.models.fusion import Fused
-from mfer_core.models.store import CHOOSER, WEIGHTS
+from mfer_core.base.paths import DataPaths
 from mfer_core.protocol.protocols import PARTS
-from mfer_core.protocol.protocols import protocol as rules
+from mfer_core.protocol.speakers import four_classes, speaker_parts
 from mfer_core.training.clips import Clips
-from mfer_core.training.finetune import Sources, blocks_of, embedded
-from mfer_core.training.inputs import Modality, fold_parts, inputs_digest, make_clips, manifest_of
-from mfer_core.training.loop import Progress, Run, seed_of
-from mfer_core.training.results import begin, finish, fit_temperature, fold_folder, is_done, probability_table
-
-CLASSES = label_set("eight")
+from mfer_core.training.inputs import Modality, load_modality, make_clips, manifest_of
 
 
 @dataclass(frozen=True)
-class Job:
-    """One model of one fold."""
+class Fold:
+    """Clips of some corpora in parts: a fold of the benchmark under a protocol, or the parts of stage 2a."""
 
-    arm: str
+    paths: DataPaths
+    corpora: tuple[str, ...]
     protocol: str
-    fold: int
-    data: Path
-    benchmark: str  # corpus
-    parts: dict[str, list[str]]
-    manifest: pd.DataFrame
-    inputs: str  # digest of what the fold reads
-    refit: bool  # as the settings say, and never where the checkpoint is picked on the test fold or on published actors
+    number: int
+    classes: tuple[str, ...]
+    parts: dict[str, list[str]]  # part -> clip_ids, in order
+    manifest: pd.DataFrame  # of the corpora, by clip_id
+    _opened: dict[str, Modality] = field(default_factory=dict, repr=False)
 
-    def whole(self) -> "Job":
-        """The same with the validation clips among those that are trained on."""
-        return replace(
-            self, parts={**self.parts, "train": sorted({*self.parts["train"], *self.parts["valid"]})}
-        )
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A model after training, its clips by part, and the encoders that were trained with it."""
-
-    model: Arm | Fused
-    clips: dict[str, Clips]
-    sources: Sources
-    encoders: dict[str, dict]  # modality -> metadata
-    progress: Progress
-
-    def part(self, name: str) -> Clips:
-        """A part's clips as the model sees them."""
-        return embedded(self.clips[name], self.sources)
-
-    @property
-    def rates(self) -> list[float]:
-        """The learning rates up to the best epoch."""
-        return [row["lr"] for row in self.progress.history[: self.progress.best_epoch]]
-
-
-def new_job(
-    arm: str, modalities: Sequence[str], protocol: str, fold: int, data: Path, settings: Settings
-) -> Job:
-    """Raises MferError when the folds table does not hold the fold."""
-    data, corpus = Path(data), settings.roles.benchmark
-    parts, manifest = fold_parts(data, protocol, fold), manifest_of(data, [corpus])
-    inputs = inputs_digest(data, modalities, [corpus], parts, manifest)
-    refit = settings.folds.refit and rules(protocol).inner
-    return Job(arm, protocol, fold, data, corpus, parts, manifest, inputs, refit)
-
-
-def fold_run(stage: str, job: Job, seed: int, *shaped_by: object) -> Run:
-    """The run of a fold; ``shaped_by`` is everything that its key covers beside the job and the seed."""
-    place = (stage, job.protocol, job.fold)
-    key = digest(*place, seed, job.inputs, job.refit, *shaped_by)
-    folder = fold_folder(job.data, *place)
-    return Run(folder, key, seed_of(seed, *place), f"{stage} {job.protocol} fold {job.fold}", job.fold)
-
-
-def load_parts(job: Job, modalities: dict[str, Modality]) -> dict[str, Clips]:
-    """The fold's clips by part. Raises MferError when a part that training needs is empty."""
-    clips = {part: make_clips(job.parts[part], job.manifest, CLASSES, modalities) for part in PARTS}
-    for part in ("train", "valid"):
-        if not len(clips[part]):
+    @classmethod
+    def read(cls, data: Path, corpus: str, protocol: str, number: int) -> "Fold":
+        """A fold of the folds table. Raises MferError when the table does not hold it."""
+        paths = DataPaths(Path(data))
+        rows = read_table(paths.folds)
+        rows = rows[(rows.protocol == protocol) & (rows.fold == number)]
+        if rows.empty:
             raise MferError(
-                f"fold {job.fold} of {job.protocol}: no {part} clips with {' or '.join(modalities)} embeddings"
+                f"folds.parquet holds no fold {number} of {protocol}: run the folds stage after changing its settings"
             )
-    return clips
+        parts = {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
+        return cls(paths, (corpus,), protocol, number, label_set("eight"), parts, manifest_of(data, [corpus]))
 
+    @classmethod
+    def of_pretraining(cls, data: Path, corpora: Sequence[str], seed: int) -> "Fold":
+        """Stage 2a's clips: the four classes of the pretraining corpora, speakers held out."""
+        manifest = four_classes(manifest_of(data, corpora))
+        parts, paths = speaker_parts(manifest, seed), DataPaths(Path(data))
+        return cls(paths, tuple(corpora), "pretrain_audio", 0, label_set("four"), parts, manifest)
 
-def train_fold(
-    job: Job, run: Run, code: str, fit_once: Callable[[Job, Run, Sequence[float]], Fitted]
-) -> Path:
-    """Train a model on one fold and write its folder; returns at once when that is done under ``run.key``.
+    def with_valid(self) -> "Fold":
+        """The same fold with the validation clips among those that are trained on."""
+        train = sorted({*self.parts["train"], *self.parts["valid"]})
+        return replace(self, parts={**self.parts, "train": train})
 
-    ``fit_once`` trains it. First the validation part chooses the epoch, and calibrates; then, where the job says so, a fresh
-    model is trained on both parts for as many epochs at the same rates. Only that one sees the test part.
-    """
-    if is_done(run.folder, run.key):
-        return run.folder
-    begin(run.folder)
-    with one_thread():
-        chosen = fit_once(job, run, ())
-        temperature = fit_temperature(chosen.model, chosen.part("valid"))
-        final = fit_once(job.whole(), run.refit(), chosen.rates) if job.refit else chosen
-        predictions = probability_table(final.model, final.part("test"), CLASSES)
-    predictions = predictions.assign(protocol=job.protocol, fold=job.fold, arm=job.arm)
-    facts = _facts(job, final) | {
-        "code": code,
-        "temperature": temperature,
-        "best_epoch": chosen.progress.best_epoch,
-    }
-    models = {WEIGHTS: final} | ({CHOOSER: chosen} if job.refit else {})
-    stored = {file: (fitted.model, blocks_of(fitted.sources)) for file, fitted in models.items()}
-    return finish(run, stored, chosen.progress.history, predictions, CLASSES, facts)
+    def modality(self, name: str) -> Modality:
+        """The embeddings of "visual" or "audio" with their augmented views, opened once."""
+        if name not in self._opened:
+            self._opened[name] = load_modality(self.paths.root, name, self.corpora)
+        return self._opened[name]
 
+    def digest(self, modalities: Sequence[str]) -> str:
+        """A hash of all that a model of ``modalities`` reads: its clips' parts, labels, speakers and embeddings."""
+        facts = []
+        for name in modalities:
+            for metadata, keys in self.modality(name).content:
+                clips = [[part, [[clip, keys.get(clip)] for clip in ids]] for part, ids in self.parts.items()]
+                facts.append([name, metadata, clips])
+        known = sorted({clip for ids in self.parts.values() for clip in ids})
+        return digest(facts, self.manifest.loc[known, ["label", "speaker"]].values.tolist())
 
-def _facts(job: Job, final: Fitted) -> dict:
-    """What a model says about itself beside its shape and labels."""
-    return {
-        "protocol": job.protocol,
-        "fold": job.fold,
-        "training_speakers": sorted({*final.clips["train"].speakers}),
-        "selection_speakers": sorted({*final.clips["valid"].speakers}),
-        "training_clips": len(final.clips["train"]),
-        "refit": job.refit,
-        "encoders": final.encoders,
-        "data": job.inputs,
-    }
+    def clips(self, modalities: Mapping[str, Modality]) -> dict[str, Clips]:
+        """The clips by part, each with those of ``modalities`` that it has.
+
+        Raises MferError when a part that training needs is empty.
+        """
+        clips = {
+            part: make_clips(self.parts[part], self.manifest, self.classes, modalities) for part in PARTS
+        }
+        for part in ("train", "valid"):
+            if not len(clips[part]):
+                names = " or ".join(modalities)
+                raise MferError(
+                    f"{self.protocol} fold {self.number}: no {part} clips with {names} embeddings"
+                )
+        return clips

@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import digest, read_table
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.cache.embeddings import Embeddings, open_embeddings, same_encoder, view_folders
-from mfer_core.protocol.protocols import PARTS
 from mfer_core.training.clips import Clips
 from mfer_core.training.steps import NormalisedSteps, StoredSteps, moments, steps_of
 
@@ -22,17 +20,6 @@ def manifest_of(data: Path, corpora: Iterable[str]) -> pd.DataFrame:
     """The corpora's manifests in one frame, indexed by clip_id."""
     frames = [read_manifest(Path(data) / "ingest" / corpus / "manifest.parquet") for corpus in corpora]
     return pd.concat(frames).set_index("clip_id", drop=False)
-
-
-def fold_parts(data: Path, protocol: str, fold: int) -> dict[str, list[str]]:
-    """clip_ids per part of one fold. Raises MferError when the folds table does not hold it."""
-    folds = read_table(Path(data) / "folds" / "folds.parquet")
-    rows = folds[(folds.protocol == protocol) & (folds.fold == fold)]
-    if rows.empty:
-        raise MferError(
-            f"folds.parquet holds no fold {fold} of {protocol}: run the folds stage after changing its settings"
-        )
-    return {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
 
 
 @dataclass(frozen=True)
@@ -46,6 +33,8 @@ class Modality:
     metadata: dict
     dim: int
     views: list[Mapping[str, Tensor]] = field(default_factory=list)
+    # Of the clean embeddings and of each view: the encoder's metadata, and clip_id -> key of all that shaped the values.
+    content: list[tuple[dict, dict[str, str]]] = field(default_factory=list)
 
 
 def _joined(folders: Iterable[Path]) -> Embeddings:
@@ -61,7 +50,7 @@ def _joined(folders: Iterable[Path]) -> Embeddings:
     return joined
 
 
-def _load_views(folders: list[Path]) -> list[Mapping[str, Tensor]]:
+def _open_views(folders: list[Path]) -> list[Embeddings]:
     """The augmented views of some corpora. Raises MferError when the corpora differ in their number."""
     views = [view_folders(folder) for folder in folders]
     if len({len(of_corpus) for of_corpus in views}) > 1:
@@ -71,43 +60,20 @@ def _load_views(folders: list[Path]) -> list[Mapping[str, Tensor]]:
         raise MferError(
             f"the corpora have different numbers of augmented views ({counts}): run embed again for all of them"
         )
-    return [StoredSteps(_joined(same)) for same in zip(*views, strict=True)]
+    return [_joined(same) for same in zip(*views, strict=True)]
 
 
-def load_modality(data: Path, modality: str, corpora: Iterable[str], views: bool = False) -> Modality:
-    """Embeddings of ``corpora``, mapped, for training with their augmented ``views``.
+def load_modality(data: Path, modality: str, corpora: Iterable[str]) -> Modality:
+    """Embeddings of ``corpora`` and their augmented views, mapped.
 
     Raises MferError when a folder is missing, or the encoders or the numbers of views differ.
     """
     folders = [DataPaths(Path(data)).embeddings(modality, corpus) for corpus in corpora]
-    clean = _joined(folders)
-    return Modality(StoredSteps(clean), clean.metadata, clean.dim or 1, _load_views(folders) if views else [])
-
-
-def inputs_digest(
-    data: Path,
-    modalities: Iterable[str],
-    corpora: Iterable[str],
-    parts: dict[str, list[str]],
-    manifest: pd.DataFrame,
-) -> str:
-    """One hash of all that a fold reads: its clips' parts, labels and speakers, their embeddings' keys, the encoders."""
-    facts = []
-    for modality in modalities:
-        for corpus in corpora:
-            folder = DataPaths(Path(data)).embeddings(modality, corpus)
-            for view in (folder, *view_folders(folder)):
-                embeddings = open_embeddings(view)
-                keys = embeddings.row_keys()
-                facts.append(
-                    [
-                        modality,
-                        embeddings.metadata,
-                        [[part, [[clip, keys.get(clip)] for clip in clips]] for part, clips in parts.items()],
-                    ]
-                )
-    known = sorted({clip for clips in parts.values() for clip in clips})
-    return digest(facts, manifest.loc[known, ["label", "speaker"]].values.tolist())
+    clean, views = _joined(folders), _open_views(folders)
+    content = [(opened.metadata, opened.row_keys()) for opened in (clean, *views)]
+    return Modality(
+        StoredSteps(clean), clean.metadata, clean.dim or 1, [StoredSteps(view) for view in views], content
+    )
 
 
 def make_clips(

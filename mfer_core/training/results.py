@@ -5,46 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import nn
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import atomic_path, read_json, read_table, write_json, write_table
+from mfer_core.base.files import atomic_path, read_table, write_json, write_table
+from mfer_core.base.paths import DataPaths
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
-from mfer_core.models.store import CHOOSER, CONFIG, WEIGHTS, Blocks, describe_model, save_weights
+from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, describe_model, save_weights
+from mfer_core.protocol.predictions import predictions_schema
 from mfer_core.training.clips import Clips
 from mfer_core.training.fit import logits_of
 from mfer_core.training.loop import Run, forget_checkpoints
-
-
-def predictions_schema(classes: tuple[str, ...]) -> pa.Schema:
-    """One row per prediction: who, where, by which arm, the true label, and a probability per class name."""
-    fields = [
-        ("clip_id", pa.string()),
-        ("protocol", pa.string()),
-        ("fold", pa.int32()),
-        ("arm", pa.string()),
-        ("label", pa.string()),
-    ]
-    return pa.schema(fields + [(name, pa.float32()) for name in classes])
-
-
-def fold_folder(data: Path, stage: str, protocol: str, fold: int) -> Path:
-    return Path(data) / stage / protocol.replace(":", "-") / f"fold-{fold}"
-
-
-def is_done(folder: Path, key: str) -> bool:
-    """Whether the folder holds finished results under ``key``."""
-    path = Path(folder) / CONFIG
-    return path.exists() and read_json(path)["key"] == key
-
-
-def begin(folder: Path) -> None:
-    """Make the folder and take the mark of older results away, so that none can pass for the new ones."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    (Path(folder) / CONFIG).unlink(missing_ok=True)
 
 
 def write_history(folder: Path, history: list[dict]) -> None:
@@ -65,14 +38,6 @@ def probability_table(model: nn.Module, clips: Clips, classes: tuple[str, ...]) 
     return table
 
 
-def fit_temperature(model: nn.Module, clips: Clips) -> float:
-    """The temperature (> 0) that calibrates the model on ``clips``: least cross-entropy on a grid (Guo et al. 2017)."""
-    logits = logits_of(model, clips)
-    grid = torch.logspace(-1, 1, 81)  # 0.1 .. 10
-    losses = [nn.functional.cross_entropy(logits / temperature, clips.labels).item() for temperature in grid]
-    return round(grid[losses.index(min(losses))].item(), 4)
-
-
 def finish(
     run: Run,
     models: Mapping[str, tuple[Arm | Fused, Blocks]],
@@ -82,7 +47,7 @@ def finish(
     facts: dict,
 ) -> Path:
     """Write a trained fold's files, the marker last; ``models`` by file, each with the blocks of encoders that were trained with it."""
-    (run.folder / CHOOSER).unlink(missing_ok=True)
+    (run.folder / SELECTION).unlink(missing_ok=True)
     for file, (model, blocks) in models.items():
         save_weights(run.folder, model, blocks, file)
     write_history(run.folder, history)
@@ -111,15 +76,14 @@ def collect(
     Raises MferError naming the first fold that is not done.
     """
     schema = predictions_schema(classes)
-    _remove_others(
-        Path(data) / stage, {fold_folder(data, stage, protocol, fold) for protocol, fold in expected}
-    )
+    paths = DataPaths(Path(data))
+    _remove_others(paths.stage(stage), {paths.fold(stage, protocol, fold) for protocol, fold in expected})
     tables = [schema.empty_table().to_pandas()]
     for protocol, fold in expected:
-        folder = fold_folder(data, stage, protocol, fold)
+        folder = paths.fold(stage, protocol, fold)
         if not (folder / CONFIG).exists():
             raise MferError(f"{stage}: fold {fold} of {protocol} is not done: {folder}")
         tables.append(read_table(folder / "predictions.parquet", schema.names))
     table = pd.concat([part for part in tables if len(part)] or tables).reset_index(drop=True)
-    write_table(Path(data) / stage / "predictions.parquet", table, schema)
+    write_table(paths.predictions(stage), table, schema)
     return table

@@ -1,43 +1,277 @@
-"""The training stages as the flows call them: picklable functions of plain arguments, one per stage and fold."""
+"""Stages 1, 2b and 3: a model on one fold of the benchmark, chosen on an inner split, then refitted.
 
+Picklable functions of plain arguments, as the flows call them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_table
-from mfer_core.base.settings import Settings
-from mfer_core.training.audio import train_audio_fold
-from mfer_core.training.fold import CLASSES
-from mfer_core.training.fused import train_fused_fold
-from mfer_core.training.pretrain import pretrain_audio
-from mfer_core.training.results import collect
-from mfer_core.training.visual import train_visual_fold
+from mfer_core.base.files import digest, read_json, read_table
+from mfer_core.base.labels import label_set
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import Finetune, Settings, Train, TrainArm
+from mfer_core.cache.code import code_digest
+from mfer_core.cache.embeddings import same_encoder
+from mfer_core.encoders.device import one_thread
+from mfer_core.models.arm import Arm, ArmConfig
+from mfer_core.models.finetuned import MODALITIES, TRAINABLE_MODULES
+from mfer_core.models.fusion import Fused
+from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, begin, is_done, load_trained
+from mfer_core.protocol.protocols import protocol as rules
+from mfer_core.training.clips import Clips
+from mfer_core.training.finetune import ClipEncoder, blocks_of, embedded, fit_with_encoders, open_modality
+from mfer_core.training.fit import Group, fit, hidden_states, trainable
+from mfer_core.training.fold import Fold
+from mfer_core.training.inputs import Modality, normalised, step_statistics
+from mfer_core.training.loop import Progress, Run, seed_of
+from mfer_core.training.results import collect, finish, probability_table
 
-__all__ = [
-    "FOLD_STAGES",
-    "collect_predictions",
-    "folds_to_train",
-    "pretrain_audio",
-    "train_audio_fold",
-    "train_fused_fold",
-    "train_visual_fold",
-]
+CLASSES = label_set("eight")
+# The settings of an arm that say what its model is.
+SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter", "normalisation"}
 
-FOLD_STAGES = {
-    "train_visual": train_visual_fold,
-    "train_audio": train_audio_fold,
-    "train_fused": train_fused_fold,
-}
+
+def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) -> Arm:
+    """An arm with fresh weights (torch's global generator) on embeddings of ``dim``."""
+    config = ArmConfig(modality=modality, input_dim=dim, classes=classes, **shape.model_dump(include=SHAPE))
+    return Arm(config)
+
+
+class FoldStage(ABC):
+    """A stage of the method on one fold: what its model starts from."""
+
+    arm: str
+    modalities: tuple[str, ...]
+    hyper: Train
+
+    def __init__(self, fold: Fold, settings: Settings):
+        self.fold, self.settings = fold, settings
+        self.name = f"train_{self.arm}"
+        self.inputs = fold.digest(self.modalities)
+
+    @abstractmethod
+    def shaped_by(self) -> list:
+        """What the key covers beside the fold, the code and ``hyper``."""
+
+    @abstractmethod
+    def start(
+        self, modalities: dict[str, Modality], seed: int, selection: bool
+    ) -> tuple[Arm | Fused, list[Group]]:
+        """The model before its first step, and its learning rates.
+
+        ``selection``: from parents that have not seen the validation clips, where there are such.
+        """
+
+    def finetune_of(self, modality: str) -> Finetune:
+        return self.hyper.finetune
+
+    def blocks(self, selection: bool) -> Blocks:
+        """Blocks of the encoders that an earlier stage trained."""
+        return {}
+
+    def run(self) -> Run:
+        """Its key covers the code of an encoder only where that learns here or has learned before."""
+        fold = self.fold
+        names = [
+            name for name in self.modalities if self.finetune_of(name).blocks or self.blocks(False).get(name)
+        ]
+        code = [code_digest(module) for module in (__name__, *(TRAINABLE_MODULES[name] for name in names))]
+        shaped_by = [self.refit, self.hyper.model_dump(), self.shaped_by(), code]
+        key = digest(self.name, fold.protocol, fold.number, self.settings.seed, self.inputs, shaped_by)
+        seed = seed_of(self.settings.seed, self.name, fold.protocol, fold.number)
+        folder = fold.paths.fold(self.name, fold.protocol, fold.number)
+        return Run(folder, key, seed, f"{self.name} {fold.protocol} fold {fold.number}", fold.number)
+
+    @property
+    def refit(self) -> bool:
+        """As the settings say, and never where the epoch is chosen on the test fold or on published actors."""
+        return self.settings.folds.refit and rules(self.fold.protocol).inner
+
+
+class VisualStage(FoldStage):
+    """Stage 1: the image arm alone."""
+
+    arm, modalities = "visual", ("visual",)
+
+    def __init__(self, fold: Fold, settings: Settings):
+        super().__init__(fold, settings)
+        self.hyper = settings.train_visual
+
+    def shaped_by(self) -> list:
+        return []
+
+    def start(self, modalities: dict[str, Modality], seed: int, selection: bool) -> tuple[Arm, list[Group]]:
+        torch.manual_seed(seed)
+        arm = new_arm("visual", modalities["visual"].dim, self.hyper, CLASSES)
+        return arm, trainable(arm, self.hyper.learning_rate)
+
+
+class AudioStage(FoldStage):
+    """Stage 2b: the audio arm, its GRU taken over from stage 2a, its classifier new."""
+
+    arm, modalities = "audio", ("audio",)
+
+    def __init__(self, fold: Fold, settings: Settings):
+        """Raises MferError when there is no stage 2a model to start from."""
+        super().__init__(fold, settings)
+        self.hyper = settings.train_audio
+        self.parent, self.parent_key, self.parent_encoder, self.parent_blocks = None, "scratch", {}, {}
+        if self.hyper.start == "pretrain_audio":
+            folder = fold.paths.stage("pretrain_audio")
+            if skipped := read_json(folder / CONFIG).get("skipped"):
+                raise MferError(
+                    f"stage 2a left no model ({skipped}): set train_audio.start to scratch or give it a corpus"
+                )
+            self.parent, config, self.parent_blocks = load_trained(folder)
+            self.parent_key, self.parent_encoder = config["key"], config["encoders"]["audio"]
+
+    def shaped_by(self) -> list:
+        return [self.settings.pretrain_audio.model_dump(include=SHAPE), self.parent_key]
+
+    def blocks(self, selection: bool) -> Blocks:
+        return self.parent_blocks
+
+    def start(self, modalities: dict[str, Modality], seed: int, selection: bool) -> tuple[Arm, list[Group]]:
+        torch.manual_seed(seed)
+        arm = new_arm("audio", modalities["audio"].dim, self.settings.pretrain_audio, CLASSES)
+        if self.parent is None:
+            return arm, trainable(arm, self.hyper.learning_rate)
+        if not same_encoder(self.parent_encoder, modalities["audio"].metadata):
+            raise MferError(
+                "stage 2a was trained on another encoder's embeddings than the benchmark's: run embed and pretrain_audio again"
+            )
+        arm.gru.load_state_dict(self.parent.gru.state_dict())
+        head = {"params": list(arm.classifier.parameters()), "lr": self.hyper.learning_rate}
+        return arm, [head, {"params": list(arm.gru.parameters()), "lr": self.hyper.gru_learning_rate}]
+
+
+class FusedStage(FoldStage):
+    """Stage 3: both arms of the same fold together."""
+
+    arm, modalities = "fused", MODALITIES
+
+    def __init__(self, fold: Fold, settings: Settings):
+        super().__init__(fold, settings)
+        self.hyper = settings.train_fused
+        paths, place = fold.paths, (fold.protocol, fold.number)
+        self.folders = {name: paths.fold(f"train_{name}", *place) for name in MODALITIES}
+
+    def finetune_of(self, modality: str) -> Finetune:
+        return self.hyper.finetune_of(modality)
+
+    def shaped_by(self) -> list:
+        return [read_json(folder / CONFIG)["key"] for folder in self.folders.values()]
+
+    def arms(self, selection: bool) -> dict[str, tuple[Arm, dict[str, Tensor]]]:
+        """Each arm with the blocks of its encoder."""
+        loaded = {name: load_trained(folder, selection) for name, folder in self.folders.items()}
+        return {name: (arm, blocks.get(name, {})) for name, (arm, _, blocks) in loaded.items()}
+
+    def blocks(self, selection: bool) -> Blocks:
+        return {name: blocks for name, (_, blocks) in self.arms(selection).items() if blocks}
+
+    def start(self, modalities: dict[str, Modality], seed: int, selection: bool) -> tuple[Fused, list[Group]]:
+        fused = Fused(*(arm for arm, _ in self.arms(selection).values()))
+        part = fused if self.hyper.trainable == "all" else fused.head
+        return fused, trainable(part, self.hyper.learning_rate)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model after training, its clips by part, and the encoders that were opened for it."""
+
+    model: Arm | Fused
+    clips: dict[str, Clips]
+    encoders: dict[str, ClipEncoder]
+    metadata: dict[str, dict]  # of the encoder behind each modality
+    progress: Progress
+
+    def part(self, name: str) -> Clips:
+        """A part's clips as the model sees them."""
+        return embedded(self.clips[name], self.encoders.values())
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates up to the best epoch."""
+        return [row["lr"] for row in self.progress.history[: self.progress.best_epoch]]
+
+
+def fit_once(stage: FoldStage, fold: Fold, run: Run, rates: Sequence[float] = ()) -> Fitted:
+    """Train the stage's model on ``fold``. With ``rates`` nothing is chosen (see ``fit``)."""
+    hyper, selection, device = stage.hyper, not rates, run.device(stage.hyper.device)
+    modalities, encoders, blocks = {}, {}, stage.blocks(selection)
+    for name in stage.modalities:
+        finetune = stage.finetune_of(name)
+        modalities[name], encoder = open_modality(fold, name, str(device), finetune, blocks.get(name, {}))
+        encoders |= {name: encoder} if encoder else {}
+    model, groups = stage.start(modalities, run.seed, selection)
+    arms = {"visual": model.visual, "audio": model.audio} if isinstance(model, Fused) else {stage.arm: model}
+    inputs = {
+        name: normalised(modality, arms[name].config.normalisation, fold.manifest)
+        for name, modality in modalities.items()
+    }
+    clips = fold.clips(inputs)
+    if isinstance(model, Arm):
+        model.standardise(*step_statistics(clips["train"], stage.arm))
+    if isinstance(model, Fused) and hyper.trainable == "classifier":
+        # Nothing below the head changes, so the arms' states are computed once.
+        train, valid = (hidden_states(model, clips[part]) for part in ("train", "valid"))
+        progress = fit(model.head, groups, train, valid, len(CLASSES), hyper, run, rates)
+    else:
+        progress = fit_with_encoders(model, groups, clips, len(CLASSES), hyper, run, encoders, rates)
+    metadata = {name: (encoders.get(name) or modalities[name]).metadata for name in modalities}
+    return Fitted(model, clips, encoders, metadata, progress)
+
+
+STAGES = {"train_visual": VisualStage, "train_audio": AudioStage, "train_fused": FusedStage}
+
+
+def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Settings) -> Path:
+    """Train a stage's model on one fold and write its folder; returns the folder, at once when it is done already.
+
+    First the validation part chooses the epoch. Then, unless the settings or the protocol say no, a fresh model is trained
+    on both parts for as many epochs at the same rates. Only that one sees the test part.
+    """
+    fold = Fold.read(data, settings.roles.benchmark, protocol, number)
+    job = STAGES[stage](fold, settings)
+    run = job.run()
+    if is_done(run.folder, run.key):
+        return run.folder
+    begin(run.folder)
+    with one_thread():
+        chosen = fit_once(job, fold, run)
+        final = fit_once(job, fold.with_valid(), run.refit(), chosen.rates) if job.refit else chosen
+        predictions = probability_table(final.model, final.part("test"), CLASSES)
+    predictions = predictions.assign(protocol=protocol, fold=number, arm=job.arm)
+    facts = {
+        "protocol": protocol,
+        "fold": number,
+        "training_speakers": sorted({*final.clips["train"].speakers}),
+        "selection_speakers": sorted({*final.clips["valid"].speakers}),
+        "training_clips": len(final.clips["train"]),
+        "refit": job.refit,
+        "best_epoch": chosen.progress.best_epoch,
+        "encoders": final.metadata,
+        "data": job.inputs,
+        "code": code_digest(__name__),
+    }
+    models = {WEIGHTS: final} | ({SELECTION: chosen} if job.refit else {})
+    stored = {file: (fitted.model, blocks_of(fitted.encoders)) for file, fitted in models.items()}
+    return finish(run, stored, chosen.progress.history, predictions, CLASSES, facts)
 
 
 def folds_to_train(stage: str, data: Path, settings: Settings) -> list[tuple[str, int]]:
     """(protocol, fold) that ``stage`` trains: all of the folds table, or none where the settings leave its arm out."""
-    if stage not in FOLD_STAGES:
-        raise MferError(f"unknown stage {stage!r}: choose one of {', '.join(FOLD_STAGES)}")
     if stage.removeprefix("train_") not in settings.arms:
         return []
-    folds = read_table(Path(data) / "folds" / "folds.parquet", ["protocol", "fold"]).drop_duplicates()
+    folds = read_table(DataPaths(Path(data)).folds, ["protocol", "fold"]).drop_duplicates()
     return [(str(row.protocol), int(row.fold)) for row in folds.itertuples()]
 
 

@@ -19,7 +19,7 @@ from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.evaluation.plots import confusion_figure
 from mfer_core.evaluation.summary import fold_scores
-from mfer_core.training.inputs import fold_parts
+from mfer_core.training.fold import Fold
 from tasks.tracking.lineage import lineage
 from tasks.tracking.store import KEY_TAG, attempt, client, experiment, find_run, metrics_now, pipeline_run
 
@@ -115,11 +115,13 @@ def _inputs(config: dict, data: DataPaths, settings: Settings) -> list[DatasetIn
             _input(name, data.manifest(name), _clips(data, name), version, "training")
             for name in roles.pretraining
         ]
-    corpus, clips = roles.benchmark, _clips(data, roles.benchmark)
-    parts = fold_parts(data.root, config["protocol"], config["fold"])
+    corpus = roles.benchmark
+    fold = Fold.read(data.root, corpus, config["protocol"], config["fold"])
     return [
-        _input(f"{corpus} {part}", data.manifest(corpus), clips.loc[ids], version, CONTEXT_OF_PART[part])
-        for part, ids in parts.items()
+        _input(
+            f"{corpus} {part}", data.manifest(corpus), fold.manifest.loc[ids], version, CONTEXT_OF_PART[part]
+        )
+        for part, ids in fold.parts.items()
     ]
 
 

@@ -20,12 +20,12 @@ from mfer_core.evaluation.robust import (
     robust_fusion,
 )
 from mfer_core.evaluation.target import Features, normalise, shift
-from mfer_core.evaluation.transfer import CLASSES, honest_folds, transfer
+from mfer_core.evaluation.transfer import honest_folds, transfer
 from mfer_core.evaluation.transfer_fold import FoldTransfer, load_models
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.training.clips import Clips
-from mfer_core.training.inputs import fold_parts, load_modality, manifest_of
-from mfer_core.training.inputs import make_clips as clips_of
+from mfer_core.training.fold import Fold
+from mfer_core.training.inputs import load_modality
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,8 @@ def test_tables_say_what_collapses_into_what_and_how_far_the_corpus_is(transferr
 def test_at_home_the_fused_model_decides_and_where_an_arm_went_blind_it_does_not(transferred):
     data, options, _ = transferred
     benchmark = options.roles.benchmark
-    manifest = manifest_of(data, [benchmark])
     modalities = {name: load_modality(data, name, [benchmark]) for name in ("visual", "audio")}
-    home = clips_of(fold_parts(data, "groupk:2", 0)["valid"], manifest, CLASSES, modalities)
+    home = Fold.read(data, "ravdess", "groupk:2", 0).clips(modalities)["valid"]
     models = load_models(data, "groupk:2", 0, options.arms, [benchmark])
     silence = [None if value is None else torch.zeros_like(value) for value in home.modalities["audio"]]
     deaf = replace(home, modalities={**home.modalities, "audio": silence})

@@ -1,12 +1,14 @@
 """Fusion: exact start from the two arms, and clips that lack a modality."""
 
+import json
+
 import pytest
 import torch
 
 from mfer_core.base.errors import MferError
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
-from mfer_core.models.store import CONFIG, WEIGHTS, describe_model, load_model, save_weights
+from mfer_core.models.store import CONFIG, WEIGHTS, describe_model, load_trained, save_weights
 
 SIZES = {"visual": (4, 3), "audio": (6, 5)}  # input dim, hidden size
 
@@ -59,20 +61,16 @@ def test_arms_of_different_classes_do_not_fuse():
 
 
 def test_a_stored_model_comes_back_whole(fused, tmp_path):
-    import json
-
     save_weights(tmp_path, fused)
     (tmp_path / CONFIG).write_text(json.dumps({"model": describe_model(fused)}))
-    loaded, _ = load_model(tmp_path)
+    loaded, _, _ = load_trained(tmp_path)
     values = inputs()
     assert torch.equal(loaded(*values), fused(*values))
 
 
 def test_damaged_weights_are_named(fused, tmp_path):
-    import json
-
     save_weights(tmp_path, fused)
     (tmp_path / CONFIG).write_text(json.dumps({"model": describe_model(fused)}))
     (tmp_path / WEIGHTS).write_bytes(b"no weights")
     with pytest.raises(MferError, match=str(tmp_path)):
-        load_model(tmp_path)
+        load_trained(tmp_path)

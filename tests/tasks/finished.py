@@ -7,14 +7,22 @@ import pandas as pd
 
 from mfer_core.base.files import write_json, write_table
 from mfer_core.base.labels import label_set
+from mfer_core.base.manifest import Clip, clips_frame
 
 LABELS = label_set("eight")
-CLIPS = pd.DataFrame(
-    {
-        "clip_id": [f"ravdess/{i}" for i in range(8)],
-        "label": list(LABELS),
-        "speaker": [f"ravdess/{i % 3}" for i in range(8)],
-    }
+CLIPS = clips_frame(
+    [
+        Clip(
+            clip_id=f"ravdess/{i}",
+            corpus="ravdess",
+            path=f"{i}.mp4",
+            sha256=str(i),
+            label=label,
+            speaker=f"ravdess-{i % 3}",
+            has_video=True,
+        )
+        for i, label in enumerate(LABELS)
+    ]
 )
 PARTS = ["train"] * 5 + ["valid", "test", "test"]
 

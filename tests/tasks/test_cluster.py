@@ -22,7 +22,6 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.settings import PretrainVit, load_settings
 from mfer_core.cache.code import ROOT
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
-from mfer_core.training.visual import train_visual_fold
 from tasks import cluster
 from tasks.embed import embed_side_by_side, embed_visual
 from tasks.extract import extract_shards
@@ -31,7 +30,7 @@ from tasks.train import train_fold
 from tests.encoders.conftest import EMBED, VIT, extracted
 from tests.media.recordings import face_picture, tone, write_clip
 from tests.media.test_extract import contents, manifest_of, run
-from tests.training.synthetic import small_settings, write_benchmark
+from tests.training.synthetic import small_settings, train_visual_fold, write_benchmark
 
 
 @pytest.fixture(scope="module")

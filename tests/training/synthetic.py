@@ -1,5 +1,6 @@
 """Embeddings with a known structure: emotion, speaker identity and noise, written as the embed stage writes them."""
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,14 @@ from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards
 from mfer_core.cache.schemas import FRAMES, WAVEFORMS
 from mfer_core.cache.shards import ShardFolder, partition
 from mfer_core.protocol.folds import FOLDS_SCHEMA, make_folds
-from mfer_core.training.stages import FOLD_STAGES, collect_predictions, folds_to_train, pretrain_audio
+from mfer_core.training.pretrain_audio import pretrain_audio
+from mfer_core.training.stages import STAGES, collect_predictions, folds_to_train, train_fold
 
 EIGHT = label_set("eight")
 DIM = 12
+train_visual_fold = partial(train_fold, "train_visual")
+train_audio_fold = partial(train_fold, "train_audio")
+train_fused_fold = partial(train_fold, "train_fused")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -188,7 +193,7 @@ def write_transfer(data: Path, settings: Settings, speakers: int = 5, repeats: i
 def train_all(data: Path, settings: Settings) -> None:
     """Every training stage on what is in ``data``, as the flows call them."""
     pretrain_audio(data, settings)
-    for stage, train in FOLD_STAGES.items():
+    for stage in STAGES:
         for protocol, fold in folds_to_train(stage, data, settings):
-            train(protocol, fold, data, settings)
+            train_fold(stage, protocol, fold, data, settings)
         collect_predictions(stage, data, settings)

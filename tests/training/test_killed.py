@@ -12,9 +12,8 @@ from mfer_core.base.settings import PretrainEmotion2vec, PretrainVit
 from mfer_core.training import loop
 from mfer_core.training.pretrain_emotion2vec import pretrain_emotion2vec
 from mfer_core.training.pretrain_vit import pretrain_vit
-from mfer_core.training.stages import train_visual_fold
 from tests.encoders.conftest import VIT
-from tests.training.synthetic import small_settings, write_benchmark
+from tests.training.synthetic import small_settings, train_visual_fold, write_benchmark
 
 KILLED_AFTER = 2  # epochs
 FACES = PretrainVit(**{**VIT, "epochs": 4, "stem_channels": [4, 8, 8]})

@@ -8,13 +8,19 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.cache.embeddings import view_folder
 from mfer_core.models.fusion import Fused
-from mfer_core.training.arm import new_arm
 from mfer_core.training.clips import Clips
-from mfer_core.training.fit import ClipTraining, validate
-from mfer_core.training.fused import hidden_states
+from mfer_core.training.fit import ClipTraining, hidden_states, validate
 from mfer_core.training.inputs import load_modality
-from mfer_core.training.stages import train_visual_fold
-from tests.training.synthetic import DIM, EIGHT, clips_of, small_settings, write_benchmark, write_embeddings
+from mfer_core.training.stages import new_arm
+from tests.training.synthetic import (
+    DIM,
+    EIGHT,
+    clips_of,
+    small_settings,
+    train_visual_fold,
+    write_benchmark,
+    write_embeddings,
+)
 
 HYPER = small_settings().train_visual
 
@@ -81,7 +87,7 @@ def test_a_new_view_trains_again_and_changes_the_model(tmp_path):
     folder = tmp_path / "embed" / "visual" / settings.roles.benchmark
     clips = clips_of(settings.roles.benchmark, 4, 2, EIGHT)
     write_embeddings(view_folder(folder, 1), clips, (3, 6), 0.8, 5, dtype="float16")
-    modality = load_modality(tmp_path, "visual", [settings.roles.benchmark], views=True)
+    modality = load_modality(tmp_path, "visual", [settings.roles.benchmark])
     assert {value.dtype for value in modality.views[0].values()} == {torch.float16} and modality.dim == DIM
     trained = read_json(train_visual_fold("groupk:2", 0, tmp_path, settings) / "config.json")
     assert without["key"] != trained["key"]
@@ -94,5 +100,4 @@ def test_corpora_with_different_numbers_of_views_are_refused(tmp_path):
         view_folder(tmp_path / "embed" / "audio" / "a", 1), clips_of("a", 2, 1, EIGHT), (3, 6), 0.8, 5
     )
     with pytest.raises(MferError, match="different numbers of augmented views"):
-        load_modality(tmp_path, "audio", ["a", "b"], views=True)
-    assert not load_modality(tmp_path, "audio", ["a", "b"]).views
+        load_modality(tmp_path, "audio", ["a", "b"])

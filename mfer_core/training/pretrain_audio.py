@@ -1,0 +1,152 @@
+"""Stage 2a: the audio arm on four corpora and the four emotions that they share."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import torch
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import digest, write_json, write_table
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import Settings
+from mfer_core.cache.code import code_digest
+from mfer_core.encoders.device import one_thread
+from mfer_core.models.arm import Arm
+from mfer_core.models.finetuned import TRAINABLE_MODULES
+from mfer_core.models.store import CONFIG, begin, describe_model, is_done, save_weights
+from mfer_core.protocol.corpus_scores import CLASSES, corpus_of, corpus_scores
+from mfer_core.protocol.protocols import PARTS
+from mfer_core.protocol.speakers import present_corpora
+from mfer_core.training.clips import Clips
+from mfer_core.training.finetune import ClipEncoder, blocks_of, embedded, fit_with_encoders, open_modality
+from mfer_core.training.fit import trainable
+from mfer_core.training.fold import Fold
+from mfer_core.training.inputs import normalised, step_statistics
+from mfer_core.training.loop import Progress, Run, forget_checkpoints, seed_of
+from mfer_core.training.results import probability_table, write_history
+from mfer_core.training.stages import new_arm
+
+STAGE = "pretrain_audio"
+METRICS = "metrics.json"  # corpus -> scores on its test part
+MATRIX = "cross_corpus.json"  # corpus left out of training -> corpus -> UAR
+FILES = ("model.safetensors", "history.csv", "predictions.parquet", METRICS, MATRIX)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The arm after training, and its encoder where that was trained with it."""
+
+    arm: Arm
+    progress: Progress
+    encoders: dict[str, ClipEncoder]
+
+    def predictions(self, clips: Clips) -> pd.DataFrame:
+        """A row per clip, with its corpus."""
+        table = probability_table(self.arm, embedded(clips, self.encoders.values()), CLASSES)
+        table.insert(1, "corpus", table.clip_id.map(corpus_of))
+        return table
+
+
+def pretrain_audio(data: Path, settings: Settings) -> Path:
+    """Train stage 2a; returns its folder, at once when it is done already.
+
+    Where every pretraining corpus or the audio arm is left out, config.json says so and there is no model.
+    """
+    folder, corpora = DataPaths(Path(data)).stage(STAGE), present_corpora(settings)
+    if "audio" not in settings.arms:
+        return _skip(folder, "the audio arm is left out")
+    if not corpora:
+        return _skip(folder, "every pretraining corpus has source absent")
+    fold, hyper = Fold.of_pretraining(data, corpora, settings.seed), settings.pretrain_audio
+    inputs, encoder = fold.digest(["audio"]), [TRAINABLE_MODULES["audio"]] if hyper.finetune.blocks else []
+    code = [code_digest(module) for module in (__name__, *encoder)]
+    key = digest(STAGE, settings.seed, hyper.model_dump(), inputs, code)
+    run = Run(folder, key, seed_of(settings.seed, STAGE), STAGE)
+    if is_done(folder, key):
+        return folder
+    begin(folder)
+    with one_thread():
+        modality = fold.modality("audio")
+        clips = fold.clips({"audio": normalised(modality, hyper.normalisation, fold.manifest)})
+        fitted = train_four(run, fold, clips, settings, hyper.epochs)
+        predictions = fitted.predictions(clips["test"])
+        matrix = cross_corpus(run, fold, clips, settings)
+    write_history(folder, fitted.progress.history)
+    write_table(folder / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
+    write_json(folder / METRICS, corpus_scores(predictions))
+    write_json(folder / MATRIX, matrix)
+    save_weights(folder, fitted.arm, blocks_of(fitted.encoders))
+    facts = {
+        "key": key,
+        "model": describe_model(fitted.arm),
+        "labels": list(CLASSES),
+        "encoders": {"audio": fitted.encoders.get("audio", modality).metadata},
+        "training_speakers": sorted({*clips["train"].speakers}),
+        "code": code[0],
+        "data": inputs,
+        "corpora": corpora,
+    }
+    write_json(folder / CONFIG, facts)
+    shutil.rmtree(folder / "cross_corpus", ignore_errors=True)  # nothing but the matrix's checkpoints
+    forget_checkpoints(folder)
+    return folder
+
+
+def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings, epochs: int) -> Fitted:
+    """Fit a fresh 4-class arm on ``clips`` by part. Raises MferError where a part that training needs is empty."""
+    hyper = settings.pretrain_audio.model_copy(update={"epochs": epochs})
+    for part in ("train", "valid"):
+        if not len(clips[part]):
+            raise MferError(
+                f"{run.name}: no {part} clips; stage 2a needs a corpus of at least three speakers"
+            )
+    torch.manual_seed(run.seed)
+    arm = new_arm("audio", clips["train"].dims["audio"], hyper, CLASSES)
+    arm.standardise(*step_statistics(clips["train"], "audio"))
+    _, encoder = open_modality(fold, "audio", str(run.device(hyper.device)), hyper.finetune, {})
+    encoders = {"audio": encoder} if encoder else {}
+    groups = trainable(arm, hyper.learning_rate)
+    progress = fit_with_encoders(arm, groups, clips, len(CLASSES), hyper, run, encoders)
+    return Fitted(arm, progress, encoders)
+
+
+def cross_corpus(
+    run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
+) -> dict[str, dict[str, float]]:
+    """UAR by corpus left out of training and corpus tested: all clips of the one left out, else the test part.
+
+    Nothing where the settings ask for no epochs, or there is one corpus.
+    """
+    result: dict[str, dict[str, float]] = {}
+    epochs = settings.pretrain_audio.cross_corpus_epochs
+    for left_out in fold.corpora if epochs and len(fold.corpora) > 1 else []:
+        folder = run.folder / "cross_corpus" / left_out
+        folder.mkdir(parents=True, exist_ok=True)
+        key, seed = digest(run.key, left_out), seed_of(run.seed, left_out)
+        others = {part: _without(clips[part], left_out) for part in PARTS}
+        fitted = train_four(
+            Run(folder, key, seed, f"{STAGE} without {left_out}"), fold, others, settings, epochs
+        )
+        tables = [fitted.predictions(clips[part]) for part in PARTS]
+        unseen = pd.concat([table[table.corpus == left_out] for table in tables])
+        tested = pd.concat([tables[-1][tables[-1].corpus != left_out], unseen], ignore_index=True)
+        by_corpus = corpus_scores(tested)
+        result[left_out] = {corpus: by_corpus[corpus]["uar"] for corpus in fold.corpora}
+    return result
+
+
+def _without(clips: Clips, corpus: str) -> Clips:
+    return clips.select([i for i, clip in enumerate(clips.clip_ids) if corpus_of(clip) != corpus])
+
+
+def _skip(folder: Path, reason: str) -> Path:
+    begin(folder)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    for name in (METRICS, MATRIX):
+        write_json(folder / name, {})
+    write_json(folder / CONFIG, {"key": digest(STAGE, "skipped"), "skipped": reason})
+    return folder
