@@ -162,10 +162,8 @@ def _full_size_faces(settings: Extract, path: Path) -> Iterator:
 
 def main() -> None:
     options = _options()
-    cut = {
-        "workers": options.workers,
-        "shard_clips": max(1, options.count // (4 * options.workers)),
-    }  # so that all are busy to the end
+    # So many shards that all workers are busy to the end.
+    cut = {"shard_clips": max(1, options.count // (4 * options.workers))}
     settings = load_settings(options.settings).extract.model_copy(update=cut)
     with tempfile.TemporaryDirectory() as folder:
         originals = clips_of(options.clips, options.originals, Path(folder))

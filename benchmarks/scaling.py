@@ -62,7 +62,7 @@ def extract(clips: list[Path], out: Path, settings: Extract, address: str) -> fl
 
     start = time.perf_counter()
     flow(name="scaling")(
-        lambda: extract_shards("bench", manifest_of(clips), Path("/"), out, settings, address)
+        lambda: extract_shards("bench", manifest_of(clips), Path("/"), out, settings, 2, address)
     )()
     return time.perf_counter() - start
 
@@ -85,7 +85,7 @@ def main() -> None:
                     address,
                 )
                 out = Path(folder) / f"out-{workers}"
-                seconds[workers] = extract(clips, out, settings, address)
+                seconds[workers] = extract(clips, out, settings, 2, address)
             contents[workers] = {
                 path.relative_to(out): sha256_file(path) for path in sorted(out.rglob("*.parquet"))
             }

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from flows.environment import set_environment
-from mfer_core.base.errors import mendable
+from mfer_core.base.errors import Faults, mendable
 
 STOPPED = 130
 
@@ -33,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         line = mendable(error)
         if line is None:
             raise
-        print(f"error: {line}", file=sys.stderr)
+        for fault in error.lines if isinstance(error, Faults) else [line]:
+            print(f"error: {fault}", file=sys.stderr)
         status = 1
     if status == STOPPED:
         print("stopped; the next run goes on where this one ended", file=sys.stderr)

@@ -61,9 +61,10 @@ def mfer(
     wait_for_earlier(get_run_logger().info)
     if profile:
         switch_profile(profile, Path("params.yaml"))
-    for corpus in unfetched():
+    settings = check_project(may_fetch=True)
+    for corpus in unfetched(settings.corpora):
         fetch(corpus)
-    aims = targets(chosen, corpora or [], check_project())
+    aims = targets(chosen, corpora or [], settings)
     ran, skipped = reproduce(aims, force, downstream=start_from is not None)
     get_run_logger().info(f"{len(ran)} stages ran, {len(skipped)} were up to date")
 

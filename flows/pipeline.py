@@ -49,7 +49,7 @@ def stages(path: Path = Path("dvc.yaml")) -> dict[str, Stage]:
 
 
 def _setting(foreach: str | None) -> str | None:
-    """``${clips}`` -> ``clips``."""
+    """``${media_corpora}`` -> ``media_corpora``."""
     return foreach and foreach.removeprefix("${").removesuffix("}")
 
 

@@ -3,11 +3,10 @@
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path
 from mfer_core.base.settings import load_settings
+from mfer_core.base.settings.reading import read_yaml, yaml_layout
 
 PROFILES = Path("profiles")
 
@@ -22,14 +21,15 @@ def write_profile(name: str, out: Path) -> None:
     settings = _profile(name)
     with atomic_path(out) as temporary:
         with temporary.open("w", encoding="utf-8") as file:
-            _yaml().dump(settings, file)
+            yaml_layout().dump(settings, file)
         load_settings(temporary)
 
 
 def switch_profile(name: str, path: Path) -> None:
     """Like ``write_profile``, but raises MferError where ``path`` says something of its own, which would be lost."""
-    present = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    if (old := present.get("profile")) not in names():
+    present = read_yaml(path)
+    old = present.get("profile") if isinstance(present, dict) else None
+    if old not in names():
         raise MferError(
             f"{path} is no profile's (profile: {old}): save it as profiles/NAME.yaml, or run it without naming a profile"
         )
@@ -44,21 +44,14 @@ def switch_profile(name: str, path: Path) -> None:
 def _profile(name: str) -> MutableMapping:
     if name not in names():
         raise MferError(f"unknown profile {name!r}: choose one of {', '.join(names())}")
-    settings = _yaml().load(PROFILES / "default.yaml")
+    settings = read_yaml(PROFILES / "default.yaml", keep_layout=True)
     if name != "default":
-        _merge(settings, _yaml().load(PROFILES / f"{name}.yaml"))
+        changes = read_yaml(PROFILES / f"{name}.yaml", keep_layout=True)
+        if not isinstance(changes, MutableMapping):
+            raise MferError(f"{PROFILES / name}.yaml holds no sections with settings")
+        _merge(settings, changes)
     settings["profile"] = name
     return settings
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.width = 200
-    yaml.preserve_quotes = True
-    yaml.representer.add_representer(
-        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return yaml
 
 
 def _differences(one: object, other: object, where: str = "") -> list[str]:
@@ -75,7 +68,11 @@ def _differences(one: object, other: object, where: str = "") -> list[str]:
 def _merge(base: MutableMapping, change: MutableMapping) -> None:
     """Overlay ``change``: sections merge; values, lists and the map of corpora replace."""
     for key, value in change.items():
-        if isinstance(value, MutableMapping) and key != "corpora":
+        if (
+            isinstance(value, MutableMapping)
+            and isinstance(base.get(key), MutableMapping)
+            and key != "corpora"
+        ):
             _merge(base[key], value)
         else:
             base[key] = value

@@ -20,7 +20,7 @@ def demo() -> None:
     DATA.demo.mkdir(parents=True, exist_ok=True)
     for name, corpus in settings.corpora.items():
         if corpus.source == "demo":
-            write_corpus.with_options(task_run_name=name)(corpus, settings.seed, settings.ingest.workers)
+            write_corpus.with_options(task_run_name=name)(corpus, settings.seed, settings.workers)
 
 
 @flow(name="ingest", flow_run_name="ingest {corpus}")
@@ -30,7 +30,9 @@ def ingest(corpus: str) -> None:
     from tasks.ingest import publish_report, read_corpus
 
     settings = load_settings()
-    line = read_corpus(corpus, settings.corpus(corpus), settings.ingest, DATA.ingest(corpus))
+    line = read_corpus(
+        corpus, settings.corpus(corpus), settings.ingest, settings.workers, DATA.ingest(corpus)
+    )
     get_run_logger().info(line)
     publish_report(corpus, DATA.ingest(corpus))
     publish_account("ingest", corpus, DATA.ingest_rejects(corpus), line)
@@ -46,7 +48,7 @@ def extract(corpus: str) -> None:
     settings = load_settings()
     raw, out = settings.corpus(corpus).path, DATA.stage("extract")
     manifest = read_manifest(DATA.manifest(corpus))
-    shards = extract_shards(corpus, manifest, raw, out, settings.extract, settings.runner)
+    shards = extract_shards(corpus, manifest, raw, out, settings.extract, settings.workers, settings.runner)
     line = account_for(corpus, shards, manifest, out, settings.extract)
     get_run_logger().info(line)
     publish_account("extract", corpus, out / "clips" / corpus / "rejects.parquet", line)

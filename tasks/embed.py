@@ -42,9 +42,9 @@ def embed_side_by_side(task: Task, call: dict[str, Any], shards: Path, settings:
     parts = 0 if settings.runner == "local" else count_shards(shards, settings.embed.shard_clips)
     calls = [call | {"part": (number, parts)} for number in range(parts)] if parts > 1 else []
     title = f"{task.name} {call['corpus']}"
-    return sum(
-        run_side_by_side(task, calls, settings.runner, "processes", settings.extract.workers, title)
-    ) + task(**call)
+    return sum(run_side_by_side(task, calls, settings.runner, "processes", settings.workers, title)) + task(
+        **call
+    )
 
 
 def count_shards(shards: Path, shard_clips: int) -> int:

@@ -15,14 +15,26 @@ from tasks.runner import run_side_by_side
 
 @task(task_run_name="shard {shard.name}", cache_policy=NO_CACHE)
 def extract_shard(
-    shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, corpus: str, settings: Extract
+    shard: Shard,
+    manifest: pd.DataFrame,
+    raw: Path,
+    out: Path,
+    corpus: str,
+    settings: Extract,
+    workers: int,
 ) -> dict:
     """One shard's frames, waveforms and account; returns counts."""
-    return extract.extract_shard(shard, manifest, raw, out, corpus, settings)
+    return extract.extract_shard(shard, manifest, raw, out, corpus, settings, workers)
 
 
 def extract_shards(
-    corpus: str, manifest: pd.DataFrame, raw: Path, out: Path, settings: Extract, runner: str
+    corpus: str,
+    manifest: pd.DataFrame,
+    raw: Path,
+    out: Path,
+    settings: Extract,
+    workers: int,
+    runner: str,
 ) -> list[Shard]:
     """Extract all shards of a corpus, side by side where ``runner`` says."""
     shards = partition(extract.extract_keys(manifest, settings), settings.shard_clips)
@@ -34,10 +46,11 @@ def extract_shards(
             "out": out,
             "corpus": corpus,
             "settings": settings,
+            "workers": workers,
         }
         for shard in shards
     ]
-    for _ in run_side_by_side(extract_shard, calls, runner, "threads", settings.workers, f"extract {corpus}"):
+    for _ in run_side_by_side(extract_shard, calls, runner, "threads", workers, f"extract {corpus}"):
         pass
     return shards
 

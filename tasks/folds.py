@@ -16,9 +16,9 @@ from mfer_core.protocol.folds import make_folds
 def assign_folds(data: Path, settings: Settings) -> None:
     """One row per protocol, fold and clip of the benchmark with its part: train, valid or test."""
     roles = settings.roles
-    names = dict.fromkeys(filter(None, (roles.benchmark, *roles.pretraining, roles.transfer)))
+    names = (roles.benchmark, *roles.pretraining, roles.transfer)
     manifests = {name: read_manifest(data / "ingest" / name / "manifest.parquet") for name in names}
     check_corpora(pd.concat(manifests.values()))
     adapter = settings.corpora[roles.benchmark].adapter
-    folds = make_folds(manifests[roles.benchmark], settings.folds, adapter)
+    folds = make_folds(manifests[roles.benchmark], settings.folds, settings.seed, adapter)
     write_table(data / "folds" / "folds.parquet", folds)

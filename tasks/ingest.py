@@ -15,9 +15,9 @@ from tasks.account import artifact_key
 
 
 @task(task_run_name="read {name}")
-def read_corpus(name: str, corpus: Corpus, settings: Ingest, out: Path) -> str:
+def read_corpus(name: str, corpus: Corpus, settings: Ingest, workers: int, out: Path) -> str:
     """Write the manifest, the rejects and the report of a corpus; returns the line that accounts for every file."""
-    clips, rejects, notes = ingest_corpus(name, corpus, settings.workers)
+    clips, rejects, notes = ingest_corpus(name, corpus, workers)
     rejected = write_rejects(out / "rejects.parquet", rejects)
     line = summarise(name, "ingest", len(clips), rejected, settings.rejects_limit, out / "rejects.parquet")
     manifest = write_manifest(out / "manifest.parquet", clips, name)

@@ -33,7 +33,7 @@ def train_folds(stage: str, data: Path, settings: Settings) -> None:
         for protocol, fold in folds
     ]
     for folder in run_side_by_side(
-        train_fold, calls, settings.runner, "processes", settings.train_workers, stage, tag=fold_tags
+        train_fold, calls, settings.runner, "processes", settings.workers, stage, tag=fold_tags
     ):
         log_fold(folder, DataPaths(data), settings)
     report_missed()

@@ -125,7 +125,7 @@ def test_a_folder_of_all_24_actors_is_split_as_published(done):
     assert (manifest.sex == actors.map(lambda number: "male" if number % 2 else "female")).all()
 
     folds = make_folds(
-        manifest.reset_index(), Folds(protocols=[*PUBLISHED, "loso"], inner_share=0.2, seed=42), "ravdess"
+        manifest.reset_index(), Folds(protocols=[*PUBLISHED, "loso"], inner_share=0.2), 42, "ravdess"
     )
     folds["actor"] = folds.clip_id.map(actors)
     for name, groups in (PUBLISHED | {"loso": [{actor} for actor in ACTORS]}).items():

@@ -46,7 +46,7 @@ def shrink(project: Path) -> None:
         del values["corpora"][name]
     for name, (speakers, clips) in DEMO.items():
         values["corpora"][name]["demo"] = {"speakers": speakers, "clips_per_speaker": clips}
-    values["clips"] = [name for name in values["clips"] if name in DEMO]
+    values["media_corpora"] = [name for name in values["media_corpora"] if name in DEMO]
     values["roles"]["pretraining"] = ["crema_d"]
     values["folds"]["protocols"] = ["groupk:2"]
     values["extract"]["shard_clips"] = 16

@@ -14,6 +14,26 @@ FREE_SPACE = (
 class MferError(Exception):
     """A fault a person can mend. The message is one line: what, where, what to do."""
 
+    @property
+    def lines(self) -> list[str]:
+        """What a terminal shows, each line behind an "error: "."""
+        return [str(self)]
+
+
+class Faults(MferError):
+    """Several faults that were looked for together, a line each; the message joins them."""
+
+    def __init__(self, lines: list[str]):
+        super().__init__("; ".join(lines))
+        self._lines = list(lines)
+
+    @property
+    def lines(self) -> list[str]:
+        return self._lines
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self._lines,)
+
 
 class ClipError(MferError):
     """A fault of one clip: becomes a row of the rejects table, never ends a stage.

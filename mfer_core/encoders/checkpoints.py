@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, sha256_file
 
 CHECKPOINTS = Path("data/checkpoints")
+PATIENCE_S = 5.0  # for a hub to answer whether it has a model
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt")  # in order of preference
 
 
@@ -43,6 +45,30 @@ def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, .
     return Checkpoint(folder, name, revision, digest(values))
 
 
+def why_missing(checkpoint: str, revision: str | None) -> str | None:
+    """One line where ``checkpoint`` is neither on this machine nor offered by its hub just now; None where it can be had."""
+    if any(path.is_dir() for path in (Path(checkpoint), CHECKPOINTS / checkpoint)):
+        return None
+    fetch, ask = (
+        (_from_modelscope, _ask_modelscope)
+        if checkpoint.startswith("iic/")
+        else (_from_huggingface, _ask_huggingface)
+    )
+    try:
+        try:
+            fetch(checkpoint, revision, local_files_only=True)
+        except (OSError, ValueError):
+            ask(checkpoint, revision)
+    except (
+        Exception
+    ) as error:  # the hubs raise whatever their transport raises; all of it means the same here
+        return (
+            f"no {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and its hub does not offer it now "
+            f"({type(error).__name__}): put its files into {CHECKPOINTS / checkpoint}, or give a folder as checkpoint"
+        )
+    return None
+
+
 def weights_file(folder: Path) -> list[Path]:
     """The file or files of weights, safetensors before pickles. Raises MferError when there are none."""
     for pattern in WEIGHTS:
@@ -65,6 +91,19 @@ def _from_hub(checkpoint: str, revision: str | None) -> Path:
             f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and could not be downloaded "
             f"({type(error).__name__}). Put its files into {CHECKPOINTS / checkpoint} or give a folder as checkpoint"
         ) from error
+
+
+def _ask_huggingface(checkpoint: str, revision: str | None) -> None:
+    """Raises where Hugging Face cannot be reached or has no such model."""
+    from huggingface_hub import HfApi
+
+    HfApi().model_info(checkpoint, revision=revision, timeout=PATIENCE_S)
+
+
+def _ask_modelscope(checkpoint: str, revision: str | None) -> None:
+    """Raises where ModelScope cannot be reached or has no such model."""
+    with urlopen(f"https://www.modelscope.cn/api/v1/models/{checkpoint}", timeout=PATIENCE_S):
+        return
 
 
 def _from_huggingface(checkpoint: str, revision: str | None, local_files_only: bool) -> str:

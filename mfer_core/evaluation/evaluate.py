@@ -89,7 +89,7 @@ def compute_metrics(predictions: pd.DataFrame, speaker_of: dict[str, str], setti
     options = settings.evaluate
     return {
         protocol: {
-            arm: summarise(table, table.clip_id.map(speaker_of), CLASSES, options.bootstrap, options.seed)
+            arm: summarise(table, table.clip_id.map(speaker_of), CLASSES, options.bootstrap, settings.seed)
             for arm, table in _by_arm(predictions, protocol).items()
         }
         for protocol in predictions.protocol.unique()
@@ -103,7 +103,7 @@ def _paired_tests(predictions: pd.DataFrame, speaker_of: dict[str, str], setting
         for first, second in results.pairs_of(arms):
             options = settings.evaluate
             tests[protocol, first, second] = compare(
-                arms[first], arms[second], speaker_of.get, CLASSES, options.permutations, options.seed
+                arms[first], arms[second], speaker_of.get, CLASSES, options.permutations, settings.seed
             )
     return tests
 

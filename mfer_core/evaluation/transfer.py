@@ -89,7 +89,7 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
         )
         outcomes = [
             *zero_shot_outcomes(fold),
-            *few_shot_outcomes(fold, settings.transfer, settings.transfer.seed),
+            *few_shot_outcomes(fold, settings.transfer, settings.seed),
         ]
         for outcome in outcomes:
             facts = {
@@ -163,7 +163,7 @@ def transfer(data: Path, settings: Settings) -> dict:
     """
     data = Path(data)
     corpus = settings.roles.transfer
-    if corpus is None or settings.corpora[corpus].source == "absent":
+    if settings.corpora[corpus].source == "absent":
         return _left_out(data / "transfer")
     with one_thread():
         rows, predictions, moved = run_folds(data, settings)

@@ -20,7 +20,7 @@ from mfer_core.media.apart import ClipProcess
 from mfer_core.media.result import ExtractedClip
 
 # What only says how the work is cut and judged; vad_min_clip_s is applied at reading (see read.py).
-SHAPES_NOTHING = {"shard_clips", "rejects_limit", "workers", "vad_min_clip_s"}
+SHAPES_NOTHING = {"shard_clips", "rejects_limit", "vad_min_clip_s"}
 LIBRARIES = ("av", "mtcnn-runtime", "opencv-python-headless", "silero-vad", "torchaudio")
 SCHEMAS = {"frames": FRAMES, "waveforms": WAVEFORMS, "clips": EXTRACTED}  # in the order they are written
 
@@ -34,11 +34,17 @@ def extract_keys(manifest: pd.DataFrame, settings: Extract) -> dict[str, str]:
 
 
 def extract_shard(
-    shard: Shard, manifest: pd.DataFrame, raw: Path, out: Path, corpus: str, settings: Extract
+    shard: Shard,
+    manifest: pd.DataFrame,
+    raw: Path,
+    out: Path,
+    corpus: str,
+    settings: Extract,
+    workers: int = 1,
 ) -> dict[str, int]:
     """Extract the clips of one shard that are not there yet; ``raw`` is the corpus's folder, ``out`` is data/extract.
 
-    Writes frames, waveforms, then clips, which commits the shard. Safe in threads and in processes side by side.
+    ``workers`` such calls share the machine's cores. Writes frames, waveforms, then clips, which commits the shard. Safe in threads and in processes side by side.
     Returns counts: clips, computed, rejected.
     """
     folders = _folders(out, corpus)
@@ -47,7 +53,7 @@ def extract_shard(
     todo = {clip_id: key for clip_id, key in shard.keys.items() if clip_id not in whole}
     if todo or not _holds(folders, shard, held["clips"]):
         paths = dict(zip(manifest.clip_id, manifest.path, strict=True))
-        threads = max(1, (os.cpu_count() or 1) // settings.workers)
+        threads = max(1, (os.cpu_count() or 1) // workers)
         with ClipProcess(settings, threads) as process:
             fresh = _tables(
                 (clip_id, key, _extract(process, Path(raw) / paths[clip_id])) for clip_id, key in todo.items()

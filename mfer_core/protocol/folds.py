@@ -47,12 +47,14 @@ def inner_speakers(speakers: pd.DataFrame, share: float, rng: np.random.Generato
     return set(shuffled.speaker[turn.sort_values(kind="stable").index].head(count))
 
 
-def _inner(manifest: pd.DataFrame, outer: np.ndarray, settings: Folds, name: str, fold: int) -> np.ndarray:
+def _inner(
+    manifest: pd.DataFrame, outer: np.ndarray, settings: Folds, seed: int, name: str, fold: int
+) -> np.ndarray:
     """Mask of the validation clips inside the ``outer`` training mask."""
     speakers = manifest[outer].drop_duplicates("speaker")[["speaker", "sex"]]
     if len(speakers) < 2:
         raise MferError(f"{name} fold {fold}: {len(speakers)} training speaker; an inner split needs two")
-    rng = np.random.default_rng(int(digest(settings.seed, name, fold), 16))
+    rng = np.random.default_rng(int(digest(seed, name, fold), 16))
     return outer & manifest.speaker.isin(inner_speakers(speakers, settings.inner_share, rng)).to_numpy()
 
 
@@ -70,7 +72,9 @@ def _refuse_other_corpus(manifest: pd.DataFrame, rule: Protocol, adapter: str) -
         raise MferError(f"{rule.name} does not know the speaker {manifest.speaker[strange].iloc[0]}")
 
 
-def _preset_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds, adapter: str) -> Iterator[Split]:
+def _preset_splits(
+    manifest: pd.DataFrame, rule: Protocol, settings: Folds, seed: int, adapter: str
+) -> Iterator[Split]:
     _refuse_other_corpus(manifest, rule, adapter)
     actors = manifest.speaker.map(actor_number)
     for fold, group in enumerate(HELD_OUT[rule.speakers_by]):
@@ -88,12 +92,12 @@ def _preset_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds, adap
         valid = (
             actors.isin(held).to_numpy()
             if held
-            else _inner(manifest, ~test, settings, rule.speakers_by, fold)
+            else _inner(manifest, ~test, settings, seed, rule.speakers_by, fold)
         )
         yield fold, ~test & ~valid, valid, test
 
 
-def _leaky_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> Iterator[Split]:
+def _leaky_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds, seed: int) -> Iterator[Split]:
     """The reference's folds: clips shuffled, stratified by emotion, seed 42; speakers on both sides."""
     splitter = StratifiedKFold(REPORT_FOLDS, shuffle=True, random_state=42)
     for fold, (outer, held) in enumerate(splitter.split(manifest, manifest.label)):
@@ -104,7 +108,7 @@ def _leaky_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> It
         chosen = train_test_split(
             outer,
             test_size=settings.inner_share,
-            random_state=settings.seed,
+            random_state=seed,
             stratify=manifest.label.iloc[outer],
         )[1]
         valid = np.isin(np.arange(len(manifest)), chosen)
@@ -112,10 +116,10 @@ def _leaky_splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds) -> It
 
 
 def _held_out_splits(
-    manifest: pd.DataFrame, tests: list[np.ndarray], rule: Protocol, settings: Folds
+    manifest: pd.DataFrame, tests: list[np.ndarray], rule: Protocol, settings: Folds, seed: int
 ) -> Iterator[Split]:
     for fold, test in enumerate(tests):
-        valid = _inner(manifest, ~test, settings, rule.speakers_by, fold)
+        valid = _inner(manifest, ~test, settings, seed, rule.speakers_by, fold)
         yield fold, ~test & ~valid, valid, test
 
 
@@ -146,28 +150,32 @@ def _group_tests(manifest: pd.DataFrame, count: int, seed: int) -> list[np.ndarr
     ]
 
 
-def _splits(manifest: pd.DataFrame, rule: Protocol, settings: Folds, adapter: str) -> Iterator[Split]:
+def _splits(
+    manifest: pd.DataFrame, rule: Protocol, settings: Folds, seed: int, adapter: str
+) -> Iterator[Split]:
     if rule.holds_out_statement and rule.honest:
-        by_speaker = _splits(manifest, protocol(rule.speakers_by), settings, adapter)
+        by_speaker = _splits(manifest, protocol(rule.speakers_by), settings, seed, adapter)
         return _with_new_statement(by_speaker, _second_statement(manifest))
     if rule.kind == "preset":
-        return _preset_splits(manifest, rule, settings, adapter)
+        return _preset_splits(manifest, rule, settings, seed, adapter)
     if rule.leaky:
-        return _leaky_splits(manifest, rule, settings)
+        return _leaky_splits(manifest, rule, settings, seed)
     if rule.kind == "loso":
         tests = [(manifest.speaker == speaker).to_numpy() for speaker in sorted(manifest.speaker.unique())]
     elif rule.kind == "statement":
         tests = [_second_statement(manifest)]
     else:
-        tests = _group_tests(manifest, folds_of(rule.name), settings.seed)
-    return _held_out_splits(manifest, tests, rule, settings)
+        tests = _group_tests(manifest, folds_of(rule.name), seed)
+    return _held_out_splits(manifest, tests, rule, settings, seed)
 
 
-def protocol_folds(manifest: pd.DataFrame, name: str, settings: Folds, adapter: str) -> pd.DataFrame:
+def protocol_folds(
+    manifest: pd.DataFrame, name: str, settings: Folds, seed: int, adapter: str
+) -> pd.DataFrame:
     """The folds of one protocol (rows of FOLDS_SCHEMA), checked. Fold numbers are the preset's own, also where some are dropped."""
     rule = protocol(name)
     rows = []
-    for fold, *masks in _splits(manifest, rule, settings, adapter):
+    for fold, *masks in _splits(manifest, rule, settings, seed, adapter):
         for part, mask in zip(PARTS, masks, strict=True):
             rows.append(
                 pd.DataFrame(
@@ -181,7 +189,7 @@ def protocol_folds(manifest: pd.DataFrame, name: str, settings: Folds, adapter: 
     return folds
 
 
-def make_folds(manifest: pd.DataFrame, settings: Folds, adapter: str) -> pd.DataFrame:
+def make_folds(manifest: pd.DataFrame, settings: Folds, seed: int, adapter: str) -> pd.DataFrame:
     """Folds of every protocol in the settings: columns protocol, fold, clip_id, part (train, valid or test).
 
     ``adapter`` is what reads the corpus: a preset of published actors is refused on any corpus but its own.
@@ -190,5 +198,6 @@ def make_folds(manifest: pd.DataFrame, settings: Folds, adapter: str) -> pd.Data
     """
     ordered = manifest.sort_values("clip_id", ignore_index=True)
     return pd.concat(
-        [protocol_folds(ordered, name, settings, adapter) for name in settings.protocols], ignore_index=True
+        [protocol_folds(ordered, name, settings, seed, adapter) for name in settings.protocols],
+        ignore_index=True,
     )

@@ -7,10 +7,10 @@ Sources: Luna-Jimenez et al. 2021/2022 (luna5), EmoBox (emobox6), HiCMAE (hicmae
 new people, so that its figures are no figures about new people. ``statement+luna5`` and ``statement+loso`` hold out both.
 """
 
-import re
 from dataclasses import dataclass
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.settings.types import PROTOCOL, PROTOCOLS
 
 PARTS = ("train", "valid", "test")
 Actors = frozenset[int]
@@ -46,17 +46,6 @@ PRESET_ACTORS = {"ravdess": 24, "crema_d": 91}
 STATEMENT = (
     "statement+"  # before the name of a protocol whose test speakers are then heard in one statement only
 )
-CHOICES = (
-    *HELD_OUT,
-    "report5",
-    "report5-inner",
-    "loso",
-    "statement",
-    "statement+luna5",
-    "statement+loso",
-    "groupk:<folds>",
-)
-GROUPK = re.compile(r"groupk:([2-9]|[1-9][0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -129,12 +118,9 @@ class Protocol:
 
 def protocol(name: str) -> Protocol:
     """Look a protocol up. Raises MferError listing the choices."""
-    speakers_by = name.removeprefix(STATEMENT)
-    if speakers_by in CHOICES[:-1] or GROUPK.fullmatch(speakers_by):
-        found = Protocol(name)
-        if name == speakers_by or found.honest:
-            return found
-    raise MferError(f"unknown protocol {name!r}: choose among {', '.join(CHOICES)}")
+    if not PROTOCOL.fullmatch(name):
+        raise MferError(f"unknown protocol {name!r}: choose among {', '.join(PROTOCOLS)}")
+    return Protocol(name)
 
 
 def folds_of(name: str) -> int:

@@ -108,7 +108,7 @@ def _data_licences(settings: Settings) -> str:
     used = [
         roles.benchmark,
         *roles.pretraining,
-        *([] if settings.pretrain_vit.checkpoint or roles.faces is None else [roles.faces]),
+        *([] if settings.pretrain_vit.checkpoint else [roles.faces]),
     ]
     return ", ".join(f"{name} {_corpus_licence(name, settings)}" for name in dict.fromkeys(used))
 

@@ -48,7 +48,7 @@ def test_random_folds_flatter_the_baseline_on_real_voices_too():
             soundfile.read(path, dtype="float32")[0].astype(np.float32), mfcc
         )
     manifest = clips_frame(clips)
-    folds = make_folds(manifest, Folds(protocols=["loso", "report5"], inner_share=0.2, seed=42), "ravdess")
+    folds = make_folds(manifest, Folds(protocols=["loso", "report5"], inner_share=0.2), 42, "ravdess")
     predictions = baseline_predictions(values, manifest, folds, EIGHT)
     right = predictions[list(EIGHT)].idxmax(axis=1) == predictions.label
     leaky, honest = (right[predictions.protocol == name].mean() for name in ("report5", "loso"))

@@ -10,7 +10,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.__main__ import main
+from flows.check import check_project
 from mfer_core.cache.code import ROOT
+
+REAL = ("ravdess", "crema_d", "shemo", "sdc", "urdu", "custom")  # of profile report
+
+
+def not_there(*_arguments, **_options) -> None:
+    raise OSError("not in the local cache")
 
 
 @pytest.fixture
@@ -30,18 +37,99 @@ def said(capsys) -> str:
     return lines[0]
 
 
-def test_a_missing_corpus_folder_says_where_to_get_it_and_where_to_put_it(project, capsys):
+def faults_said(capsys) -> list[str]:
+    """The lines on stderr, each of which is a fault."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines and all(line.startswith("error: ") for line in lines), lines
+    return [line.removeprefix("error: ") for line in lines]
+
+
+def change_settings(project, change) -> None:
+    yaml = YAML()
+    values = yaml.load(project / "params.yaml")
+    change(values)
+    yaml.dump(values, project / "params.yaml")
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["no folder", "nothing in the folder"])
+def test_a_profile_names_all_that_is_missing_and_how_to_get_it(project, capsys, monkeypatch, empty):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("mfer_core.encoders.checkpoints._from_huggingface", not_there)
+    for name in REAL:
+        (project / "data" / "raw" / name).mkdir(parents=True) if empty else None
     assert main(["profile", "report"]) == 1
+    lines = faults_said(capsys)
+    for name in REAL:
+        (line,) = [line for line in lines if line.startswith(f"{name}: ")]
+        assert f"{'nothing in the folder' if empty else 'no folder'} data/raw/{name}: " in line
+        assert f"into data/raw/{name}" in line
+    for checkpoint in ("dima806/facial_emotions_image_detection", "emotion2vec/emotion2vec_plus_base"):
+        assert sum(f"into data/checkpoints/{checkpoint}" in line for line in lines) == 1
+    assert len(lines) == len(REAL) + 2
+    assert any("zenodo" in line.lower() for line in lines)
+
+
+def test_faults_in_the_settings_and_what_is_missing_are_said_together(project, capsys):
+    def spoil(values):
+        values["corpora"]["ravdess"]["adapter"] = "ravdes"
+        values["corpora"]["urdu"] |= {"source": "local", "path": "data/raw/urdu"}
+        values["corpora"]["shemo"]["source"] = "feched"
+        values["embed"]["device"] = "cuda:77"
+        values["train_audio"]["device"] = "cdua"
+        values["roles"]["transfer"] = "sdc"
+        values["media_corpora"] = [*values["media_corpora"][:-1], "fer2013"]
+
+    change_settings(project, spoil)
+    assert main(["check"]) == 1
+    lines = faults_said(capsys)
+    for words in (
+        "corpora.ravdess.adapter is 'ravdes': choose one of",
+        "urdu: no folder data/raw/urdu",
+        "corpora.shemo.source is 'feched'",
+        "embed.device: device 'cuda:77' is not available",
+        "train_audio.device is 'cdua'",
+        "sdc is pretraining and transfer: one corpus, one role",
+        "media_corpora: fer2013 holds images of faces",
+        "media_corpora lacks custom, which holds recordings",
+    ):
+        assert sum(words in line for line in lines) == 1, (words, lines)
+
+
+def test_a_preset_of_another_corpus_is_refused_before_anything_runs(project, capsys):
+    def swap(values):
+        values["roles"] |= {"benchmark": "crema_d", "pretraining": ["urdu"]}
+
+    change_settings(project, swap)
+    assert main(["check"]) == 1
+    assert "luna5 numbers the actors of ravdess" in said(capsys)
+
+
+def test_a_broken_link_is_named_until_it_is_ignored(project, capsys):
+    folder = project / "data" / "raw" / "urdu" / "Angry"
+    folder.mkdir(parents=True)
+    (folder / "SM1_F1_A01.wav").write_bytes(b"x")
+    (folder / "SM2_F2_A02.wav").symlink_to("gone.wav")
+    local = {"source": "local", "path": "data/raw/urdu"}
+    change_settings(project, lambda values: values["corpora"]["urdu"].update(local))
+    assert main(["check"]) == 1
     line = said(capsys)
-    assert line.startswith("error: ravdess: no folder data/raw/ravdess")
-    assert "zenodo" in line.lower()
+    assert "data/raw/urdu/Angry/SM2_F2_A02.wav is a link to gone.wav" in line and ".dvcignore" in line
+    (project / ".dvcignore").write_text("/data/raw/urdu/Angry/SM2_F2_A02.wav\n")
+    assert main(["check"]) == 0
+
+
+def test_an_absent_corpus_is_one_word(project, capsys):
+    def leave_out(values):
+        values["corpora"]["sdc"] |= {"source": "absent", "path": "data/raw/sdc"}
+        values["corpora"]["custom"] |= {"source": "absent", "path": "data/raw/custom"}
+
+    change_settings(project, leave_out)
+    assert main(["check"]) == 0
+    assert (project / "data" / "raw" / "sdc").is_dir()  # what DVC has as a dependency
 
 
 def test_an_unknown_key_in_the_settings_is_one_line(project, capsys):
-    yaml = YAML()
-    values = yaml.load(project / "params.yaml")
-    values["embed"]["dtyp"] = "float16"
-    yaml.dump(values, project / "params.yaml")
+    change_settings(project, lambda values: values["embed"].update(dtyp="float16"))
     assert main(["check"]) == 1
     assert "unknown key embed.dtyp; choices there: dtype" in said(capsys)
 
@@ -49,12 +137,11 @@ def test_an_unknown_key_in_the_settings_is_one_line(project, capsys):
 def test_a_synthetic_corpus_is_not_fetched_into_and_one_to_fetch_is_asked_for(project, capsys):
     assert main(["fetch", "ravdess"]) == 1
     assert "ravdess is synthetic in these settings" in said(capsys)
-    yaml = YAML()
-    values = yaml.load(project / "params.yaml")
-    values["corpora"]["urdu"] = {"adapter": "urdu", "source": "fetch", "path": "data/raw/urdu"}
-    yaml.dump(values, project / "params.yaml")
+    fetched = {"adapter": "urdu", "source": "fetch", "path": "data/raw/urdu"}
+    change_settings(project, lambda values: values["corpora"].update(urdu=fetched))
     assert main(["check"]) == 1
-    assert "not fetched yet: urdu: run `python -m flows fetch urdu`" in said(capsys)
+    assert "urdu: not fetched yet: run `python -m flows fetch urdu`" in said(capsys)
+    assert check_project(may_fetch=True).corpora["urdu"].source == "fetch"
 
 
 def test_the_default_settings_are_in_order(project, capsys):

@@ -29,7 +29,8 @@ def test_the_report_profile_names_no_synthetic_corpus_and_the_published_encoders
     profiles.write_profile("report", tmp_path / "params.yaml")
     settings = load_settings(tmp_path / "params.yaml")
     assert not settings.synthetic
-    assert {corpus.source for corpus in settings.corpora.values()} == {"local"}
+    sources = {name: corpus.source for name, corpus in settings.corpora.items()}
+    assert sources == {**dict.fromkeys(settings.media_corpora, "local"), "fer2013": "absent"}
     assert settings.pretrain_vit.checkpoint == "dima806/facial_emotions_image_detection"
 
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from mfer_core.base.errors import MferError
 from mfer_core.base.manifest import clips_frame
 from mfer_core.base.settings import Folds
+from mfer_core.base.settings.types import PRESETS, PROTOCOLS
 from mfer_core.protocol.fold_checks import check_corpora, check_folds
 from mfer_core.protocol.folds import make_folds
-from mfer_core.protocol.protocols import CHOICES, HELD_OUT, protocol
+from mfer_core.protocol.protocols import HELD_OUT, protocol
 from tests.training.synthetic import EIGHT, clips_of
 
 # Who is held out, fold by fold, as published (Luna-Jimenez et al., EmoBox, HiCMAE).
@@ -47,7 +48,7 @@ def manifest_of(speakers=24, repeats=2, first=1, corpus="ravdess"):
 
 
 def folds_for(manifest, *protocols, share=0.2, seed=42, adapter="ravdess"):
-    return make_folds(manifest, Folds(protocols=list(protocols), inner_share=share, seed=seed), adapter)
+    return make_folds(manifest, Folds(protocols=list(protocols), inner_share=share), seed, adapter)
 
 
 def parts(folds):
@@ -166,20 +167,32 @@ def test_a_preset_over_some_of_its_actors_says_how_many_there_are():
 @pytest.mark.parametrize(
     ("name", "say"),
     [
-        ("luna6", "luna5"),
-        ("groupk:1", "groupk:<folds>"),
-        ("statement+report5", "statement.loso"),
         ("groupk:99", "needs 99 speakers"),
         ("hicmae5", "actors of crema_d"),
     ],
 )
-def test_a_protocol_that_cannot_be_is_refused_in_words(name, say):
+def test_a_protocol_that_does_not_fit_the_corpus_is_refused_in_words(name, say):
     with pytest.raises(MferError, match=say):
         folds_for(manifest_of(6), name)
 
 
+@pytest.mark.parametrize(
+    ("name", "say"),
+    [
+        ("luna6", "luna5"),
+        ("groupk:1", "groupk:<folds>"),
+        ("statement+report5", "statement.loso"),
+        ("", "loso"),
+    ],
+)
+def test_an_unknown_protocol_names_the_choices(name, say):
+    with pytest.raises(MferError, match=say):
+        protocol(name)
+
+
 def test_choices_are_all_known():
-    assert all(protocol(name).name == name for name in CHOICES[:-1])
+    assert set(PRESETS) == set(HELD_OUT)
+    assert all(protocol(name).name == name for name in PROTOCOLS[:-1])
 
 
 @pytest.mark.parametrize(("column", "what"), [("speaker", "speaker"), ("sha256", "content")])

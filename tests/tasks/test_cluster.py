@@ -191,7 +191,7 @@ def test_a_worker_that_is_killed_loses_nothing(project, api, workers):
 
     threading.Thread(target=kill_in_mid_run).start()
     address = workers.address  # what a flow captures travels to the workers
-    in_flow(lambda: extract_shards("c", manifest, Path("raw"), Path("killed"), settings, address))
+    in_flow(lambda: extract_shards("c", manifest, Path("raw"), Path("killed"), settings, 2, address))
     assert len(done) < len(list(clips.glob("[0-9]*.parquet"))) / 2
     with Client(workers.address, timeout=60, set_as_default=False) as client:
         assert len(client.scheduler_info()["workers"]) == 1

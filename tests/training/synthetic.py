@@ -129,7 +129,9 @@ def write_benchmark(
 
 def write_folds(data: Path, settings: Settings) -> None:
     manifest = read_manifest(data / "ingest" / settings.roles.benchmark / "manifest.parquet")
-    folds = make_folds(manifest, settings.folds, settings.corpora[settings.roles.benchmark].adapter)
+    folds = make_folds(
+        manifest, settings.folds, settings.seed, settings.corpora[settings.roles.benchmark].adapter
+    )
     write_table(data / "folds" / "folds.parquet", folds, FOLDS_SCHEMA)
 
 

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from mfer_core.base.errors import MferError
-from mfer_core.base.settings.faults import explain
+from mfer_core.base.errors import Faults, MferError
+from mfer_core.base.settings.contradictions import contradictions
+from mfer_core.base.settings.faults import find_faults
+from mfer_core.base.settings.reading import read_yaml
 from mfer_core.base.settings.sections import (
-    Arm,
     Corpus,
     DemoSize,
     Embed,
@@ -26,6 +25,7 @@ from mfer_core.base.settings.sections import (
     Transfer,
 )
 from mfer_core.base.settings.training import Finetune, PretrainAudio, Train, TrainArm, TrainAudio, TrainFused
+from mfer_core.base.settings.types import Arm, CorpusName, Runner, Text, Unique
 
 __all__ = [
     "DemoSize",
@@ -37,14 +37,22 @@ __all__ = [
 
 
 class Settings(Section):
-    profile: str
-    seed: int
-    runner: str = (
-        "local"  # where shards and folds are computed; shapes no result, so no key and no stage depends on it
-    )
-    arms: list[Arm]
-    corpora: dict[str, Corpus]
-    clips: list[str]  # the corpora of clips, which extract and embed go through; the others hold face images
+    """All of params.yaml."""
+
+    profile: Text
+    """The file of profiles/ that params.yaml was written from."""
+    seed: NonNegativeInt
+    """Of everything that is drawn at random."""
+    runner: Runner = "local"
+    """Where shards and folds are computed: local, dask (worker processes here) or a scheduler's tcp://HOST:8786."""
+    workers: PositiveInt = 2
+    """Processes side by side, of every stage that can use several."""
+    arms: Unique[Arm] = Field(min_length=1)
+    """What is trained: visual (stage 1), audio (stages 2a and 2b), fused (stage 3)."""
+    corpora: dict[CorpusName, Corpus]
+    """Every corpus by name."""
+    media_corpora: Unique[CorpusName]
+    """The corpora of video or sound, which extract and embed go through: all of corpora but those of face images."""
     roles: Roles
     ingest: Ingest
     extract: Extract
@@ -56,7 +64,6 @@ class Settings(Section):
     pretrain_audio: PretrainAudio
     train_audio: TrainAudio
     train_fused: TrainFused
-    train_workers: int = Field(ge=1)  # folds trained side by side
     evaluate: Evaluate
     transfer: Transfer
     register_model: Register = Field(alias="register")
@@ -80,87 +87,17 @@ class Settings(Section):
         """Whether the benchmark is a demonstration corpus: every place that shows its numbers says so."""
         return self.corpora[self.roles.benchmark].source == "demo"
 
-    @field_validator("runner")
-    @classmethod
-    def _runner_is_known(cls, value: str) -> str:
-        if value not in ("local", "dask") and "://" not in value:
-            raise ValueError(
-                f"{value!r} is neither local, dask nor the address of a Dask scheduler (tcp://HOST:8786)"
-            )
-        return value
-
     @model_validator(mode="after")
     def _parts_fit(self):
-        _refuse_contradictions(self)
+        parts = {name: getattr(self, name) for name in type(self).model_fields}
+        if faults := contradictions(parts | {"corpus_names": list(self.corpora)}):
+            raise ValueError("; ".join(faults))
         return self
 
 
 def load_settings(path: Path = Path("params.yaml")) -> Settings:
-    """Read and validate params.yaml. Raises MferError naming the key at fault and the choices."""
-    try:
-        values = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
-        return Settings.model_validate(values)
-    except OSError as error:
-        raise MferError(f"no settings at {path}: run this from the project's folder") from error
-    except YAMLError as error:
-        raise MferError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        raise MferError(f"{path}: {explain(error, Settings)}") from error
-
-
-def _refuse_contradictions(settings: Settings) -> None:
-    """Raise ValueError where sections that are right each do not fit together."""
-    _refuse_unknown_corpora(settings)
-    if "fused" in settings.arms and not {"visual", "audio"} <= set(settings.arms):
-        raise ValueError("arms: fused needs both visual and audio")
-    for arm, stages in (
-        ("train_visual", ["train_visual"]),
-        ("pretrain_audio", ["pretrain_audio", "train_audio"]),
-    ):
-        if getattr(settings, arm).normalisation != "none" and any(
-            getattr(settings, stage).finetune.blocks for stage in stages
-        ):
-            raise ValueError(
-                f"{arm}.normalisation moves cached embeddings, and an encoder that learns has none: set finetune.blocks to 0"
-            )
-    for modality in ("visual", "audio"):
-        _refuse_two_kinds(settings, modality)
-
-
-def _refuse_unknown_corpora(settings: Settings) -> None:
-    roles = settings.roles
-    for name in settings.clips:
-        if name not in settings.corpora:
-            raise ValueError(
-                f"clips name the corpus {name!r}, which is not one of {', '.join(settings.corpora)}"
-            )
-    for name in filter(None, (roles.benchmark, *roles.pretraining, roles.transfer)):
-        if name not in settings.clips:
-            raise ValueError(
-                f"roles name the corpus {name!r}, which is not one of clips: {', '.join(settings.clips)}"
-            )
-    if roles.faces not in settings.corpora and (
-        not settings.pretrain_vit.checkpoint or settings.pretrain_vit.finetune
-    ):
-        raise ValueError(
-            f"roles.faces is {roles.faces!r}: name one of {', '.join(settings.corpora)}, or a pretrain_vit.checkpoint"
-        )
-
-
-def _refuse_two_kinds(settings: Settings, modality: str) -> None:
-    """One model reads the embeddings of several corpora: all by the encoder, or all brought along."""
-    names = [settings.roles.benchmark, *filter(None, [settings.roles.transfer])]
-    names += (
-        settings.roles.pretraining
-        if modality == "audio" and settings.train_audio.start == "pretrain_audio"
-        else []
-    )
-    present = [
-        name for name in names if settings.corpora[name].source != "absent" and modality in settings.arms
-    ]
-    brought = [name for name in present if modality in settings.corpora[name].precomputed]
-    if brought and (others := [name for name in present if name not in brought]):
-        raise ValueError(
-            f"precomputed {modality} features for {', '.join(brought)} but not for {', '.join(others)}, and one model reads both: "
-            "bring them for all, or leave the others out (roles.transfer: null; train_audio.start: scratch)"
-        )
+    """Read and validate params.yaml. Raises Faults, an MferError, with a line per fault: the key and the choices."""
+    values = read_yaml(Path(path))
+    if faults := find_faults(values, Settings):
+        raise Faults([f"{path}: {fault}" for fault in faults])
+    return Settings.model_validate(values)

@@ -1,23 +1,70 @@
-"""What is wrong with a settings file, in one line."""
+"""All that is wrong with a settings file, a line per fault."""
 
-from typing import get_args
+from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from mfer_core.base.settings.contradictions import contradictions
 
 
-def explain(error: ValidationError, settings: type[BaseModel]) -> str:
-    """One line for the first fault: where, what, and the choices when a key is unknown."""
-    fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"])
+def find_faults(values: Any, settings: type[BaseModel]) -> list[str]:
+    """Every fault of ``values``, read as ``settings``: of single settings, and of the sections that are right beside them."""
+    try:
+        settings.model_validate(values)
+    except ValidationError as error:
+        faults = [_explain(fault, settings) for fault in error.errors() if fault["loc"]]
+        if isinstance(values, dict):
+            return [_printable(fault) for fault in faults + contradictions(right_parts(values, settings))]
+        return ["should be sections with settings, as in profiles/default.yaml"]
+    return []
+
+
+def right_parts(values: dict, settings: type[BaseModel]) -> dict[str, Any]:
+    """The sections of ``values`` that are right in themselves, by name; of corpora those that are, and all their names."""
+    parts = {}
+    for name, field in settings.model_fields.items():
+        given = values.get(field.alias or name, field.default)
+        kinds = get_args(field.annotation)
+        if isinstance(given, dict) and len(kinds) == 2:
+            entries = {key: _parse(value, kinds[1]) for key, value in given.items()}
+            parts[name] = {key: entry for key, entry in entries.items() if entry is not None}
+            parts["corpus_names"] = [str(key) for key in given]
+        elif (part := _parse(given, field.annotation)) is not None:
+            parts[name] = part
+    return parts
+
+
+def _parse(value: Any, kind: Any) -> Any:
+    """``value`` as ``kind``; None where it is none."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _explain(fault: ErrorDetails, settings: type[BaseModel]) -> str:
+    """Where, what, and the choices when a key is unknown."""
+    location = tuple(part for part in fault["loc"] if part != "[key]")
+    where = ".".join(str(part) for part in location)
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {where}; choices there: {', '.join(_choices(fault['loc'][:-1], settings))}"
+        return f"unknown key {where}; choices there: {', '.join(_choices(location[:-1], settings))}"
     if fault["type"] == "missing":
         return f"missing key {where}"
-    return (
-        f"{where}: {fault['msg'].removeprefix('Value error, ')}"
-        if where
-        else fault["msg"].removeprefix("Value error, ")
-    )
+    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if isinstance(fault["input"], dict):  # of a section as a whole
+        return f"{where}: {message}"
+    return f"{where} is {_shortened(fault['input'])}: {message}"
+
+
+def _printable(text: str) -> str:
+    """``text`` on one line: a key or a value may hold line breaks and other signs that move a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def _shortened(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _choices(location: tuple, settings: type[BaseModel]) -> list[str]:
@@ -25,9 +72,8 @@ def _choices(location: tuple, settings: type[BaseModel]) -> list[str]:
     section = settings
     for part in location:
         field = next((f for name, f in section.model_fields.items() if part in (name, f.alias)), None)
-        kinds = (
-            (field.annotation, *get_args(field.annotation)) if field else ()
-        )  # of a map, its values' section
+        # The values of a map are sections of the same kind, whatever their key.
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
         section = next(
             (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), section
         )

@@ -1,40 +1,63 @@
-"""The sections of params.yaml, each named like the stage that reads it; those of training are in training.py."""
+"""The sections of params.yaml, each named like the stage that reads it; those of training are in training.py.
 
-from pathlib import Path
+The line below a setting is its help: docs/reference_settings.md is made of these. A default that stands here need not stand in
+params.yaml.
+"""
+
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
-Arm = Literal["visual", "audio", "fused"]
-Modality = Literal["visual", "audio"]
+from mfer_core.base.settings.types import (
+    CorpusName,
+    Device,
+    Emotion,
+    Folder,
+    Modality,
+    Precision,
+    Protocol,
+    SpeakerPattern,
+    Text,
+    Unique,
+)
 
 
 class Section(BaseModel):
     """Base of every section: unknown keys are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class DemoSize(Section):
     """How much of a synthetic corpus is written."""
 
     speakers: int = Field(ge=2)
+    """People."""
     clips_per_speaker: int = Field(ge=1)
+    """Clips of each of them."""
 
 
 class Corpus(Section):
     """Where a corpus is and how it is read."""
 
-    adapter: str  # a module of mfer_core.corpora
-    source: Literal["demo", "local", "fetch", "absent"]  # written, found, downloaded, or left out on purpose
-    path: Path
+    adapter: Text
+    """The module of mfer_core/corpora that knows its files, names and labels."""
+    source: Literal["demo", "local", "fetch", "absent"]
+    """demo: written by stage demo; local: a folder that is there; fetch: downloaded; absent: left out, wherever it is named."""
+    path: Folder
+    """Its folder."""
     demo: DemoSize | None = None
-    aliases: dict[str, str] = {}  # label as found -> one of the eight names
-    speaker_pattern: str | None = None  # regular expression with one group, for corpora without speaker ids
-    manifest: Path | None = None  # of a custom set: csv or Parquet with path, label and, if known, speaker
-    precomputed: dict[
-        Modality, Path
-    ] = {}  # csv or Parquet of features, in the corpus's folder, in place of an encoder
+    """Of a synthetic corpus, how much is written."""
+    aliases: dict[str, Emotion] = {}
+    """Labels as found, each with one of the eight emotions."""
+    speaker_pattern: SpeakerPattern | None = None
+    """Of a custom set: regular expression whose group finds the speaker in a clip's name (with a / in it: in its path)."""
+    manifest: Folder | None = None
+    """Of a custom set: csv or Parquet with path, label and, if known, speaker."""
+    precomputed: dict[Modality, Folder] = {}
+    """csv or Parquet of features in the corpus's folder, by modality, in place of an encoder."""
 
     @model_validator(mode="after")
     def _demo_needs_size(self):
@@ -53,49 +76,79 @@ class Corpus(Section):
 
 
 class Roles(Section):
-    """Which corpus plays which part; names are keys of ``corpora``."""
+    """Which corpus plays which part: one corpus, one role. An absent corpus keeps its role and is skipped."""
 
-    benchmark: str  # stages 1, 2b, 3 and the folds
-    pretraining: list[str] = Field(min_length=1)  # stage 2a and the compact emotion2vec
-    transfer: str | None  # the held-out custom set; null leaves stage transfer without results
-    faces: str | None  # what the ViT is trained on; null with a published checkpoint
+    benchmark: CorpusName
+    """The corpus of stages 1, 2b and 3, and of the folds."""
+    pretraining: Unique[CorpusName] = Field(min_length=1)
+    """The corpora of stage 2a and of the compact emotion2vec."""
+    transfer: CorpusName
+    """The held-out set that nothing is trained on."""
+    faces: CorpusName
+    """What the ViT is trained on."""
 
 
 class Ingest(Section):
-    rejects_limit: float = Field(ge=0, le=1)  # a larger share of rejects fails the stage
-    workers: int = Field(ge=1)
+    """Reading corpora."""
+
+    rejects_limit: float = Field(default=0.5, ge=0, le=1)
+    """A larger share of files with faults ends the stage."""
 
 
 class Extract(Section):
+    """From media to faces and sound."""
+
     frames_per_second: float = Field(gt=0)
-    image_size: int = Field(ge=16)  # pixels, square
-    grayscale: bool
-    image_format: Literal["jpeg", "png"]
-    margin: float = Field(ge=0)  # of the face box's longer side, each side
-    detect_every_s: float = Field(gt=0)  # between two runs of the face detector; a track fills in
-    detect_side: int = Field(ge=64)  # the detector sees frames reduced to this longer side, pixels
-    vad_min_clip_s: float = Field(ge=0)  # Silero VAD cuts clips longer than this (reference: 3 s)
-    vad_threshold: float = Field(gt=0, lt=1)
+    """Pictures taken of each second of a clip."""
+    image_size: int = Field(default=224, ge=16)
+    """Side of the square face images, pixels."""
+    grayscale: bool = True
+    """Whether face images lose their colour, as in the reference method."""
+    image_format: Literal["jpeg", "png"] = "jpeg"
+    """How face images are stored; png is exact and several times larger."""
+    margin: float = Field(default=0.1, ge=0)
+    """Around a face, on each side: a share of its box's longer side."""
+    detect_every_s: float = Field(default=1.0, gt=0)
+    """Seconds between two runs of the face detector; a track fills in."""
+    detect_side: int = Field(ge=64)
+    """Longer side of the pictures that the face detector sees, pixels."""
+    vad_min_clip_s: float = Field(ge=0)
+    """Silero VAD cuts the silence off clips longer than so many seconds."""
+    vad_threshold: float = Field(default=0.5, gt=0, lt=1)
+    """From which probability on a piece of sound is speech."""
     clip_time_limit_s: float = Field(gt=0)
+    """A clip that takes longer, in seconds of computing, is rejected."""
     max_duration_s: float = Field(gt=0)
-    shard_clips: int = Field(ge=1)
-    rejects_limit: float = Field(ge=0, le=1)
-    workers: int = Field(ge=1)
+    """A longer clip, in seconds, is rejected."""
+    shard_clips: int = Field(default=64, ge=1)
+    """Clips per file: what one task works on and holds in memory."""
+    rejects_limit: float = Field(default=0.2, ge=0, le=1)
+    """A larger share of clips with faults ends the stage."""
 
 
 class Pretrain(Section):
     """An encoder: a published one, or a compact one trained by the pipeline."""
 
-    checkpoint: str | None  # hub id or folder; null trains the compact one below
-    revision: str | None
-    hidden_size: int
-    layers: int
-    heads: int
+    checkpoint: Text | None
+    """A published encoder: hub id or folder; null trains the compact one described by the other settings."""
+    revision: Text | None = None
+    """Commit of the published checkpoint; null takes the newest."""
+    hidden_size: PositiveInt
+    """Width of the compact encoder."""
+    layers: PositiveInt
+    """Transformer blocks of the compact encoder."""
+    heads: PositiveInt = 4
+    """Attention heads; they divide hidden_size."""
     epochs: int = Field(ge=1)
+    """Passes over the training set."""
     batch_size: int = Field(ge=2)
+    """Images or clips per step."""
     learning_rate: float = Field(gt=0)
+    """Peak of the one-cycle schedule."""
     weight_decay: float = Field(ge=0)
-    label_smoothing: float = Field(ge=0, lt=1)
+    """Of AdamW."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the target that is spread over all classes."""
 
     @model_validator(mode="after")
     def _heads_fit(self):
@@ -105,17 +158,24 @@ class Pretrain(Section):
 
 
 class PretrainVit(Pretrain):
-    image_size: int  # pixels, square
-    patch_size: int  # pixels of the image per token and side
-    stem_channels: list[
-        int
-    ] = []  # of convolutions that each halve the image, in place of the patch projection; [] for none
-    patience: int  # epochs without a better PublicTest before stopping; 0 never stops
-    finetune: bool = (
-        False  # train the checkpoint on the faces corpus before it is used; its learning rate is about 3e-5
-    )
-    device: str = "cpu"  # of training: "auto", "cpu", "cuda", "cuda:0"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    """The face encoder."""
+
+    weight_decay: float = Field(default=0.05, ge=0)
+    """Of AdamW."""
+    image_size: PositiveInt
+    """Side of the square images that it sees, pixels."""
+    patch_size: PositiveInt
+    """Pixels of the image per token and side."""
+    stem_channels: list[PositiveInt] = Field(default=[], max_length=8)
+    """Of convolutions that each halve the image, in place of the patch projection; [] for none."""
+    patience: NonNegativeInt
+    """Epochs without a better PublicTest before stopping; 0 never stops."""
+    finetune: bool = False
+    """Train the published checkpoint on the faces corpus before it is used; its learning rate is about 3e-5."""
+    device: Device = "cpu"
+    """Of its training: auto, cpu, cuda or cuda:N."""
+    precision: Precision = "fp32"
+    """Of its training; bf16 is for GPUs."""
 
     @model_validator(mode="after")
     def _shapes_fit(self):
@@ -125,68 +185,94 @@ class PretrainVit(Pretrain):
             raise ValueError("finetune trains a published ViT on: name it in checkpoint")
         if self.stem_channels and 2 ** len(self.stem_channels) != self.patch_size:
             raise ValueError(
-                f"{len(self.stem_channels)} stem_channels make tokens of {2 ** len(self.stem_channels)} pixels: set patch_size to that"
+                f"{len(self.stem_channels)} stem_channels make tokens of {2 ** len(self.stem_channels)} pixels: "
+                "set patch_size to that"
             )
         return self
 
 
 class PretrainEmotion2vec(Pretrain):
-    prenet_layers: int  # transformer blocks of the audio encoder, before the shared ``layers``
-    frame_weight: float = Field(
-        default=3.0, ge=0
-    )  # of the loss of the frames (spectrum and pitch) beside that of the emotion
+    """The speech encoder."""
+
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Of AdamW."""
+    prenet_layers: NonNegativeInt = 1
+    """Transformer blocks of the audio encoder, before the shared ``layers``."""
+    frame_weight: float = Field(default=3.0, ge=0)
+    """Weight of the loss of the frames (spectrum and pitch) beside that of the emotion."""
 
 
 class Embed(Section):
+    """Running the encoders once over all clips."""
+
     dtype: Literal["float16", "float32"]
-    precision: Literal["fp32", "bf16"]
-    device: str  # "auto", "cpu", "cuda", "cuda:0"
-    batch_gib: float = Field(
-        default=1.0, gt=0
-    )  # working memory of a batch; a longer clip than fits is cut, and halves help where less is free
-    shard_clips: int = Field(ge=1)
-    views: int = Field(
-        default=0, ge=0, le=99
-    )  # augmented views cached per clip that is trained on, beside the clean one
-    view_speeds: list[
-        float
-    ] = []  # what the views' sound plays at, in turn; [] for the method's rule, which changes few clips' speed
+    """How embeddings are stored."""
+    precision: Precision = "fp32"
+    """How they are computed; bf16 is for GPUs."""
+    device: Device
+    """auto (a GPU where there is one), cpu, cuda or cuda:N."""
+    batch_gib: float = Field(default=1.0, gt=0)
+    """Working memory of a batch of frames or clips, GiB; on a GPU more is faster, and halves help where less is free."""
+    shard_clips: int = Field(default=128, ge=1)
+    """Clips per file."""
+    views: int = Field(default=0, ge=0, le=99)
+    """Augmented views of each clip that is trained on, stored beside the clean one."""
+    view_speeds: Unique[float] = []
+    """Speeds that the views' sound plays at, in turn; [] for the method's rule, which changes few clips' speed."""
+
+    @model_validator(mode="after")
+    def _speeds_are_speeds(self):
+        if any(not 0.5 <= speed <= 2 for speed in self.view_speeds):
+            raise ValueError("view_speeds: a speed is between 0.5 and 2")
+        return self
 
 
 class Folds(Section):
-    protocols: list[str] = Field(min_length=1)
-    inner_share: float = Field(
-        gt=0, lt=1
-    )  # of the training speakers, for early stopping and checkpoint choice
-    refit: bool = True  # after that choice, train anew on all training speakers, for as many epochs
-    seed: int
+    """How the benchmark is cut into training, validation and test parts."""
+
+    protocols: Unique[Protocol] = Field(min_length=1)
+    """Whose folds are made, trained and evaluated; docs/architecture.md explains them."""
+    inner_share: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the training speakers on whom early stopping and the checkpoint are decided."""
+    refit: bool = True
+    """Whether, after that choice, a fresh model is trained on all training speakers for as many epochs."""
 
 
 class Evaluate(Section):
-    bootstrap: int = Field(ge=100)  # resamples of speakers for the 95 % intervals
-    permutations: int = Field(ge=100)  # of the paired test
-    baseline: bool = True  # also score MFCC statistics + SVM under the same folds
-    seed: int
+    """Metrics and tables."""
+
+    bootstrap: int = Field(default=2000, ge=100, le=1_000_000)
+    """Resamples of speakers for the 95 % intervals."""
+    permutations: int = Field(default=5000, ge=100, le=1_000_000)
+    """Exchanges tried by the paired test."""
+    baseline: bool = True
+    """Whether MFCC statistics with an SVM are scored under the same folds."""
 
 
 class Transfer(Section):
-    shots: list[NonNegativeInt]  # clips per class of adaptation
-    seed: int
-    draws: int = Field(
-        default=5, ge=1
-    )  # supports drawn per fold and number of shots, from other people each time
-    normalisation: Literal["none", "corpus", "speaker"] = (
-        "speaker"  # unsupervised, of embeddings to the training moments, for the shots
-    )
+    """The fold models on the held-out set."""
+
+    shots: Unique[NonNegativeInt]
+    """Clips per class that the models are adapted with; 0: none."""
+    draws: int = Field(default=5, ge=1)
+    """Supports drawn per fold and number of shots, from other people each time."""
+    normalisation: Literal["none", "corpus", "speaker"] = "speaker"
+    """Of embeddings to the training moments, without labels, for the shots."""
 
 
 class Register(Section):
-    name: str
-    protocol: str
+    """What goes into the model registry."""
+
+    name: Text
+    """The registered model's name in MLflow."""
+    protocol: Protocol
+    """Whose fold model is registered: one of folds.protocols."""
 
 
 class Tracking(Section):
     """Where MLflow keeps runs; MLFLOW_TRACKING_URI, when set, wins over ``uri``."""
 
-    uri: str
-    artifacts: str
+    uri: Text
+    """Address of the tracking store."""
+    artifacts: Text
+    """Folder or address of the files of runs."""
