@@ -83,7 +83,6 @@ def _presets_fit_the_benchmark(folds: Folds, roles: Roles, corpora: Corpora) -> 
 
 
 def _folders_are_full(corpora: Corpora) -> Iterator[str]:
-    from mfer_core.corpora.contract import walk
     from mfer_core.corpora.ingest import check_folder, missing_message
 
     late = unfetched(corpora)
@@ -100,7 +99,7 @@ def _folders_are_full(corpora: Corpora) -> Iterator[str]:
         except MferError as fault:
             yield str(fault)
             continue
-        if next(walk(folder), None) is None:
+        if all(path.is_dir() or path.name.startswith(".") for path in folder.rglob("*")):
             yield missing_message(name, corpus).replace("no folder", "nothing in the folder", 1)
 
 
@@ -160,7 +159,7 @@ def _holds_faces(corpus: Corpus) -> bool:
     """Whether a corpus is one of face images: its module reads them."""
     from mfer_core.corpora.registry import adapter
 
-    return hasattr(adapter(corpus.adapter), "read_faces")
+    return adapter(corpus.adapter).read_faces is not None
 
 
 CHECKS: tuple[Callable[..., Iterator[str]], ...] = (

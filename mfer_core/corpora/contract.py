@@ -16,6 +16,10 @@ and may have, in place of the defaults in this module,
     measure(folder, paths, metadata, workers)    yield (path, Measured or ClipError) for every path
     notes(folder, metadata) -> list[str]         what a person should know, one sentence each
 
+A corpus of face images, which the ViT is trained on, also has
+
+    read_faces(folder, manifest) -> uint8        grey levels [N, height, width] of the manifest's images
+
 ``registry.adapter`` puts both together as an ``Adapter``.
 """
 
@@ -24,6 +28,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from mfer_core.base.errors import ClipError
 from mfer_core.base.files import sha256_file
@@ -71,6 +78,7 @@ class Adapter:
     find: Callable[[Path, Any], list[str]]
     measure: Callable[[Path, list[str], Any, int], Iterator[tuple[str, Measured | ClipError]]]
     notes: Callable[[Path, Any], list[str]]
+    read_faces: Callable[[Path, pd.DataFrame], np.ndarray] | None  # None: the corpus holds no images of faces
 
 
 def prepare(folder: Path, corpus: Any) -> None:

@@ -21,7 +21,12 @@ def adapter(name: str) -> contract.Adapter:
         for verb in ("prepare", "find", "measure", "notes")
     }
     return contract.Adapter(
-        name=name, source=module.SOURCE, language=module.LANGUAGE, read=module.read, **functions
+        name=name,
+        source=module.SOURCE,
+        language=module.LANGUAGE,
+        read=module.read,
+        read_faces=getattr(module, "read_faces", None),
+        **functions,
     )
 
 

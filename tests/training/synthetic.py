@@ -50,6 +50,7 @@ def small_settings(**changes: object) -> Settings:
     }
     for section, values in [*merged.items(), *changes.items()]:
         base[section] = base[section] | values if isinstance(values, dict) else values
+    base["register"] = base["register"] | {"protocol": base["folds"]["protocols"][0]}
     return Settings.model_validate(base)
 
 
