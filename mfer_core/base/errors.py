@@ -14,25 +14,16 @@ FREE_SPACE = (
 class MferError(Exception):
     """A fault a person can mend. The message is one line: what, where, what to do."""
 
-    @property
-    def lines(self) -> list[str]:
-        """What a terminal shows, each line behind an "error: "."""
-        return [str(self)]
-
 
 class Faults(MferError):
     """Several faults that were looked for together, a line each; the message joins them."""
 
     def __init__(self, lines: list[str]):
         super().__init__("; ".join(lines))
-        self._lines = list(lines)
-
-    @property
-    def lines(self) -> list[str]:
-        return self._lines
+        self.lines = list(lines)
 
     def __reduce__(self) -> tuple:
-        return type(self), (self._lines,)
+        return type(self), (self.lines,)
 
 
 class ClipError(MferError):

@@ -39,7 +39,7 @@ def faults_of(tmp_path):
         for dotted, value in changes:
             put(values, dotted, value)
         YAML().dump(values, tmp_path / "params.yaml")
-        with pytest.raises(MferError) as fault:
+        with pytest.raises(Faults) as fault:
             load_settings(tmp_path / "params.yaml")
         assert all("\n" not in line for line in (str(fault.value), *fault.value.lines))
         return fault.value.lines
