@@ -55,18 +55,21 @@ def _ffmpeg(*arguments: str) -> None:
 
 def pipeline(settings: Extract, workers: int, clips: list[Path]) -> None:
     """This project's way."""
+    from mfer_core.base.paths import DataPaths
     from mfer_core.cache.shards import partition
     from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 
     manifest = manifest_of(clips)
     shards = partition(extract_keys(manifest, settings), settings.shard_clips)
     with tempfile.TemporaryDirectory() as out, ThreadPoolExecutor(workers) as pool:
+        paths = DataPaths(Path(out))
         list(
             pool.map(
-                lambda shard: extract_shard(shard, manifest, Path("/"), Path(out), "bench", settings), shards
+                lambda shard: extract_shard(shard, manifest, Path("/"), paths.extract("bench"), settings),
+                shards,
             )
         )
-        accepted, rejects = finish_extract(shards, manifest, Path(out), "bench")
+        accepted, rejects = finish_extract(shards, manifest, paths, "bench")
     if accepted != len(clips):
         raise SystemExit(f"{len(rejects)} clips rejected: {rejects.reason.value_counts().to_dict()}")
 
@@ -119,15 +122,10 @@ def quality(settings: Extract, clips: list[Path]) -> dict[str, float]:
             extract_clip(path, settings).frames, _full_size_faces(settings, path), strict=True
         ):
             found += full is not None
-            lost += full is not None and ours["x0"] is None
-            if full is not None and ours["x0"] is not None:
-                scores.append(
-                    float(
-                        overlap(np.array([[ours[side] for side in ("x0", "y0", "x1", "y1")]]), full[None])[
-                            0, 0
-                        ]
-                    )
-                )
+            lost += full is not None and ours["box"] is None
+            if full is not None and ours["box"] is not None:
+                box = np.array([list(ours["box"].values())])
+                scores.append(float(overlap(box, full[None])[0, 0]))
     return {
         "faces": found,
         "lost": lost,

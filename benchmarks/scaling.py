@@ -58,11 +58,12 @@ def extract(clips: list[Path], out: Path, settings: Extract, address: str) -> fl
     """Seconds that the clips take on the cluster at ``address``."""
     from prefect import flow
 
+    from mfer_core.base.paths import DataPaths
     from tasks.extract import extract_shards
 
     start = time.perf_counter()
     flow(name="scaling")(
-        lambda: extract_shards("bench", manifest_of(clips), Path("/"), out, settings, 2, address)
+        lambda: extract_shards("bench", manifest_of(clips), Path("/"), DataPaths(out), settings, 2, address)
     )()
     return time.perf_counter() - start
 

@@ -162,7 +162,7 @@ def inspect(
     from mfer_core.base.paths import DataPaths
     from mfer_core.media.inspect import inspect_clip
 
-    inspect_clip(DataPaths().stage("extract"), clip_id.split("/")[0], clip_id, out)
+    inspect_clip(DataPaths().extract(clip_id.split("/")[0]), clip_id, out)
     print(out)
 
 

@@ -40,18 +40,17 @@ def ingest(corpus: str) -> None:
 
 @flow(name="extract", flow_run_name="extract {corpus}")
 def extract(corpus: str) -> None:
-    """Media become face frames and waveforms in Parquet shards; shards that are there are not made again."""
+    """Media become face frames and waveforms in Parquet shards; clips that are there are not done again."""
     from mfer_core.base.manifest import read_manifest
     from tasks.account import publish_account
     from tasks.extract import account_for, extract_shards
 
     settings = load_settings()
-    raw, out = settings.corpus(corpus).path, DATA.stage("extract")
-    manifest = read_manifest(DATA.manifest(corpus))
-    shards = extract_shards(corpus, manifest, raw, out, settings.extract, settings.workers, settings.runner)
-    line = account_for(corpus, shards, manifest, out, settings.extract)
+    raw, manifest = settings.corpus(corpus).path, read_manifest(DATA.manifest(corpus))
+    shards = extract_shards(corpus, manifest, raw, DATA, settings.extract, settings.workers, settings.runner)
+    line = account_for(corpus, shards, manifest, DATA, settings.extract)
     get_run_logger().info(line)
-    publish_account("extract", corpus, out / "clips" / corpus / "rejects.parquet", line)
+    publish_account("extract", corpus, DATA.extract_rejects(corpus), line)
 
 
 @flow(name="pretrain_vit", flow_run_name="pretrain_vit")

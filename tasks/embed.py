@@ -7,15 +7,17 @@ from typing import Any
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Corpus, Embed, Extract, Settings
 from mfer_core.cache.embeddings import view_folders
 from mfer_core.cache.heads import write_head
-from mfer_core.cache.shards import partition, read_shards
+from mfer_core.cache.shards import partition
 from mfer_core.encoders.embed import WHOLE, Part, embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.precomputed import store_features
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import load_vit
+from mfer_core.media.extracted import open_extracted
 from tasks.runner import run_side_by_side
 
 SPEED = 0.2  # chance that a view of a stage 2a clip plays faster or slower (reference method, "Augmentation, audio")
@@ -28,18 +30,21 @@ def embed_modality(corpus: str, modality: str, data: Path, settings: Settings) -
     views = settings.views_of(corpus, modality)
     call = {"corpus": corpus, "data": data, "settings": settings.embed, "views": views}
     if modality == "visual":
-        return embed_side_by_side(embed_visual, call, data / "extract" / "frames" / corpus, settings)
+        return embed_side_by_side(embed_visual, modality, call, settings)
     call |= {"extract": settings.extract, "speed": SPEED if corpus in settings.roles.pretraining else 0.0}
-    return embed_side_by_side(embed_audio, call, data / "extract" / "waveforms" / corpus, settings)
+    return embed_side_by_side(embed_audio, modality, call, settings)
 
 
-def embed_side_by_side(task: Task, call: dict[str, Any], shards: Path, settings: Settings) -> int:
+def embed_side_by_side(task: Task, modality: str, call: dict[str, Any], settings: Settings) -> int:
     """Call ``task``; returns the number of clips computed.
 
     Locally one process goes through all clips with one loaded encoder. On a cluster every shard of embeddings is first a task
     of its own, on whichever worker is free; the call then fills in what is missing.
     """
-    parts = 0 if settings.runner == "local" else count_shards(shards, settings.embed.shard_clips)
+    parts = 0
+    if settings.runner != "local":
+        keys = open_extracted(DataPaths(call["data"]).extract(call["corpus"])).keys(modality)
+        parts = len(partition(keys, settings.embed.shard_clips))
     calls = [call | {"part": (number, parts)} for number in range(parts)] if parts > 1 else []
     title = f"{task.name} {call['corpus']}"
     return sum(run_side_by_side(task, calls, settings.runner, "processes", settings.workers, title)) + task(
@@ -47,23 +52,8 @@ def embed_side_by_side(task: Task, call: dict[str, Any], shards: Path, settings:
     )
 
 
-def count_shards(shards: Path, shard_clips: int) -> int:
-    """How many shards of ``shard_clips`` the clips of a folder make."""
-    return len(
-        partition(
-            {clip: "" for table in read_shards(shards, ["clip_id"]) for clip in table["clip_id"].to_pylist()},
-            shard_clips,
-        )
-    )
-
-
-def holds_clips(shards: Path) -> bool:
-    """Whether there is anything to embed: loading an encoder takes seconds."""
-    return any(len(table) for table in read_shards(shards, ["clip_id"]))
-
-
 def no_clips(out: Path) -> int:
-    """Leave an empty folder of embeddings."""
+    """Leave an empty folder of embeddings: loading an encoder takes seconds, and there is nothing to embed."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     return 0
@@ -72,10 +62,10 @@ def no_clips(out: Path) -> int:
 @task(cache_policy=NO_CACHE)
 def embed_precomputed(name: str, corpus: Corpus, modality: str, data: Path, settings: Embed) -> int:
     """A person's own features in place of an encoder's; returns the number of clips written."""
-    out = data / "embed" / modality / name
+    out = DataPaths(data).embeddings(modality, name)
     drop_views(out, 0)
     write_head(out, None)
-    return store_features(data / "ingest" / name, corpus.path, modality, out, settings.shard_clips)
+    return store_features(DataPaths(data).ingest(name), corpus.path, modality, out, settings.shard_clips)
 
 
 def drop_views(folder: Path, keep: int) -> None:
@@ -87,16 +77,16 @@ def drop_views(folder: Path, keep: int) -> None:
 @task(cache_policy=NO_CACHE)
 def embed_visual(corpus: str, data: Path, settings: Embed, views: int, part: Part = WHOLE) -> int:
     """ViT embeddings of a corpus's faces, clean and in augmented ``views``; returns the number of clips computed."""
-    if not holds_clips(data / "extract" / "frames" / corpus):
-        return no_clips(data / "embed" / "visual" / corpus)
-    encoder = load_vit(*checkpoint_of(data / "pretrain_vit"), settings.device, settings.precision)
+    paths = DataPaths(data)
+    extracted, out = open_extracted(paths.extract(corpus)), paths.embeddings("visual", corpus)
+    if not extracted.keys("visual"):
+        return no_clips(out)
+    encoder = load_vit(*checkpoint_of(paths.encoder("visual")), settings.device, settings.precision)
     if part == WHOLE:
-        drop_views(data / "embed" / "visual" / corpus, views)
-        write_head(data / "embed" / "visual" / corpus, encoder.head())
-    shaped = (encoder, settings)
+        drop_views(out, views)
+        write_head(out, encoder.head())
     return sum(
-        embed_corpus_visual(data / "extract", corpus, data / "embed", *shaped, view, part)
-        for view in range(views + 1)
+        embed_corpus_visual(extracted, out, encoder, settings, view, part) for view in range(views + 1)
     )
 
 
@@ -108,16 +98,13 @@ def embed_audio(
 
     ``speed``: the chance that a view is faster or slower.
     """
-    if not holds_clips(data / "extract" / "waveforms" / corpus):
-        return no_clips(data / "embed" / "audio" / corpus)
-    encoder = load_emotion2vec(
-        *checkpoint_of(data / "pretrain_emotion2vec"), settings.device, settings.precision
-    )
+    paths = DataPaths(data)
+    extracted, out = open_extracted(paths.extract(corpus)), paths.embeddings("audio", corpus)
+    if not extracted.keys("audio"):
+        return no_clips(out)
+    encoder = load_emotion2vec(*checkpoint_of(paths.encoder("audio")), settings.device, settings.precision)
     if part == WHOLE:
-        drop_views(data / "embed" / "audio" / corpus, views)
-        write_head(data / "embed" / "audio" / corpus, encoder.head())
+        drop_views(out, views)
+        write_head(out, encoder.head())
     shaped = (encoder, settings, extract.vad_min_clip_s)
-    return sum(
-        embed_corpus_audio(data / "extract", corpus, data / "embed", *shaped, view, speed, part)
-        for view in range(views + 1)
-    )
+    return sum(embed_corpus_audio(extracted, out, *shaped, view, speed, part) for view in range(views + 1))

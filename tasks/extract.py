@@ -7,6 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from mfer_core.base.manifest import summarise
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Extract
 from mfer_core.cache.shards import Shard, partition
 from mfer_core.media import extract
@@ -15,40 +16,26 @@ from tasks.runner import run_side_by_side
 
 @task(task_run_name="shard {shard.name}", cache_policy=NO_CACHE)
 def extract_shard(
-    shard: Shard,
-    manifest: pd.DataFrame,
-    raw: Path,
-    out: Path,
-    corpus: str,
-    settings: Extract,
-    workers: int,
+    shard: Shard, manifest: pd.DataFrame, raw: Path, folder: Path, settings: Extract, workers: int
 ) -> dict:
-    """One shard's frames, waveforms and account; returns counts."""
-    return extract.extract_shard(shard, manifest, raw, out, corpus, settings, workers)
+    """One shard's clips; returns counts."""
+    return extract.extract_shard(shard, manifest, raw, folder, settings, workers)
 
 
 def extract_shards(
     corpus: str,
     manifest: pd.DataFrame,
     raw: Path,
-    out: Path,
+    paths: DataPaths,
     settings: Extract,
     workers: int,
     runner: str,
 ) -> list[Shard]:
     """Extract all shards of a corpus, side by side where ``runner`` says."""
     shards = partition(extract.extract_keys(manifest, settings), settings.shard_clips)
+    shared = {"raw": raw, "folder": paths.extract(corpus), "settings": settings, "workers": workers}
     calls = [
-        {
-            "shard": shard,
-            "manifest": manifest[manifest.clip_id.isin(shard.keys)],
-            "raw": raw,
-            "out": out,
-            "corpus": corpus,
-            "settings": settings,
-            "workers": workers,
-        }
-        for shard in shards
+        shared | {"shard": shard, "manifest": manifest[manifest.clip_id.isin(shard.keys)]} for shard in shards
     ]
     for _ in run_side_by_side(extract_shard, calls, runner, "threads", workers, f"extract {corpus}"):
         pass
@@ -57,15 +44,9 @@ def extract_shards(
 
 @task(cache_policy=NO_CACHE)
 def account_for(
-    corpus: str, shards: list[Shard], manifest: pd.DataFrame, out: Path, settings: Extract
+    corpus: str, shards: list[Shard], manifest: pd.DataFrame, paths: DataPaths, settings: Extract
 ) -> str:
     """Write the rejects; returns the line that accounts for every clip."""
-    accepted, rejects = extract.finish_extract(shards, manifest, out, corpus)
-    return summarise(
-        corpus,
-        "extract",
-        accepted,
-        rejects,
-        settings.rejects_limit,
-        out / "clips" / corpus / "rejects.parquet",
-    )
+    accepted, rejects = extract.finish_extract(shards, manifest, paths, corpus)
+    rejects_path = paths.extract_rejects(corpus)
+    return summarise(corpus, "extract", accepted, rejects, settings.rejects_limit, rejects_path)

@@ -11,7 +11,7 @@ from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Corpus, Extract, PretrainEmotion2vec, PretrainVit
 from mfer_core.corpora import fer2013
 from mfer_core.encoders.published import name_published
-from mfer_core.media.read import read_waveforms
+from mfer_core.media.extracted import open_extracted
 from mfer_core.protocol.speakers import held_out_speakers
 from mfer_core.training import pretrain_emotion2vec, pretrain_vit
 from mfer_core.training.encoder_folder import begin
@@ -47,7 +47,7 @@ def train_emotion2vec(
     waveforms = {
         clip.clip_id: clip.waveform
         for name in corpora
-        for clip in read_waveforms(data / "extract", name, extract.vad_min_clip_s)
+        for clip in open_extracted(DataPaths(data).extract(name)).all_speech(extract.vad_min_clip_s)
     }
     used = list(waveforms)
     return pretrain_emotion2vec.pretrain_emotion2vec(

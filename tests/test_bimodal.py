@@ -8,6 +8,7 @@ import torch
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
 from mfer_core.base.manifest import read_manifest
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Folds, load_settings
 from mfer_core.cache.shards import partition
 from mfer_core.encoders.device import one_thread
@@ -78,10 +79,10 @@ def done(tmp_path_factory):
     line = read_corpus.fn("ravdess", corpus, settings.ingest, data / "ingest" / "ravdess")
     assert "191 of 192 clips, 1 without visual" in line
     manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
-    shards = partition(extract_keys(manifest, settings.extract), 256)
+    shards, paths = partition(extract_keys(manifest, settings.extract), 256), DataPaths(data)
     for shard in shards:
-        extract_shard(shard, manifest, raw, data / "extract", "ravdess", settings.extract)
-    finish_extract(shards, manifest, data / "extract", "ravdess")
+        extract_shard(shard, manifest, raw, paths.extract("ravdess"), settings.extract)
+    finish_extract(shards, manifest, paths, "ravdess")
     with one_thread():
         torch.manual_seed(2)
         write_checkpoint(build_model(conf, 3), conf, ["angry", "happy"], data / "pretrain_emotion2vec")

@@ -120,7 +120,7 @@ def reproduced(project):
         first = subprocess.Popen(
             ["dvc", "repro"], cwd=project, env=environment(project), stdout=file, stderr=file
         )
-    shards = project / "data" / "extract" / "clips" / "ravdess"
+    shards = project / "data" / "extract" / "ravdess"
     while not list(shards.glob("[0-9]*.parquet")):
         assert first.poll() is None, log.read_text()[-3000:]
         time.sleep(0.1)

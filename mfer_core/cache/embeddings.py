@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from mfer_core.base.errors import MferError
-from mfer_core.cache.row_shards import RowShards, shard_files
+from mfer_core.cache.schemas import embeddings_schema
+from mfer_core.cache.shards import ShardFolder, shard_files
 
 PRECOMPUTED = "precomputed"  # metadata "kind" of features that a person brought; hash: of the columns' names
 SUFFIX = ".arrow"
@@ -28,7 +29,7 @@ class EmbeddingRow(NamedTuple):
     values: np.ndarray  # [T, D]
 
 
-class EmbeddingShards(RowShards[EmbeddingRow]):
+class EmbeddingShards(ShardFolder[EmbeddingRow]):
     """A folder of embeddings to be written. ``metadata``: the encoder's name, revision and hash, and the ``dtype`` of values."""
 
     suffix = SUFFIX
@@ -53,15 +54,15 @@ class EmbeddingShards(RowShards[EmbeddingRow]):
         steps = np.concatenate(values).astype(self.metadata["dtype"], copy=False)
         flat = pa.FixedSizeListArray.from_arrays(pa.array(steps.reshape(-1)), steps.shape[1])
         offsets = pa.array(np.cumsum([0, *map(len, values)]), pa.int32())
-        columns = {
-            "clip_id": pa.array(clip_ids, pa.string()),
-            "key": pa.array(keys, pa.string()),
-            "times_s": pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(times).astype(np.float32))),
-            "values": pa.ListArray.from_arrays(offsets, flat),
-        }
-        batch = pa.record_batch(columns).replace_schema_metadata(
-            {b"mfer": json.dumps(self.metadata, sort_keys=True).encode()}
-        )
+        columns = [
+            pa.array(clip_ids),
+            pa.array(keys),
+            pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(times).astype(np.float32))),
+            pa.ListArray.from_arrays(offsets, flat),
+        ]
+        schema = embeddings_schema(steps.shape[1], self.metadata["dtype"])
+        about = {b"mfer": json.dumps(self.metadata, sort_keys=True).encode()}
+        batch = pa.record_batch(columns, schema.with_metadata(about))
         with pa.ipc.new_file(str(path), batch.schema) as writer:
             writer.write_batch(batch)
 

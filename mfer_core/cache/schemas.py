@@ -1,59 +1,64 @@
-"""The tables that stages hand to each other. Every row carries the key of what shaped it (see shards.py)."""
+"""The tables that stages hand to each other, a row per clip. Every row carries the key of what shaped it (see shards.py)."""
 
 import pyarrow as pa
 
 _KEYED = [("clip_id", pa.string()), ("key", pa.string())]
 
-# One row per sampled frame, in time order within a clip.
-FRAMES = pa.schema(
+# Pixels of the displayed frame.
+BOX = pa.struct([(side, pa.float32()) for side in ("x0", "y0", "x1", "y1")])
+
+# A sampled moment of the picture.
+FRAME = pa.struct(
     [
-        *_KEYED,
-        ("index", pa.int32()),  # 0, 1, 2, ... within the clip
-        (
-            "time_s",
-            pa.float64(),
-        ),  # the moment sampled: index / frames_per_second after the first displayed frame, on the clip's clock, seconds
-        (
-            "shown_s",
-            pa.float64(),
-        ),  # presentation time of the frame on screen at that moment (<= time_s), same clock
+        ("time_s", pa.float64()),  # the moment sampled, on the clip's clock, seconds
         ("image", pa.binary()),  # encoded face crop (JPEG or PNG)
-        (
-            "face_source",
-            pa.string(),
-        ),  # "detected"; "track": between two detections; no face: "held" near one, or "centre"
+        ("face_source", pa.string()),  # "detected", "track" (between detections); no face: "held" or "centre"
         ("confidence", pa.float32()),  # of the detector, null where it did not see the face
-        *(
-            (side, pa.float32()) for side in ("x0", "y0", "x1", "y1")
-        ),  # pixels of the displayed frame, null without a face
+        ("box", BOX),  # of the face, null without one
         ("faces", pa.int16()),  # faces seen in this frame, null where the detector did not run
     ]
 )
 
-# One row per clip with sound.
-WAVEFORMS = pa.schema(
+SPAN = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64())])
+
+# The sound of a clip.
+WAVEFORM = pa.struct(
     [
-        *_KEYED,
         ("sample_rate", pa.int32()),  # Hz, 16000
         ("offset_s", pa.float64()),  # time of the first sample on the clip's clock, seconds
         ("samples", pa.list_(pa.int16())),  # mono, as decoded and resampled: neither normalised nor cut
-        (
-            "speech",
-            pa.list_(pa.struct([("start_s", pa.float64()), ("end_s", pa.float64())])),
-        ),  # since the first sample
+        ("speech", pa.list_(SPAN)),  # seconds since the first sample
     ]
 )
 
-# One row per clip of the manifest: what became of it. Written after the other two, so it commits a shard.
+# Stage extract: what became of each clip of the manifest.
 EXTRACTED = pa.schema(
     [
         *_KEYED,
         ("reason", pa.string()),  # null: accepted; else why the clip is rejected
-        ("detail", pa.string()),
-        ("frames", pa.int32()),
+        ("detail", pa.string()),  # what there is to say beside the reason
+        (
+            "notes",
+            pa.string(),
+        ),  # what is odd about a clip that is accepted all the same, null where nothing is
+        ("frame_count", pa.int32()),
         ("frames_with_face", pa.int32()),
         ("duration_s", pa.float64()),
         ("speech_s", pa.float64()),  # null without sound
-        ("peak", pa.float32()),  # of the waveform, 0..1; 0 is digital silence, null without an audio track
+        ("peak", pa.float32()),  # of the waveform, 0..1; 0 is digital silence, null without an audio stream
+        ("frames", pa.list_(FRAME)),  # in time order; empty without a picture
+        ("waveform", WAVEFORM),  # null without sound, and for digital silence
     ]
 )
+
+
+def embeddings_schema(dim: int, dtype: str) -> pa.Schema:
+    """Stage embed: [T, ``dim``] values of each clip, T being the length of its lists; little-endian, as memory holds them."""
+    step = pa.list_(pa.from_numpy_dtype(dtype), dim)
+    return pa.schema(
+        [
+            *_KEYED,
+            ("times_s", pa.list_(pa.float32())),  # centre of each step on the clip's clock, seconds
+            ("values", pa.list_(step)),
+        ]
+    )

@@ -16,8 +16,8 @@ from sklearn.svm import SVC
 from torchaudio.functional import compute_deltas
 from torchaudio.transforms import MFCC
 
+from mfer_core.media.extracted import open_extracted
 from mfer_core.media.pitch import pitch
-from mfer_core.media.read import read_waveforms
 
 SAMPLE_RATE = 16000  # Hz
 COEFFICIENTS = 20
@@ -41,15 +41,15 @@ def features(waveform: np.ndarray, mfcc: MFCC) -> np.ndarray:
     return torch.cat([*parts, torch.tensor([len(waveform) / SAMPLE_RATE])]).numpy()
 
 
-def baseline_features(extract: Path, corpus: str, clips: set[str]) -> dict[str, np.ndarray]:
+def baseline_features(extract: Path, clips: set[str]) -> dict[str, np.ndarray]:
     """clip_id -> features of the whole clip (no speech detection), for those of ``clips`` with sound.
 
-    Raises MferError when extract has not run.
+    ``extract`` is the corpus's folder of extracted clips. Raises MferError when extract has not run.
     """
     mfcc = MFCC(SAMPLE_RATE, COEFFICIENTS, melkwargs=SPECTRUM)
     return {
         speech.clip_id: features(speech.waveform, mfcc)
-        for speech in read_waveforms(extract, corpus, math.inf)
+        for speech in open_extracted(extract).all_speech(math.inf)
         if speech.clip_id in clips
     }
 

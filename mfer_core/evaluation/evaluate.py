@@ -46,7 +46,7 @@ def all_predictions(
         if arm in settings.arms
     ]
     if settings.evaluate.baseline:
-        values = baseline_features(data / "extract", settings.roles.benchmark, set(manifest.clip_id))
+        values = baseline_features(DataPaths(data).extract(settings.roles.benchmark), set(manifest.clip_id))
         tables.append(baseline_predictions(values, manifest, folds, CLASSES))
         if normalised_arms(settings):
             tables.append(

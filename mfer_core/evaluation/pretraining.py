@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.files import read_table
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
 from mfer_core.evaluation.published import published
@@ -35,7 +36,7 @@ def pretraining_baseline(data: Path, settings: Settings) -> dict[str, dict]:
     values = {
         clip: found
         for corpus in corpora
-        for clip, found in baseline_features(data / "extract", corpus, set(manifest.index)).items()
+        for clip, found in baseline_features(DataPaths(data).extract(corpus), set(manifest.index)).items()
     }
     if not tested & set(values):
         return {}

@@ -30,9 +30,7 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         reader = _Reader(recording, settings)
         cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
-        frames = [
-            _frame_row(index, crop, settings) for index, crop in enumerate(cropper.crops(reader.samples()))
-        ]
+        frames = [_frame_row(crop, settings) for crop in cropper.crops(reader.samples())]
         sound = reader.sound.finish()
         if not frames and not (sound and sound.peak):
             raise ClipError(
@@ -41,7 +39,6 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
         picture_s, sound_s, duration_s = _one_clock(reader.sampler, sound)
     for frame in frames:
         frame["time_s"] += picture_s
-        frame["shown_s"] += picture_s
     row = _waveform_row(sound, sound_s, settings.vad_threshold) if sound and sound.peak else None
     notes = _notes(recording, reader.sampler, sound, duration_s)
     return ExtractedClip(frames, row, _facts(frames, row, duration_s, sound, notes))
@@ -74,19 +71,15 @@ class _Reader:
         yield from self.sampler.finish(self._recording.video_end_s)
 
 
-def _frame_row(index: int, crop: Crop, settings: Extract) -> dict:
-    box = dict(
-        zip(("x0", "y0", "x1", "y1"), (None,) * 4 if crop.box is None else crop.box.tolist(), strict=True)
-    )
+def _frame_row(crop: Crop, settings: Extract) -> dict:
+    sides = ("x0", "y0", "x1", "y1")
     return {
-        "index": index,
         "time_s": crop.time_s,
-        "shown_s": crop.shown_s,
         "image": encode(crop.image, settings.image_format),
         "face_source": crop.source,
         "confidence": crop.confidence,
+        "box": None if crop.box is None else dict(zip(sides, crop.box.tolist(), strict=True)),
         "faces": crop.faces,
-        **box,
     }
 
 
@@ -125,9 +118,10 @@ def _facts(
 ) -> dict:
     return {
         "reason": None,
-        "detail": notes,
-        "frames": len(frames),
-        "frames_with_face": sum(frame["x0"] is not None for frame in frames),
+        "detail": None,
+        "notes": notes,
+        "frame_count": len(frames),
+        "frames_with_face": sum(frame["box"] is not None for frame in frames),
         "duration_s": duration_s,
         "speech_s": None
         if row is None

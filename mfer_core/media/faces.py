@@ -26,10 +26,9 @@ HOLD_S = 2.0
 
 @dataclass(frozen=True)
 class Crop:
-    """A row of FRAMES, not yet encoded."""
+    """A FRAME, not yet encoded."""
 
     time_s: float
-    shown_s: float
     image: np.ndarray  # uint8 [side, side] or [side, side, 3]
     source: str  # "detected", "track", "held" or "centre"
     box: np.ndarray | None  # x0, y0, x1, y1, pixels of the displayed frame
@@ -110,7 +109,7 @@ class FaceCropper:
     def _crop(
         self, seen: Seen, image: np.ndarray, source: str, box: np.ndarray | None, confidence: float | None
     ) -> Crop:
-        return Crop(seen.time_s, seen.payload.shown_s, image, source, box, confidence, seen.faces)
+        return Crop(seen.time_s, image, source, box, confidence, seen.faces)
 
     def _cut(self, still: Still, box: np.ndarray | None) -> np.ndarray:
         return still.crop(*square(box, self._settings.margin, still.pixels.shape), self._settings.image_size)

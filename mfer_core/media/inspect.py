@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path
-from mfer_core.cache.shards import read_shards
+from mfer_core.media.extracted import FACTS, open_extracted
 from mfer_core.media.read import decode_image
 
 COLUMNS, MAX_FACES = 8, 48
@@ -18,42 +17,27 @@ WAVE_POINTS = 20_000  # a longer waveform is drawn as its envelope
 EDGES = {"detected": "tab:green", "track": "tab:blue", "held": "tab:orange", "centre": "tab:red"}
 
 
-def inspect_clip(out: Path, corpus: str, clip_id: str, png: Path) -> dict:
-    """Draw a clip of ``out`` (data/extract) into ``png``: contact sheet, waveform with speech segments, metadata.
+def inspect_clip(folder: Path, clip_id: str, png: Path) -> dict:
+    """Draw a clip of a corpus's ``folder`` of extracted clips into ``png``: contact sheet, waveform with speech, metadata.
 
     The frame's colour says where a crop comes from (detected, track, held, centre). Returns the clip's facts.
     Raises MferError when the stage has not run or knows no such clip.
     """
-    facts, frames, sound = (
-        _rows(Path(out) / name / corpus, clip_id) for name in ("clips", "frames", "waveforms")
-    )
-    if not facts:
-        raise MferError(
-            f"no clip {clip_id!r} in {Path(out) / 'clips' / corpus}: ids look like {_example(Path(out), corpus)!r}"
-        )
-    shown = spread(frames, MAX_FACES)
+    extracted = open_extracted(folder)
+    if clip_id not in extracted.facts.index:
+        example = next(iter(extracted.facts.index), None)
+        raise MferError(f"no clip {clip_id!r} in {folder}: ids look like {example!r}")
+    clip = extracted.clip(clip_id)
+    shown = spread(clip["frames"], MAX_FACES)
     rows = -(-len(shown) // COLUMNS)
     figure = Figure(figsize=(12, 1.7 * rows + 4.2), layout="constrained")
     faces, wave, text = figure.subfigures(3, 1, height_ratios=(max(1.7 * rows, 0.4), 2.4, 1.6))
     draw_faces(faces, shown, rows)
-    draw_wave(wave.subplots(), sound[0] if sound else None, facts[0])
-    text.text(0.02, 0.95, _describe(facts[0], frames, sound), va="top", family="monospace", fontsize=9)
+    draw_wave(wave.subplots(), clip["waveform"], clip)
+    text.text(0.02, 0.95, _describe(clip), va="top", family="monospace", fontsize=9)
     with atomic_path(Path(png)) as temporary:
         figure.savefig(temporary, dpi=100)
-    return facts[0]
-
-
-def _rows(folder: Path, clip_id: str) -> list[dict]:
-    for table in read_shards(folder):
-        found = table.filter(pc.equal(table["clip_id"], clip_id))
-        if len(found):
-            return found.to_pylist()
-    return []
-
-
-def _example(out: Path, corpus: str) -> str | None:
-    table = next(read_shards(out / "clips" / corpus, ["clip_id"]), None)
-    return table["clip_id"][0].as_py() if table is not None and len(table) else None
+    return {name: clip[name] for name in FACTS}
 
 
 def spread(frames: list[dict], most: int) -> list[dict]:
@@ -65,7 +49,7 @@ def spread(frames: list[dict], most: int) -> list[dict]:
 
 
 def draw_faces(figure: SubFigure, shown: list[dict], rows: int) -> None:
-    """Face crops of FRAMES rows, ``COLUMNS`` to a row, in the colour of where they come from."""
+    """Face crops of FRAMES, ``COLUMNS`` to a row, in the colour of where they come from."""
     if not shown:
         figure.suptitle("no video", fontsize=9)
         return
@@ -85,7 +69,7 @@ def _frame(shape: tuple[int, ...], colour: str) -> Rectangle:
 
 
 def draw_wave(axis: Axes, sound: dict | None, facts: dict) -> None:
-    """A WAVEFORMS row with its speech segments, on the clip's clock."""
+    """A WAVEFORM with its speech segments, on the clip's clock."""
     axis.set_xlim(0, facts["duration_s"] or 1)
     axis.set_xlabel("seconds on the clip's clock", fontsize=8)
     if sound is None:
@@ -107,22 +91,22 @@ def draw_wave(axis: Axes, sound: dict | None, facts: dict) -> None:
     axis.set_title("waveform; green: speech (Silero VAD)", fontsize=9)
 
 
-def _describe(facts: dict, frames: list[dict], sound: list[dict]) -> str:
-    sources = {name: sum(row["face_source"] == name for row in frames) for name in EDGES}
+def _describe(clip: dict) -> str:
+    sources = {name: sum(frame["face_source"] == name for frame in clip["frames"]) for name in EDGES}
     speech = [
-        f"{segment['start_s']:.2f}-{segment['end_s']:.2f}" for row in sound for segment in row["speech"]
+        f"{span['start_s']:.2f}-{span['end_s']:.2f}" for span in (clip["waveform"] or {}).get("speech", [])
     ]
     lines = {
-        "clip": facts["clip_id"],
-        "key": facts["key"],
-        "result": f"rejected: {facts['reason']}: {facts['detail']}"
-        if facts["reason"]
-        else f"accepted {facts['detail'] or ''}",
-        "duration": f"{facts['duration_s']:.3f} s" if facts["duration_s"] else "-",
-        "frames": f"{facts['frames']}, with a face {facts['frames_with_face']}; "
+        "clip": clip["clip_id"],
+        "key": clip["key"],
+        "result": f"rejected: {clip['reason']}: {clip['detail']}"
+        if clip["reason"]
+        else f"accepted {clip['notes'] or ''}",
+        "duration": f"{clip['duration_s']:.3f} s" if clip["duration_s"] else "-",
+        "frames": f"{clip['frame_count']}, with a face {clip['frames_with_face']}; "
         + ", ".join(f"{n} {name}" for name, n in sources.items()),
-        "sound": f"peak {facts['peak']:.3f}, speech {', '.join(speech) or 'none'} s after its first sample"
-        if sound
+        "sound": f"peak {clip['peak']:.3f}, speech {', '.join(speech) or 'none'} s after its first sample"
+        if clip["waveform"]
         else "-",
     }
     return "\n".join(f"{name:9} {value}" for name, value in lines.items())

@@ -1,15 +1,10 @@
-"""Extracted frames and waveforms read back, one shard in memory at a time."""
+"""Extracted frames and waveforms as the encoders take them: images decoded, pauses cut after the method's rule."""
 
-from collections.abc import Iterator
-from itertools import pairwise
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import pyarrow as pa
-
-from mfer_core.cache.shards import read_shards
 
 
 class FrameSequence(NamedTuple):
@@ -27,9 +22,7 @@ class Speech(NamedTuple):
     clip_id: str
     key: str
     waveform: np.ndarray  # float32 [N] in -1..1 at 16 kHz
-    segments: list[
-        tuple[float, float]
-    ]  # what of the clip the waveform holds, end to end: seconds on the clip's clock
+    segments: list[tuple[float, float]]  # the waveform's parts, end to end: seconds on the clip's clock
     sample_rate: int = 16_000  # Hz
 
     def times(self, samples: np.ndarray) -> np.ndarray:
@@ -43,38 +36,9 @@ class Speech(NamedTuple):
         )
 
 
-def read_frames(out: Path, corpus: str) -> Iterator[FrameSequence]:
-    """Yield every clip with frames, in shard and clip order; ``out`` is data/extract.
-
-    Raises MferError when the stage has not run.
-    """
-    for table in read_shards(Path(out) / "frames" / corpus, ["clip_id", "key", "time_s", "image"]):
-        yield from frame_sequences(table)
-
-
-def frame_sequences(table: pa.Table) -> Iterator[FrameSequence]:
-    """Yield the clips of FRAMES rows that stand in clip order."""
-    for clip in _by_clip(table):
-        images = np.stack([decode_image(data) for data in clip["image"].to_pylist()])
-        yield FrameSequence(
-            clip["clip_id"][0].as_py(), clip["key"][0].as_py(), clip["time_s"].to_numpy(), images
-        )
-
-
-def read_waveforms(out: Path, corpus: str, vad_min_clip_s: float) -> Iterator[Speech]:
-    """Yield every clip with sound, in shard and clip order; ``out`` is data/extract.
-
-    The method's rule: of a clip whose sound is longer than ``vad_min_clip_s`` only the speech is kept; when the
-    detector hears none in it (EXTRACTED.speech_s is 0), all of it is. Raises MferError when the stage has not run.
-    """
-    for table in read_shards(Path(out) / "waveforms" / corpus):
-        yield from speeches(table, vad_min_clip_s)
-
-
-def speeches(table: pa.Table, vad_min_clip_s: float) -> Iterator[Speech]:
-    """Yield the clips of WAVEFORMS rows after the rule of ``read_waveforms``."""
-    for row in range(len(table)):
-        yield _speech(table.slice(row, 1), vad_min_clip_s)
+def decode_frames(images: Sequence[bytes]) -> np.ndarray:
+    """uint8 [T, H, W] or [T, H, W, 3] of T encoded images."""
+    return np.stack([decode_image(image) for image in images])
 
 
 def decode_image(data: bytes) -> np.ndarray:
@@ -83,24 +47,17 @@ def decode_image(data: bytes) -> np.ndarray:
     return image if image.ndim == 2 else image[:, :, ::-1]
 
 
-def _by_clip(table: pa.Table) -> Iterator[pa.Table]:
-    """Cut a table whose rows are in clip order where the clip changes."""
-    ids = np.asarray(table["clip_id"].to_pylist(), object)
-    edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)] if len(ids) else []
-    for start, end in pairwise(edges):
-        yield table.slice(start, end - start)
+def keep_speech(clip_id: str, key: str, waveform: Mapping[str, Any], vad_min_clip_s: float) -> Speech:
+    """What the method hears of a WAVEFORM (its ``samples`` an int16 array).
 
-
-def _speech(row: pa.Table, vad_min_clip_s: float) -> Speech:
-    clip_id, key, offset, speech, rate = (
-        row[name][0].as_py() for name in ("clip_id", "key", "offset_s", "speech", "sample_rate")
-    )
-    samples = row["samples"].combine_chunks().flatten().to_numpy().astype(np.float32) / 32768
-    segments = [(round(segment["start_s"] * rate), round(segment["end_s"] * rate)) for segment in speech]
-    spans = kept_spans(len(samples), segments, vad_min_clip_s * rate)
+    Of sound that is longer than ``vad_min_clip_s`` only the speech is kept; when the detector hears none in it, all of it is.
+    """
+    rate, offset = waveform["sample_rate"], waveform["offset_s"]
+    samples = waveform["samples"].astype(np.float32) / 32768
+    speech = [(round(span["start_s"] * rate), round(span["end_s"] * rate)) for span in waveform["speech"]]
+    spans = kept_spans(len(samples), speech, vad_min_clip_s * rate)
     times = [(offset + start / rate, offset + end / rate) for start, end in spans]
-    waveform = np.concatenate([samples[start:end] for start, end in spans])
-    return Speech(clip_id, key, waveform, times, rate)
+    return Speech(clip_id, key, np.concatenate([samples[start:end] for start, end in spans]), times, rate)
 
 
 def kept_spans(length: int, speech: list[tuple[int, int]], longest_whole: float) -> list[tuple[int, int]]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExtractedClip:
-    """Rows for FRAMES and WAVEFORMS (without clip_id and key) and the facts for EXTRACTED."""
+    """The columns ``frames`` and ``waveform`` of EXTRACTED, and the others but clip_id and key."""
 
     frames: list[dict]
-    waveform: dict | None  # None without a track and for digital silence
+    waveform: dict | None  # None without a stream and for digital silence
     facts: dict

@@ -9,7 +9,7 @@ def notes_on(clip: ExtractedClip, settings: Extract) -> list[str]:
     return [
         note
         for note in (
-            clip.facts["detail"],
+            clip.facts["notes"],
             _picture(clip),
             _faces(clip),
             _sound(clip, settings.vad_min_clip_s),
@@ -19,7 +19,7 @@ def notes_on(clip: ExtractedClip, settings: Extract) -> list[str]:
 
 
 def _picture(clip: ExtractedClip) -> str | None:
-    frames, found = clip.facts["frames"], clip.facts["frames_with_face"]
+    frames, found = clip.facts["frame_count"], clip.facts["frames_with_face"]
     if not frames:
         return "no picture: the image arm has no say"
     if not found:

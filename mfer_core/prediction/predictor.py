@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import torch
 from pydantic import BaseModel, ValidationError
 from torch.nn.utils.rnn import pad_sequence
@@ -22,12 +21,11 @@ from mfer_core.base.files import digest, read_json, sha256_file, write_json
 from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract
 from mfer_core.cache.embeddings import PRECOMPUTED
-from mfer_core.cache.schemas import WAVEFORMS
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import VitEncoder, load_vit
 from mfer_core.media.clip import extract_clip
-from mfer_core.media.read import decode_image, speeches
+from mfer_core.media.read import decode_image, keep_speech
 from mfer_core.media.result import ExtractedClip
 from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
@@ -172,8 +170,7 @@ class Predictor:
         """Values [T, D] and times [T] of what the method keeps of the sound."""
         if clip.waveform is None:
             return np.zeros((0, self.model.audio.config.input_dim), np.float32), np.zeros(0)
-        row = pa.Table.from_pylist([{"clip_id": "", "key": "", **clip.waveform}], WAVEFORMS)
-        (speech,) = speeches(row, self.settings.extract.vad_min_clip_s)
+        speech = keep_speech("", "", clip.waveform, self.settings.extract.vad_min_clip_s)
         (values,) = self.audio.embed([speech.waveform])
         return values, speech.times(self.audio.centres(len(values)))
 

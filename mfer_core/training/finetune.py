@@ -16,10 +16,9 @@ from mfer_core.base.files import digest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Train
 from mfer_core.cache.embeddings import PRECOMPUTED
-from mfer_core.cache.rows import Rows, clip_rows
 from mfer_core.encoders.contract import Encoder
 from mfer_core.encoders.published import checkpoint_of
-from mfer_core.media.read import frame_sequences, speeches
+from mfer_core.media.extracted import Extracted, open_extracted
 from mfer_core.models.arm import Arm
 from mfer_core.models.finetuned import TRAINABLE_MODULES, FineTuned, TrainableEncoder, put_blocks
 from mfer_core.models.fusion import Fused
@@ -30,8 +29,6 @@ from mfer_core.training.fold import Fold
 from mfer_core.training.inputs import Modality
 from mfer_core.training.loop import Progress, Run
 
-EXTRACTED = {"visual": "frames", "audio": "waveforms"}
-
 
 @dataclass
 class ClipEncoder:
@@ -39,7 +36,7 @@ class ClipEncoder:
 
     modality: str
     encoder: Encoder
-    rows: dict[str, Rows]
+    extracted: Extracted
     settings: Finetune
     blocks: dict[str, Tensor]  # weights that stand in place of the checkpoint's
     base: dict  # the checkpoint's metadata
@@ -49,14 +46,14 @@ class ClipEncoder:
 
     def read(self, clip_id: str) -> np.ndarray:
         """Frames [T, H, W] or [T, H, W, 3] bytes, or a waveform [N]. Raises MferError for a clip that was not extracted."""
-        if clip_id not in self.rows:
+        try:
+            if self.modality == "visual":
+                return self.extracted.frames(clip_id).images
+            return self.extracted.speech(clip_id, self.base["vad_min_clip_s"]).waveform
+        except KeyError:
             raise MferError(
-                f"{clip_id} has {self.modality} embeddings, but {EXTRACTED[self.modality]} no more: run extract and embed again"
-            )
-        rows = self.rows[clip_id].read()
-        if self.modality == "visual":
-            return next(frame_sequences(rows)).images
-        return next(speeches(rows, self.base["vad_min_clip_s"])).waveform
+                f"{clip_id} has {self.modality} embeddings, but was not extracted: run extract and embed again"
+            ) from None
 
     def embed(self, clip_id: str) -> Tensor:
         """[T, D] of one clip, alone, by the encoder as it is now, in fp32."""
@@ -141,10 +138,8 @@ def open_encoder(
             f"the {modality} embeddings are of another {encoder.metadata['name']} than {folder.name} holds: run embed again"
         )
     put_blocks(encoder, blocks, cached)
-    rows: dict[str, Rows] = {}
-    for corpus in corpora:
-        rows |= clip_rows(Path(data) / "extract" / EXTRACTED[modality] / corpus)
-    return ClipEncoder(modality, encoder, rows, settings, blocks, cached)
+    extracted = open_extracted(*(DataPaths(Path(data)).extract(corpus) for corpus in corpora))
+    return ClipEncoder(modality, encoder, extracted, settings, blocks, cached)
 
 
 def open_modality(

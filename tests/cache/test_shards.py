@@ -1,40 +1,54 @@
 """Shards: the same clips and keys give the same files, whatever happened before."""
 
-import pyarrow as pa
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfer_core.base.errors import MferError
-from mfer_core.cache.shards import Shard, ShardFolder, partition, read_metadata, read_shards
+from mfer_core.cache.shards import ShardFolder, partition, shard_files
 
-SCHEMA = pa.schema([("clip_id", pa.string()), ("key", pa.string()), ("value", pa.int64())])
 KEYS = st.dictionaries(
     st.text("abc/ü", min_size=1, max_size=4), st.sampled_from(["k1", "k2", "k3"]), max_size=12
 )
 
 
-def rows_of(clip_id: str, key: str) -> list[dict]:
-    """A clip's rows follow from its id and key alone; some clips have none, some have several."""
-    return [{"clip_id": clip_id, "key": key, "value": value} for value in range(7, 7 - len(clip_id) % 4, -1)]
+class Lines(ShardFolder[list]):
+    """Rows as lines of JSON: clip_id, key, and a value that follows from both."""
+
+    suffix = ".parquet"
+
+    def read_pairs(self, path):
+        return [tuple(json.loads(line)[:2]) for line in path.read_text().splitlines()]
+
+    def read_row(self, path, number):
+        return json.loads(path.read_text().splitlines()[number])
+
+    def write_rows(self, path, rows):
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def row_of(clip_id: str, key: str) -> list:
+    return [clip_id, key, f"value of {clip_id} {key}"]
 
 
 def update(folder, keys, shard_clips, upto=None) -> list[str]:
     """What a stage does; ``upto`` shards only, as if killed. Returns the clips computed."""
-    shards, store, computed = partition(keys, shard_clips), ShardFolder(folder, SCHEMA, {"name": "x"}), []
+    shards, store, computed = partition(keys, shard_clips), Lines(folder), []
+
+    def compute(clip_id):
+        computed.append(clip_id)
+        return row_of(clip_id, keys[clip_id])
+
     for shard in shards[:upto]:
-        missing = [clip_id for clip_id in store.missing(shard) if rows_of(clip_id, "")]
-        computed += missing
-        if missing or not store.holds(with_rows(shard)):
-            fresh = [row for clip_id in missing for row in rows_of(clip_id, shard.keys[clip_id])]
-            store.write(shard, pa.concat_tables([store.reusable(shard), pa.Table.from_pylist(fresh, SCHEMA)]))
+        missing, before = store.missing(shard), len(computed)
+        if not store.holds(shard):
+            store.fill(shard, compute)
+        assert computed[before:] == missing
     if upto is None:
         store.prune(shards)
     return computed
-
-
-def with_rows(shard: Shard) -> Shard:
-    return Shard(shard.name, {clip_id: key for clip_id, key in shard.keys.items() if rows_of(clip_id, key)})
 
 
 def contents(folder) -> dict[str, bytes]:
@@ -54,19 +68,15 @@ def test_files_do_not_depend_on_history(tmp_path_factory, history, keys, shard_c
     update(worn, keys, shard_clips)
     update(clean, keys, shard_clips)
     assert contents(worn) == contents(clean)
-    read = [row for table in read_shards(clean) for row in table.to_pylist()]
-    assert sorted(map(str, read)) == sorted(
-        str(row) for clip_id, key in keys.items() for row in rows_of(clip_id, key)
-    )
+    lines = [json.loads(line) for text in contents(clean).values() for line in text.splitlines()]
+    assert sorted(lines) == sorted(row_of(*pair) for pair in keys.items())
 
 
 @given(KEYS, st.integers(1, 6))
 @settings(max_examples=15, deadline=None)
 def test_nothing_is_computed_twice(tmp_path_factory, keys, shard_clips):
     folder = tmp_path_factory.mktemp("shards")
-    assert sorted(update(folder, keys, shard_clips)) == sorted(
-        clip_id for clip_id in keys if rows_of(clip_id, "")
-    )
+    assert sorted(update(folder, keys, shard_clips)) == sorted(keys)
     assert update(folder, keys, shard_clips) == []
     assert update(folder, keys, shard_clips + 3) == []
 
@@ -90,36 +100,31 @@ def test_rows_held_by_two_files_after_a_kill_are_taken_once(tmp_path):
     assert contents(tmp_path / "worn") == contents(tmp_path / "clean")
 
 
-def test_a_clip_keeps_the_order_of_its_rows_and_clips_are_sorted(tmp_path):
-    rows = [{"clip_id": clip_id, "key": "k", "value": value} for value in (3, 1, 2) for clip_id in ("b", "a")]
-    ShardFolder(tmp_path, SCHEMA).write(
-        Shard("0000-of-0001", {"a": "k", "b": "k"}), pa.Table.from_pylist(rows, SCHEMA)
-    )
-    (table,) = read_shards(tmp_path)
-    assert table["value"].to_pylist() == [3, 1, 2, 3, 1, 2]
-    assert table["clip_id"].to_pylist() == ["a"] * 3 + ["b"] * 3
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    shard = Shard("0000-of-0001", {"a": "k"})
-    store = ShardFolder(tmp_path, SCHEMA)
-    store.write(shard, pa.Table.from_pylist(rows_of("a", "k"), SCHEMA))
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    update(tmp_path, {"a": "k1"}, 1)
     before = contents(tmp_path)
 
-    def die(*_, **__):
+    def die(clip_id):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mfer_core.cache.shards.pq.write_table", die)
+    (shard,) = partition({"a": "k2"}, 1)
     with pytest.raises(KeyboardInterrupt):
-        store.write(shard, pa.Table.from_pylist([], SCHEMA))
+        Lines(tmp_path).fill(shard, die)
     assert contents(tmp_path) == before
 
 
-def test_metadata_comes_back_and_a_missing_folder_is_named(tmp_path):
-    ShardFolder(tmp_path / "s", SCHEMA, {"dim": 3}).write(
-        Shard("0000-of-0001", {"a": "k"}), SCHEMA.empty_table()
-    )
-    assert read_metadata(tmp_path / "s") == {"dim": 3}
-    assert read_metadata(tmp_path / "none") == {}
+def test_what_does_not_belong_is_pruned_and_other_files_stay(tmp_path):
+    update(tmp_path, {"a": "k1", "b": "k1"}, 1)
+    for name in ("rejects.parquet", "0000-of-0001.arrow", ".0000-of-0002.abc.tmp.parquet"):
+        (tmp_path / name).write_bytes(b"x")
+    update(tmp_path, {"a": "k1"}, 1)
+    assert set(contents(tmp_path)) == {"0000-of-0001.parquet", "rejects.parquet"}
+
+
+def test_a_folder_that_is_missing_or_of_an_earlier_version_is_named(tmp_path):
     with pytest.raises(MferError, match="run the stage"):
-        list(read_shards(tmp_path / "none"))
+        shard_files(tmp_path / "none", ".parquet", "extract")
+    assert shard_files(tmp_path, ".parquet", "extract") == []
+    (tmp_path / "0000-of-0001.arrow").write_bytes(b"x")
+    with pytest.raises(MferError, match="run extract again"):
+        shard_files(tmp_path, ".parquet", "extract")

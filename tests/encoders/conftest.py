@@ -2,13 +2,11 @@
 
 import cv2
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
 from mfer_core.base.settings import Embed, PretrainVit
-from mfer_core.cache.schemas import FRAMES, WAVEFORMS
-from mfer_core.cache.shards import ShardFolder, partition
+from mfer_core.cache.shards import partition
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
@@ -16,6 +14,8 @@ from mfer_core.encoders.emotion2vec_config import model_conf
 from mfer_core.encoders.emotion2vec_model import build_model, write_checkpoint
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
+from mfer_core.media.extracted import ExtractedShards, extracted_row, open_extracted
+from mfer_core.media.result import ExtractedClip
 
 NARROW = [(8, 10, 5)] + [(8, 3, 2)] * 4 + [(8, 2, 2)] * 2  # published kernels and strides
 VIT = {
@@ -82,27 +82,26 @@ SPEECH = [{"start_s": 0.5, "end_s": 1.0}, {"start_s": 1.5, "end_s": 2.0}]
 
 
 def extracted(folder, keys):
-    """Frames and waveforms of clips; what a clip holds follows from its id and key alone."""
-    for kind, schema in (("frames", FRAMES), ("waveforms", WAVEFORMS)):
-        shards = ShardFolder(folder / kind / "toy", schema)
-        for shard in partition(keys, 3):
-            rows = [row for clip_id, key in shard.keys.items() for row in _rows(kind, clip_id, key)]
-            shards.write(shard, pa.Table.from_pylist(rows, shards.schema))
-        shards.prune(partition(keys, 3))
+    """Frames and waveforms of clips in ``folder``/toy; what a clip holds follows from its id and key alone."""
+    store, shards = ExtractedShards(folder / "toy"), partition(keys, 3)
+    for shard in shards:
+        store.fill(
+            shard, lambda clip_id: extracted_row(clip_id, keys[clip_id], _clip(clip_id, keys[clip_id]))
+        )
+    store.prune(shards)
 
 
-def _rows(kind, clip_id, key):
+def _clip(clip_id, key):
     random = np.random.default_rng(sum((clip_id + key).encode()))
-    base = {"clip_id": clip_id, "key": key}
-    if kind == "waveforms":
-        samples = random.integers(-3000, 3000, 40000).astype(np.int16)
-        return [{**base, "sample_rate": 16000, "offset_s": 0.25, "samples": samples, "speech": SPEECH}]
     images = random.integers(0, 256, (random.integers(1, 7), 40, 40), dtype=np.uint8)
     encoded = [cv2.imencode(".png", image)[1].tobytes() for image in images]
-    return [
-        {**base, "index": index, "time_s": index / 5, "image": data, "face_source": "centre"}
-        for index, data in enumerate(encoded)
+    frames = [
+        {"time_s": index / 5, "image": data, "face_source": "centre"} for index, data in enumerate(encoded)
     ]
+    random = np.random.default_rng(sum((clip_id + key).encode()))
+    samples = random.integers(-3000, 3000, 40000).astype(np.int16)
+    waveform = {"sample_rate": 16000, "offset_s": 0.25, "samples": samples, "speech": SPEECH}
+    return ExtractedClip(frames, waveform, {"frame_count": len(frames), "speech_s": 1.0})
 
 
 @pytest.fixture
@@ -114,9 +113,9 @@ def embed(tmp_path, vit_folder, emotion2vec_folder):
 
     def run(keys, out="embed", settings=EMBED, vad_min_clip_s=3.0, view=0):
         extracted(tmp_path / "extract", keys)
-        visual = embed_corpus_visual(tmp_path / "extract", "toy", tmp_path / out, vit, settings, view)
-        return visual, embed_corpus_audio(
-            tmp_path / "extract", "toy", tmp_path / out, speech, settings, vad_min_clip_s, view
-        )
+        clips = open_extracted(tmp_path / "extract" / "toy")
+        visual, audio = (tmp_path / out / modality / "toy" for modality in ("visual", "audio"))
+        seen = embed_corpus_visual(clips, visual, vit, settings, view)
+        return seen, embed_corpus_audio(clips, audio, speech, settings, vad_min_clip_s, view)
 
     return run

@@ -1,16 +1,14 @@
 import threading
 
-import cv2
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from mfer_core.base.errors import MferError
 from mfer_core.cache.embeddings import open_embeddings
-from mfer_core.cache.shards import read_shards
 from mfer_core.encoders import embed as module
-from mfer_core.encoders.embed import _groups, ahead, embed_corpus_visual
+from mfer_core.encoders.embed import _groups, ahead
 from mfer_core.encoders.vit import load_vit
+from mfer_core.media.extracted import open_extracted
 from tests.encoders.conftest import EMBED
 
 KEYS = {f"toy/{number}": "k" for number in range(9)}
@@ -60,19 +58,11 @@ def test_times_are_on_the_clips_clock(embed, tmp_path):
 
 def test_values_are_those_of_the_encoder(embed, tmp_path, vit_folder):
     embed(KEYS)
-    table = next(read_shards(tmp_path / "extract" / "frames" / "toy"))
-    clip = table["clip_id"][0].as_py()
-    rows = table.filter(pa.compute.equal(table["clip_id"], clip))["image"].to_pylist()
-    images = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in rows]
+    images = list(open_extracted(tmp_path / "extract" / "toy").frames("toy/1").images)
     expected = load_vit(str(vit_folder), None, "cpu", "fp32").embed(images)
     np.testing.assert_allclose(
-        open_embeddings(tmp_path / "embed" / "visual" / "toy")[clip], expected, atol=1e-5
+        open_embeddings(tmp_path / "embed" / "visual" / "toy")["toy/1"], expected, atol=1e-5
     )
-
-
-def test_without_extracted_shards_the_message_says_what_to_run(tmp_path, vit_folder):
-    with pytest.raises(MferError, match="run the stage"):
-        embed_corpus_visual(tmp_path, "toy", tmp_path, load_vit(str(vit_folder), None, "cpu", "fp32"), EMBED)
 
 
 def test_the_next_item_is_made_while_the_caller_has_one_and_errors_come_in_their_place():
@@ -106,7 +96,7 @@ def test_reading_computing_and_writing_side_by_side_as_for_a_gpu_gives_the_same_
     monkeypatch.setattr(
         module,
         "_embed",
-        lambda source, corpus, work, *rest: alone(source, corpus, work._replace(device="cuda"), *rest),
+        lambda corpus, work, *rest: alone(corpus, work._replace(device="cuda"), *rest),
     )
     assert embed(KEYS, "threads") == (9, 9)
     assert contents(tmp_path / "threads") == contents(tmp_path / "plain")

@@ -7,9 +7,9 @@ from tests.training.synthetic import (
     small_settings,
     train_all,
     write_benchmark,
+    write_extracted,
     write_pretraining,
     write_transfer,
-    write_waveforms,
 )
 
 
@@ -29,7 +29,7 @@ def trained(tmp_path_factory):
     write_benchmark(data, settings, speakers=6, strength=0.5, identity=1.0, gap=16)
     write_pretraining(data, settings)
     for corpus in (settings.roles.benchmark, *settings.roles.pretraining):
-        write_waveforms(data, corpus)
+        write_extracted(data, corpus)
     write_transfer(data, settings)
     train_all(data, settings)
     return data, settings

@@ -30,7 +30,7 @@ def test_each_clip_outside_training_is_predicted_once_per_protocol(trained):
     data, settings = trained
     manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
     folds = pd.read_parquet(data / "folds" / "folds.parquet")
-    values = baseline_features(data / "extract", settings.roles.benchmark, set(manifest.clip_id))
+    values = baseline_features(data / "extract" / settings.roles.benchmark, set(manifest.clip_id))
     table = baseline_predictions(values, manifest, folds, label_set("eight"))
     assert (table.groupby(["protocol", "clip_id"]).size() == 1).all() and len(table) == 2 * len(manifest)
     assert np.allclose(table[list(label_set("eight"))].sum(axis=1), 1, atol=1e-5)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.paths import DataPaths
 from mfer_core.cache.shards import partition
 from mfer_core.media import apart
 from mfer_core.media.apart import ClipProcess
@@ -34,12 +35,10 @@ def test_a_clip_that_hangs_is_a_reject_and_the_shard_goes_on(tmp_path, hanging, 
         [{"clip_id": f"c/{name}", "path": name, "sha256": name} for name in ("hanging.mp4", "sound.wav")]
     )
     (shard,) = shards = partition(extract_keys(manifest, settings), 10)
-    assert extract_shard(shard, manifest, tmp_path, tmp_path / "out", "c", settings) == {
-        "clips": 2,
-        "computed": 2,
-        "rejected": 1,
-    }
-    accepted, rejects = finish_extract(shards, manifest, tmp_path / "out", "c")
+    paths = DataPaths(tmp_path / "out")
+    counts = extract_shard(shard, manifest, tmp_path, paths.extract("c"), settings)
+    assert counts == {"clips": 2, "computed": 2}
+    accepted, rejects = finish_extract(shards, manifest, paths, "c")
     assert (accepted, rejects[["path", "reason"]].to_numpy().tolist()) == (1, [["hanging.mp4", "time limit"]])
 
 

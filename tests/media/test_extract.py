@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mfer_core.base.errors import MferError
 from mfer_core.base.files import sha256_file
-from mfer_core.cache.shards import ShardFolder, partition, read_shards
+from mfer_core.base.paths import DataPaths
+from mfer_core.cache.shards import partition
 from mfer_core.media.apart import ClipProcess
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
-from mfer_core.media.read import read_frames, read_waveforms
+from mfer_core.media.extracted import ExtractedShards, open_extracted
 from tests.media.recordings import face_picture, numbered, tone, write_clip
 
 
@@ -38,16 +40,11 @@ def manifest_of(raw: Path) -> pd.DataFrame:
 def run(raw, out, settings, shard_clips=2, manifest=None) -> dict[str, int]:
     """All shards of a corpus, one after the other; returns summed counts and how many were accepted."""
     manifest = manifest_of(raw) if manifest is None else manifest
-    shards = partition(extract_keys(manifest, settings), shard_clips)
-    counts = (
-        pd.DataFrame([extract_shard(shard, manifest, raw, out, "c", settings) for shard in shards])
-        .sum()
-        .to_dict()
-    )
-    accepted, rejects = finish_extract(shards, manifest, out, "c")
+    shards, paths = partition(extract_keys(manifest, settings), shard_clips), DataPaths(out)
+    counts = [extract_shard(shard, manifest, raw, paths.extract("c"), settings) for shard in shards]
+    accepted, rejects = finish_extract(shards, manifest, paths, "c")
     assert accepted + len(rejects) == len(manifest)
-    assert len(rejects) == counts["rejected"]
-    return counts | {"accepted": accepted}
+    return pd.DataFrame(counts).sum().to_dict() | {"accepted": accepted, "rejected": len(rejects)}
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -58,15 +55,15 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def test_every_clip_ends_as_a_result_or_as_a_reject(tmp_path, raw, settings):
     assert run(raw, tmp_path / "out", settings) == {"clips": 8, "computed": 8, "rejected": 1, "accepted": 7}
-    rejects = pd.read_parquet(tmp_path / "out" / "clips" / "c" / "rejects.parquet")
+    rejects = pd.read_parquet(tmp_path / "out" / "extract" / "c" / "rejects.parquet")
     assert rejects[["corpus", "path", "stage", "reason"]].to_numpy().tolist() == [
         ["c", "broken.wav", "extract", "unreadable"]
     ]
-    assert {clip.clip_id for clip in read_frames(tmp_path / "out", "c")} == {"c/video"}
-    assert {clip.clip_id for clip in read_waveforms(tmp_path / "out", "c", 3.0)} == {
-        "c/video",
-        *(f"c/sound{n}" for n in range(6)),
-    }
+    extracted = open_extracted(tmp_path / "out" / "extract" / "c")
+    assert set(extracted.keys("visual")) == {"c/video"}
+    assert set(extracted.keys("audio")) == {"c/video", *(f"c/sound{n}" for n in range(6))}
+    assert len(extracted.frames("c/video").images) == 2
+    assert len(extracted.speech("c/sound3", 3.0).waveform) == 2080
 
 
 def test_what_is_there_is_not_computed_again(tmp_path, raw, settings):
@@ -96,59 +93,56 @@ def test_clips_that_go_and_another_cut_leave_what_a_clean_run_leaves(tmp_path, r
     assert contents(tmp_path / "out") == contents(tmp_path / "clean")
 
 
-@pytest.mark.parametrize("done", [0, 1, 2, 4])
+@pytest.mark.parametrize("done", [0, 1, 3])
 def test_a_run_that_was_killed_goes_on_and_ends_the_same(tmp_path, raw, settings, monkeypatch, done):
     run(raw, tmp_path / "clean", settings)
-    write, calls = ShardFolder.write, []
+    fill, calls = ExtractedShards.fill, []
 
-    def write_until_killed(self, *arguments):
+    def fill_until_killed(self, *arguments):
         calls.append(self.folder)
         if len(calls) > done:
             raise KeyboardInterrupt
-        write(self, *arguments)
+        fill(self, *arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(ShardFolder, "write", write_until_killed)
+        patch.setattr(ExtractedShards, "fill", fill_until_killed)
         run(raw, tmp_path / "out", settings)
-    half = tmp_path / "out" / "frames" / "c" / ".0000-of-0004.1.tmp.parquet"
+    half = tmp_path / "out" / "extract" / "c" / ".0000-of-0004.1.tmp.parquet"
     half.parent.mkdir(parents=True, exist_ok=True)
     half.write_bytes(b"PAR1")
-    assert run(raw, tmp_path / "out", settings)["accepted"] == 7
+    again = run(raw, tmp_path / "out", settings)
+    shards = partition(extract_keys(manifest_of(raw), settings), 2)
+    assert again["accepted"] == 7
+    assert again["computed"] == sum(len(shard.keys) for shard in shards[done:])
     assert contents(tmp_path / "out") == contents(tmp_path / "clean")
 
 
 def test_a_corpus_without_clips_is_empty_not_missing(tmp_path, settings):
     manifest = pd.DataFrame({"clip_id": [], "path": [], "sha256": []})
-    accepted, rejects = finish_extract(
-        partition(extract_keys(manifest, settings), 2), manifest, tmp_path, "c"
-    )
+    accepted, rejects = finish_extract([], manifest, DataPaths(tmp_path), "c")
     assert (accepted, len(rejects)) == (0, 0)
-    assert list(read_frames(tmp_path, "c")) == list(read_waveforms(tmp_path, "c", 3.0)) == []
+    extracted = open_extracted(tmp_path / "extract" / "c")
+    assert extracted.keys("visual") == extracted.keys("audio") == {}
 
 
-@pytest.mark.parametrize("lost", ["frames", "waveforms", "clips"])
-def test_rows_that_got_lost_are_computed_again(tmp_path, raw, settings, lost):
-    run(raw, tmp_path / "out", settings, shard_clips=100)
-    before = contents(tmp_path / "out")
-    (tmp_path / "out" / lost / "c" / "0000-of-0001.parquet").unlink()
-    assert (
-        run(raw, tmp_path / "out", settings, shard_clips=100)["computed"]
-        == {"frames": 1, "waveforms": 7, "clips": 8}[lost]
-    )
-    assert contents(tmp_path / "out") == before
+def test_what_an_earlier_version_left_is_named_and_then_removed(tmp_path, raw, settings):
+    for name in ("frames", "waveforms", "clips"):
+        (tmp_path / "out" / "extract" / name / "c").mkdir(parents=True)
+    with pytest.raises(MferError, match="earlier version: run extract again for c"):
+        open_extracted(tmp_path / "out" / "extract" / "c")
+    run(raw, tmp_path / "out", settings)
+    assert not list((tmp_path / "out" / "extract").glob("*/c"))
 
 
 def test_shards_side_by_side_give_the_same(tmp_path, raw, settings):
     run(raw, tmp_path / "clean", settings)
     manifest = manifest_of(raw)
-    shards = partition(extract_keys(manifest, settings), 2)
+    shards, paths = partition(extract_keys(manifest, settings), 2), DataPaths(tmp_path / "out")
     with ThreadPoolExecutor(4) as pool:
         list(
-            pool.map(
-                lambda shard: extract_shard(shard, manifest, raw, tmp_path / "out", "c", settings), shards
-            )
+            pool.map(lambda shard: extract_shard(shard, manifest, raw, paths.extract("c"), settings), shards)
         )
-    finish_extract(shards, manifest, tmp_path / "out", "c")
+    finish_extract(shards, manifest, paths, "c")
     assert contents(tmp_path / "out") == contents(tmp_path / "clean")
 
 
@@ -183,10 +177,8 @@ def test_a_fault_that_is_not_the_clip_s_is_not_hidden(tmp_path, raw, settings, m
 def test_committed_rows_say_what_became_of_each_clip(tmp_path, raw, settings):
     write_clip(raw / "quiet.mkv", map(numbered, range(5)), range(0, 200, 40), np.zeros(3200, np.float32))
     run(raw, tmp_path / "out", settings)
-    rows = pd.concat(
-        [table.to_pandas() for table in read_shards(tmp_path / "out" / "clips" / "c")]
-    ).set_index("clip_id")
-    assert rows.frames.to_dict() == {"c/video": 2, "c/quiet": 1, "c/broken": 0} | {
+    rows = open_extracted(tmp_path / "out" / "extract" / "c").facts
+    assert rows.frame_count.to_dict() == {"c/video": 2, "c/quiet": 1, "c/broken": 0} | {
         f"c/sound{n}": 0 for n in range(6)
     }
     assert rows.frames_with_face["c/video"] == 2
@@ -206,11 +198,9 @@ def test_real_recordings_pass(tmp_path, real, settings):
     ]:
         (folder / path.name).symlink_to(path)
     assert run(folder, tmp_path / "out", settings)["rejected"] == 0
-    rows = pd.concat(
-        [table.to_pandas() for table in read_shards(tmp_path / "out" / "clips" / "c")]
-    ).set_index("clip_id")
+    rows = open_extracted(tmp_path / "out" / "extract" / "c").facts
     assert rows.frames_with_face["c/no_face"] == 0
     seen = rows[rows.index.str.contains("01-01|02-01|single")]
-    assert (seen.frames_with_face == seen.frames).all()
+    assert (seen.frames_with_face == seen.frame_count).all()
     assert rows.peak["c/02-01-01-01-01-01-01"] == 0
     assert (rows.speech_s[rows.index.str.contains("c/03-")] > 1).all()

@@ -25,22 +25,22 @@ def out(tmp_path_factory, settings):
         ]
     )
     for shard in partition(extract_keys(manifest, settings), 64):
-        extract_shard(shard, manifest, raw, out, "c", settings)
+        extract_shard(shard, manifest, raw, out, settings)
     return out
 
 
 @pytest.mark.parametrize("name", ["both", "video", "sound", "broken"])
 def test_every_kind_of_clip_is_drawn(out, tmp_path, name):
-    facts = inspect_clip(out, "c", f"c/{name}", tmp_path / "clip.png")
+    facts = inspect_clip(out, f"c/{name}", tmp_path / "clip.png")
     assert facts["clip_id"] == f"c/{name}"
     assert cv2.imread(str(tmp_path / "clip.png")).std() > 5
 
 
 def test_an_unknown_clip_is_named_with_an_example(out, tmp_path):
     with pytest.raises(MferError, match=r"no clip 'c/none'.*'c/"):
-        inspect_clip(out, "c", "c/none", tmp_path / "clip.png")
+        inspect_clip(out, "c/none", tmp_path / "clip.png")
 
 
 def test_a_corpus_that_was_not_extracted_is_named(out, tmp_path):
     with pytest.raises(MferError, match="run the stage"):
-        inspect_clip(out, "other", "other/a", tmp_path / "clip.png")
+        inspect_clip(out / "other", "other/a", tmp_path / "clip.png")

@@ -148,7 +148,7 @@ def undecodable(source, path, *codecs: bytes) -> None:
 def test_the_default_stream_is_used_and_the_others_are_said(settings, two_sounds):
     result = extract_clip(two_sounds, settings)
     assert heard_s(result) == pytest.approx(2.0, rel=0.1)
-    assert result.facts["detail"] == "2 sound streams: number 2 is used"
+    assert result.facts["notes"] == "2 sound streams: number 2 is used"
 
 
 def test_a_stream_without_a_decoder_is_passed_over(tmp_path, settings, clip, two_sounds):
@@ -156,10 +156,10 @@ def test_a_stream_without_a_decoder_is_passed_over(tmp_path, settings, clip, two
     undecodable(tmp_path / "two.mov", tmp_path / "first.mov", b"mp4a")
     result = extract_clip(tmp_path / "first.mov", settings)
     assert heard_s(result) == pytest.approx(2.0, rel=0.1)
-    assert "a sound stream has no decoder and is left out" in result.facts["detail"]
+    assert "a sound stream has no decoder and is left out" in result.facts["notes"]
     undecodable(clip, tmp_path / "only.mp4", b"mp4a")
     result = extract_clip(tmp_path / "only.mp4", settings)
-    assert (result.facts["frames"], result.waveform) == (10, None)
+    assert (result.facts["frame_count"], result.waveform) == (10, None)
     media = probe(tmp_path / "only.mp4")
     assert (media.has_video, media.has_audio) == (True, False)
     assert media.duration_s == pytest.approx(2.0, abs=0.01)
@@ -177,7 +177,7 @@ def test_a_cover_that_is_a_plain_stream_is_left_out(tmp_path, settings):
     path = write_clip(tmp_path / "a.m4a", [numbered(3)], [0], tone(3.0), claimed_rate=25)
     result = extract_clip(path, settings)
     assert result.frames == []
-    assert "taken for a cover" in result.facts["detail"]
+    assert "taken for a cover" in result.facts["notes"]
     assert not probe(path).has_video
 
 
@@ -185,7 +185,7 @@ def test_one_picture_for_long_is_said(tmp_path, settings):
     path = write_clip(tmp_path / "a.mkv", [numbered(3)], [0], tone(3.0), claimed_rate=25)
     result = extract_clip(path, settings)
     assert [number for _, number in rows(result)] == [3]
-    assert result.facts["detail"] == "one picture stands for 3.0 s"
+    assert result.facts["notes"] == "one picture stands for 3.0 s"
 
 
 def test_the_last_picture_stands_as_long_as_the_file_says(tmp_path, settings, clip):

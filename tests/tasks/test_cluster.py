@@ -19,6 +19,7 @@ from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import PretrainVit, load_settings
 from mfer_core.cache.code import ROOT
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
@@ -132,8 +133,7 @@ def embedded(data: Path, runner: str) -> dict[str, bytes]:
     save_vit(build_vit(vit), preprocessing_of(vit), data / "pretrain_vit")
     settings = small_settings().model_copy(update={"runner": runner, "embed": EMBED})
     call = {"corpus": "toy", "data": data, "settings": EMBED, "views": 1}
-    frames = data / "extract" / "frames" / "toy"
-    assert in_flow(lambda: embed_side_by_side(embed_visual, call, frames, settings)) == 2 * len(keys)
+    assert in_flow(lambda: embed_side_by_side(embed_visual, "visual", call, settings)) == 2 * len(keys)
     return contents(data / "embed")
 
 
@@ -180,7 +180,7 @@ def test_a_worker_that_is_killed_loses_nothing(project, api, workers):
         )
     (raw / "broken.wav").write_bytes(b"not a recording")
     manifest = manifest_of(raw)
-    clips = project / "killed" / "clips" / "c"
+    clips = project / "killed" / "extract" / "c"
     done = []
 
     def kill_in_mid_run():
@@ -191,7 +191,8 @@ def test_a_worker_that_is_killed_loses_nothing(project, api, workers):
 
     threading.Thread(target=kill_in_mid_run).start()
     address = workers.address  # what a flow captures travels to the workers
-    in_flow(lambda: extract_shards("c", manifest, Path("raw"), Path("killed"), settings, 2, address))
+    paths = DataPaths(Path("killed"))
+    in_flow(lambda: extract_shards("c", manifest, Path("raw"), paths, settings, 2, address))
     assert len(done) < len(list(clips.glob("[0-9]*.parquet"))) / 2
     with Client(workers.address, timeout=60, set_as_default=False) as client:
         assert len(client.scheduler_info()["workers"]) == 1

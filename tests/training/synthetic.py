@@ -12,8 +12,9 @@ from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import Clip, read_manifest, write_manifest
 from mfer_core.base.settings import Settings, load_settings
 from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards
-from mfer_core.cache.schemas import FRAMES, WAVEFORMS
-from mfer_core.cache.shards import ShardFolder, partition
+from mfer_core.cache.shards import partition
+from mfer_core.media.extracted import ExtractedShards, extracted_row
+from mfer_core.media.result import ExtractedClip
 from mfer_core.protocol.folds import FOLDS_SCHEMA, make_folds
 from mfer_core.training.pretrain_audio import pretrain_audio
 from mfer_core.training.stages import STAGES, collect_predictions, folds_to_train, train_fold
@@ -136,44 +137,38 @@ def write_folds(data: Path, settings: Settings) -> None:
     write_table(data / "folds" / "folds.parquet", folds, FOLDS_SCHEMA)
 
 
-def write_waveforms(data: Path, corpus: str) -> None:
-    """Half a second of a tone per clip, its height the emotion's, its loudness the speaker's."""
-    manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet")
-    time = np.arange(8000) / 16000
-    rows = {}
-    for clip in manifest.itertuples():
-        level = 2000 + 300 * int(clip.speaker[-2:])
-        samples = level * np.sin(2 * np.pi * (100 + 40 * EIGHT.index(clip.label)) * time)
-        facts = {"clip_id": clip.clip_id, "key": "key", "sample_rate": 16000, "offset_s": 0.0, "speech": []}
-        rows[clip.clip_id] = facts | {"samples": samples.astype(np.int16)}
-    shards = ShardFolder(data / "extract" / "waveforms" / corpus, WAVEFORMS)
-    for shard in partition(dict.fromkeys(rows, "key"), 64):
-        shards.write(
-            shard,
-            WAVEFORMS.empty_table().from_pylist([rows[clip_id] for clip_id in shard.keys], schema=WAVEFORMS),
-        )
+def write_extracted(data: Path, corpus: str) -> None:
+    """Per clip half a second of a tone, its height the emotion's, its loudness the speaker's; two or three noisy 40 x 40
+    frames, a bright column where the emotion says.
+    """
+    manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet").set_index("clip_id", drop=False)
+    store = ExtractedShards(data / "extract" / corpus)
 
+    def row_of(clip_id: str) -> pa.Table:
+        clip = manifest.loc[clip_id]
+        frames, waveform = _frames(clip_id, clip.label), _waveform(clip.speaker, clip.label)
+        facts = {"frame_count": len(frames), "speech_s": 0.5}
+        return extracted_row(clip_id, "key", ExtractedClip(frames, waveform, facts))
 
-def write_frames(data: Path, corpus: str) -> None:
-    """Two or three noisy 40 x 40 frames per clip, a bright column where the emotion says."""
-    manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet")
-    shards = ShardFolder(data / "extract" / "frames" / corpus, FRAMES)
     for shard in partition(dict.fromkeys(manifest.clip_id, "key"), 64):
-        rows = []
-        for clip in manifest.set_index("clip_id", drop=False).loc[list(shard.keys)].itertuples():
-            rng = np.random.default_rng(sum(clip.clip_id.encode()))
-            for index in range(rng.integers(2, 4)):
-                image = rng.integers(0, 100, (40, 40), dtype=np.uint8)
-                image[:, 5 * EIGHT.index(clip.label) :][:, :5] += 120
-                facts = {
-                    "clip_id": clip.clip_id,
-                    "key": "key",
-                    "index": index,
-                    "time_s": index / 5,
-                    "face_source": "centre",
-                }
-                rows.append(facts | {"image": cv2.imencode(".png", image)[1].tobytes()})
-        shards.write(shard, pa.Table.from_pylist(rows, FRAMES))
+        store.fill(shard, row_of)
+
+
+def _waveform(speaker: str, label: str) -> dict:
+    height, loudness = 100 + 40 * EIGHT.index(label), 2000 + 300 * int(speaker[-2:])
+    samples = (loudness * np.sin(2 * np.pi * height * np.arange(8000) / 16000)).astype(np.int16)
+    return {"sample_rate": 16000, "offset_s": 0.0, "samples": samples, "speech": []}
+
+
+def _frames(clip_id: str, label: str) -> list[dict]:
+    rng = np.random.default_rng(sum(clip_id.encode()))
+    frames = []
+    for index in range(rng.integers(2, 4)):
+        image = rng.integers(0, 100, (40, 40), dtype=np.uint8)
+        image[:, 5 * EIGHT.index(label) :][:, :5] += 120
+        data = cv2.imencode(".png", image)[1].tobytes()
+        frames.append({"time_s": index / 5, "image": data, "face_source": "centre"})
+    return frames
 
 
 def write_pretraining(data: Path, settings: Settings, speakers: int = 5, repeats: int = 2) -> None:

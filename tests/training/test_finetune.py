@@ -18,7 +18,7 @@ from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
 from mfer_core.evaluation.target import features
 from mfer_core.evaluation.transfer_fold import load_models
-from mfer_core.media.read import read_frames, read_waveforms
+from mfer_core.media.extracted import open_extracted
 from mfer_core.models.finetuned import TRAINABLE_MODULES, put_blocks
 from mfer_core.models.store import load_trained
 from mfer_core.prediction.predictor import ModelSettings, Predictor
@@ -34,9 +34,8 @@ from tests.training.synthetic import (
     train_fused_fold,
     train_visual_fold,
     write_benchmark,
-    write_frames,
+    write_extracted,
     write_pretraining,
-    write_waveforms,
 )
 
 FOLD = ("groupk:2", 0)
@@ -63,11 +62,12 @@ def data(tmp_path_factory, vit_folder, emotion2vec_folder):
     shutil.copytree(vit_folder, data / "pretrain_vit")
     shutil.copytree(emotion2vec_folder, data / "pretrain_emotion2vec")
     encoders = {name: LOAD[name](str(data / ENCODER[name]), None, "cpu", "fp32") for name in LOAD}
-    write_frames(data, "ravdess")
-    embed_corpus_visual(data / "extract", "ravdess", data / "embed", encoders["visual"], settings.embed)
     for corpus in ("ravdess", "urdu"):
-        write_waveforms(data, corpus)
-        embed_corpus_audio(data / "extract", corpus, data / "embed", encoders["audio"], settings.embed, 3.0)
+        write_extracted(data, corpus)
+        extracted, out = open_extracted(data / "extract" / corpus), data / "embed" / "audio" / corpus
+        embed_corpus_audio(extracted, out, encoders["audio"], settings.embed, 3.0)
+    extracted, out = open_extracted(data / "extract" / "ravdess"), data / "embed" / "visual" / "ravdess"
+    embed_corpus_visual(extracted, out, encoders["visual"], settings.embed)
     return data
 
 
@@ -118,9 +118,10 @@ def base_weights(data, modality):
 
 
 def raw_clips(data, modality):
+    extracted = open_extracted(data / "extract" / "ravdess")
     if modality == "visual":
-        return {clip.clip_id: list(clip.images) for clip in read_frames(data / "extract", "ravdess")}
-    return {clip.clip_id: [clip.waveform] for clip in read_waveforms(data / "extract", "ravdess", 3.0)}
+        return {clip: list(extracted.frames(clip).images) for clip in extracted.keys("visual")}
+    return {clip.clip_id: [clip.waveform] for clip in extracted.all_speech(3.0)}
 
 
 def embeddings(encoder, modality, raw):
