@@ -23,8 +23,8 @@ A corpus of face images, which the ViT is trained on, also has
 ``registry.adapter`` puts both together as an ``Adapter``.
 """
 
+import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,9 +35,13 @@ import pandas as pd
 from mfer_core.base.errors import ClipError
 from mfer_core.base.files import sha256_file
 from mfer_core.base.folders import check_file, list_files
+from mfer_core.base.workers import shared_workers
 from mfer_core.corpora.sources import Source
 from mfer_core.media.kinds import is_media, is_side_file
 from mfer_core.media.probe import Media, probe
+
+MEASURE_LIMIT_S = 600.0  # for one file: time to hash some gigabytes on a slow disk
+log = logging.getLogger("mfer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,20 +97,30 @@ def find(folder: Path, metadata: Any) -> list[str]:
 def measure(
     folder: Path, paths: list[str], metadata: Any, workers: int
 ) -> Iterator[tuple[str, Measured | ClipError]]:
-    """Hash and probe files in threads (both leave Python's lock), in the order of ``paths``."""
-    with ThreadPoolExecutor(workers) as pool:
-        yield from zip(paths, pool.map(lambda path: _measure_file(folder, path), paths), strict=True)
+    """Hash and probe files in processes of their own, in the order of ``paths``.
+
+    Whatever the probe does at one file is a reason of that file: its containers come from anywhere, and a fault that all
+    files cause is above the limit of rejects. It is logged whole.
+    """
+    pool = shared_workers(workers, "mfer_core.media.probe")
+    files = [(folder / path).absolute() for path in paths]
+    yield from zip(paths, pool.map(_measure_file, files, MEASURE_LIMIT_S), strict=True)
 
 
-def _measure_file(folder: Path, path: str) -> Measured | ClipError:
+def _measure_file(file: Path) -> Measured | ClipError:
     try:
-        check_file(folder / path)
-        return Measured(media=probe(folder / path), sha256=sha256_file(folder / path))
+        check_file(file)
+        return Measured(media=probe(file), sha256=sha256_file(file))
     except ClipError as error:
-        if error.reason == "unreadable" and not is_media(PurePosixPath(path)):
+        if error.reason == "unreadable" and not is_media(file):
             return ClipError("not a media file")
         return error
-    except (OSError, MemoryError) as error:
+    except OSError as error:
+        return ClipError("unreadable", error.strerror or str(error))
+    except MemoryError:
+        raise
+    except Exception as error:
+        log.exception("%s: the probe failed", file)
         return ClipError("unreadable", f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 

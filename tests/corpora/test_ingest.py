@@ -3,6 +3,7 @@ import shutil
 import socket
 import unicodedata
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,13 @@ def ingest(folder, adapter="custom", **settings):
         "set", Corpus(adapter=adapter, source="local", path=folder, **settings), workers=2
     )
     return {clip.path: clip for clip in clips}, {reject.path: reject for reject in rejects}
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Files are measured by this process itself."""
+    pool = SimpleNamespace(map=lambda function, items, limit_s: map(function, items))
+    monkeypatch.setattr(contract, "shared_workers", lambda *_: pool)
 
 
 @given(st.lists(paths, unique_by=lambda path: unicodedata.normalize("NFC", path)))
@@ -163,7 +171,7 @@ def test_linked_folders_are_read_and_every_entry_that_is_no_file_has_its_reason(
     assert rejects["again"].detail == "it is calm" and rejects["calm/pipe.wav"].detail == "a named pipe"
 
 
-def test_a_folder_and_a_file_without_permission_have_their_reason(as_nobody):
+def test_a_folder_and_a_file_without_permission_have_their_reason(as_nobody, in_process):
     for name in ("calm/1.wav", "calm/2.wav", "sad/3.wav"):
         write_wav(as_nobody / name, int(name[-5]))
     (as_nobody / "calm/2.wav").chmod(0)
@@ -186,20 +194,29 @@ def test_a_name_that_is_not_utf_8_has_its_reason_and_a_row_that_can_be_written(t
     assert (reject["path"], reject["reason"]) == (r"calm/z\xeb\x0a.wav", "unusable name")
 
 
-def test_one_file_that_breaks_the_probe_ends_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("fault", "detail"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (AttributeError("'NoneType' object has no attribute 'sample_rate'"), "AttributeError: 'NoneType'"),
+    ],
+)
+def test_one_file_that_breaks_the_probe_ends_nothing(
+    tmp_path, in_process, monkeypatch, caplog, fault, detail
+):
     for number in range(3):
         write_wav(tmp_path / f"calm/{number}.wav", number)
-    faults = {"0.wav": OSError(5, "Input/output error"), "1.wav": MemoryError()}
-    monkeypatch.setattr(contract, "probe", lambda path: _raise(faults.get(path.name)) or probe(path))
+
+    def broken(path):
+        if path.name == "1.wav":
+            raise fault
+        return probe(path)
+
+    monkeypatch.setattr(contract, "probe", broken)
     clips, rejects = ingest(tmp_path)
-    assert list(clips) == ["calm/2.wav"]
-    assert {reject.reason for reject in rejects.values()} == {"unreadable"}
-    assert "Input/output error" in rejects["calm/0.wav"].detail
-
-
-def _raise(fault):
-    if fault:
-        raise fault
+    assert list(clips) == ["calm/0.wav", "calm/2.wav"]
+    assert rejects["calm/1.wav"].reason == "unreadable" and detail in rejects["calm/1.wav"].detail
+    assert ("Traceback" in caplog.text) == isinstance(fault, AttributeError), "a bug is logged whole"
 
 
 def test_a_synthetic_corpus_is_not_read_as_a_real_one(tmp_path):

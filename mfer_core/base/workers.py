@@ -1,0 +1,151 @@
+"""Functions run in processes of their own: a file that hangs, crashes in C code or eats memory costs itself only.
+
+The processes are forked from one that has imported what they need (multiprocessing's fork server): they share its memory
+and start in milliseconds. They end with the process that made them, also when that is killed.
+"""
+
+import atexit
+import multiprocessing
+import os
+import re
+import resource
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, TypeVar
+
+import psutil
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.lifeline import follow
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+MEMORY_GIB = 4.0  # that a process may take beyond what it starts with; a clip takes a tenth of it
+AHEAD = 4  # calls per process that wait for a free one
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+# How libraries in C say that they got no memory; Python's own MemoryError says nothing.
+_NO_MEMORY = re.compile("alloc|memory", re.IGNORECASE)
+
+
+class LostWorkerError(MferError):
+    """Somebody else ended a process (the kernel, for want of memory): that says nothing of the file it was at."""
+
+
+class Workers:
+    """Processes that run functions. Use as a context manager. Functions, arguments and results are pickled.
+
+    ``preload`` names the module that the fork server imports, ``setup`` is called with ``arguments`` in each process.
+    Raises MferError where no process may be started.
+    """
+
+    def __init__(
+        self, count: int, preload: str, setup: Callable[..., None] | None = None, arguments: tuple = ()
+    ):
+        if multiprocessing.current_process().daemon:
+            raise MferError(
+                "a daemonic process may start no other: "
+                "start Dask's workers with DASK_DISTRIBUTED__WORKER__DAEMON=False"
+            )
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([preload])
+        self._count = count
+        initial = (os.getpid(), setup, arguments)
+        self._pool = ProcessPool(count, initializer=_prepare, initargs=initial, context=context)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None:
+            self._pool.close()  # a process that is still starting is let, or it dies of it aloud
+            self._pool.join()
+        else:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the processes at once, whatever they are doing."""
+        self._pool.stop()
+        self._pool.join()
+
+    def call(self, function: Callable[..., Result], *arguments: Any, limit_s: float) -> Result:
+        """What ``function`` gives or raises.
+
+        Raises ClipError ("time limit", "crash", "too large") where it never came back, LostWorkerError where somebody
+        else ended the process.
+        """
+        return _outcome(self._schedule(function, arguments, limit_s), limit_s)
+
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], limit_s: float
+    ) -> Iterator[Result | ClipError]:
+        """What ``call`` gives, or the ClipError that it raises, for one item after the other, computed side by side."""
+        waiting: deque[ProcessFuture] = deque()
+        for item in items:
+            waiting.append(self._schedule(function, (item,), limit_s))
+            if len(waiting) >= AHEAD * self._count:
+                yield _result(waiting.popleft(), limit_s)
+        while waiting:
+            yield _result(waiting.popleft(), limit_s)
+
+    def _schedule(self, function: Callable, arguments: tuple, limit_s: float) -> ProcessFuture:
+        return self._pool.schedule(_run, (function, *arguments), timeout=limit_s)
+
+
+def shared_workers(count: int, preload: str) -> Workers:
+    """Processes that live as long as this one: for whoever has a few files at a time, again and again."""
+    return _shared_workers(os.getpid(), count, preload)
+
+
+@cache
+def _shared_workers(process: int, count: int, preload: str) -> Workers:
+    workers = Workers(count, preload)
+    atexit.register(workers.stop)
+    return workers
+
+
+def _result(future: ProcessFuture, limit_s: float) -> Any:
+    try:
+        return _outcome(future, limit_s)
+    except ClipError as error:
+        return error
+
+
+def _outcome(future: ProcessFuture, limit_s: float) -> Any:
+    try:
+        return future.result()
+    except TimeoutError:
+        raise ClipError("time limit", f"hung beyond {limit_s:g} s") from None
+    except MemoryError:
+        raise ClipError("too large", f"it takes more than {MEMORY_GIB:g} GiB of memory") from None
+    except ProcessExpired as error:
+        number = -error.exitcode
+        if number in CRASHES:
+            raise ClipError("crash", f"the process died of {signal.Signals(number).name}") from None
+        raise LostWorkerError(
+            f"a process was ended from outside (exit status {error.exitcode}): is there memory enough? Run it again"
+        ) from None
+
+
+def _prepare(parent: int, setup: Callable[..., None] | None, arguments: tuple) -> None:
+    follow(parent)
+    private = getattr(psutil.Process().memory_info(), "data", 0)  # only Linux counts it, and holds the limit
+    limit = private + int(MEMORY_GIB * 2**30)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY or limit <= hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    if setup:
+        setup(*arguments)
+
+
+def _run(function: Callable[..., Result], *arguments: Any) -> Result:
+    try:
+        return function(*arguments)
+    except MferError:
+        raise
+    except Exception as error:
+        if _NO_MEMORY.search(f"{type(error).__name__} {error}"):
+            raise MemoryError(str(error)) from None
+        raise

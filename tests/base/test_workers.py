@@ -1,0 +1,90 @@
+"""Functions in processes of their own: whatever one of them does, the others are answered."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from mfer_core.base import workers
+from mfer_core.base.errors import ClipError
+from mfer_core.base.workers import LostWorkerError, Workers
+from mfer_core.cache.code import ROOT
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with Workers(2, "mfer_core.base.workers") as pool:
+        yield pool
+
+
+def die(number):
+    os.kill(os.getpid(), number)
+
+
+def refuse(detail):
+    raise ClipError("reason", detail)
+
+
+def fail_as(name):
+    raise {"bug": ValueError("a bug"), "torch": RuntimeError("can't allocate memory")}[name]
+
+
+def serve(what):
+    """What one file of a batch may do."""
+    if what == "hang":
+        time.sleep(60)
+    if what == "crash":
+        die(signal.SIGSEGV)
+    if what == "eat":
+        return len(bytearray(int(workers.MEMORY_GIB * 2**30)))
+    if what == "torch":
+        fail_as(what)
+    if what == "refuse":
+        refuse(what)
+    return what
+
+
+def test_one_that_hangs_crashes_or_eats_memory_is_a_row_and_the_others_go_on(pool):
+    items = ["a", "hang", "b", "crash", "eat", "torch", "refuse", *"cdefghijkl"]
+    results = list(pool.map(serve, items, limit_s=1.0))
+    reasons = {
+        item: str(result)
+        for item, result in zip(items, results, strict=True)
+        if isinstance(result, ClipError)
+    }
+    assert reasons == {
+        "hang": "time limit: hung beyond 1 s",
+        "crash": "crash: the process died of SIGSEGV",
+        "eat": "too large: it takes more than 4 GiB of memory",
+        "torch": "too large: it takes more than 4 GiB of memory",
+        "refuse": "reason: refuse",
+    }
+    assert [result for result in results if isinstance(result, str)] == ["a", "b", *"cdefghijkl"]
+
+
+def test_a_kill_from_outside_and_a_bug_are_nobody_s_row(pool):
+    with pytest.raises(LostWorkerError, match="memory enough"):
+        pool.call(die, signal.SIGKILL, limit_s=5.0)
+    with pytest.raises(ValueError, match="a bug"):
+        pool.call(fail_as, "bug", limit_s=5.0)
+    assert pool.call(serve, "a", limit_s=5.0) == "a"
+
+
+def test_no_process_outlives_the_one_that_made_it():
+    """The parent is killed while a worker is busy."""
+    program = """if True:
+        import os, time
+        from mfer_core.base.workers import Workers
+        pool = Workers(1, "mfer_core.base.workers")
+        print(pool.call(os.getpid, limit_s=30), flush=True)
+        pool.call(time.sleep, 60, limit_s=60)
+    """
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    worker = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    worker.wait(timeout=30)
