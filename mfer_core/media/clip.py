@@ -68,7 +68,7 @@ class _Reader:
                 yield from self.sampler.push(frame)
             else:
                 self.sound.push(frame)
-        yield from self.sampler.finish(self._recording.video_end_s)
+        yield from self.sampler.finish(self._recording.picture_end_s)
 
 
 def _frame_row(crop: Crop, settings: Extract) -> dict:

@@ -1,5 +1,6 @@
 """The clock of a recording: the container's, continued where a file holds several recordings one after the other."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -9,8 +10,8 @@ from av.container import InputContainer
 RESTART_S = 1.0  # a decoding time this far back is a clock that starts again
 # MPEG's transport and program streams (and Ogg) may be cut together: less far back will do, and so does a leap.
 CUT_RESTART_S, CUT_LEAP_S = 0.1, 10.0
+OVERLAP_S = 0.1  # of another stream with a later recording, for which that does not wait
 EXPECTS_RESTARTS = 0x200  # FFmpeg's flag AVFMT_TS_DISCONT of such formats
-SAME_RESTART_S = 1.0  # streams whose clocks restart alike, within this time, belong to the same restart
 
 
 def seconds(ticks: int, base: Fraction) -> float:
@@ -21,19 +22,15 @@ def seconds(ticks: int, base: Fraction) -> float:
 @dataclass
 class _Stream:
     restarts: int = 0
-    last_s: float | None = None  # decoding time of the last packet, on the continued clock
-    length_s: float = 0.0  # of the last packet; where the file does not say, its distance from the one before
-
-    @property
-    def next_s(self) -> float:
-        """When the next packet is due."""
-        return self.last_s + self.length_s
+    decoded_s: float | None = None  # decoding time of the last packet, on the continued clock
+    end_s: float = -math.inf  # of the presentation so far, on the continued clock
 
 
 class Clock:
     """Moves the times of packets so that a restarted clock goes on where the recording before it ended.
 
-    All streams that restart move alike, so that sound and picture of a later recording stay together.
+    All streams that restart move alike, so that sound and picture of a later recording stay together. It goes on where
+    the stream that restarts first has ended; where another stream goes on for longer, it waits for that.
     """
 
     def __init__(self, container: InputContainer):
@@ -46,28 +43,29 @@ class Clock:
         """Move ``packet``'s times; packets of a stream come in decoding order."""
         stream = self._streams.setdefault(packet.stream_index, _Stream())
         if packet.dts is not None:
-            now = seconds(packet.dts, packet.time_base)
-            if stream.last_s is not None:
-                self._follow(stream, now)
-            now += self._shifts[stream.restarts]
-            step_s = now - stream.last_s if stream.last_s is not None else 0.0
-            stream.length_s = seconds(packet.duration or 0, packet.time_base) or step_s
-            stream.last_s = now
+            self._follow(stream, packet)
         shift = round(self._shifts[stream.restarts] / packet.time_base)
         if shift and packet.dts is not None:
             packet.dts += shift
         if shift and packet.pts is not None:
             packet.pts += shift
 
-    def _follow(self, stream: _Stream, now: float) -> None:
-        """Notice a restart of ``stream`` at the raw time ``now``."""
-        jump = now + self._shifts[stream.restarts] - stream.next_s
-        if -self._back_s <= jump <= self._leap_s:
-            return
-        shift = stream.next_s - now
-        for later in range(stream.restarts + 1, len(self._shifts)):
-            if abs(self._shifts[later] - shift) < SAME_RESTART_S:
-                stream.restarts = later
-                return
-        self._shifts.append(shift)
-        stream.restarts = len(self._shifts) - 1
+    def _follow(self, stream: _Stream, packet: av.Packet) -> None:
+        """Notice a restart of ``stream``: its decoding time goes back, or leaps beyond all streams."""
+        base, end_s = packet.time_base, max(other.end_s for other in self._streams.values())
+        decoded_s = seconds(packet.dts, base)
+        shown_s = decoded_s if packet.pts is None else seconds(packet.pts, base)
+        step_s = 0.0
+        if stream.decoded_s is not None:
+            earliest_s, latest_s = stream.decoded_s - self._back_s, end_s + self._leap_s
+            while not earliest_s <= decoded_s + self._shifts[stream.restarts] <= latest_s:
+                stream.restarts += 1
+                if stream.restarts == len(self._shifts):
+                    start_s = end_s if end_s - stream.end_s > OVERLAP_S else stream.end_s
+                    self._shifts.append(start_s - shown_s)
+                    break
+            step_s = decoded_s + self._shifts[stream.restarts] - stream.decoded_s
+        shift_s = self._shifts[stream.restarts]
+        length_s = seconds(packet.duration or 0, base) or step_s  # where the file does not say, the last step
+        stream.decoded_s = decoded_s + shift_s
+        stream.end_s = max(stream.end_s, shown_s + shift_s + length_s)

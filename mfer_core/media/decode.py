@@ -5,6 +5,7 @@ timestamps are believed: the rates and counts that headers claim are not.
 """
 
 import heapq
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -83,9 +84,15 @@ class Recording:
         return float((self.video and self.video.sample_aspect_ratio) or 1)
 
     @property
-    def video_end_s(self) -> float | None:
-        """Where the header says, exactly, that the video ends, on the recording's clock."""
-        return self._promised[0].get(self.video.index) if self.video is not None else None
+    def picture_end_s(self) -> tuple[float, float]:
+        """The earliest and the latest moment at which the last picture may go by the header, on the recording's clock."""
+        ends, whole = self._promised
+        if self.video is None or (whole is None and self.video.index not in ends):
+            return 0.0, math.inf
+        if whole is None:
+            return ends[self.video.index], ends[self.video.index]
+        alone = len(self._container.streams) == 1
+        return (whole if alone else 0.0), whole + max(0.0, (self._container.start_time or 0) / av.time_base)
 
     def __enter__(self) -> "Recording":
         return self
@@ -99,8 +106,10 @@ class Recording:
         Damaged packets are counted in ``damage``. Raises ClipError ("time limit", "corrupt", "truncated").
         """
         used = {stream.index for stream in self._streams}
+        clock = Clock(self._container)
         for packet in self._packets():
             if packet.stream_index in used:
+                clock.place(packet)
                 yield from self._decode(packet)
             if time.monotonic() > self._deadline:
                 raise ClipError("time limit", f"not done within clip_time_limit_s = {self._time_limit_s:g}")
@@ -108,7 +117,6 @@ class Recording:
 
     def _packets(self) -> Iterator[av.Packet]:
         """All packets of the file: those of streams that are not used tell how far the file goes."""
-        clock = Clock(self._container)
         try:
             for packet in self._container.demux():
                 if packet.pts is not None and not packet.is_corrupt:
@@ -116,7 +124,6 @@ class Recording:
                     self._packet_end_s[packet.stream_index] = max(
                         end_s, self._packet_end_s[packet.stream_index]
                     )
-                clock.place(packet)
                 yield packet
         except FFmpegError as error:
             raise ClipError("corrupt", error.strerror or str(error)) from error

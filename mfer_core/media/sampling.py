@@ -1,5 +1,6 @@
 """Which frames of a video are taken: by presentation time, so any frame rate, constant or not, is right."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,19 +56,22 @@ class Sampler:
         self._shown = (now, frame)
         self.frames += 1
 
-    def finish(self, promised_end_s: float | None = None) -> Iterator[Sample]:
+    def finish(self, end_bounds_s: tuple[float, float] = (0.0, math.inf)) -> Iterator[Sample]:
         """Yield what the last frame still owes; it is taken at least where it appears.
 
-        It stays until the end that the header promises exactly (``promised_end_s``, on the recording's clock); without a
-        promise as long as it claims, where the frame before it claimed what was true, else as long as that one.
+        It stays as long as it claims, where the frame before it claimed what was true, else as long as that one, within
+        the bounds that the header sets (on the recording's clock); a bound that only repeats a false claim is none.
         Raises ClipError ("too long").
         """
         if self._shown is None:
             return
         shown_s, frame = self._shown
-        believed_s = (self._claims_hold and _claimed_s(frame)) or self._frame_s
-        promised_s = (promised_end_s or 0.0) - self.start_s
-        self.end_s = promised_s if promised_s > shown_s else shown_s + believed_s
+        earliest_s, latest_s = (bound - self.start_s for bound in end_bounds_s)
+        claimed_s = shown_s + (_claimed_s(frame) or self._frame_s)
+        end_s = claimed_s if self._claims_hold else shown_s + self._frame_s
+        if self._claims_hold or abs(earliest_s - claimed_s) > CLAIM_TOLERANCE_S:
+            end_s = max(end_s, earliest_s)
+        self.end_s = max(shown_s, min(end_s, latest_s))
         if self.end_s > self._max_duration_s + TOLERANCE_S:
             limit = f"max_duration_s is {self._max_duration_s:.0f}"
             raise ClipError("too long", f"the last picture stands until {self.end_s:.0f} s, {limit}")

@@ -15,7 +15,7 @@ NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition
 COVER_SHARE = 0.1
 # Formats whose header says how long every stream is; the others that are exact speak of the longest stream.
 EXACT_STREAMS = {"mov", "avi"}
-EXACT_WHOLE = {"matroska", "flv", "asf", "flac", "aiff", "caf", "w64", "wv", "tta", "ape", "wav"}
+EXACT_WHOLE = {"matroska", "flv", "flac", "aiff", "caf", "w64", "wv", "tta", "ape", "wav"}
 MP3_COUNTS = (b"Xing", b"Info", b"VBRI")  # the tags that count an MP3's frames; without them FFmpeg guesses
 MP3_HEAD_BYTES = 1 << 20  # such a tag stands in the first frame, which may follow a picture in an ID3 tag
 
@@ -75,8 +75,9 @@ def _choice_notes(kind: str, streams: list[Stream], used: Stream | None) -> Iter
 def promised_ends(container: InputContainer, path: Path) -> tuple[dict[int, float], float | None]:
     """Where the header says, exactly, that streams end, seconds on the file's own clock.
 
-    Returns the end of each stream by its index, and the end of the longest stream. A header that only estimates
-    (from a bit rate, from the size) says nothing: no entry, and None.
+    Returns the end of each stream by its index, and the end of the longest stream (Matroska counts it from 0, other
+    formats from the start: the less is promised). A header that only estimates (from a bit rate, from the size) says
+    nothing: no entry, and None.
     """
     names = set(container.format.name.split(","))
     if names & EXACT_STREAMS:
@@ -85,10 +86,7 @@ def promised_ends(container: InputContainer, path: Path) -> tuple[dict[int, floa
     exact = names & EXACT_WHOLE or ("mp3" in names and _mp3_is_counted(path))
     if not exact or not container.duration:
         return {}, None
-    return (
-        {},
-        container.duration / av.time_base,
-    )  # Matroska counts from 0, others from their start: the less is promised
+    return {}, container.duration / av.time_base
 
 
 def _stream_end(stream: Stream) -> float:

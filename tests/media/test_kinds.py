@@ -188,8 +188,9 @@ def test_one_picture_for_long_is_said(tmp_path, settings):
     assert result.facts["notes"] == "one picture stands for 3.0 s"
 
 
-def test_the_last_picture_stands_as_long_as_the_file_says(tmp_path, settings, clip):
-    path = tmp_path / "a.mp4"
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_the_last_picture_stands_as_long_as_the_file_says(tmp_path, settings, clip, suffix):
+    path = tmp_path / f"a.{suffix}"
     with av.open(str(clip)) as source, av.open(str(path), "w") as still:
         stream = still.add_stream_from_template(source.streams.video[0])
         packets = [packet for packet in source.demux(video=0) if packet.size]
