@@ -36,11 +36,11 @@ from mfer_core.base.labels import label_set
 from mfer_core.base.settings import Train
 from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards, open_embeddings
 from mfer_core.cache.shards import partition
+from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.steps import StoredSteps, steps_of
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
-from mfer_core.training.clips import Clips
 from mfer_core.training.fit import ClipTraining, hidden_states, trainable
-from mfer_core.training.steps import StoredSteps, steps_of
 
 Result = TypeVar("Result")
 Read = Mapping[str, Tensor]  # clip_id -> [T, D]

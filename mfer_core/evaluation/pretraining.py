@@ -8,12 +8,12 @@ import pandas as pd
 from mfer_core.base.files import read_table
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
+from mfer_core.dataset.modality import manifest_of
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
 from mfer_core.evaluation.published import published
 from mfer_core.evaluation.tables import percent
 from mfer_core.protocol.corpus_scores import CLASSES, corpus_of, corpus_scores
 from mfer_core.protocol.speakers import four_classes, present_corpora
-from mfer_core.training.inputs import manifest_of
 
 STAGE = "pretrain_audio"
 PRETRAINING_NOTE = (

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from mfer_core.dataset.clip_encoder import ClipEncoder
+from mfer_core.dataset.clips import Clips, in_order
+from mfer_core.dataset.steps import moments
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
-from mfer_core.training.clips import Clips, in_order
-from mfer_core.training.finetune import ClipEncoder
-from mfer_core.training.steps import moments
 
 NORMALISATIONS = ("none", "corpus", "speaker")
 BATCH = 64

@@ -10,6 +10,8 @@ from mfer_core.base.files import read_table, write_json
 from mfer_core.base.labels import label_set
 from mfer_core.base.settings import Settings, Transfer
 from mfer_core.cache.embeddings import same_encoder
+from mfer_core.dataset.fold import Fold
+from mfer_core.dataset.modality import Modality, load_modality, make_clips, manifest_of
 from mfer_core.encoders.device import one_thread
 from mfer_core.evaluation.published import published
 from mfer_core.evaluation.summary import headline
@@ -33,8 +35,6 @@ from mfer_core.evaluation.transfer_tables import (
 )
 from mfer_core.protocol.metrics import calibration, calibration_error, confusion, scores
 from mfer_core.protocol.protocols import protocol
-from mfer_core.training.fold import Fold
-from mfer_core.training.inputs import Modality, load_modality, make_clips, manifest_of
 
 CLASSES = label_set("eight")
 

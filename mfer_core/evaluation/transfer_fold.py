@@ -10,12 +10,12 @@ from torch import Tensor
 
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Transfer
+from mfer_core.dataset.clip_encoder import open_encoder
+from mfer_core.dataset.clips import Clips
 from mfer_core.evaluation.adaptation import adapt, draw_supports
 from mfer_core.evaluation.robust import at_home, believed_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_trained
-from mfer_core.training.clips import Clips
-from mfer_core.training.finetune import open_encoder
 
 SINGLE = ("visual", "audio")
 

@@ -1,6 +1,6 @@
 """Training of an arm, or of both with their head, on the clips of a fold: sampling, class weights, optimiser, schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +10,12 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
 from mfer_core.base.settings import Train
+from mfer_core.dataset.clip_encoder import ClipEncoder, learning_encoders
+from mfer_core.dataset.clips import Clips, bucketed, collate, in_order
+from mfer_core.models.arm import Arm
+from mfer_core.models.finetuned import FineTuned
 from mfer_core.models.fusion import Fused
 from mfer_core.protocol.metrics import decision_scores
-from mfer_core.training.clips import Clips, bucketed, collate, in_order
 from mfer_core.training.loop import Progress, Row, Run, Training, run_epochs
 
 PREDICT_BATCH = 64
@@ -207,3 +210,29 @@ def fit(
     """Train ``model`` in place and leave it at its best epoch on ``valid``; with ``rates`` as ClipTraining says."""
     device = run.device(hyper.device)
     return run_epochs(ClipTraining(model, groups, train, valid, classes, hyper, device, rates), run)
+
+
+def fit_with_encoders(
+    model: Arm | Fused,
+    groups: list[Group],
+    clips: dict[str, Clips],
+    classes: int,
+    hyper: Train,
+    run: Run,
+    encoders: Mapping[str, ClipEncoder],
+    rates: Sequence[float] = (),
+) -> Progress:
+    """``fit``, with the encoders that learn; afterwards ``encoders`` hold the trained blocks (see ``embedded``)."""
+    train, valid = clips["train"], clips["valid"]
+    learning = learning_encoders(encoders.values())
+    if not learning:
+        return fit(model, groups, train, valid, classes, hyper, run, rates)
+    whole = FineTuned(model, {encoder.modality: encoder.learn() for encoder in learning})
+    for encoder in learning:
+        train, valid = encoder.raw_clips(train), encoder.raw_clips(valid)
+        rate = encoder.settings.learning_rate
+        groups = [*groups, {"params": list(encoder.learning.parameters()), "lr": rate}]
+    progress = fit(whole, groups, train, valid, classes, hyper, run, rates)
+    for encoder in learning:
+        encoder.learned()
+    return progress

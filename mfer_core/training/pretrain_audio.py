@@ -13,6 +13,10 @@ from mfer_core.base.files import digest, write_json, write_table
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.cache.code import code_digest
+from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
+from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.fold import Fold
+from mfer_core.dataset.modality import normalised, step_statistics
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm
 from mfer_core.models.finetuned import TRAINABLE_MODULES
@@ -20,11 +24,7 @@ from mfer_core.models.store import CONFIG, begin, describe_model, is_done, save_
 from mfer_core.protocol.corpus_scores import CLASSES, corpus_of, corpus_scores
 from mfer_core.protocol.protocols import PARTS
 from mfer_core.protocol.speakers import present_corpora
-from mfer_core.training.clips import Clips
-from mfer_core.training.finetune import ClipEncoder, blocks_of, embedded, fit_with_encoders, open_modality
-from mfer_core.training.fit import trainable
-from mfer_core.training.fold import Fold
-from mfer_core.training.inputs import normalised, step_statistics
+from mfer_core.training.fit import fit_with_encoders, trainable
 from mfer_core.training.loop import Progress, Run, forget_checkpoints, seed_of
 from mfer_core.training.results import probability_table, write_history
 from mfer_core.training.stages import new_arm

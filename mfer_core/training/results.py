@@ -11,11 +11,11 @@ from torch import nn
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path, read_table, write_json, write_table
 from mfer_core.base.paths import DataPaths
+from mfer_core.dataset.clips import Clips
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, describe_model, save_weights
 from mfer_core.protocol.predictions import predictions_schema
-from mfer_core.training.clips import Clips
 from mfer_core.training.fit import logits_of
 from mfer_core.training.loop import Run, forget_checkpoints
 

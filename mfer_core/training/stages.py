@@ -19,17 +19,17 @@ from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Settings, Train, TrainArm
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import same_encoder
+from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
+from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.fold import Fold
+from mfer_core.dataset.modality import Modality, normalised, step_statistics
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.finetuned import MODALITIES, TRAINABLE_MODULES
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, begin, is_done, load_trained
 from mfer_core.protocol.protocols import protocol as rules
-from mfer_core.training.clips import Clips
-from mfer_core.training.finetune import ClipEncoder, blocks_of, embedded, fit_with_encoders, open_modality
-from mfer_core.training.fit import Group, fit, hidden_states, trainable
-from mfer_core.training.fold import Fold
-from mfer_core.training.inputs import Modality, normalised, step_statistics
+from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states, trainable
 from mfer_core.training.loop import Progress, Run, seed_of
 from mfer_core.training.results import collect, finish, probability_table
 

@@ -17,9 +17,9 @@ from mlflow.utils.mlflow_tags import (
 from mfer_core.base.files import digest, read_json, read_table
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
+from mfer_core.dataset.fold import Fold
 from mfer_core.evaluation.plots import confusion_figure
 from mfer_core.evaluation.summary import fold_scores
-from mfer_core.training.fold import Fold
 from tasks.tracking.lineage import lineage
 from tasks.tracking.store import KEY_TAG, attempt, client, experiment, find_run, metrics_now, pipeline_run
 

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import sha256_file, write_table
+from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.fold import Fold
+from mfer_core.dataset.modality import load_modality
 from mfer_core.evaluation.adaptation import adapt, draw_supports
 from mfer_core.evaluation.robust import (
     at_home,
@@ -23,9 +26,6 @@ from mfer_core.evaluation.target import Features, normalise, shift
 from mfer_core.evaluation.transfer import honest_folds, transfer
 from mfer_core.evaluation.transfer_fold import FoldTransfer, load_models
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.training.clips import Clips
-from mfer_core.training.fold import Fold
-from mfer_core.training.inputs import load_modality
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, read_table
 from mfer_core.base.settings import Finetune
 from mfer_core.cache.embeddings import open_embeddings
+from mfer_core.dataset.fold import Fold
+from mfer_core.dataset.modality import load_modality
 from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
@@ -24,8 +26,6 @@ from mfer_core.models.store import load_trained
 from mfer_core.prediction.predictor import ModelSettings, Predictor
 from mfer_core.training import loop
 from mfer_core.training.fit import ClipTraining
-from mfer_core.training.fold import Fold
-from mfer_core.training.inputs import load_modality
 from mfer_core.training.pretrain_audio import pretrain_audio
 from tests.training.synthetic import (
     EIGHT,

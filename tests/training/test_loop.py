@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfer_core.base.settings import Train
-from mfer_core.training.clips import Clips, bucketed, collate, in_order
+from mfer_core.dataset.clips import Clips, bucketed, collate, in_order
 from mfer_core.training.fit import build_schedule, class_weights, draw, hide_modalities, logits_of, validate
 
 

@@ -7,10 +7,10 @@ import torch
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.cache.embeddings import view_folder
+from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.modality import load_modality
 from mfer_core.models.fusion import Fused
-from mfer_core.training.clips import Clips
 from mfer_core.training.fit import ClipTraining, hidden_states, validate
-from mfer_core.training.inputs import load_modality
 from mfer_core.training.stages import new_arm
 from tests.training.synthetic import (
     DIM,

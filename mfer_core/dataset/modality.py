@@ -12,8 +12,8 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.cache.embeddings import Embeddings, open_embeddings, same_encoder, view_folders
-from mfer_core.training.clips import Clips
-from mfer_core.training.steps import NormalisedSteps, StoredSteps, moments, steps_of
+from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.steps import NormalisedSteps, StoredSteps, moments, steps_of
 
 
 def manifest_of(data: Path, corpora: Iterable[str]) -> pd.DataFrame:

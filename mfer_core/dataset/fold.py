@@ -10,10 +10,10 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_table
 from mfer_core.base.labels import label_set
 from mfer_core.base.paths import DataPaths
+from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.modality import Modality, load_modality, make_clips, manifest_of
 from mfer_core.protocol.protocols import PARTS
 from mfer_core.protocol.speakers import four_classes, speaker_parts
-from mfer_core.training.clips import Clips
-from mfer_core.training.inputs import Modality, load_modality, make_clips, manifest_of
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfer_core.training.inputs import Modality, normalised
+from mfer_core.dataset.modality import Modality, normalised
 
 CLIPS = [f"c/{number}" for number in range(6)]
 MANIFEST = pd.DataFrame({"clip_id": CLIPS, "speaker": ["a", "a", "a", "b", "b", "b"]}).set_index(

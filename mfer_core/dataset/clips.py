@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mfer_core.training.steps import DrawnSteps, lengths_of, take
+from mfer_core.dataset.steps import DrawnSteps, lengths_of, take
 
 Batch = tuple[list[Tensor], Tensor]  # model inputs (values, lengths per modality), label ids [B]
 BUCKET_BATCHES = 8  # batches whose clips are sorted by length together

@@ -1,6 +1,6 @@
-"""Encoders that are trained with their arms: where their input comes from, and what the clips' embeddings are afterwards."""
+"""An encoder opened for the clips of a fold: it reads their frames or waveforms, embeds them, and may learn with an arm."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -14,20 +14,16 @@ from torch import Tensor
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest
 from mfer_core.base.paths import DataPaths
-from mfer_core.base.settings import Finetune, Train
+from mfer_core.base.settings import Finetune
 from mfer_core.cache.embeddings import PRECOMPUTED
+from mfer_core.dataset.clips import Clips, LazyClip
+from mfer_core.dataset.fold import Fold
+from mfer_core.dataset.modality import Modality
 from mfer_core.encoders.contract import Encoder
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.media.extracted import Extracted, open_extracted
-from mfer_core.models.arm import Arm
-from mfer_core.models.finetuned import TRAINABLE_MODULES, FineTuned, TrainableEncoder, put_blocks
-from mfer_core.models.fusion import Fused
+from mfer_core.models.finetuned import TRAINABLE_MODULES, TrainableEncoder, put_blocks
 from mfer_core.models.store import Blocks
-from mfer_core.training.clips import Clips, LazyClip
-from mfer_core.training.fit import Group, fit
-from mfer_core.training.fold import Fold
-from mfer_core.training.inputs import Modality
-from mfer_core.training.loop import Progress, Run
 
 
 @dataclass
@@ -158,35 +154,9 @@ def open_modality(
     return encoder.embed_modality(cached) if blocks else cached, encoder
 
 
-def fit_with_encoders(
-    model: Arm | Fused,
-    groups: list[Group],
-    clips: dict[str, Clips],
-    classes: int,
-    hyper: Train,
-    run: Run,
-    encoders: Mapping[str, ClipEncoder],
-    rates: Sequence[float] = (),
-) -> Progress:
-    """``fit``, with the encoders that learn; afterwards ``encoders`` hold the trained blocks (see ``embedded``)."""
-    train, valid = clips["train"], clips["valid"]
-    learning = _learning(encoders.values())
-    if not learning:
-        return fit(model, groups, train, valid, classes, hyper, run, rates)
-    whole = FineTuned(model, {encoder.modality: encoder.learn() for encoder in learning})
-    for encoder in learning:
-        train, valid = encoder.raw_clips(train), encoder.raw_clips(valid)
-        rate = encoder.settings.learning_rate
-        groups = [*groups, {"params": list(encoder.learning.parameters()), "lr": rate}]
-    progress = fit(whole, groups, train, valid, classes, hyper, run, rates)
-    for encoder in learning:
-        encoder.learned()
-    return progress
-
-
 def embedded(clips: Clips, encoders: Iterable[ClipEncoder]) -> Clips:
     """The clips embedded by the encoders that learned; as they are where none did."""
-    for encoder in _learning(encoders):
+    for encoder in learning_encoders(encoders):
         clips = encoder.embed_clips(clips)
     return clips
 
@@ -196,5 +166,6 @@ def blocks_of(encoders: Mapping[str, ClipEncoder]) -> Blocks:
     return {name: encoder.blocks for name, encoder in encoders.items()}
 
 
-def _learning(encoders: Iterable[ClipEncoder]) -> list[ClipEncoder]:
+def learning_encoders(encoders: Iterable[ClipEncoder]) -> list[ClipEncoder]:
+    """Those that are trained with the model."""
     return [encoder for encoder in encoders if encoder.settings.blocks]
