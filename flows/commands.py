@@ -95,6 +95,16 @@ def mfer(
 
 
 @app.command()
+def settings() -> None:
+    """Write docs/reference_settings.md, which explains every setting."""
+    from mfer_core.base.settings.reference import reference_page
+
+    page = PROJECT / "docs" / "reference_settings.md"
+    page.write_text(reference_page(), encoding="utf-8")
+    print(page)
+
+
+@app.command()
 def fetch(corpus: Annotated[str, typer.Argument(help=CORPUS)]) -> None:
     """Download a corpus that is openly available to its `path`; goes on where it stopped."""
     from flows.run import run_flow

@@ -50,8 +50,22 @@ def _profile(name: str) -> MutableMapping:
         if not isinstance(changes, MutableMapping):
             raise MferError(f"{PROFILES / name}.yaml holds no sections with settings")
         _merge(settings, changes)
+        if "corpora" in changes:
+            settings.yaml_set_comment_before_after_key(
+                "roles", before="\n"
+            )  # the line that went with corpora
     settings["profile"] = name
+    _stack_lists(settings)
     return settings
+
+
+def _stack_lists(section: MutableMapping) -> None:
+    """Every list with an item per line and without remarks: as `dvc exp run -S` writes all of them, whichever it changes."""
+    for key, value in section.items():
+        if isinstance(value, MutableMapping):
+            _stack_lists(value)
+        elif isinstance(value, list):
+            section[key] = list(value)
 
 
 def _differences(one: object, other: object, where: str = "") -> list[str]:
@@ -66,7 +80,10 @@ def _differences(one: object, other: object, where: str = "") -> list[str]:
 
 
 def _merge(base: MutableMapping, change: MutableMapping) -> None:
-    """Overlay ``change``: sections merge; values, lists and the map of corpora replace."""
+    """Overlay ``change``: sections merge; values, lists and the map of corpora replace; new keys come first in a section."""
+    added = [key for key in change if key not in base]
+    for at, key in enumerate(added):
+        base.insert(at, key, change[key])
     for key, value in change.items():
         if (
             isinstance(value, MutableMapping)

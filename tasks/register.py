@@ -66,8 +66,9 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
         shutil.rmtree(data.model)  # files of an earlier model
     parts = {"visual": data.encoder("visual"), "audio": data.encoder("audio"), "fused": fold}
     for name, source in parts.items():
-        # Contents only: permissions are those of the umask, whatever the source has.
-        shutil.copytree(source, data.model / name, copy_function=shutil.copyfile)
+        for file in filter(Path.is_file, sorted(source.rglob("*"))):
+            with atomic_path(data.model / name / file.relative_to(source)) as temporary:
+                shutil.copyfile(file, temporary)
     ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(data.model)
     card = write_card(read_json(fold / "config.json"), read_json(data.metrics("evaluate")), settings)
     with atomic_path(data.model / CARD) as temporary:

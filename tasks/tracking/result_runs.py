@@ -1,8 +1,9 @@
 """Results over all folds in MLflow: a stage's figures and files at its pipeline run; corpora and encoders."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
+
+import pandas as pd
 
 from mfer_core.base.files import read_json, sha256_file
 from mfer_core.base.paths import DataPaths
@@ -105,15 +106,6 @@ def _score(arms: dict) -> str:
 
 def _means(stage: str, arms: dict) -> dict[str, float]:
     """``evaluate/fused/accuracy`` -> mean over folds, under a name that MLflow takes."""
-    leaves = [
-        (path, value) for path, value in _leaves(arms) if path[-1] == "mean" and isinstance(value, float)
-    ]
-    return {REFUSED_IN_NAMES.sub("", "/".join((stage, *path[:-1]))): value for path, value in leaves}
-
-
-def _leaves(tree: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*path, name))
-        else:
-            yield (*path, name), value
+    (figures,) = pd.json_normalize(arms, sep="/").to_dict("records")
+    means = {name.removesuffix("/mean"): value for name, value in figures.items() if name.endswith("/mean")}
+    return {REFUSED_IN_NAMES.sub("", f"{stage}/{name}"): value for name, value in means.items()}

@@ -41,8 +41,9 @@ class MferModel(PythonModel):
             try:
                 with _media_file(given) as path:
                     tables.append(self._table(path, window_s, step_s).assign(path=name))
-            except (MferError, OSError) as error:
-                rejects.append({"path": name, "reason": str(error)})
+            except (MferError, OSError, MemoryError) as error:
+                reason = str(error) or "too large: there is not enough memory for it"
+                rejects.append({"path": name, "reason": reason})
         if not tables:
             raise MlflowException.invalid_parameter_value(_refusal(rejects))
         answer = pd.concat(tables, ignore_index=True).assign(reason=None)

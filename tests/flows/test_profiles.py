@@ -1,6 +1,9 @@
 """Every profile is valid; the committed params.yaml is the default one; switching there and back changes nothing."""
 
+import shutil
+
 import pytest
+from dvc.utils.hydra import apply_overrides
 
 from flows import profiles
 from mfer_core.base.errors import MferError
@@ -63,6 +66,37 @@ def test_the_report_profile_trains_as_the_report_says(stage, tmp_path):
         | {name: value for name, value in NOT_IN_THE_REPORT.items() if name in found}
     )
     assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("name", ["default", "recordings", "report"])
+def test_an_experiment_of_dvc_changes_one_line(name, tmp_path):
+    path = tmp_path / "params.yaml"
+    profiles.write_profile(name, path)
+    before = path.read_text().splitlines()
+    apply_overrides(path, ["train_audio.gru_learning_rate=0.5", "folds.refit=false"])
+    after = path.read_text().splitlines()
+    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert [new for _, new in changed] == ["  refit: false", "  gru_learning_rate: 0.5"]
+
+
+def test_a_profile_may_set_what_default_leaves_out(tmp_path, monkeypatch):
+    shutil.copytree("profiles", tmp_path / "profiles")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles" / "mine.yaml").write_text("train_audio: {finetune: {blocks: 2}, device: auto}\n")
+    profiles.write_profile("mine", tmp_path / "params.yaml")
+    section = load_settings(tmp_path / "params.yaml").train_audio
+    assert (section.finetune.blocks, section.device, section.epochs) == (2, "auto", 20)
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "nonsense: {a: 1}\n", "embed: 3\n", "a: [\n", "\xff"])
+def test_a_profile_that_is_none_is_one_line(text, tmp_path, monkeypatch):
+    shutil.copytree("profiles", tmp_path / "profiles")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles" / "mine.yaml").write_text(text, encoding="latin-1")
+    with pytest.raises(MferError) as fault:
+        profiles.write_profile("mine", tmp_path / "params.yaml")
+    assert "\n" not in str(fault.value)
+    assert not (tmp_path / "params.yaml").exists()
 
 
 def test_an_unknown_profile_names_the_choices(tmp_path):

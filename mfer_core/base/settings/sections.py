@@ -130,9 +130,9 @@ class Pretrain(Section):
     """An encoder: a published one, or a compact one trained by the pipeline."""
 
     checkpoint: Text | None
-    """A published encoder: hub id or folder; null trains the compact one described by the other settings."""
+    """A published encoder: hub id or folder; empty trains the compact one that the other settings describe."""
     revision: Text | None = None
-    """Commit of the published checkpoint; null takes the newest."""
+    """Commit of the published checkpoint; empty takes the newest."""
     hidden_size: PositiveInt
     """Width of the compact encoder."""
     layers: PositiveInt
@@ -197,7 +197,7 @@ class PretrainEmotion2vec(Pretrain):
     weight_decay: float = Field(default=0.01, ge=0)
     """Of AdamW."""
     prenet_layers: NonNegativeInt = 1
-    """Transformer blocks of the audio encoder, before the shared ``layers``."""
+    """Transformer blocks of the audio encoder, before the shared layers."""
     frame_weight: float = Field(default=3.0, ge=0)
     """Weight of the loss of the frames (spectrum and pitch) beside that of the emotion."""
 
@@ -270,7 +270,7 @@ class Register(Section):
 
 
 class Tracking(Section):
-    """Where MLflow keeps runs; MLFLOW_TRACKING_URI, when set, wins over ``uri``."""
+    """Where MLflow keeps runs; MLFLOW_TRACKING_URI, when set, wins over uri."""
 
     uri: Text
     """Address of the tracking store."""

@@ -78,16 +78,13 @@ def test_every_file_of_a_stage_is_an_artifact_under_the_path_that_it_has_in_data
 
 
 def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path, settings):
-    for corpus, source in (("urdu", "local"), ("shemo", "local"), ("sdc", "absent")):
-        LAYOUTS[corpus].build(tmp_path / "raw" / corpus)
-        read_corpus.fn(
-            corpus,
-            LAYOUTS[corpus].settings(tmp_path / "raw" / corpus, source=source),
-            settings.ingest,
-            tmp_path / "ingest" / corpus,
-        )
+    data = DataPaths(tmp_path)
+    for name, source in (("urdu", "local"), ("shemo", "local"), ("sdc", "absent")):
+        LAYOUTS[name].build(tmp_path / "raw" / name)
+        corpus = LAYOUTS[name].settings(tmp_path / "raw" / name, source=source)
+        read_corpus.fn(name, corpus, settings.ingest, workers=1, out=data.ingest(name))
     for corpus in ("urdu", "shemo", "sdc", "urdu"):
-        log_dataset(corpus, DataPaths(tmp_path), settings)
+        log_dataset(corpus, data, settings)
     logged = runs(settings, "dataset", "datasets")
     found = {run.info.run_name: run for run in logged}
     assert len(logged) == 2 and {name: run.data.metrics["clips"] for name, run in found.items()} == {
