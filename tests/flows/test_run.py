@@ -1,4 +1,4 @@
-"""Ctrl-C in every kind of stage: ends within ten seconds, under `dvc repro` and alone, and leaves no process behind."""
+"""Ctrl-C in every kind of stage ends it within ten seconds and leaves no process behind; a fault is said once, in a line."""
 
 import os
 import signal
@@ -37,6 +37,11 @@ def compute(name: str):
 
 
 @task
+def fail(name: str):
+    raise ValueError("a bug") if name.startswith("bug") else PermissionError(13, "Permission denied", "data/x")
+
+
+@task
 def compute_apart(name: str):
     process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(300,))
     process.start()
@@ -52,6 +57,7 @@ def demo():
         SVC(C=1e6, gamma=100.0).fit(values, [i % 2 for i in range(len(values))])  # minutes in C
     calls = [{"name": f"{kind}-{number}"} for number in range(3)]
     runs = {"threads": (compute_apart, "local", "threads"), "dask": (compute, "dask", "processes")}
+    runs |= dict.fromkeys(("fault", "bug"), (fail, "local", "processes"))
     work, where, pool = runs.get(kind, (compute, "local", "processes"))
     list(run_side_by_side(work, calls, where, pool, 2, kind))
 
@@ -111,3 +117,25 @@ def test_ctrl_c_ends_a_stage_of_any_kind_within_seconds(project, command, kind):
     assert output.count("stopped; the next run goes on where this one ended") == 1, output
     assert "Traceback" not in output
     assert not psutil.wait_procs(family, 3)[1], "an orphan"
+
+
+def run(project, kind: str) -> tuple[int, str]:
+    folder, environment = project
+    command = [sys.executable, "stage.py", "demo", kind]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    return result.returncode, result.stdout + result.stderr
+
+
+def test_a_fault_in_a_process_of_a_pool_is_said_once(project):
+    status, output = run(project, "fault")
+    assert status == 1
+    assert output.splitlines()[-1] == "error: permission denied: data/x"
+    assert output.lower().count("permission denied") == 1, output
+    assert "Traceback" not in output
+
+
+def test_a_bug_keeps_its_traceback(project):
+    status, output = run(project, "bug")
+    assert status == 1
+    assert output.splitlines()[-1] == "ValueError: a bug"
+    assert "in fail\n" in output
