@@ -126,8 +126,6 @@ def _set_up_logging() -> None:
 
     setup_logging()
     shorten_faults()
-    ours = logging.getLogger("mfer")
-    ours.setLevel(logging.INFO)
-    for handler in logging.getLogger("prefect").handlers:
-        handler.addFilter(DropFaults())  # the command line says them, once
-        ours.addHandler(handler)
+    logging.getLogger("mfer").setLevel(logging.INFO)
+    for terminal in logging.getLogger().handlers:
+        terminal.addFilter(DropFaults())  # the command line says them, once

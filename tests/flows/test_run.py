@@ -15,9 +15,10 @@ from tests.servers.ports import free_port, serve
 
 LIMIT_S = 10
 STAGE = """
-import multiprocessing, sys, time
+import gc, multiprocessing, sys, time
 from pathlib import Path
 
+import numpy
 from prefect import flow, task
 from sklearn.svm import SVC
 
@@ -52,9 +53,10 @@ def compute_apart(name: str):
 @flow
 def demo():
     if kind == "native":
-        values = [[float(i % 7), float(i % 11), i * 0.37 % 1] for i in range(200_000)]
+        values = numpy.random.default_rng(0).random((200_000, 3))
+        gc.collect()
         Path("native-0").touch()
-        SVC(C=1e6, gamma=100.0).fit(values, [i % 2 for i in range(len(values))])  # minutes in C
+        SVC(C=1e6, gamma=100.0).fit(values, values[:, 0] > 0.5)  # minutes in C
     calls = [{"name": f"{kind}-{number}"} for number in range(3)]
     runs = {"threads": (compute_apart, "local", "threads"), "dask": (compute, "dask", "processes")}
     runs |= dict.fromkeys(("fault", "bug"), (fail, "local", "processes"))
