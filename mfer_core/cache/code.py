@@ -10,8 +10,10 @@ from mfer_core.base.files import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mfer_core", "tasks", "flows", "demo")
-# They say things and carry values but shape none: keys hold the values themselves, so a new setting spoils no cache.
-SHAPE_NOTHING = tuple(ROOT / "mfer_core" / "base" / name for name in ("settings", "errors.py", "progress.py"))
+# Settings carry values, which keys hold themselves; errors and progress say things, paths say where. None shapes a value.
+SHAPE_NOTHING = tuple(
+    ROOT / "mfer_core" / "base" / name for name in ("settings", "errors.py", "progress.py", "paths.py")
+)
 
 
 def module_file(module: str) -> Path | None:
@@ -37,15 +39,15 @@ def _imports(path: Path) -> set[str]:
 
 
 @cache
-def project_files(entry: str) -> tuple[Path, ...]:
+def project_files(entry: str, around: tuple[Path, ...] = ()) -> tuple[Path, ...]:
     """Every project file that importing ``entry`` (dotted) can run, imports inside functions included.
 
-    Empty ``__init__`` files shape nothing and are left out.
+    Files in ``around``, and what only they import, are left out. Empty ``__init__`` files shape nothing and are left out too.
     """
     todo, seen = [entry], set()
     while todo:
         path = module_file(todo.pop())
-        if path and path not in seen:
+        if path and path not in seen and not any(path.is_relative_to(place) for place in around):
             seen.add(path)
             todo += sorted(_imports(path))
     return tuple(sorted(path for path in seen if path.stat().st_size))
@@ -54,12 +56,7 @@ def project_files(entry: str) -> tuple[Path, ...]:
 @cache
 def code_digest(entry: str) -> str:
     """A hash of the code that shapes what ``entry`` computes; comments and layout do not count."""
-    files = [
-        path
-        for path in project_files(entry)
-        if not any(path.is_relative_to(place) for place in SHAPE_NOTHING)
-    ]
-    return digest([_tokens(path) for path in files])
+    return digest([_tokens(path) for path in project_files(entry, SHAPE_NOTHING)])
 
 
 def _tokens(path: Path) -> list[str]:

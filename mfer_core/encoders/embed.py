@@ -20,7 +20,9 @@ from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards, view_folder
 from mfer_core.cache.shards import Shard, partition
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder
-from mfer_core.encoders.views import DTYPE, frames_view, waveform_view
+from mfer_core.encoders.face_views import frames_view
+from mfer_core.encoders.speech_views import waveform_view
+from mfer_core.encoders.views import DTYPE
 from mfer_core.encoders.vit import VitEncoder
 from mfer_core.media.extracted import Extracted
 from mfer_core.media.read import FrameSequence, Speech
@@ -47,7 +49,8 @@ class Work(NamedTuple):
     embed: Callable[[Any], Iterable[Embedded]]
     device: str  # type
     shaping: dict  # encoder's metadata, and what else shapes values
-    entry: str  # module
+    entry: str  # module of the encoder
+    views: str  # module of the augmented views
 
 
 def embed_corpus_visual(
@@ -78,8 +81,8 @@ def embed_corpus_visual(
             for clip, of_clip in zip(clips, np.split(values, cuts), strict=True)
         ]
 
-    entry = "mfer_core.encoders.vit"
-    work = Work(extracted.keys("visual"), prepare, embed, encoder.device.type, encoder.metadata, entry)
+    modules = ("mfer_core.encoders.vit", "mfer_core.encoders.face_views")
+    work = Work(extracted.keys("visual"), prepare, embed, encoder.device.type, encoder.metadata, *modules)
     return _embed(corpus, work, settings, view, part)
 
 
@@ -117,8 +120,8 @@ def embed_corpus_audio(
     shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s}
     if view:
         shaping |= {"speed": speed, "speeds": settings.view_speeds}
-    entry = "mfer_core.encoders.emotion2vec"
-    work = Work(extracted.keys("audio"), prepare, embed, encoder.device.type, shaping, entry)
+    modules = ("mfer_core.encoders.emotion2vec", "mfer_core.encoders.speech_views")
+    work = Work(extracted.keys("audio"), prepare, embed, encoder.device.type, shaping, *modules)
     return _embed(corpus, work, settings, view, part)
 
 
@@ -142,7 +145,7 @@ def _embed(corpus: Path, work: Work, settings: Embed, view: int, part: Part) -> 
     code = [code_digest(work.entry), code_digest("mfer_core.media.read")]
     if view:
         shaping["view"] = view
-        code.append(code_digest("mfer_core.encoders.views"))
+        code.append(code_digest(work.views))
     keys = {clip_id: digest(key, shaping, code) for clip_id, key in work.keys.items()}
     shards, folder = partition(keys, settings.shard_clips), view_folder(corpus, view)
     folder.mkdir(parents=True, exist_ok=True)

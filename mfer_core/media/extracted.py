@@ -1,10 +1,11 @@
-"""What extraction keeps of a corpus: Parquet shards, a row per clip (see cache/schemas.py), each in a row group of its own.
+"""What extraction keeps of a corpus: Parquet shards, a row per clip (see cache/schemas.py), in row groups of a few clips.
 
-So one clip, or one column of all clips, is read without the rest.
+So a clip, or a column of all clips, is read without the rest of its shard.
 """
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ from mfer_core.media.result import ExtractedClip
 SUFFIX = ".parquet"
 FACTS = [name for name in EXTRACTED.names if name not in ("frames", "waveform")]
 PICTURES = ["frames.list.element.time_s", "frames.list.element.image"]
+GROUP = 4  # clips of a row group: each costs the reader of all facts 0.2 ms, and the reader of one clip the others' bytes
 OPEN_FILES = 64  # shards whose footers stay in memory while clips are read in any order
 EARLIER = ("frames", "waveforms", "clips")  # the folders that one corpus had before
 
@@ -34,12 +36,15 @@ class ExtractedShards(ShardFolder[pa.Table]):
         return zip(table["clip_id"].to_pylist(), table["key"].to_pylist(), strict=True)
 
     def read_row(self, path: Path, number: int) -> pa.Table:
-        return pq.ParquetFile(path).read_row_group(number)
+        return pq.ParquetFile(path).read_row_group(number // GROUP).slice(number % GROUP, 1)
 
     def write_rows(self, path: Path, rows: Iterable[pa.Table]) -> None:
-        with pq.ParquetWriter(path, EXTRACTED, compression="zstd", use_dictionary=False) as writer:
-            for row in rows:
-                writer.write_table(row)
+        # Images and samples hardly repeat, and nothing is searched for by its range: neither pays for its room.
+        plain = {"use_dictionary": False, "write_statistics": False}
+        with pq.ParquetWriter(path, EXTRACTED, compression="zstd", **plain) as writer:
+            coming = iter(rows)
+            while group := list(islice(coming, GROUP)):
+                writer.write_table(pa.concat_tables(group), GROUP)
 
 
 def extracted_row(clip_id: str, key: str, clip: ExtractedClip) -> pa.Table:
@@ -96,7 +101,7 @@ class Extracted:
 
     def _read(self, clip_id: str, columns: list[str] | None = None) -> pa.Table:
         path, number = self._rows[clip_id]
-        return self._opened(path).read_row_group(number, columns)
+        return self._opened(path).read_row_group(number // GROUP, columns).slice(number % GROUP, 1)
 
 
 def open_extracted(*folders: Path) -> Extracted:

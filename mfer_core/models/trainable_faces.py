@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mfer_core.encoders.views import augment_frames
+from mfer_core.encoders.face_views import augment_frames
 from mfer_core.encoders.vit import load_vit
 from mfer_core.models.finetuned import TrainableEncoder
 

@@ -21,6 +21,7 @@ def project(tmp_path, monkeypatch):
     for name, text in files.items():
         (package / f"{name}.py").write_text(text)
     monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setattr(code, "SHAPE_NOTHING", (package / "base",))
     yield package
     _forget()
 
@@ -52,25 +53,31 @@ def test_comments_layout_and_other_modules_do_not(project):
     assert digest() == before
 
 
-def test_extraction_does_not_hang_on_what_does_not_shape_it():
+def test_what_only_settings_import_shapes_nothing(project):
+    before = digest()
+    (project / "base").mkdir()
+    (project / "base" / "settings.py").write_text("import mfer_core.alone\n")
+    (project / "near.py").write_text("import mfer_core.base.settings\n" + (project / "near.py").read_text())
+    first = digest()
+    (project / "alone.py").write_text("y = 3\n")
+    assert before != first == digest()
+
+
+def shaping(module: str) -> set[str]:
     _forget()
-    names = {path.name for path in project_files("mfer_core.media.clip")}
-    assert {
-        "clip.py",
-        "decode.py",
-        "detector.py",
-        "faces.py",
-        "picture.py",
-        "sampling.py",
-        "sound.py",
-        "tracks.py",
-    } <= names
-    assert not names & {
-        "shards.py",
-        "manifest.py",
-        "read.py",
-        "extract.py",
-        "inspect.py",
-        "probe.py",
-        "labels.py",
-    }
+    return {path.stem for path in project_files(module, code.SHAPE_NOTHING)}
+
+
+def test_extraction_does_not_hang_on_what_does_not_shape_it():
+    names = shaping("mfer_core.media.clip")
+    assert {"clip", "decode", "detector", "faces", "picture", "sampling", "sound", "tracks"} <= names
+    assert not names & {"shards", "manifest", "read", "extract", "inspect", "probe", "labels", "protocols"}
+
+
+def test_one_modality_does_not_hang_on_the_code_of_the_other():
+    for encoder, views, others in (
+        ("vit", "face_views", {"emotion2vec", "windows", "speech_views", "waveform_augmentation"}),
+        ("emotion2vec", "speech_views", {"vit", "images", "face_views", "trivial_augment"}),
+    ):
+        names = shaping(f"mfer_core.encoders.{encoder}") | shaping(f"mfer_core.encoders.{views}")
+        assert {encoder, views} <= names and not names & others

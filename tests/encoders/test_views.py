@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mfer_core.cache.embeddings import open_embeddings, view_folder, view_folders
+from mfer_core.encoders.face_views import augment_frames, frames_view
+from mfer_core.encoders.speech_views import waveform_view
 from mfer_core.encoders.trivial_augment import OPERATIONS
-from mfer_core.encoders.views import augment_frames, frames_view, generator_of, waveform_view
+from mfer_core.encoders.views import generator_of
 from mfer_core.media.read import FrameSequence, Speech
 
 FACE = np.random.default_rng(0).integers(0, 256, (28, 24), dtype=np.uint8)

@@ -7,7 +7,7 @@ import pytest
 from mfer_core.base.errors import MferError
 from mfer_core.cache.shards import partition
 from mfer_core.media.clip import encode
-from mfer_core.media.extracted import ExtractedShards, extracted_row, open_extracted
+from mfer_core.media.extracted import GROUP, ExtractedShards, extracted_row, open_extracted
 from mfer_core.media.result import ExtractedClip
 
 FACTS = {"reason": None, "frames_with_face": 0, "duration_s": 1.0}
@@ -71,12 +71,16 @@ def test_clips_are_listed_by_what_they_have(folder):
             read()
 
 
-def test_a_clip_is_a_row_group_so_that_it_is_read_alone(folder):
-    for path in folder.iterdir():
-        file = pq.ParquetFile(path)
-        assert file.num_row_groups == file.metadata.num_rows
-        read = file.read_row_group(0, ["key", "waveform"])
-        assert read.column_names == ["key", "waveform"]
+def test_a_clip_is_read_without_the_rest_of_its_shard(tmp_path):
+    clips = [f"c/{number:02d}" for number in range(2 * GROUP + 1)]
+    (shard,) = partition(dict.fromkeys(clips, "k"), 100)
+    ExtractedShards(tmp_path).fill(shard, lambda clip: extracted_row(clip, "k", clip_of(int(clip[-2:]) % 3)))
+    file = pq.ParquetFile(tmp_path / f"{shard.name}.parquet")
+    groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert groups == [GROUP, GROUP, 1]
+    extracted = open_extracted(tmp_path)
+    assert [len(extracted.clip(clip)["frames"]) for clip in clips] == [n % 3 for n in range(len(clips))]
+    assert len(extracted.frames(clips[-1]).images) == (len(clips) - 1) % 3
 
 
 def test_a_stage_that_has_not_run_is_named(tmp_path):
