@@ -53,6 +53,17 @@ def extract(corpus: str) -> None:
     publish_account("extract", corpus, DATA.extract_rejects(corpus), line)
 
 
+@flow(name="pool_clips", flow_run_name="pool_clips")
+def pool_clips() -> None:
+    """The clips of the pretraining corpora by content; what is left of corpora that are no more is removed."""
+    from tasks.pool import clear_others, pool_corpora
+
+    settings = load_settings()
+    clear_others(DATA.stage("ingest"), settings.corpora)
+    clear_others(DATA.stage("extract"), settings.media_corpora)
+    pool_corpora(lambda name: [DATA.ingest(name), DATA.extract(name)], settings, DATA.pool("pool_clips"))
+
+
 @flow(name="pretrain_vit", flow_run_name="pretrain_vit")
 def pretrain_vit() -> None:
     """A checkpoint of the face encoder in Hugging Face layout, trained or fine-tuned, or a pointer to a published one."""
@@ -90,6 +101,17 @@ def embed(corpus: str) -> None:
     clips = {arm: embed_modality(corpus, arm, DATA.root, settings) for arm in ("visual", "audio")}
     counts = ", ".join(f"{count} clips {arm}" for arm, count in clips.items())
     get_run_logger().info(f"embed {corpus}: {counts}")
+
+
+@flow(name="pool_embeddings", flow_run_name="pool_embeddings")
+def pool_embeddings() -> None:
+    """The sound's embeddings of the pretraining corpora by content; what is left of other corpora is removed."""
+    from tasks.pool import clear_others, pool_corpora
+
+    settings = load_settings()
+    for modality in ("visual", "audio"):
+        clear_others(DATA.stage("embed") / modality, settings.media_corpora)
+    pool_corpora(lambda name: [DATA.embeddings("audio", name)], settings, DATA.pool("pool_embeddings"))
 
 
 @flow(name="folds", flow_run_name="folds")

@@ -43,6 +43,10 @@ class DataPaths:
     def extract_rejects(self, corpus: str) -> Path:
         return self.extract(corpus) / "rejects.parquet"
 
+    def pool(self, stage: str) -> Path:
+        """JSON, what the pretraining corpora hold; of the stages pool_clips and pool_embeddings."""
+        return self.root / stage / "pretraining.json"
+
     # encoders
     def encoder(self, modality: str) -> Path:
         """Folder that the encoder's training stage writes; `modality` is "visual" or "audio"."""

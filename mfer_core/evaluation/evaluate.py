@@ -153,7 +153,9 @@ def _write_tables(
         for arm, table in _by_arm(predictions, name).items()
     }
     manifests = {
-        path.parent.name: read_manifest(path) for path in sorted((data / "ingest").glob("*/manifest.parquet"))
+        name: read_manifest(path)
+        for name in sorted(settings.corpora)
+        if (path := DataPaths(data).manifest(name)).exists()
     }
     pretraining, matrix = (
         read_json(data / "pretrain_audio" / name) for name in ("metrics.json", "cross_corpus.json")

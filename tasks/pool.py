@@ -1,0 +1,24 @@
+"""Tasks of the stages that describe the pool of pretraining corpora."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from mfer_core.base.files import write_json
+from mfer_core.base.settings import Settings
+from mfer_core.cache.pool import describe_pool, remove_others
+
+
+@task(cache_policy=NO_CACHE)
+def clear_others(folder: Path, names: Collection[str]) -> None:
+    """Remove what is left of corpora that are no more in the settings."""
+    if gone := remove_others(folder, names):
+        get_run_logger().info(f"removed from {folder}: {', '.join(gone)}, no longer in params.yaml")
+
+
+@task(cache_policy=NO_CACHE)
+def pool_corpora(folders: Callable[[str], list[Path]], settings: Settings, out: Path) -> None:
+    """Write what the pretraining corpora hold in ``folders``."""
+    write_json(out, describe_pool(settings.roles.pretraining, settings.corpora, folders))
