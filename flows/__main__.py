@@ -6,18 +6,17 @@ from pathlib import Path
 
 from flows.environment import set_environment
 from mfer_core.base.errors import Faults, mendable
+from mfer_core.base.lifeline import end_family
 
-STOPPED = 130
+INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked; returns the exit status. A fault that a person can mend is one line on stderr and status 1."""
     set_environment()
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(
-            errors="backslashreplace"
-        )  # a pipe or terminal that takes ASCII only loses no letter
-    from flows.commands import app
+        stream.reconfigure(errors="backslashreplace")  # a pipe that takes ASCII only loses no letter
+    from flows.commands import STOPPED, app
 
     program = "mfer" if Path(sys.argv[0]).stem == "mfer" else "python -m flows"
     try:
@@ -25,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as end:
         status = end.code or 0
     except KeyboardInterrupt:
-        status = STOPPED
+        status = INTERRUPTED
     except BrokenPipeError:  # such as `mfer show | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
@@ -36,10 +35,19 @@ def main(arguments: list[str] | None = None) -> int:
         for fault in error.lines if isinstance(error, Faults) else [line]:
             print(f"error: {fault}", file=sys.stderr)
         status = 1
-    if status == STOPPED:
-        print("stopped; the next run goes on where this one ended", file=sys.stderr)
+    if status == INTERRUPTED:
+        print(STOPPED, file=sys.stderr)
     return status
 
 
+def program() -> None:
+    """The console command: ends with the status, and does not wait for pools when it was stopped."""
+    status = main()
+    if status == INTERRUPTED:
+        sys.stdout.flush()
+        end_family(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -16,6 +16,7 @@ from mfer_core.base.errors import MferError
 MODEL = "data/register/model"
 PROJECT = Path(__file__).parents[1]
 CORPUS = "a key of `corpora` in params.yaml"
+STOPPED = "stopped; the next run goes on where this one ended"
 Port = typer.Option(min=1, max=65535, show_default=True)
 
 app = typer.Typer(

@@ -3,6 +3,8 @@
 import importlib
 import os
 import signal
+import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from typing import Any, NoReturn
 
 import psutil
 
+from flows.commands import STOPPED
 from flows.local_api import ensure_api
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
@@ -26,7 +29,7 @@ UNWIND_S = 3  # for which a stopped flow may tidy up; its pools would wait for w
 
 def run_flow(name: str, **parameters: Any) -> None:
     """Call the flow ``name``: a stage, or one of flows/mfer.py. Raises what the flow does."""
-    signal.signal(signal.SIGINT, _interrupt)
+    _end_on_interrupt()
     mark(owner())
     follow(owner().pid)
     if PARENT_VARIABLE in os.environ:
@@ -43,16 +46,30 @@ def run_flow(name: str, **parameters: Any) -> None:
         _record_seconds(f"{name}@{corpus}" if corpus else name)
 
 
-def _interrupt(*_: Any) -> NoReturn:
+def _end_on_interrupt() -> None:
     """Ctrl-C: the flow unwinds, and after ``UNWIND_S`` this process and its children end wherever they are.
 
-    What is written is whole or not there, so that the next run goes on.
+    What is written is whole or not there, so that the next run goes on. The signal's number also comes through a socket to
+    a thread, since Python's own handler waits for the end of a long computation in C.
     """
+    received, sent = socket.socketpair()
+    sent.setblocking(False)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.set_wakeup_fd(sent.fileno())
+    threading.Thread(target=_end, args=(received, sent), name="interrupt", daemon=True).start()
+
+
+def _interrupt(*_: Any) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end = threading.Timer(UNWIND_S, end_family, [128 + signal.SIGINT])
-    end.daemon = True
-    end.start()
     raise KeyboardInterrupt
+
+
+def _end(received: socket.socket, _sent: socket.socket) -> NoReturn:
+    while received.recv(1)[0] != signal.SIGINT:
+        pass
+    time.sleep(UNWIND_S)
+    print(STOPPED, file=sys.stderr, flush=True)
+    end_family(128 + signal.SIGINT)
 
 
 def _tags(**labels: str | None) -> AbstractContextManager:
@@ -109,8 +126,6 @@ def _set_up_logging() -> None:
 
     setup_logging()
     shorten_faults()
-    ours = logging.getLogger("mfer")
-    ours.setLevel(logging.INFO)
-    for handler in logging.getLogger("prefect").handlers:
-        handler.addFilter(DropFaults())  # the command line says them, once
-        ours.addHandler(handler)
+    logging.getLogger("mfer").setLevel(logging.INFO)
+    for terminal in logging.getLogger().handlers:
+        terminal.addFilter(DropFaults())  # the command line says them, once

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -23,6 +24,7 @@ HOST = "127.0.0.1"
 POOL = "mfer-pool"
 START_TIMEOUT_S = 300  # a first start makes the database, which a busy machine is slow at
 END_TIMEOUT_S = 10
+SCHEDULER_S = 30
 UNFINISHED = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
 
 
@@ -198,18 +200,32 @@ def _prefect(*arguments: str) -> None:
 
 def serve_dask_worker(address: str, workers: int) -> None:
     """Become ``workers`` Dask workers of the scheduler at ``address``, bound to the interface that leads there, until interrupted."""
-    from distributed.comm.addressing import get_address_host
-    from distributed.utils import get_ip
-
-    scheme, separator, rest = address.partition("://")
-    if scheme not in ("tcp", "tls") or not separator or not rest.rpartition(":")[2].isdecimal():
-        raise MferError(
-            f"{address!r} is no scheduler's address: write tcp://HOST:PORT, as `dask scheduler` prints it"
-        )
-    try:
-        interface = get_ip(get_address_host(address))
-    except OSError as error:
-        raise MferError(f"no way to the scheduler at {address}: {error}") from error
+    interface = _interface_to(address)
     os.environ["DASK_DISTRIBUTED__WORKER__DAEMON"] = "False"  # extraction starts processes of its own
     options = ["--nworkers", str(workers), "--nthreads", "1", "--host", interface, "--no-dashboard"]
     os.execv(sys.executable, [sys.executable, "-m", "distributed.cli.dask_worker", address, *options])
+
+
+def _interface_to(address: str) -> str:
+    """This machine's own address on the way to a Dask scheduler. Raises MferError where none answers."""
+    try:
+        parts = urlsplit(address)
+        scheduler = parts.hostname, parts.port
+        is_whole = parts.scheme in ("tcp", "tls") and None not in scheduler
+    except ValueError:  # the port is no number
+        is_whole = False
+    if not is_whole:
+        raise MferError(
+            f"{address!r} is no scheduler's address: write tcp://HOST:PORT, as `dask scheduler` prints it"
+        )
+    deadline = time.monotonic() + SCHEDULER_S
+    while True:
+        try:
+            with socket.create_connection(scheduler, timeout=SCHEDULER_S) as connection:
+                return connection.getsockname()[0]
+        except OSError as error:
+            if not isinstance(error, ConnectionRefusedError) or time.monotonic() > deadline:
+                raise MferError(
+                    f"no Dask scheduler answers at {address}: {error.strerror or error}"
+                ) from error
+            time.sleep(0.5)  # it may be about to start

@@ -17,12 +17,12 @@ class ShortenFaults(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if line := _line(record):
-            record.msg, record.args, record.exc_info, record.is_fault = line, (), None, True
             is_new = line not in self._said
-            self._said.add(line)
+            self._said |= {line, str(record.exc_info[1])}
+            record.msg, record.args, record.exc_info, record.is_fault = line, (), None, True
             return is_new
         message = record.getMessage()
-        if message.startswith("Finished in state") and any(line in message for line in self._said):
+        if message.startswith("Finished in state") and any(line and line in message for line in self._said):
             record.msg, record.args, record.is_fault = message.partition("(")[0], (), True
         return True
 

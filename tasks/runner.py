@@ -3,8 +3,10 @@
 Where it runs is one setting, ``runner`` in params.yaml, which no key and no DVC stage depends on.
 """
 
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from prefect import Task, tags
@@ -49,7 +51,7 @@ def run_side_by_side(
     if not calls:
         return
     failures = []
-    with task_runner(where, kind, workers) as runner:
+    with task_runner(where, kind, workers) as runner, _not_waiting():
         if where != "local":
             from tasks.cluster import check_workers
 
@@ -66,6 +68,17 @@ def run_side_by_side(
                 yield result
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def _not_waiting() -> Iterator[None]:
+    """Ctrl-C ends what the processes are at: without them the runner has nothing to wait for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
 
 
 def _outcome(future: PrefectFuture) -> Any:

@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from pathlib import Path
+import traceback
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SPARE_BYTES = 1 << 20  # with less than this free, an encoder's nameless "System error" is a full disk
@@ -47,8 +47,8 @@ def mendable(error: BaseException) -> str | None:
         line = str(error)
     elif _is_disk_full(error):
         line = f"the disk is full{_where(error)}: {FREE_SPACE}"
-    elif isinstance(error, OSError) and error.strerror:
-        line = _system_fault(error)
+    elif isinstance(error, OSError) and str(error):
+        line = _system_fault(error) if error.strerror else str(error)
     elif isinstance(error, UnicodeError):
         line = f"text in another encoding than expected: {error}"
     else:
@@ -67,8 +67,7 @@ def _is_disk_full(error: BaseException) -> bool:
 
 
 def _system_fault(error: OSError) -> str:
-    program = error.filename is not None and "/" not in str(error.filename)
-    if isinstance(error, FileNotFoundError) and program and not Path(error.filename).suffix:
+    if isinstance(error, FileNotFoundError) and _is_program(error):
         return f"no program {error.filename!r} here: install it, or put its folder on PATH"
     if error.errno == errno.EMFILE:
         return "too many open files: raise the limit (ulimit -n 4096), or lower the workers in params.yaml"
@@ -80,3 +79,9 @@ def _where(error: BaseException) -> str:
         str(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name
     ]
     return f": {' -> '.join(names)}" if names else ""
+
+
+def _is_program(error: FileNotFoundError) -> bool:
+    """Whether a process was to be started: only the place that raised it tells this from a missing file."""
+    places = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    return places[-1:] == ["_execute_child"]

@@ -196,6 +196,6 @@ def test_help_and_completion_answer_at_once():
 
 def test_the_console_command_is_this_program_and_names_its_commit(capsys):
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts == {"mfer": "flows.__main__:main"}
+    assert scripts == {"mfer": "flows.__main__:program"}
     assert main(["--version"]) == 0
     assert re.fullmatch(r"mfer \d+\.\d+\.\d+( \(commit [0-9a-f]{7,}\+?\))?\n", capsys.readouterr().out)
