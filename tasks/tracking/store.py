@@ -14,6 +14,8 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mfer_core.base.settings import Settings, Tracking
 from tasks.processes import owner
@@ -23,6 +25,11 @@ from tasks.tracking.relocation import relocate
 
 log = logging.getLogger("mfer")
 SQLITE = "sqlite:///"
+SERVERS = ("postgresql", "mysql")  # databases that are asked over the network
+SILENCE = (
+    requests.RequestException,
+    OperationalError,
+)  # behind MLflow's exception when a server does not answer
 KEY_TAG = "mfer.key"  # of what a run holds: the same key is not logged twice
 PIPELINE_TAG = "mfer.pipeline"
 TITLE_TAG = "mfer.title"
@@ -65,22 +72,32 @@ def lock() -> FileLock:
     return FileLock(path)
 
 
+def _ask(uri: str) -> None:
+    """Whether a server or its database is there. Raises MlflowException: MLflow itself waits for minutes."""
+    try:
+        if uri.startswith("http"):
+            requests.get(uri, timeout=ANSWER_S)  # any answer will do
+        elif uri.startswith(SERVERS):
+            create_engine(uri, connect_args={"connect_timeout": ANSWER_S}).connect().close()
+    except (requests.RequestException, SQLAlchemyError) as error:
+        address = make_url(uri).render_as_string(hide_password=True)
+        raise MlflowException(f"no answer from {address} within {ANSWER_S} s") from error
+
+
 @cache
 def client(tracking: Tracking) -> MlflowClient:
-    """The tracking store, also as MLflow's own default. Raises MlflowException when it is down."""
+    """The tracking store, also as MLflow's own default. Raises MlflowException when it is down or broken."""
     uri = tracking_uri(tracking)
-    if uri.startswith("http"):
-        try:
-            # Any answer will do: without one, every call would wait for its time-out.
-            requests.get(uri, timeout=ANSWER_S)
-        except requests.RequestException as error:
-            raise MlflowException(f"no answer from {uri} within {ANSWER_S} s") from error
+    _ask(uri)
     # MLflow percent-encodes the path of its default database, so that a blank in it leads to another folder.
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     with lock():
-        store = MlflowClient(uri)
-        store.search_experiments(max_results=1)
+        try:
+            store = MlflowClient(uri)
+            store.search_experiments(max_results=1)
+        except SQLAlchemyError as error:
+            raise MlflowException(f"{uri}: {getattr(error, 'orig', error)}") from error
         database = _database(uri)
         if database is not None and project_folder() in database.absolute().parents:
             relocate(database, project_folder(), tracking.artifacts)
@@ -99,7 +116,7 @@ def attempt(what: str, log_it: Callable[[], Any], tracking: Tracking) -> Any:
     try:
         return log_it()
     except (MlflowException, OSError) as error:
-        if any(isinstance(e, requests.RequestException) for e in (error, error.__cause__, error.__context__)):
+        if any(isinstance(e, SILENCE) for e in (error, error.__cause__, error.__context__)):
             silent_since[uri] = time.monotonic()
         missed.append(what)
         log.warning("MLflow did not take %s (%s)", what, str(error).splitlines()[0])

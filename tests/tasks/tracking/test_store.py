@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mlflow.entities import ViewType
+from sqlalchemy import create_engine
 
 from flows.track import track_results
 from mfer_core.base.errors import MferError
@@ -96,3 +97,22 @@ def test_where_artifacts_may_not_be_written_the_fold_is_named_and_training_goes_
     Path("mlartifacts").write_text("a file in the place of the folder")
     log_fold(fold, DataPaths(), settings)
     assert tracking.missed == [str(fold)] and f"MLflow did not take {fold} (" in caplog.text
+
+
+def test_a_database_that_is_down_is_a_line_without_its_password_and_is_asked_once(
+    fold, settings, monkeypatch, caplog
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg2://me:secret@127.0.0.1:9/mlflow")
+    asked = []
+    monkeypatch.setattr(tracking, "create_engine", lambda *a, **k: asked.append(a) or create_engine(*a, **k))
+    for _ in range(2):
+        log_fold(fold, DataPaths(), settings)
+    assert "no answer from postgresql+psycopg2://me:***@127.0.0.1:9/mlflow within 5 s" in caplog.text
+    assert tracking.missed == [str(fold)] * 2 and len(asked) == 1
+
+
+def test_a_database_that_is_none_is_a_line(fold, settings, monkeypatch, caplog):
+    Path("broken.db").write_text("words")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///broken.db")
+    log_fold(fold, DataPaths(), settings)
+    assert f"MLflow did not take {fold} (sqlite:///broken.db: file is not a database)" in caplog.text
