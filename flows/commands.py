@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flows.pipeline import Stage, stages
+from flows.pipeline import Stage, let_dvc_do_without_git, stages
 from mfer_core.base.errors import MferError
 
 MODEL = "data/register/model"
@@ -59,6 +59,7 @@ def check() -> None:
     """Say all that is wrong in params.yaml or missing: folders, checkpoints, devices."""
     from flows.check import check_project
 
+    let_dvc_do_without_git()
     settings = check_project()
     corpora, arms = len(settings.corpora), ", ".join(settings.arms)
     print(f"params.yaml is in order: profile {settings.profile}, {corpora} corpora, arms {arms}")

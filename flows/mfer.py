@@ -13,7 +13,7 @@ from pydantic import Field
 
 from flows.check import check_project, unfetched
 from flows.environment import set_environment
-from flows.pipeline import known, targets
+from flows.pipeline import known, let_dvc_do_without_git, targets
 from flows.pipeline import stages as listed
 from flows.profiles import names, switch_profile
 from mfer_core.base.errors import MferError
@@ -57,6 +57,7 @@ def mfer(
             "stages and start_from exclude each other: name the stages to run, or the one to start from"
         )
     chosen = known([start_from] if start_from else stages or [])
+    let_dvc_do_without_git()
     mark(psutil.Process())
     wait_for_earlier(get_run_logger().info)
     if profile:

@@ -1,5 +1,6 @@
 """What a person types, and the one line that they read when it is wrong."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from ruamel.yaml import YAML
 
 from flows.__main__ import main
 from flows.check import check_project
+from flows.show import GAP, PAIRS, RESULTS
 from mfer_core.cache.code import ROOT
 
 REAL = ("ravdess", "crema_d", "shemo", "sdc", "urdu", "custom")  # of profile report
@@ -194,8 +196,39 @@ def test_help_and_completion_answer_at_once():
     assert "train_fused" in result.stdout and "predict" in result.stdout
 
 
-def test_the_console_command_is_this_program_and_names_its_commit(capsys):
+def test_the_console_command_is_this_program_and_names_its_commit(capsys, monkeypatch):
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts == {"mfer": "flows.__main__:program"}
     assert main(["--version"]) == 0
     assert re.fullmatch(r"mfer \d+\.\d+\.\d+( \(commit [0-9a-f]{7,}\+?\))?\n", capsys.readouterr().out)
+    monkeypatch.setenv("PATH", "")
+    assert main(["--version"]) == 0, "no git is no fault"
+
+
+def test_a_project_from_a_zip_is_checked_and_dvc_then_does_without_git(project):
+    (project / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", project / ".dvc")
+    command = [sys.executable, "-m", "dvc", "stage", "list", "--name-only"]
+    assert "is not a git repository" in subprocess.run(command, capture_output=True, text=True).stderr
+    assert main(["check"]) == 0
+    assert "train_fused" in subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def test_a_pipe_that_takes_ascii_only_loses_no_letter(project):
+    tables = project / "data" / "evaluate" / "tables"
+    tables.mkdir(parents=True)
+    for name, columns in (("results", RESULTS), ("pairs", PAIRS), ("leakage", GAP)):
+        (tables / f"{name}.csv").write_text(
+            f"{','.join(map(repr, columns))}\n".replace("'", '"') + "ü," * len(columns)
+        )
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii", "LANG": "C", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "flows", "show"]
+    result = subprocess.run(command, cwd=project, env=ascii_only, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert rb"\xfc" in result.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(project, capsys):
+    (project / ".prefect").write_text("in the way of a folder, as a read-only disk would be")
+    assert main(["folds"]) == 1
+    assert said(capsys) == "error: not a directory: .prefect/working"
