@@ -18,9 +18,12 @@ from mfer_core.prediction.run import Run
 from mfer_core.prediction.windows import label_segments
 
 TABLES = Path("data/evaluate/tables")
-RESULTS = ["protocol", "arm", "accuracy % over folds", "accuracy % pooled (95 % CI by speaker)"]
-PAIRS = ["protocol", "first", "second", "accuracy difference, points", "accuracy p (permutation by speaker)"]
-GAP = ["model", "leaky accuracy %", "honest accuracy %", "gap, points"]
+SEEN = "labels of the benchmark seen by the encoder"
+RESULTS = ["protocol", "arm", "accuracy %, pooled (95 % CI by speaker)", "macro F1 %, pooled (95 % CI)", SEEN]
+HEADS = ["protocol", "arm", "clips", "classes", "accuracy %, pooled (95 % CI)", SEEN]
+PAIRS = ["protocol", "comparison", "first", "second", "accuracy difference, points"]
+PAIRS += ["accuracy p (permutation by speaker)", "p corrected (Holm)"]
+GAP = ["arm", "honest protocol", "gap, points (95 % CI)", "of it peeking", "of it people"]
 
 
 def show_results(settings: Settings) -> None:
@@ -29,15 +32,16 @@ def show_results(settings: Settings) -> None:
     if seconds := recorded_seconds():
         console.print(_seconds_table(seconds))
     note = " (synthetic demonstration corpora)" if settings.synthetic else ""
-    pairs, gap = _read("pairs"), _read("leakage")
     console.print(_table(f"results{note}", _read("results")[RESULTS]))
-    console.print(_table("paired tests of the fused arm", pairs[pairs["first"] == "fused"][PAIRS]))
-    console.print(
-        _table(
-            "leakage gap: the same models, people shared between training and test or not",
-            gap[~gap.model.str.startswith("published")][GAP],
-        )
-    )
+    if (TABLES / "zero_shot.csv").exists():
+        title = "the encoders' own classifiers, and the arms on the same clips and classes"
+        console.print(_table(f"{title}{note}", _read("zero_shot")[HEADS]))
+    console.print(_table(f"paired tests{note}", _read("pairs")[PAIRS]))
+    if len(gap := _read("leakage")):
+        console.print(_table(f"leakage gap: what a random split of clips adds{note}", gap[GAP]))
+    for line in (TABLES / "results.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith(("Benchmark:", "Below what", "- ")):
+            console.print(line, highlight=False, soft_wrap=True)
     console.print(
         "tables and plots  data/evaluate, data/transfer\nevery fold        make ui\nyour own video    python -m flows predict VIDEO",
         highlight=False,
@@ -48,7 +52,10 @@ def _read(name: str) -> pd.DataFrame:
     path = TABLES / f"{name}.csv"
     if not path.exists():
         raise MferError(f"no results in {TABLES}: run `dvc repro` first")
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError:  # a table without rows has no columns
+        return pd.DataFrame()
 
 
 def _table(title: str, frame: pd.DataFrame) -> Table:

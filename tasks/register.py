@@ -9,11 +9,13 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import atomic_path, read_json
+from mfer_core.base.files import atomic_path, read_json, read_table, write_table
+from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Register, Settings
 from mfer_core.prediction.predictor import ModelSettings
 from tasks.account import artifact_key
+from tasks.tracking.champion import PREDICTIONS
 from tasks.tracking.model_card import write_card
 from tasks.tracking.registry import CARD, register_folder
 from tasks.tracking.store import attempt, report_missed
@@ -70,10 +72,19 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
             with atomic_path(data.model / name / file.relative_to(source)) as temporary:
                 shutil.copyfile(file, temporary)
     ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(data.model)
+    write_table(data.model / PREDICTIONS, _test_predictions(data, settings))
     card = write_card(read_json(fold / "config.json"), read_json(data.metrics("evaluate")), settings)
     with atomic_path(data.model / CARD) as temporary:
         temporary.write_text(card, encoding="utf-8")
     return data.model
+
+
+def _test_predictions(data: DataPaths, settings: Settings) -> pd.DataFrame:
+    """The fused arm's predictions under the registered protocol, with the speakers: what a later model is tested against."""
+    table = read_table(data.predictions("evaluate"))
+    own = table[(table.protocol == settings.register_model.protocol) & (table.arm == "fused")]
+    manifest = read_manifest(data.manifest(settings.roles.benchmark)).set_index("clip_id")
+    return own.assign(speaker=own.clip_id.map(manifest.speaker)).reset_index(drop=True)
 
 
 @task(cache_policy=NO_CACHE)

@@ -23,7 +23,17 @@ from tests.servers.ports import free_port
 STAGE_LIMIT_S = 1200
 DEMO = {"ravdess": (6, 8), "crema_d": (6, 6), "custom": (2, 8), "fer2013": (10, 14)}
 PLUMBING = ("flows/", "mfer_core/base/", "tasks/", "record/")  # what runs a stage, whichever it is
-ARMS = {"visual", "audio", "fused", "baseline", "zero_shot_visual", "zero_shot_audio"}
+ARMS = {
+    "visual",
+    "audio",
+    "fused",
+    "late",
+    "late_product",
+    "probe_visual",
+    "probe_audio",
+    "probe_both",
+    "baseline",
+}
 
 # Every process of the project writes down which project files it imported (Python runs this file at start).
 RECORD_IMPORTS = """
@@ -139,6 +149,11 @@ def reproduced(project):
 
 def test_every_arm_is_measured(project, reproduced):
     metrics = read_json(project / "data" / "evaluate" / "metrics.json")
+    about = metrics.pop("about")
+    assert about["data"] == "synthetic" and set(about["zero_shot"]["groupk:2"]) == {
+        "zero_shot_visual",
+        "zero_shot_audio",
+    }
     assert {name: set(arms) for name, arms in metrics.items()} == {"groupk:2": ARMS}
     assert len(metrics["groupk:2"]["fused"]["accuracy"]["folds"]) == 2
     frames = read_table(project / "data" / "evaluate" / "zero_shot_frames.parquet")
@@ -182,7 +197,7 @@ def test_results_have_versions_that_can_be_shared_and_looked_at(project, reprodu
     run(project, "dvc", "pull")
     assert "Data and pipelines are up to date" in run(project, "dvc", "status")
     assert re.search(
-        r"summary\.json +groupk:2\.fused\.accuracy +0\.\d+ +0\.\d+ +0\.0",
+        r"summary\.json +groupk:2\.fused\.valid_accuracy +0\.\d+ +0\.\d+ +0\.0",
         run(project, "dvc", "metrics", "diff", "--all"),
     )
     run(project, "dvc", "plots", "show")

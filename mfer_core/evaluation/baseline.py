@@ -10,19 +10,30 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torchaudio.functional import compute_deltas
 from torchaudio.transforms import MFCC
 
+from mfer_core.evaluation.arms import BASELINE
 from mfer_core.media.extracted import open_extracted
 from mfer_core.media.pitch import pitch
 
 SAMPLE_RATE = 16000  # Hz
 COEFFICIENTS = 20
 MIN_SAMPLES = SAMPLE_RATE // 2  # shorter clips are padded with silence, so that every statistic exists
-SPECTRUM = {"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 40}
+SPECTRUM = {"n_fft": 512, "hop_length": 160, "n_mels": 64}
+WINDOW = 400  # samples, 25 ms, of the level by which silence is trimmed
+SILENCE = 0.02  # of the loudest window's level; RAVDESS's clips begin and end with a second of it
+
+
+def trimmed(waveform: np.ndarray) -> np.ndarray:
+    """A waveform [N] from its first window that is not silent to its last."""
+    windows = np.pad(waveform, (0, -len(waveform) % WINDOW)).reshape(-1, WINDOW)
+    level = np.sqrt(np.square(windows, dtype=np.float64).mean(1))
+    loud = np.flatnonzero(level >= SILENCE * level.max())
+    return waveform[loud[0] * WINDOW : (loud[-1] + 1) * WINDOW]
 
 
 def _statistics(rows: torch.Tensor) -> list[torch.Tensor]:
@@ -31,14 +42,17 @@ def _statistics(rows: torch.Tensor) -> list[torch.Tensor]:
 
 
 def features(waveform: np.ndarray, mfcc: MFCC) -> np.ndarray:
-    """Float32 [165] of a mono waveform [N] at 16 kHz: statistics of 20 MFCCs and deltas, of the pitch, and seconds."""
-    samples = np.pad(waveform, (0, max(0, MIN_SAMPLES - len(waveform))))
+    """Float32 [164] of a mono waveform [N] at 16 kHz, silence at its ends trimmed.
+
+    Mean, deviation, maximum and minimum of 20 MFCCs and their deltas; mean, deviation and median of the pitch; seconds.
+    """
+    spoken = trimmed(waveform)
+    samples = np.pad(spoken, (0, max(0, MIN_SAMPLES - len(spoken))))
     cepstrum = mfcc(torch.from_numpy(samples))  # [20, T]
-    parts = [
-        *_statistics(torch.cat([cepstrum, compute_deltas(cepstrum)])),
-        *_statistics(torch.from_numpy(pitch(samples))[None]),
-    ]
-    return torch.cat([*parts, torch.tensor([len(waveform) / SAMPLE_RATE])]).numpy()
+    height = torch.from_numpy(pitch(samples))
+    melody = torch.stack([height.mean(), height.std(), height.median()])
+    parts = [*_statistics(torch.cat([cepstrum, compute_deltas(cepstrum)])), melody]
+    return torch.cat([*parts, torch.tensor([len(spoken) / SAMPLE_RATE])]).numpy()
 
 
 def baseline_features(extract: Path, clips: set[str]) -> dict[str, np.ndarray]:
@@ -54,32 +68,37 @@ def baseline_features(extract: Path, clips: set[str]) -> dict[str, np.ndarray]:
     }
 
 
+def standardised(
+    values: dict[str, np.ndarray], clips: list[str], moments_of: list[str]
+) -> dict[str, np.ndarray]:
+    """The features of ``clips`` less the mean of ``moments_of``, divided by their standard deviation."""
+    several = np.stack([values[clip] for clip in moments_of])
+    mean, std = several.mean(0), np.maximum(several.std(0), 1e-6)
+    return {clip: (values[clip] - mean) / std for clip in clips}
+
+
 def by_speaker(values: dict[str, np.ndarray], manifest: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The features less their speaker's mean, divided by their speaker's standard deviation; no label is used."""
-    found = dict(values)
+    """The features standardised by all clips of their speaker: it takes no label, and assumes that all hold like emotions."""
+    result = dict(values)
     for _, clips in manifest.groupby("speaker").clip_id:
-        if own := [clip for clip in clips if clip in values]:
-            several = np.stack([values[clip] for clip in own])
-            found |= dict(
-                zip(own, (several - several.mean(0)) / np.maximum(several.std(0), 1e-6), strict=True)
-            )
-    return found
+        if known := [clip for clip in clips if clip in values]:
+            result |= standardised(values, known, known)
+    return result
 
 
-def _fit_predict(
-    values: dict[str, np.ndarray],
-    labels: pd.Series,
-    train: list[str],
-    test: list[str],
-    classes: tuple[str, ...],
-) -> np.ndarray:
-    """Probabilities [N, C]: softmax of the decision values, not calibrated; 0 for classes without a training clip."""
+def fit_baseline(values: dict[str, np.ndarray], labels: pd.Series, train: list[str]) -> Pipeline:
+    """The SVM, fitted on the features of ``train``; ``labels`` by clip_id."""
     model = make_pipeline(StandardScaler(), SVC(C=5, decision_function_shape="ovr"))
-    model.fit(np.stack([values[clip] for clip in train]), labels[train])
+    return model.fit(np.stack([values[clip] for clip in train]), labels[train])
+
+
+def _shares(
+    model: Pipeline, values: dict[str, np.ndarray], test: list[str], classes: tuple[str, ...]
+) -> np.ndarray:
+    """[N, C] for the predictions contract: softmax of the decision values, no probabilities; 0 for classes never trained on."""
     decision = model.decision_function(np.stack([values[clip] for clip in test]))
-    decision = (
-        np.stack([-decision, decision], 1) if decision.ndim == 1 else decision
-    )  # two classes give one column
+    if decision.ndim == 1:  # two classes give one column
+        decision = np.stack([-decision, decision], 1)
     result = np.zeros((len(test), len(classes)))
     result[:, [classes.index(name) for name in model.classes_]] = softmax(decision, 1)
     return result
@@ -90,7 +109,7 @@ def baseline_predictions(
     manifest: pd.DataFrame,
     folds: pd.DataFrame,
     classes: tuple[str, ...],
-    arm: str = "baseline",
+    arm: str = BASELINE,
 ) -> pd.DataFrame:
     """Rows of the predictions contract, as ``arm``, for all folds.
 
@@ -103,9 +122,8 @@ def baseline_predictions(
     ):
         test = sorted(rows.clip_id[rows.part == "test"])
         train = sorted(set(rows.clip_id) - set(test))
-        table = pd.DataFrame(
-            _fit_predict(values, labels, train, test, classes), columns=list(classes)
-        ).astype(np.float32)
+        shares = _shares(fit_baseline(values, labels, train), values, test, classes)
+        table = pd.DataFrame(shares, columns=list(classes)).astype(np.float32)
         facts = {
             "clip_id": test,
             "protocol": protocol,

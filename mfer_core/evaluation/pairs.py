@@ -1,15 +1,24 @@
-"""Is one arm better than another on the same clips? Paired tests."""
+"""Is one arm better than another on the same clips? Paired tests, one comparison per protocol named in advance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from mfer_core.evaluation.arms import pairs_of, title
+from mfer_core.evaluation.benchmark import CLASSES, Benchmark, few_tested
 from mfer_core.evaluation.summary import Counts, count
+from mfer_core.evaluation.tables import ReportTable, p_value, points
 from mfer_core.protocol.metrics import scores
 
 CHUNK = 1000  # permutations at a time
+PAIRS_NOTE = (
+    "Two-sided. The primary comparison is fixed in the code, whatever the figures: the fused model against a linear probe on "
+    "both encoders' embeddings (a single arm against its probe where there is no fused model). The others' accuracy p are corrected "
+    "by Holm's method within their protocol. McNemar's test takes clips for independent and is too sure of itself. An arm that "
+    "is standardised by speaker is compared with the probe and the baseline that are."
+)
 
 
 def _differences(first: Counts, second: Counts, swaps: np.ndarray, metric: str) -> np.ndarray:
@@ -54,7 +63,7 @@ def mcnemar_p(first_hit: np.ndarray, second_hit: np.ndarray) -> float:
 def compare(
     first: pd.DataFrame,
     second: pd.DataFrame,
-    speaker_of: Callable,
+    speaker_of: Callable | pd.Series,
     classes: tuple[str, ...],
     permutations: int,
     seed: int,
@@ -76,3 +85,47 @@ def compare(
         difference, p = permutation_p(*counts, metric, permutations, seed)
         result |= {f"{metric}_difference": difference, f"{metric}_p": p}
     return result
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values corrected for their number (Holm 1979): each times how many are not smaller, never falling, at most 1."""
+    order = np.argsort(p_values, kind="stable")
+    raised = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(np.maximum.accumulate(raised), 1)
+    return corrected.tolist()
+
+
+def pairs_table(
+    predictions: pd.DataFrame, benchmark: Benchmark, normalised: list[str], permutations: int, seed: int
+) -> ReportTable:
+    """Per protocol: the primary comparison, then the others, corrected; differences are first minus second, in points."""
+    rows, tested = [], {}
+    for name, table in predictions.groupby("protocol", sort=False):
+        arms = {str(arm): own.reset_index(drop=True) for arm, own in table.groupby("arm", sort=False)}
+        pairs = pairs_of(arms, normalised)
+        tests = [
+            compare(arms[first], arms[second], benchmark.manifest.speaker, CLASSES, permutations, seed)
+            for first, second in pairs
+        ]
+        others = iter(holm([test["accuracy_p"] for test in tests[1:]]))
+        for number, ((first, second), test) in enumerate(zip(pairs, tests, strict=True)):
+            rows.append(
+                {
+                    "protocol": benchmark.label(str(name)),
+                    "comparison": "secondary" if number else "primary",
+                    "first": title(first),
+                    "second": title(second),
+                    "accuracy difference, points": points(test["accuracy_difference"]),
+                    "accuracy p (permutation by speaker)": p_value(test["accuracy_p"]),
+                    "p corrected (Holm)": p_value(next(others)) if number else "-",
+                    "uar difference, points": points(test["uar_difference"]),
+                    "uar p (permutation by speaker)": p_value(test["uar_p"]),
+                    "p (McNemar, by clip)": p_value(test["mcnemar_p"]),
+                    "clips": test["clips"],
+                    "speakers": test["speakers"],
+                }
+            )
+        tested[str(name)] = int(benchmark.speaker_of(table.clip_id).nunique())
+    note = f"{PAIRS_NOTE} {few_tested(tested)}".strip()
+    return ReportTable("Paired tests between arms", pd.DataFrame(rows), note)

@@ -1,159 +1,108 @@
-"""The frames behind the tables of results: ours beside the published figures, leakage, recalls, paired tests."""
-
-from collections.abc import Iterable
-from itertools import combinations
+"""The tables of results: every arm under every protocol, its calibration, its recalls, and in words where it falls short."""
 
 import pandas as pd
 
-from mfer_core.evaluation.published import published, reference_cell
-from mfer_core.evaluation.tables import ABSENT, interval, p_value, percent, spread
+from mfer_core.evaluation.arms import BASELINE, ORDER, PROBE_OF, SVM, TRAINED, counterpart, title
+from mfer_core.evaluation.benchmark import FREE_SPEECH, Benchmark, few_tested
+from mfer_core.evaluation.tables import ABSENT, ReportTable, interval, loss, percent, spread
 from mfer_core.protocol.protocols import protocol
 
-ARMS = ("visual", "audio", "fused", "baseline")
-# Beside them where there is cause: the baseline normalised by speaker as an arm is, and encoders that have a head of their own.
-MORE = ("baseline_speaker", "zero_shot_visual", "zero_shot_audio")
-Metrics = dict  # protocol -> arm -> metric -> statistics (metrics.json)
+Metrics = dict  # protocol -> arm -> metric -> statistics (metrics.json without its part "about")
+SHARED_NOTE = "A protocol marked leaky or same speakers was tested on people that were trained on, and must not be quoted as a result."
+SPEAKER_NOTE = (
+    "Standardised by speaker (no label, but all clips of a test speaker at once, and they must hold all emotions alike: see "
+    "table `normalisation`)"
+)
 
 
-def results_table(metrics: Metrics, encoders: dict[str, str]) -> pd.DataFrame:
-    """Counterpart of the report's main table: accuracy by arm and protocol, and the other metrics."""
+def results_table(
+    metrics: Metrics,
+    encoders: dict[str, str],
+    benchmark: Benchmark,
+    normalised: list[str],
+    tested: dict[str, int],
+) -> ReportTable:
+    """Counterpart of the report's main table: accuracy, UAR and macro F1 of every arm under every protocol.
+
+    ``tested``: protocol -> how many speakers are in its test parts.
+    """
     rows = []
     for name, arms in metrics.items():
-        for arm in (*ARMS, *(arm for arm in MORE if arm in arms)):
+        for arm in (arm for arm in ORDER if arm in arms or arm in TRAINED):
             found = arms.get(arm, {})
             cells = {
-                "accuracy % over folds": spread(found.get("accuracy")),
-                "accuracy % pooled (95 % CI by speaker)": interval(found.get("accuracy")),
-            }
-            cells |= {
-                "UAR %": interval(found.get("uar")),
-                "macro F1 %": interval(found.get("macro_f1")),
-                "ECE %": interval(found.get("ece")),
+                "accuracy %, mean ± sd over folds [lowest-highest]": spread(found.get("accuracy")),
+                "accuracy %, pooled (95 % CI by speaker)": interval(found.get("accuracy")),
+                "UAR %, pooled (95 % CI)": interval(found.get("uar")),
+                "macro F1 %, pooled (95 % CI)": interval(found.get("macro_f1")),
             }
             rows.append(
-                {
-                    "protocol": protocol(name).label,
-                    "checkpoint picked on": protocol(name).checkpoint,
-                    "arm": arm,
-                    **cells,
-                    "encoder": encoders.get(arm, ABSENT),
+                {"protocol": benchmark.label(name), "arm": title(arm), **cells}
+                | {
+                    "encoder": encoders.get(arm, "-") if arm in arms else ABSENT,
+                    "labels of the benchmark seen by the encoder": benchmark.labels_seen(arm),
+                    "checkpoint picked on": "nothing is picked" if arm in SVM else protocol(name).checkpoint,
                 }
             )
-    return pd.DataFrame(rows)
+    notes = [SHARED_NOTE]
+    if normalised:
+        rivals = [arm for arm in ORDER if arm.endswith("_speaker")]
+        notes.append(f"{SPEAKER_NOTE}: {', '.join([*normalised, *rivals])}.")
+    notes += [few_tested(tested), FREE_SPEECH]
+    paragraphs = [" ".join(filter(None, notes)), shortfalls(metrics, benchmark, normalised)]
+    return ReportTable(
+        "Results by protocol and arm", pd.DataFrame(rows), "\n\n".join(filter(None, paragraphs))
+    )
 
 
-def comparison_table(metrics: Metrics, encoders: dict[str, str]) -> pd.DataFrame:
-    """Ours beside the published systems, each with its protocol and encoder (accuracy, per cent)."""
-    ours = ", ".join(dict.fromkeys(encoders[arm] for arm in ("audio", "visual") if arm in encoders))
-    rows = []
+def shortfalls(metrics: Metrics, benchmark: Benchmark, normalised: list[str]) -> str:
+    """A line per protocol: the trained arms below their probe or the SVM, and a stage 3 below the untrained product."""
+    lines = []
     for name, arms in metrics.items():
-        cells = {
-            arm: f"{percent(arms[arm]['accuracy']['mean'], 2)} ± {percent(arms[arm]['accuracy']['std'], 2)}"
-            if arm in arms
-            else "-"
-            for arm in ARMS
+        found = []
+        for arm in (arm for arm in TRAINED if arm in arms):
+            rivals = [counterpart(arm, rival, normalised) for rival in (PROBE_OF[arm], BASELINE)]
+            rivals += ["late_product"] if arm == "fused" else []
+            for rival in (rival for rival in rivals if rival in arms):
+                behind = arms[rival]["accuracy"]["pooled"] - arms[arm]["accuracy"]["pooled"]
+                if behind > 0:
+                    found.append(f"{arm} is {percent(behind)} points below {title(rival)}")
+        lines += [f"- {benchmark.label(name)}: {', '.join(found)}."] if found else []
+    return "Below what they should beat (pooled accuracy):\n\n" + "\n".join(lines) if lines else ""
+
+
+def calibration_table(metrics: Metrics, benchmark: Benchmark) -> ReportTable:
+    """How far the probabilities can be believed; an SVM's decision values are none."""
+    rows = [
+        {
+            "protocol": benchmark.label(name),
+            "arm": title(arm),
+            "Brier score (95 % CI)": loss(arms[arm].get("brier")),
+            "log loss, nats (95 % CI)": loss(arms[arm].get("log_loss")),
+            "ECE %": percent(arms[arm]["ece"]["pooled"]) if "ece" in arms[arm] else "-",
         }
-        note = f"checkpoint: {protocol(name).checkpoint}"
-        rows.append(
-            {
-                "system": "this project",
-                "protocol": protocol(name).label,
-                "encoder": ours,
-                **cells,
-                "note": note,
-            }
-        )
-    for entry in published()["benchmark"]:
-        cells = {arm: reference_cell(entry, arm) or "-" for arm in ARMS}
-        rule = (
-            f"{entry['protocol']} (leaky)"
-            if entry["protocol"] == "report5"
-            else entry["protocol"] or "not stated"
-        )
-        rows.append(
-            {
-                "system": entry["system"],
-                "protocol": rule,
-                "encoder": entry["encoder"] or "-",
-                **cells,
-                "note": entry["note"],
-            }
-        )
-    return pd.DataFrame(rows)
+        for name, arms in metrics.items()
+        for arm in ORDER
+        if arm in arms
+    ]
+    note = (
+        "Pooled over all predictions; lower is better; intervals by resampling speakers. The Brier score is summed over "
+        "classes (0 to 2). The ECE is biased upwards (a calibrated model has one above 0 as well, the more so with few "
+        "clips), so that an interval of it would mislead. Softmax outputs as trained: nothing was calibrated afterwards."
+    )
+    return ReportTable("Calibration", pd.DataFrame(rows), note)
 
 
-def leakage_table(metrics: Metrics) -> pd.DataFrame:
-    """The same models under a leaky and an honest protocol: accuracy and the gap, in points; then published gaps."""
-    leaky = [name for name in metrics if not protocol(name).honest]
-    honest = [name for name in metrics if protocol(name).honest]
-    rows = []
-    for arm in ARMS:
-        for first in leaky:
-            for second in honest:
-                pair = [metrics[name].get(arm) for name in (first, second)]
-                rows.append({"model": arm, "leaky protocol": first, "honest protocol": second, **_gap(*pair)})
-    for entry in published()["leakage"]:
-        gap = {
-            "leaky accuracy %": f"{entry['random']}",
-            "honest accuracy %": f"{entry['honest']}",
-            "gap, points": f"{entry['random'] - entry['honest']:.1f}",
-        }
-        rows.append(
-            {
-                "model": f"published: {entry['source']}",
-                "leaky protocol": "random clips",
-                "honest protocol": "speakers held out",
-                **gap,
-            }
-        )
-    return pd.DataFrame(rows).fillna("-")
-
-
-def _gap(leaky: dict | None, honest: dict | None) -> dict[str, str]:
-    values = [None if arm is None else arm["accuracy"]["mean"] for arm in (leaky, honest)]
-    difference = ABSENT if None in values else f"{100 * (values[0] - values[1]):+.1f}"
-    cells = {
-        name: ABSENT if value is None else percent(value)
-        for name, value in zip(("leaky accuracy %", "honest accuracy %"), values, strict=True)
-    }
-    return cells | {"gap, points": difference}
-
-
-def recall_table(recalls: dict[tuple[str, str], dict[str, float | None]]) -> pd.DataFrame:
+def recall_table(
+    recalls: dict[tuple[str, str], dict[str, float | None]], benchmark: Benchmark
+) -> ReportTable:
     """(protocol, arm) -> class -> recall, as rows."""
     rows = [
         {
-            "protocol": protocol(name).label,
-            "arm": arm,
+            "protocol": benchmark.label(name),
+            "arm": title(arm),
             **{label: percent(value) for label, value in row.items()},
         }
         for (name, arm), row in recalls.items()
     ]
-    return pd.DataFrame(rows)
-
-
-def pairs_of(arms: Iterable[str]) -> list[tuple[str, str]]:
-    """Which arms are compared: every pair, the stronger candidate first."""
-    order = [arm for arm in ("fused", "audio", "visual", "baseline") if arm in set(arms)]
-    return list(combinations(order, 2))
-
-
-def pairs_table(tests: dict[tuple[str, str, str], dict]) -> pd.DataFrame:
-    """(protocol, first arm, second arm) -> paired test, as rows; differences are first minus second, in points."""
-    rows = []
-    for (name, first, second), test in tests.items():
-        cells = {
-            f"{metric} difference, points": f"{100 * test[f'{metric}_difference']:+.1f}"
-            for metric in ("accuracy", "uar")
-        }
-        cells |= {
-            f"{metric} p (permutation by speaker)": p_value(test[f"{metric}_p"])
-            for metric in ("accuracy", "uar")
-        }
-        facts = {
-            "clips": test["clips"],
-            "speakers": test["speakers"],
-            "p (McNemar, by clip)": p_value(test["mcnemar_p"]),
-        }
-        rows.append({"protocol": protocol(name).label, "first": first, "second": second, **cells, **facts})
-    return pd.DataFrame(rows)
+    return ReportTable("Recall per class, %, pooled over folds", pd.DataFrame(rows))

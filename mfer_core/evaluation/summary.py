@@ -5,7 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mfer_core.protocol.metrics import calibration, calibration_error, confusion, recalls, scores
+from mfer_core.protocol.metrics import (
+    SCORES,
+    calibration,
+    calibration_error,
+    confusion,
+    losses,
+    recalls,
+    scores,
+)
+
+ABOUT = "about"  # key of metrics.json beside the protocols: what the figures stand on
+LOSSES = ("brier", "log_loss")  # in the order of ``losses``
+WITH_INTERVAL = (*SCORES, *LOSSES)  # the ECE has none: see ``calibration_error``
 
 
 @dataclass(frozen=True)
@@ -14,67 +26,70 @@ class Counts:
 
     groups: tuple  # G names
     confusion: np.ndarray  # [G, C, C]
+    losses: np.ndarray  # [G, 2]: sums of Brier score and log loss
     calibration: np.ndarray  # [G, bins, 3]
 
     def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Metrics of weighted sums of groups: ``weights`` [B, G] -> [B] each."""
+        """Metrics of weighted sums of groups: ``weights`` [B, G] -> [B] each; NaN where no clip has weight."""
         mixed = np.tensordot(weights, self.confusion, 1)  # [B, C, C]
-        return scores(mixed) | {"ece": calibration_error(np.tensordot(weights, self.calibration, 1))}
+        clips = np.where(mixed.any((-2, -1)), mixed.sum((-2, -1)), np.nan)
+        means = np.tensordot(weights, self.losses, 1) / clips[:, None]
+        error = calibration_error(np.tensordot(weights, self.calibration, 1))
+        return scores(mixed) | dict(zip(LOSSES, means.T, strict=True)) | {"ece": error}
 
 
-def count(table: pd.DataFrame, groups: pd.Series, classes: tuple[str, ...]) -> Counts:
-    """Count a predictions table by group. ``groups`` is aligned with the table's rows."""
+def count(table: pd.DataFrame, groups: pd.Series, classes: tuple[str, ...], names: tuple = ()) -> Counts:
+    """Count a predictions table by group. ``groups`` is aligned with its rows; ``names`` orders them (default: sorted)."""
     probabilities = table[list(classes)].to_numpy(np.float64)
     labels = pd.Categorical(table.label, categories=list(classes)).codes.astype(int)
-    predicted = probabilities.argmax(1)
-    names = tuple(sorted(set(groups)))
+    predicted, by_clip = probabilities.argmax(1), losses(probabilities, labels)
+    names = names or tuple(sorted(set(groups)))
     rows = [np.flatnonzero(groups.to_numpy() == name) for name in names]
     matrices = np.array([confusion(labels[row], predicted[row], len(classes)) for row in rows])
     sums = np.array([calibration(probabilities[row], labels[row]) for row in rows])
-    return Counts(names, matrices, sums)
+    return Counts(names, matrices, np.array([by_clip[row].sum(0) for row in rows]), sums)
+
+
+def speaker_weights(speakers: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each speaker is drawn in each resample with replacement: [resamples, speakers]."""
+    return np.random.default_rng(seed).multinomial(speakers, np.full(speakers, 1 / speakers), resamples)
+
+
+def percentiles(values: np.ndarray) -> list[float]:
+    """The 95 % interval of resampled values."""
+    return np.nanpercentile(values, [2.5, 97.5]).tolist()
 
 
 def intervals(counts: Counts, resamples: int, seed: int) -> dict[str, list[float]]:
     """Bootstrap 95 % intervals of the pooled metrics, resampling speakers (the groups of ``counts``) with replacement."""
-    size = len(counts.groups)
-    weights = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples)
+    drawn = counts.metrics(speaker_weights(len(counts.groups), resamples, seed))
+    return {name: percentiles(drawn[name]) for name in WITH_INTERVAL}
+
+
+def fold_statistics(values: np.ndarray) -> dict:
+    """Mean, sample standard deviation (None for one fold), extremes, and the values [F] themselves."""
     return {
-        name: np.nanpercentile(values, [2.5, 97.5]).tolist()
-        for name, values in counts.metrics(weights).items()
+        "mean": float(values.mean()),
+        "std": float(values.std(ddof=1)) if len(values) > 1 else None,
+        "min": float(values.min()),
+        "max": float(values.max()),
+        "folds": values.tolist(),
     }
 
 
 def summarise(
     table: pd.DataFrame, speakers: pd.Series, classes: tuple[str, ...], resamples: int, seed: int
 ) -> dict:
-    """metric -> its spread over folds (sample standard deviation), its value over all predictions and its interval."""
+    """metric -> its statistics over folds, its value over all predictions (pooled) and, where it has one, its interval."""
     by_fold, by_speaker = count(table, table.fold, classes), count(table, speakers, classes)
     folds = by_fold.metrics(np.eye(len(by_fold.groups)))
     pooled = by_fold.metrics(np.ones((1, len(by_fold.groups))))
     ci95 = intervals(by_speaker, resamples, seed)
-    result = {}
-    for name, values in folds.items():
-        spread = {
-            "mean": values.mean(),
-            "std": values.std(ddof=1) if len(values) > 1 else 0.0,
-            "min": values.min(),
-            "max": values.max(),
-        }
-        numbers = {key: float(value) for key, value in spread.items()}
-        result[name] = numbers | {
-            "pooled": float(pooled[name][0]),
-            "ci95": ci95[name],
-            "folds": values.tolist(),
-        }
-    return result
-
-
-def headline(metrics: dict) -> dict:
-    """protocol -> arm -> accuracy and UAR, means over folds: the few figures by which `dvc metrics` tells versions apart."""
-    names = ("accuracy", "uar")
     return {
-        name: {arm: {metric: found[metric]["mean"] for metric in names} for arm, found in arms.items()}
-        for name, arms in metrics.items()
+        name: fold_statistics(values)
+        | {"pooled": float(pooled[name][0])}
+        | ({"ci95": ci95[name]} if name in ci95 else {})
+        for name, values in folds.items()
     }
 
 
@@ -91,3 +106,8 @@ def fold_scores(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, floa
     """Every metric over all rows of a predictions table."""
     counts = count(table, pd.Series(0, index=table.index), classes)
     return {name: float(values[0]) for name, values in counts.metrics(np.ones((1, 1))).items()}
+
+
+def by_protocol(metrics: dict) -> dict:
+    """protocol -> arm -> ... of a stage's metrics.json, without what it says about its data."""
+    return {name: arms for name, arms in metrics.items() if name != ABOUT}

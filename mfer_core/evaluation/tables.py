@@ -1,5 +1,6 @@
 """Tables as Markdown and CSV, each with a caption that says what the figures stand on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,9 +11,23 @@ SYNTHETIC = "Synthetic demonstration corpora: these figures show that the pipeli
 ABSENT = "absent"
 
 
+@dataclass(frozen=True)
+class ReportTable:
+    """A table as it is written: its title, its cells as text, and the sentences below it."""
+
+    title: str
+    frame: pd.DataFrame
+    notes: str = ""
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """A share as per cent, ``-`` where there is none."""
     return "-" if value is None or value != value else f"{100 * value:.{digits}f}"
+
+
+def points(value: float | None) -> str:
+    """A difference of shares in points with its sign, ``-`` where there is none."""
+    return "-" if value is None or value != value else f"{100 * value:+.1f}"
 
 
 def p_value(value: float) -> str:
@@ -20,9 +35,11 @@ def p_value(value: float) -> str:
 
 
 def spread(stats: dict | None) -> str:
-    """``mean ± std [min-max]`` in per cent of one metric's statistics; says so when the arm is absent."""
+    """``mean ± deviation [lowest-highest]`` over folds, in per cent; one fold has no spread, an arm that is left out nothing."""
     if stats is None:
         return ABSENT
+    if stats["std"] is None:
+        return f"{percent(stats['mean'])} (one fold)"
     return f"{percent(stats['mean'])} ± {percent(stats['std'])} [{percent(stats['min'])}-{percent(stats['max'])}]"
 
 
@@ -30,7 +47,16 @@ def interval(stats: dict | None) -> str:
     """``pooled (low-high)`` in per cent with the 95 % interval."""
     if stats is None:
         return ABSENT
-    return f"{percent(stats['pooled'])} ({percent(stats['ci95'][0])}-{percent(stats['ci95'][1])})"
+    low, high = stats["ci95"]
+    return f"{percent(stats['pooled'])} ({percent(low)}-{percent(high)})"
+
+
+def loss(stats: dict | None) -> str:
+    """``pooled (low-high)`` of a score that is no share; ``-`` where an arm gives no probabilities."""
+    if stats is None:
+        return "-"
+    low, high = stats["ci95"]
+    return f"{stats['pooled']:.3f} ({low:.3f}-{high:.3f})"
 
 
 def markdown(frame: pd.DataFrame) -> str:
@@ -39,13 +65,15 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows) + "\n"
 
 
-def write_report_table(
-    folder: Path, name: str, title: str, frame: pd.DataFrame, notes: str, synthetic: bool
-) -> None:
-    """Write ``<name>.md`` and ``<name>.csv``. The Markdown opens with a warning where the corpora are synthetic."""
+def write_report_table(folder: Path, name: str, table: ReportTable, synthetic: bool) -> None:
+    """Write ``<name>.md`` and ``<name>.csv``. Where the corpora are synthetic the Markdown opens with a warning, and each
+    row of the CSV says so.
+    """
     warning = f"> {SYNTHETIC}\n\n" if synthetic else ""
-    text = f"# {title}\n\n{warning}{markdown(frame)}" + (f"\n{notes}\n" if notes else "")
+    body = markdown(table.frame) if len(table.frame) else ""
+    text = f"# {table.title}\n\n{warning}{body}" + (f"\n{table.notes}\n" if table.notes else "")
     with atomic_path(Path(folder) / f"{name}.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
+    rows = table.frame.assign(data="synthetic") if synthetic else table.frame
     with atomic_path(Path(folder) / f"{name}.csv") as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+        rows.to_csv(temporary, index=False, lineterminator="\n")

@@ -1,21 +1,25 @@
 """Stage transfer: the fold models on a corpus that nothing was trained on (the report's second table)."""
 
+from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_table, write_json
+from mfer_core.base.files import read_table, write_json, write_table
 from mfer_core.base.labels import label_set
 from mfer_core.base.settings import Settings, Transfer
 from mfer_core.cache.embeddings import same_encoder
+from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import Modality, load_modality, make_clips, manifest_of
 from mfer_core.encoders.device import one_thread
+from mfer_core.encoders.labels_seen import labels_of
 from mfer_core.evaluation.published import published
-from mfer_core.evaluation.summary import headline
-from mfer_core.evaluation.tables import write_report_table
+from mfer_core.evaluation.summary import ABOUT, count, fold_statistics, intervals
+from mfer_core.evaluation.tables import ReportTable, write_report_table
 from mfer_core.evaluation.transfer_fold import (
     FoldTransfer,
     Outcome,
@@ -28,6 +32,7 @@ from mfer_core.evaluation.transfer_tables import (
     collapse_table,
     folds_table,
     normalisation_table,
+    pairs_table,
     shift_table,
     shots_table,
     source_table,
@@ -37,6 +42,7 @@ from mfer_core.protocol.metrics import calibration, calibration_error, confusion
 from mfer_core.protocol.protocols import protocol
 
 CLASSES = label_set("eight")
+AS_TRAINED = "zero-shot, none normalisation"
 
 
 def honest_folds(data: Path) -> list[tuple[str, int]]:
@@ -46,7 +52,9 @@ def honest_folds(data: Path) -> list[tuple[str, int]]:
         (str(row.protocol), int(row.fold)) for row in folds.itertuples() if protocol(str(row.protocol)).honest
     ]
     if not found:
-        raise MferError("transfer needs the models of an honest protocol: add one (luna5) to folds.protocols")
+        raise MferError(
+            "transfer needs models of a protocol that holds speakers out: add one (luna5) to folds.protocols"
+        )
     return found
 
 
@@ -65,7 +73,7 @@ def outcome_scores(outcome: Outcome, labels: np.ndarray) -> dict[str, float]:
 
 
 def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Long tables over all folds: scores per outcome, zero-shot predictions, shifts per arm."""
+    """Long tables over all folds: scores per outcome, predictions per clip, shifts per arm."""
     target_manifest, target_modalities = _load(data, settings.roles.transfer, settings)
     _, source_modalities = _load(data, settings.roles.benchmark, settings)
     target = make_clips(sorted(target_manifest.index), target_manifest, CLASSES, target_modalities)
@@ -91,7 +99,7 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
             *zero_shot_outcomes(fold),
             *few_shot_outcomes(fold, settings.transfer, settings.seed),
         ]
-        for outcome in outcomes:
+        for outcome in map(one_baseline, outcomes, repeat(target.labels.numpy())):
             facts = {
                 "arm": outcome.arm,
                 "setting": outcome.setting,
@@ -99,8 +107,7 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
                 "speaker_disjoint": outcome.speaker_disjoint,
             }
             rows.append(place | facts | outcome_scores(outcome, target.labels.numpy()))
-            if outcome.setting.startswith("zero-shot, none"):
-                predictions.append(_predictions(outcome, target.labels.numpy()).assign(**place))
+            predictions.append(_predictions(outcome, target).assign(**place))
         rows += [
             place | row
             for row in _source_rows(FoldTransfer(models, selection, source["valid"], source["test"]))
@@ -123,36 +130,53 @@ def _source_rows(fold: FoldTransfer) -> list[dict]:
     ]
 
 
-def _predictions(outcome: Outcome, labels: np.ndarray) -> pd.DataFrame:
+def one_baseline(outcome: Outcome, labels: np.ndarray) -> Outcome:
+    """The outcome with the probability of calm given to neutral where the corpus knows no calm.
+
+    RAVDESS has two baselines, neutral and calm (Livingstone & Russo 2018); a corpus with one calls both neutral, and a calm
+    answer to its neutral clip is right.
+    """
+    calm, neutral = CLASSES.index("calm"), CLASSES.index("neutral")
+    if (labels == calm).any():
+        return outcome
+    shares = outcome.probabilities.copy()
+    shares[:, neutral] += shares[:, calm]
+    shares[:, calm] = 0
+    return replace(outcome, probabilities=shares)
+
+
+def _predictions(outcome: Outcome, target: Clips) -> pd.DataFrame:
+    """A row per clip: arm, setting, draw, clip_id, speaker, label, and a probability per class."""
+    facts = {"arm": outcome.arm, "setting": outcome.setting, "draw": outcome.draw}
+    table = pd.DataFrame(outcome.probabilities.astype(np.float32), columns=list(CLASSES))
     names = np.array(CLASSES)
-    confidence = outcome.probabilities.max(1)
-    predicted = names[outcome.probabilities.argmax(1)]
-    return pd.DataFrame(
-        {
-            "arm": outcome.arm,
-            "label": names[labels[outcome.clips]],
-            "predicted": predicted,
-            "confidence": confidence,
-        }
+    return table.assign(
+        **facts,
+        clip_id=np.array(target.clip_ids)[outcome.clips],
+        speaker=np.array(target.speakers)[outcome.clips],
+        label=names[target.labels.numpy()[outcome.clips]],
     )
 
 
-def transfer_metrics(rows: pd.DataFrame) -> dict:
-    """protocol -> arm -> setting -> metric -> mean, std, min, max, folds; draws of one fold are averaged first."""
+def transfer_metrics(rows: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict:
+    """protocol -> arm -> setting -> metric -> statistics over folds (draws of one fold are averaged first).
+
+    On the transfer corpus also the value pooled over folds and draws and its 95 % interval, its speakers resampled.
+    """
     metrics: dict = {}
     for (name, arm, setting), group in rows.groupby(["protocol", "arm", "setting"], sort=False):
         by_fold = group.groupby("fold")[["accuracy", "uar", "macro_f1", "ece"]].mean()
-        found = {
-            metric: {
-                "mean": float(values.mean()),
-                "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
-                "min": float(values.min()),
-                "max": float(values.max()),
-                "folds": values.tolist(),
-            }
-            for metric, values in by_fold.items()
-        }
+        found = {metric: fold_statistics(values.to_numpy()) for metric, values in by_fold.items()}
         metrics.setdefault(name, {}).setdefault(arm, {})[setting] = found
+    for (name, arm, setting), table in predictions.groupby(["protocol", "arm", "setting"], sort=False):
+        counts = count(table, table.speaker, CLASSES)
+        pooled = counts.metrics(np.ones((1, len(counts.groups))))
+        ci95 = intervals(counts, settings.evaluate.bootstrap, settings.seed)
+        for metric in ("accuracy", "uar", "macro_f1"):
+            metrics[name][arm][setting][metric] |= {
+                "pooled": float(pooled[metric][0]),
+                "ci95": ci95[metric],
+            }
     return metrics
 
 
@@ -167,45 +191,56 @@ def transfer(data: Path, settings: Settings) -> dict:
         return _left_out(data / "transfer")
     with one_thread():
         rows, predictions, moved = run_folds(data, settings)
-    metrics = transfer_metrics(rows)
-    _write_tables(data / "transfer" / "tables", settings, metrics, rows, predictions, moved)
-    write_json(data / "transfer" / "summary.json", headline(_as_trained(metrics)))
-    write_json(data / "transfer" / "metrics.json", metrics)
-    return metrics
+    metrics = transfer_metrics(rows, predictions, settings)
+    out = data / "transfer"
+    write_table(out / "predictions.parquet", predictions)
+    _write_tables(out / "tables", settings, metrics, rows, predictions, moved)
+    whole = {ABOUT: {"data": "synthetic" if _synthetic(settings) else "recordings"}} | metrics
+    write_json(out / "metrics.json", whole)
+    return whole
 
 
-def _as_trained(metrics: dict) -> dict:
-    """protocol -> arm -> zero-shot metrics; an arm that the target has no clips for is not in it."""
-    setting = "zero-shot, none normalisation"
-    return {
-        name: {arm: found[setting] for arm, found in arms.items() if setting in found}
-        for name, arms in metrics.items()
-    }
+def _synthetic(settings: Settings) -> bool:
+    return settings.synthetic or settings.corpora[settings.roles.transfer].source == "demo"
 
 
 def _left_out(out: Path) -> dict:
     note = "The settings name no transfer corpus: bring your own recordings to see how the models do on other data."
-    write_report_table(
-        out / "tables", "transfer", "On the transfer corpus", pd.DataFrame({"protocol": []}), note, False
-    )
-    for name in ("summary.json", "metrics.json"):
-        write_json(out / name, {})
+    table = ReportTable("On the transfer corpus", pd.DataFrame({"protocol": []}), note)
+    write_report_table(out / "tables", "transfer", table, False)
+    write_table(out / "predictions.parquet", pd.DataFrame({"clip_id": []}))
+    write_json(out / "metrics.json", {})
     return {}
 
 
 def _shots_note(settings: Transfer, disjoint: bool) -> str:
-    how = (
-        f", with embeddings normalised per {settings.normalisation}"
-        if settings.normalisation != "none"
-        else ""
-    )
+    ways = ""
+    if settings.normalisation != "none":
+        ways = f", with embeddings normalised per {settings.normalisation}"
+    if settings.normalisation == "speaker":
+        ways += " (which assumes that each speaker's clips hold all emotions alike)"
     query = (
         "people that no clip was taken from"
         if disjoint
         else "other clips, partly of the same people, who are too few"
     )
     return (
-        f"After k clips per class: scored on {query}{how}.\n*published: {published()['transfer']['corpus']}."
+        "± and range: over the folds' models, which are all scored on the same clips; in brackets the pooled value's 95 % "
+        f"interval, speakers resampled. After k clips per class: scored on {query}{ways}. "
+        f"*published: {published()['transfer']['corpus']}; population deviation."
+    )
+
+
+def _caption(settings: Settings, predictions: pd.DataFrame) -> str:
+    """Which corpus, how many clips and people, and what of its labels the encoders have seen."""
+    corpus = settings.roles.transfer
+    known = predictions.drop_duplicates("clip_id")
+    kind = " (synthetic)" if settings.corpora[corpus].source == "demo" else ""
+    seen = {modality: labels_of(corpus, modality, settings) for modality in ("visual", "audio")}
+    words = ", ".join(f"{modality} {said}" for modality, said in seen.items())
+    return (
+        f"Transfer corpus: {corpus}{kind}, {len(known)} clips of {known.speaker.nunique()} speakers, "
+        f"{known.label.nunique()} classes; its labels seen by the encoders: {words}."
     )
 
 
@@ -217,30 +252,35 @@ def _write_tables(
     predictions: pd.DataFrame,
     moved: pd.DataFrame,
 ) -> None:
-    synthetic = settings.synthetic or settings.corpora[settings.roles.transfer].source == "demo"
+    own, options = settings.transfer, settings.evaluate
+    as_trained = predictions[predictions.setting == AS_TRAINED]
     tables = {
-        "transfer": (
+        "transfer": ReportTable(
             "On the transfer corpus (accuracy, %)",
-            shots_table(metrics, settings.transfer.shots, settings.transfer.normalisation),
-            _shots_note(settings.transfer, bool(rows.speaker_disjoint.all())),
+            shots_table(metrics, own.shots, own.normalisation),
+            _shots_note(own, bool(rows.speaker_disjoint.all())),
         ),
-        "folds": ("Zero-shot, fold by fold (accuracy, %)", folds_table(metrics), target_note(metrics)),
-        "normalisation": (
-            "Zero-shot, by unsupervised normalisation (accuracy, %)",
-            normalisation_table(metrics),
-            "",
+        "pairs": pairs_table(as_trained, options.permutations, settings.seed),
+        "folds": ReportTable(
+            "Zero-shot, fold by fold (accuracy, %)", folds_table(metrics), target_note(metrics)
         ),
-        "source": ("The same models on their own test parts (accuracy, %)", source_table(metrics), ""),
-        "collapse": (
+        "normalisation": ReportTable(
+            "Zero-shot, by unsupervised normalisation (accuracy, %)", normalisation_table(metrics)
+        ),
+        "source": ReportTable("The same models on their own test parts (accuracy, %)", source_table(metrics)),
+        "collapse": ReportTable(
             "Zero-shot: which emotion becomes which",
-            collapse_table(predictions),
+            collapse_table(as_trained),
             "All folds together, no normalisation.",
         ),
-        "shift": (
+        "shift": ReportTable(
             "How far the corpus lies from the training data",
             shift_table(moved, metrics),
-            "In standard deviations of the training steps.",
+            "In standard deviations of the training steps. The guess without labels is an estimate, and may be far off.",
         ),
     }
-    for name, (title, frame, notes) in tables.items():
-        write_report_table(out, name, title, frame, notes, synthetic)
+    caption = _caption(settings, as_trained)
+    for name, table in tables.items():
+        write_report_table(
+            out, name, replace(table, notes=f"{caption} {table.notes}".strip()), _synthetic(settings)
+        )

@@ -1,4 +1,4 @@
-"""Zero-shot baselines: the encoders' own classifiers on the cached embeddings, trained on nothing of the benchmark by us.
+"""The encoders' own classifiers on the cached embeddings; this project has taught them nothing of the benchmark.
 
 The image encoder scores every frame, and a clip is the mean of its frames' probabilities; the speech encoder scores the
 mean frame of a clip. Labels are matched by name (``labels.head_classes``). A class that the head does not know has no
@@ -13,8 +13,17 @@ import pandas as pd
 from mfer_core.base.labels import head_classes
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, read_head
+from mfer_core.evaluation.arms import BASELINE, PROBE_OF, title
+from mfer_core.evaluation.benchmark import CLASSES, Benchmark
+from mfer_core.evaluation.summary import summarise
+from mfer_core.evaluation.tables import ReportTable, interval
 
 ARMS = {"visual": "zero_shot_visual", "audio": "zero_shot_audio"}
+NOTE = (
+    "All rows of a head are scored on the same clips, those of the classes that the head knows, and choose among these "
+    "classes alone; so no figure here equals one of table `results`. A head whose encoder has seen the benchmark's labels is "
+    "no zero-shot classifier."
+)
 
 
 def clip_probabilities(head: Head, modality: str, values: np.ndarray) -> np.ndarray:
@@ -65,8 +74,51 @@ def known_classes(labels: list[str], classes: tuple[str, ...]) -> list[str]:
     return [name for name in classes if name in head_classes(labels)]
 
 
-def zero_shot_note(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
-    """Per encoder: what its head lacks, and what of it has no counterpart."""
+def zero_shot_table(
+    predictions: pd.DataFrame, benchmark: Benchmark, resamples: int, seed: int
+) -> tuple[ReportTable, dict]:
+    """Each head beside the arms on the same clips, every one of them choosing among the classes that the head knows.
+
+    Also as figures: protocol -> head -> clips, classes, and the accuracy and UAR of head and arms with their intervals.
+    """
+    rows, figures = [], {}
+    for (name, head), own in predictions[predictions.arm.isin(ARMS.values())].groupby(
+        ["protocol", "arm"], sort=False
+    ):
+        known = [label for label in CLASSES if own[label].notna().all()]
+        same = predictions[(predictions.protocol == name) & predictions.clip_id.isin(set(own.clip_id))]
+        rivals = [arm for arm in _beside(head) if (same.arm == arm).any()]
+        common = set.intersection(*(set(same.clip_id[same.arm == arm]) for arm in (head, *rivals)))
+        scored = {"clips": len(common), "classes": known, "arms": {}}
+        for arm in (head, *rivals):
+            table = same[(same.arm == arm) & same.clip_id.isin(common)].reset_index(drop=True)
+            table = table.assign(**dict.fromkeys(set(CLASSES) - set(known), 0.0))
+            found = summarise(table, benchmark.speaker_of(table.clip_id), CLASSES, resamples, seed)
+            scored["arms"][arm] = {metric: found[metric] for metric in ("accuracy", "uar")}
+            rows.append(
+                {
+                    "protocol": benchmark.label(str(name)),
+                    "arm": title(arm),
+                    "clips": str(len(common)),
+                    "classes": ", ".join(known),
+                    "accuracy %, pooled (95 % CI)": interval(found["accuracy"]),
+                    "UAR %, pooled (95 % CI)": interval(found["uar"]),
+                    "labels of the benchmark seen by the encoder": benchmark.labels_seen(arm),
+                }
+            )
+        figures.setdefault(str(name), {})[str(head)] = scored
+    return ReportTable("The encoders' own classifiers beside the arms", pd.DataFrame(rows), NOTE), figures
+
+
+def _beside(head: str) -> tuple[str, ...]:
+    """The arms that read the same modality, and the baseline beside a speech encoder."""
+    modality = next(name for name, arm in ARMS.items() if arm == head)
+    rivals = (modality, PROBE_OF[modality], "fused")
+    return (*rivals, BASELINE) if modality == "audio" else rivals
+
+
+def head_gaps(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
+    """Per encoder: the classes that its head lacks, and its labels that have no counterpart."""
     sentences = []
     for modality, arm in ARMS.items():
         if head := read_head(Path(embed) / modality / corpus):
@@ -77,7 +129,6 @@ def zero_shot_note(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
                 if name not in classes
             ]
             sentences.append(
-                f"{arm} is the encoder's own classifier. Absent from it, and not scored: {', '.join(lacks) or 'nothing'}. "
-                f"Without counterpart here: {', '.join(extra) or 'nothing'}."
+                f"{arm} lacks {', '.join(lacks) or 'nothing'}; without counterpart here: {', '.join(extra) or 'nothing'}."
             )
     return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""Metrics from confusion matrices, all predictions at once, in the field's terms: accuracy (WA), UAR, macro F1, ECE.
+"""Metrics of all predictions at once, in the field's terms: accuracy (WA), UAR, macro F1; Brier score, log loss, ECE.
 
 Everything takes leading dimensions, so a thousand resamples cost one call.
 """
@@ -7,6 +7,7 @@ import numpy as np
 
 ECE_BINS = 15
 SCORES = ("accuracy", "uar", "macro_f1")
+SMALLEST = 1e-7  # of a probability under the logarithm: single precision rounds smaller ones to 0
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -48,6 +49,17 @@ def decision_scores(labels: np.ndarray, predicted: np.ndarray, classes: int) -> 
     return {name: float(value) for name, value in scores(confusion(labels, predicted, classes)).items()}
 
 
+def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Per clip its Brier score (Brier 1950; squared distances summed over classes, 0 to 2) and log loss (nats): [N, 2].
+
+    Both are proper: their mean over clips is least, in expectation, for the true probabilities [N, C], and a bootstrap of
+    clips leaves it unbiased. The ECE is not and does not.
+    """
+    right = np.arange(probabilities.shape[1]) == labels[:, None]
+    brier = np.square(probabilities - right).sum(1)
+    return np.stack([brier, -np.log(np.maximum(probabilities[right], SMALLEST))], 1)
+
+
 def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
     """Reliability sums [bins, 3]: clips, their confidence, their hits, by equal bins of confidence; probabilities [N, C]."""
     confidence = probabilities.max(1).astype(np.float64)
@@ -59,5 +71,9 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_B
 
 
 def calibration_error(sums: np.ndarray) -> np.ndarray:
-    """Expected calibration error (Naeini et al. 2015) of reliability sums [..., bins, 3]."""
+    """Expected calibration error (Naeini et al. 2015) of reliability sums [..., bins, 3].
+
+    Biased upwards: with few clips a perfectly calibrated model has one as well, and resampled clips have a larger one, so
+    that a percentile interval of it is none.
+    """
     return _ratio(np.abs(sums[..., 1] - sums[..., 2]).sum(-1), sums[..., 0].sum(-1))

@@ -82,14 +82,19 @@ class Protocol:
         return self.name.startswith("statement")
 
     @property
+    def peeks(self) -> bool:
+        """Whether the checkpoint is picked on the part that is reported."""
+        return self.name == "report5"
+
+    @property
     def inner(self) -> bool:
         """Whether the checkpoint is picked on an inner split of what may be trained on, so that training may take it back."""
-        return self.name != "report5" and self.speakers_by not in VALIDATION
+        return not self.peeks and self.speakers_by not in VALIDATION
 
     @property
     def checkpoint(self) -> str:
         """On what the checkpoint is picked, for tables."""
-        if self.name == "report5":
+        if self.peeks:
             return "the reported test fold (reference's rule)"
         if self.name == "report5-inner":
             return "inner split of the training clips"

@@ -4,6 +4,9 @@ from itertools import product
 
 from mfer_core.base.settings import Settings
 from mfer_core.corpora.registry import adapter
+from mfer_core.evaluation.arms import ORDER, title
+from mfer_core.evaluation.benchmark import FREE_SPEECH
+from mfer_core.evaluation.summary import ABOUT, by_protocol
 from mfer_core.protocol.protocols import protocol
 
 CARD = """# {name}: audio-visual emotion recognition
@@ -18,23 +21,25 @@ CARD = """# {name}: audio-visual emotion recognition
   folds by the inner validation split, never by its test part.
 - **Training speakers**: {names}.
 - **Encoders**: visual {visual}; audio {audio}.
+- **Labels of the benchmark seen by the encoders**: {seen}.
 
 | protocol | arm | metric | over folds | over all test clips |
 |---|---|---|---|---|
 {metrics}
 
 Per cent. Over folds: mean ± standard deviation of the folds' figures. Over all test clips: the figure of all
-folds' predictions together (95 % interval, speakers resampled).{leaky}
+folds' predictions together (95 % interval, speakers resampled). {basis}{leaky}
 
-- **Licence of the data**: {licences}. A model is bound by the terms of what it was trained on.
+{worst}- **Licence of the data**: {licences}. A model is bound by the terms of what it was trained on.
 - **Licence of the encoders**: visual {visual_licence}; audio {audio_licence}.
 - **Intended use**: research on acted emotion in speech and face. Not for judging a person, hiring, policing,
   medicine or education.
 - **Limits**: acted emotion in the sentences of {benchmark}; see stage transfer for how far accuracy falls on
   other people's recordings. What an emotion looks and sounds like differs between people and cultures.
+  {free_speech}
 """
+SHARED = " Leaky or same speakers: people or clips of the test part were trained on; for comparison only."
 METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
-ARMS = ("visual", "audio", "fused", "baseline")
 # Of published checkpoints, where their publishers state one.
 CHECKPOINT_LICENCES = {
     "dima806/facial_emotions_image_detection": "Apache-2.0",
@@ -44,7 +49,8 @@ CHECKPOINT_LICENCES = {
 
 def write_card(config: dict, metrics: dict, settings: Settings) -> str:
     """The card in Markdown. ``config`` is the chosen fold's, ``metrics`` that of stage evaluate."""
-    chosen = settings.register_model
+    chosen, facts = settings.register_model, metrics[ABOUT]["benchmark"]
+    scores, tested = by_protocol(metrics), facts["speakers"]
     return CARD.format(
         name=chosen.name,
         warning="**Trained on synthetic demonstration corpora: a test bed, of no use on people.**\n"
@@ -53,15 +59,17 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
         classes=", ".join(config["labels"]),
         speakers=len(config["training_speakers"]),
         benchmark=settings.roles.benchmark,
-        protocol=protocol(chosen.protocol).label,
+        protocol=protocol(chosen.protocol).label_with(tested),
         fold=config["fold"],
         names=", ".join(config["training_speakers"]),
         visual=_encoder(config, "visual"),
         audio=_encoder(config, "audio"),
-        metrics="\n".join(_rows(metrics)),
-        leaky=" Leaky: people or clips of the test part had a say in training; for comparison only."
-        if any(not protocol(name).honest for name in metrics)
-        else "",
+        metrics="\n".join(_rows(scores, tested)),
+        seen="; ".join(f"{name} {words}" for name, words in facts["labels_seen_by_encoder"].items()),
+        basis=f"{facts['corpus']}, {facts['clips']} clips of {tested} speakers, {len(facts['classes'])} classes.",
+        leaky="" if all(protocol(name).honest for name in scores) else SHARED,
+        worst=_worst_groups(metrics[ABOUT]["groups"], chosen.protocol),
+        free_speech=FREE_SPEECH,
         licences=_data_licences(settings),
         visual_licence=_encoder_licence(settings.pretrain_vit.checkpoint, [settings.roles.faces]),
         audio_licence=_encoder_licence(settings.pretrain_emotion2vec.checkpoint, settings.roles.pretraining),
@@ -74,14 +82,24 @@ def _encoder(config: dict, modality: str) -> str:
     return f"{encoder['name']} ({encoder['hash']}){tuned}" if encoder else "none"
 
 
-def _rows(metrics: dict) -> list[str]:
+def _worst_groups(groups: list[dict], chosen: str) -> str:
+    """A line that names, per grouping, the group on which the fused model is worst."""
+    lines = [
+        f"{row['grouping']} {row['group']} {_figures(row['accuracy'])[1]}"
+        for row in groups
+        if row["worst"] and row["arm"] == "fused" and row["protocol"] == chosen
+    ]
+    return f"- **Lowest accuracy by group** (fused, {chosen}, %): {'; '.join(lines)}.\n" if lines else ""
+
+
+def _rows(metrics: dict, speakers: int) -> list[str]:
     """A line per protocol, arm and metric, the honest protocols first."""
     names = sorted(metrics, key=lambda name: (not protocol(name).honest, name))
     rows = [
-        (protocol(name).label, arm, title, *_figures(metrics[name][arm].get(metric)))
-        for name, arm in product(names, ARMS)
+        (protocol(name).label_with(speakers), title(arm), heading, *_figures(metrics[name][arm].get(metric)))
+        for name, arm in product(names, ORDER)
         if arm in metrics[name]
-        for metric, title in METRICS.items()
+        for metric, heading in METRICS.items()
     ]
     return [f"| {' | '.join(cells)} |" for cells in rows]
 

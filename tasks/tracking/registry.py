@@ -13,7 +13,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, sha256_file
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, Tracking
-from tasks.tracking.champion import CHAMPION, beats, standing
+from tasks.tracking.champion import CHAMPION, beats, paired_test, standing
 from tasks.tracking.lineage import lineage
 from tasks.tracking.signature import input_example, model_signature
 from tasks.tracking.store import KEY_TAG, client, experiment
@@ -33,7 +33,7 @@ def register_folder(data: DataPaths, settings: Settings) -> str:
         if version.tags.get(KEY_TAG) == key:
             return f"{name} version {version.version} is this model already"
     version = _new_version(data, key, store, settings)
-    return f"registered {name} version {version}, {_crown(store, name, version)}"
+    return f"registered {name} version {version}, {_crown(data.model, store, version, settings)}"
 
 
 def registered_folder(uri: str, tracking: Tracking) -> Path:
@@ -84,11 +84,16 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
     return version
 
 
-def _crown(store: MlflowClient, name: str, version: str) -> str:
+def _crown(folder: Path, store: MlflowClient, version: str, settings: Settings) -> str:
     """Move the alias to ``version`` where it beats its bearer; returns what became of it, in words."""
+    name = settings.register_model.name
     aliases = store.get_registered_model(name).aliases
-    champion = store.get_model_version(name, aliases[CHAMPION]).tags if CHAMPION in aliases else None
-    crowned, reason = beats(store.get_model_version(name, version).tags, champion)
+    champion, paired = None, None
+    if CHAMPION in aliases:
+        champion = store.get_model_version(name, aliases[CHAMPION]).tags
+        present = registered_folder(f"models:/{name}@{CHAMPION}", settings.tracking)
+        paired = paired_test(folder, present, settings)
+    crowned, reason = beats(store.get_model_version(name, version).tags, champion, paired)
     if crowned:
         store.set_registered_model_alias(name, CHAMPION, version)
     return f"{'now' if crowned else 'not'} the {CHAMPION}: {reason}"

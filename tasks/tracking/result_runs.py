@@ -8,6 +8,7 @@ import pandas as pd
 from mfer_core.base.files import read_json, sha256_file
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
+from mfer_core.evaluation.summary import by_protocol
 from tasks.tracking.fold_runs import log_folds
 from tasks.tracking.lineage import lineage
 from tasks.tracking.pages import run_page
@@ -40,7 +41,7 @@ def log_stage(stage: str, data: DataPaths, settings: Settings) -> dict[str, str]
     files = [path for path in sorted(data.stage(stage).rglob("*")) if path.is_file()]
     folders = {path: path.parent.relative_to(data.root).as_posix() for path in files}
     pages = {}
-    for protocol, arms in read_json(data.metrics(stage)).items():
+    for protocol, arms in by_protocol(read_json(data.metrics(stage))).items():
         score = _score(arms) if stage == "evaluate" else ""
         if page := log_results(protocol, _means(stage, arms), folders, score, settings):
             pages[protocol] = page

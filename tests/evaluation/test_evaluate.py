@@ -1,6 +1,7 @@
 """Stage evaluate on a trained synthetic world."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,15 +11,39 @@ from mfer_core.base.files import read_json, read_table, sha256_file, write_json
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import read_manifest
 from mfer_core.cache.code import ROOT
-from mfer_core.evaluation.evaluate import all_predictions, evaluate
+from mfer_core.evaluation.arms import PROBES, TRAINED, normalised_arms, pairs_of, title
+from mfer_core.evaluation.benchmark import open_benchmark
+from mfer_core.evaluation.evaluate import evaluate
+from mfer_core.evaluation.leakage import leakage_table
+from mfer_core.evaluation.predictions import ARM_STAGES, all_predictions, svm_features
+from mfer_core.evaluation.published import published_table, why_not_beside
+from mfer_core.protocol.protocols import protocol
 
 EIGHT = label_set("eight")
+PROTOCOLS = {"groupk:2": 2, "report5-inner": 5, "report5": 5}  # and their folds
+P = "accuracy p (permutation by speaker)"
+TABLES = {
+    "results",
+    "published",
+    "leakage",
+    "leakage_published",
+    "recalls",
+    "pairs",
+    "calibration",
+    "groups",
+} | {
+    "normalisation",
+    "corpora",
+    "training",
+    "pretraining",
+    "cross_corpus",
+}
 # Number of a table of the report: where its counterpart is, and what of the report's figures it shows beside ours.
 REPORT = {
     "I": ("corpora", ["1271", "1059", "449", "2775", "6171"]),
-    "II": ("pretraining", ["97.0", "82.9", "75.3", "48.6"]),
+    "II": ("pretraining", ["97.01 ± 0.47", "82.91 ± 2.14", "75.28 ± 4.26", "48.57 ± 14.57"]),
     "III": ("pretraining", ["67.88,77.0"]),
-    "IV": ("results", ["accuracy % over folds"]),
+    "IV": ("results", ["mean ± sd over folds"]),
     "VI": ("published", ["88.70 ± 1.82", "89.20 ± 0.55", "96.94 ± 1.27", "86.70", "89.00", "82.42", "97.57"]),
 }
 
@@ -29,22 +54,44 @@ def evaluated(trained):
     return data, settings, evaluate(data, settings)
 
 
+def table_of(evaluated, name):
+    return pd.read_csv(evaluated[0] / "evaluate" / "tables" / f"{name}.csv", dtype=str, keep_default_na=False)
+
+
 def test_metrics_have_the_agreed_shape(evaluated):
     data, _, metrics = evaluated
     assert metrics == read_json(data / "evaluate" / "metrics.json")
-    assert set(metrics) == {"groupk:2", "report5"}
-    for protocol, folds in (("groupk:2", 2), ("report5", 5)):
-        assert set(metrics[protocol]) == {"visual", "audio", "fused", "baseline"}
-        for arm in metrics[protocol].values():
-            assert set(arm) == {"accuracy", "uar", "macro_f1", "ece"}
-            for stats in arm.values():
-                assert set(stats) == {"mean", "std", "min", "max", "pooled", "ci95", "folds"}
+    assert set(metrics) == {"about", *PROTOCOLS}
+    assert metrics["about"]["data"] == "synthetic"
+    facts = metrics["about"]["benchmark"]
+    assert (facts["corpus"], facts["clips"], facts["speakers"]) == ("ravdess", 96, 6)
+    for name, folds in PROTOCOLS.items():
+        assert set(metrics[name]) == {*TRAINED, "late", "late_product", *PROBES, "baseline"}
+        for arm, found in metrics[name].items():
+            scores = {"accuracy", "uar", "macro_f1"}
+            assert set(found) == scores if arm == "baseline" else scores | {"brier", "log_loss", "ece"}
+            for metric, stats in found.items():
                 assert len(stats["folds"]) == folds
-                assert stats["ci95"][0] <= stats["pooled"] <= stats["ci95"][1]
-    few = read_json(data / "evaluate" / "summary.json")
-    assert few["report5"]["fused"] == {
-        name: metrics["report5"]["fused"][name]["mean"] for name in ("accuracy", "uar")
-    }
+                if metric == "ece":
+                    assert "ci95" not in stats, "a percentile interval of a biased estimate is none"
+                else:
+                    assert stats["ci95"][0] <= stats["pooled"] <= stats["ci95"][1]
+
+
+def test_what_settings_may_be_tried_on_are_inner_validation_figures(evaluated):
+    data, _, _ = evaluated
+    summary = read_json(data / "evaluate" / "summary.json")
+    assert summary.pop("data") == "synthetic"
+    assert set(summary) == {"groupk:2", "report5-inner"}, "report5 validates on its test fold"
+    for arm, stage in ARM_STAGES.items():
+        best = []
+        for fold in (0, 1):
+            folder = data / stage / "groupk-2" / f"fold-{fold}"
+            history = pd.read_csv(folder / "history.csv")
+            epoch = read_json(folder / "config.json")["best_epoch"]
+            best.append(history.valid_uar[history.epoch == epoch].item())
+        assert summary["groupk:2"][arm].keys() == {"valid_accuracy", "valid_uar"}
+        assert summary["groupk:2"][arm]["valid_uar"] == pytest.approx(np.mean(best))
 
 
 def test_folds_that_share_speakers_flatter_a_model_that_learns_speakers(evaluated):
@@ -52,8 +99,30 @@ def test_folds_that_share_speakers_flatter_a_model_that_learns_speakers(evaluate
     for arm in ("visual", "audio", "fused"):
         leaky, honest = (metrics[name][arm]["accuracy"]["pooled"] for name in ("report5", "groupk:2"))
         assert leaky > honest + 0.05
-    table = pd.read_csv(evaluated[0] / "evaluate" / "tables" / "leakage.csv").set_index("model")
-    assert float(table.loc["fused", "gap, points"]) > 5
+
+
+def test_the_leakage_gap_is_the_sum_of_peeking_and_people(evaluated):
+    table = table_of(evaluated, "leakage").set_index("arm")
+    for arm in (*TRAINED, "late, mean", "probe_both", "baseline"):
+        found = table.loc[arm, ["gap, points (95 % CI)", "of it peeking", "of it people"]]
+        gap, peeking, people = (float(cell.split(" ")[0]) for cell in found)
+        assert gap == pytest.approx(peeking + people, abs=0.11)
+        low, high = re.fullmatch(r".*\((\S+) to (\S+)\)", found.iloc[0]).groups()
+        assert float(low) <= gap <= float(high)
+    assert float(table.loc["fused", "gap, points (95 % CI)"].split(" ")[0]) > 5
+    assert table.loc["baseline", "of it peeking"] == "+0.0 (+0.0 to +0.0)", "the SVM picks nothing"
+
+
+def test_statement_is_no_honest_side_of_the_leakage_gap(evaluated):
+    data, settings, _ = evaluated
+    predictions = read_table(data / "evaluate" / "predictions.parquet")
+    folds, manifest = (
+        read_table(data / "folds" / "folds.parquet"),
+        read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"),
+    )
+    renamed = predictions.assign(protocol=predictions.protocol.replace("groupk:2", "statement"))
+    table = leakage_table(renamed, open_benchmark(settings, manifest, folds), (100, 0))
+    assert table.frame.empty and "honest protocol" in table.notes
 
 
 def test_the_fused_model_predicts_clips_that_lack_a_modality(evaluated):
@@ -64,29 +133,132 @@ def test_the_fused_model_predicts_clips_that_lack_a_modality(evaluated):
     assert np.allclose(predictions[list(EIGHT)].sum(axis=1), 1, atol=1e-4)
 
 
-def test_every_page_says_that_the_corpora_are_synthetic_and_what_is_leaky(evaluated):
-    tables = sorted((evaluated[0] / "evaluate" / "tables").glob("*.md"))
-    assert {path.stem for path in tables} >= {
-        "results",
-        "published",
-        "leakage",
-        "recalls",
-        "pairs",
-        "corpora",
-        "training",
-        "pretraining",
-    }
-    assert all("Synthetic" in path.read_text() for path in tables)
-    results = next(path for path in tables if path.stem == "results").read_text()
+def test_every_file_says_that_the_corpora_are_synthetic_and_what_is_leaky(evaluated):
+    folder = evaluated[0] / "evaluate" / "tables"
+    assert {path.stem for path in folder.glob("*.md")} >= TABLES
+    for path in folder.glob("*.md"):
+        assert "Synthetic" in path.read_text()
+    for path in folder.glob("*.csv"):
+        rows = pd.read_csv(path)
+        assert (rows.data == "synthetic").all() or path.read_text().startswith(("data", "\n")), path
+    results = (folder / "results.md").read_text()
     assert "report5 (leaky)" in results and "| report5 |" not in results
     assert "the reported test fold" in results
 
 
-def test_published_figures_stand_beside_ours_with_their_protocol(evaluated):
-    table = pd.read_csv(evaluated[0] / "evaluate" / "tables" / "published.csv")
+def test_figures_on_the_benchmark_name_corpus_clips_and_speakers(evaluated):
+    for name in (
+        "results",
+        "calibration",
+        "leakage",
+        "recalls",
+        "pairs",
+        "groups",
+        "normalisation",
+        "published",
+    ):
+        text = (evaluated[0] / "evaluate" / "tables" / f"{name}.md").read_text()
+        assert "Benchmark: ravdess (synthetic), 96 clips of 6 speakers, 8 classes." in text
+        assert "Intervals over 6 speakers are too narrow" in text
+    results = (evaluated[0] / "evaluate" / "tables" / "results.md").read_text()
+    assert "on free speech good systems reach a macro F1 of about 41 %" in results
+    assert (table_of(evaluated, "results")["labels of the benchmark seen by the encoder"] != "").all()
+
+
+def test_an_arm_below_its_probe_or_the_svm_is_said_in_a_sentence(evaluated):
+    _, _, metrics = evaluated
+    text = (evaluated[0] / "evaluate" / "tables" / "results.md").read_text()
+    said = 0
+    for name in PROTOCOLS:
+        label = protocol(name).label
+        rivals = [
+            ("visual", "probe_visual"),
+            ("audio", "baseline"),
+            ("fused", "late_product"),
+            ("fused", "probe_both"),
+        ]
+        for arm, rival in rivals:
+            ours, theirs = (metrics[name][each]["accuracy"]["pooled"] for each in (arm, rival))
+            sentence = f"{arm} is {100 * (theirs - ours):.1f} points below {title(rival)}"
+            (line,) = [line for line in text.splitlines() if line.startswith(f"- {label}:")]
+            assert (sentence in line) is bool(ours < theirs)
+            said += ours < theirs
+    assert said
+
+
+def test_late_fusion_is_the_mean_and_the_product_and_one_arm_where_the_other_saw_nothing(evaluated):
+    predictions = read_table(evaluated[0] / "evaluate" / "predictions.parquet")
+    own = predictions[predictions.protocol == "groupk:2"].set_index("clip_id")
+    visual, audio, late, product = (
+        own.loc[own.arm == arm, list(EIGHT)] for arm in ("visual", "audio", "late", "late_product")
+    )
+    assert len(late) == len(product) == 96
+    both = visual.index.intersection(audio.index)
+    np.testing.assert_allclose(late.loc[both], (visual.loc[both] + audio.loc[both]) / 2, atol=1e-6)
+    raw = visual.loc[both] * audio.loc[both]
+    np.testing.assert_allclose(product.loc[both], raw.div(raw.sum(axis=1), axis=0), atol=1e-5)
+    alone = audio.index.difference(visual.index)
+    np.testing.assert_allclose(late.loc[alone], audio.loc[alone], atol=1e-6)
+
+
+def test_one_comparison_is_primary_and_the_others_are_corrected(evaluated):
+    table = table_of(evaluated, "pairs")
+    for _, rows in table.groupby("protocol"):
+        primary = rows[rows.comparison == "primary"]
+        assert primary[["first", "second"]].to_numpy().tolist() == [["fused", "probe_both"]]
+        others = rows[rows.comparison == "secondary"]
+        raw, corrected = (others[name].astype(float) for name in (P, "p corrected (Holm)"))
+        assert (corrected >= raw).all() and corrected.max() <= 1
+
+
+def test_published_figures_stand_beside_ours_only_on_the_same_clips(evaluated):
+    data, settings, metrics = evaluated
+    table = table_of(evaluated, "published")
     reference = table[table.system.str.startswith("MFER")].iloc[0]
     assert reference.fused == "96.94 ± 1.27" and "leaky" in reference.protocol
-    assert (table.system == "this project").sum() == 2
+    assert not (table.system == "this project").any()
+    text = (data / "evaluate" / "tables" / "published.md").read_text()
+    assert "Ours are not beside them: this run's benchmark is synthetic" in text
+    folds, manifest = (
+        read_table(data / "folds" / "folds.parquet"),
+        read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"),
+    )
+    several = open_benchmark(settings, manifest, folds)
+    real = replace(several, synthetic=False)
+    assert why_not_beside(real) == "this run has 6 of 24 speakers"
+    crema = published_table({}, {}, replace(real, adapter="crema_d"))
+    assert "CREMA-D, 7442 clips of 91 speakers, 6 classes" in crema.notes
+    assert set(crema.frame.fused) >= {"84.89 (UAR 84.91)", "86.02"} - {"86.02"}
+    assert not crema.frame.system.str.contains("Luna|human|MFER").any()
+    custom = published_table({}, {}, replace(real, adapter="custom"))
+    assert custom.frame.empty and "no published figures are known" in custom.notes
+    everybody = whole_ravdess(several.manifest)
+    beside = published_table({"luna5": metrics["groupk:2"]}, {}, replace(real, manifest=everybody))
+    assert (beside.frame.system == "this project").sum() == 1 and "Ours are not" not in beside.notes
+
+
+def whole_ravdess(manifest):
+    """1440 clips of 24 speakers from a small manifest."""
+    rows = pd.concat([manifest] * 15).iloc[:1440].reset_index(drop=True)
+    return rows.assign(speaker=[f"ravdess-{number % 24 + 1:02d}" for number in range(1440)])
+
+
+def test_groups_of_people_and_clips_have_intervals_and_the_worst_is_named(evaluated):
+    data, _, metrics = evaluated
+    groups = pd.DataFrame(metrics["about"]["groups"])
+    assert set(groups.grouping) == {"sex", "statement"} and set(groups.protocol) == {"groupk:2"}
+    for _, rows in groups.groupby(["arm", "grouping"]):
+        pooled = rows.accuracy.map(lambda stats: stats["pooled"])
+        assert rows.worst.tolist() == (pooled == pooled.min()).tolist()
+        whole = metrics["groupk:2"][rows.arm.iloc[0]]["accuracy"]["pooled"]
+        assert (pooled * rows.clips).sum() / rows.clips.sum() == pytest.approx(whole)
+    assert "| worst |" in (data / "evaluate" / "tables" / "groups.md").read_text()
+
+
+def test_speaker_normalisation_shows_what_it_assumes(evaluated):
+    table = table_of(evaluated, "normalisation").set_index("a test speaker's moments from")
+    assert list(table.index)[:2] == ["none: not standardised", "all their clips"]
+    assert "sessions of 2 emotions" in table.index and "4 of their clips, at random" in table.index
 
 
 def test_each_table_of_the_report_has_its_counterpart_where_the_docs_say(evaluated):
@@ -128,26 +300,35 @@ def test_an_arm_that_is_left_out_is_absent_not_zero(trained, tmp_path):
     alone = settings.model_copy(
         update={"arms": ["audio"], "evaluate": settings.evaluate.model_copy(update={"baseline": False})}
     )
-    for name in ("ingest", "folds", "train_audio", "pretrain_audio"):
+    for name in ("ingest", "folds", "embed", "train_audio", "pretrain_audio"):
         (tmp_path / name).symlink_to(data / name)
     metrics = evaluate(tmp_path, alone)
-    assert set(metrics["report5"]) == {"audio"}
+    assert set(metrics["report5"]) == {"audio", "probe_audio"}
     table = pd.read_csv(tmp_path / "evaluate" / "tables" / "results.csv")
-    assert (table[table.arm == "fused"]["UAR %"] == "absent").all()
+    assert (table[table.arm == "fused"]["UAR %, pooled (95 % CI)"] == "absent").all()
     write_json(tmp_path / "done.json", metrics)
 
 
-def test_where_an_arm_is_normalised_by_speaker_so_is_a_baseline_beside_it(trained):
+def test_an_arm_that_is_normalised_by_speaker_meets_rivals_that_are(trained):
     data, settings = trained
     arm = settings.pretrain_audio.model_copy(update={"normalisation": "speaker"})
+    normalised = settings.model_copy(update={"pretrain_audio": arm})
     manifest, folds = (
         read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"),
         read_table(data / "folds" / "folds.parquet"),
     )
-    found = all_predictions(data, settings.model_copy(update={"pretrain_audio": arm}), manifest, folds)
-    plain, normalised = (
-        found[found.arm == name].set_index(["protocol", "clip_id"])[list(EIGHT)]
-        for name in ("baseline", "baseline_speaker")
-    )
-    assert len(plain) == len(normalised) and not np.allclose(plain, normalised.loc[plain.index], atol=0.01)
-    assert "baseline_speaker" not in set(all_predictions(data, settings, manifest, folds).arm)
+    features = svm_features(data, settings, manifest)
+    found = all_predictions(data, normalised, manifest, folds, features)
+    for name in ("baseline", "probe_audio", "probe_both"):
+        plain, moved = (
+            found[found.arm == arm].set_index(["protocol", "clip_id"])[list(EIGHT)]
+            for arm in (name, f"{name}_speaker")
+        )
+        assert len(plain) == len(moved) and not np.allclose(plain, moved.loc[plain.index], atol=0.01)
+    assert "probe_visual_speaker" not in set(found.arm)
+    pairs = pairs_of(set(found.arm), normalised_arms(normalised))
+    assert pairs[0] == ("fused", "probe_both_speaker")
+    assert ("audio", "baseline_speaker") in pairs and ("visual", "baseline") in pairs
+    assert not {("audio", "baseline"), ("fused", "probe_both")} & set(pairs)
+    plain = all_predictions(data, settings, manifest, folds, features)
+    assert not any(arm.endswith("_speaker") for arm in plain.arm.unique())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import sha256_file, write_table
+from mfer_core.base.files import read_table, sha256_file, write_table
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import load_modality
@@ -23,8 +23,8 @@ from mfer_core.evaluation.robust import (
     robust_fusion,
 )
 from mfer_core.evaluation.target import Features, normalise, shift
-from mfer_core.evaluation.transfer import honest_folds, transfer
-from mfer_core.evaluation.transfer_fold import FoldTransfer, load_models
+from mfer_core.evaluation.transfer import CLASSES, honest_folds, one_baseline, transfer
+from mfer_core.evaluation.transfer_fold import FoldTransfer, Outcome, load_models
 from mfer_core.models.arm import Arm, ArmConfig
 
 
@@ -36,7 +36,8 @@ def transferred(trained):
 
 def test_every_arm_is_reported_zero_shot_and_after_a_few_clips(transferred):
     _, options, metrics = transferred
-    assert set(metrics) == {"groupk:2"}  # never the leaky protocol's models
+    assert set(metrics) == {"about", "groupk:2"}  # never the leaky protocols' models
+    assert metrics["about"]["data"] == "synthetic"
     assert set(metrics["groupk:2"]) == {"visual", "audio", "fused", "robust"}
     for arm in metrics["groupk:2"].values():
         assert {f"{shots}-shot" for shots in options.transfer.shots} <= set(arm)
@@ -55,6 +56,7 @@ def test_tables_say_what_collapses_into_what_and_how_far_the_corpus_is(transferr
     assert {path.stem for path in tables.glob("*.md")} == {
         "transfer",
         "folds",
+        "pairs",
         "normalisation",
         "source",
         "collapse",
@@ -67,6 +69,35 @@ def test_tables_say_what_collapses_into_what_and_how_far_the_corpus_is(transferr
     )  # Table V of the report
     assert all(figures in (tables / "transfer.md").read_text() for figures in published)
     assert all("Synthetic" in path.read_text() for path in tables.glob("*.md"))
+
+
+def test_predictions_are_kept_by_clip_and_intervals_resample_the_speakers(transferred):
+    data, options, metrics = transferred
+    kept = read_table(data / "transfer" / "predictions.parquet")
+    assert set(kept.setting) >= {f"{shots}-shot" for shots in options.transfer.shots}
+    own = kept[(kept.arm == "audio") & (kept.setting == "zero-shot, none normalisation")]
+    assert len(own) == 2 * own.clip_id.nunique() and own.speaker.nunique() == 5
+    found = metrics["groupk:2"]["audio"]["zero-shot, none normalisation"]["accuracy"]
+    right = own[list(CLASSES)].idxmax(axis=1) == own.label
+    assert found["pooled"] == pytest.approx(right.mean())
+    low, high = found["ci95"]
+    by_speaker = right.groupby(own.speaker).mean()
+    assert by_speaker.min() <= low < found["pooled"] < high <= by_speaker.max()
+    pairs = (data / "transfer" / "tables" / "pairs.md").read_text()
+    assert "with 5 speakers no p below 0.0625 exists" in pairs
+    assert "5 speakers, 8 classes; its labels seen by the encoders: visual none, audio none" in pairs
+
+
+def test_calm_is_right_for_a_neutral_clip_where_the_corpus_knows_one_baseline():
+    shares = np.zeros((2, 8))
+    shares[:, CLASSES.index("calm")] = 0.5
+    shares[0, CLASSES.index("neutral")] = 0.2
+    shares[:, CLASSES.index("sad")] = 0.3
+    outcome = Outcome("audio", "0-shot", 0, np.arange(2), shares)
+    neutral, sad, calm = (CLASSES.index(name) for name in ("neutral", "sad", "calm"))
+    merged = one_baseline(outcome, np.array([neutral, sad])).probabilities
+    assert merged[:, neutral].tolist() == pytest.approx([0.7, 0.5]) and (merged[:, calm] == 0).all()
+    assert one_baseline(outcome, np.array([neutral, calm])) is outcome
 
 
 def test_at_home_the_fused_model_decides_and_where_an_arm_went_blind_it_does_not(transferred):
@@ -99,8 +130,9 @@ def test_transferring_twice_gives_the_same_bytes(transferred):
 def test_without_an_honest_protocol_there_is_nothing_to_transfer(transferred, tmp_path):
     import pandas as pd
 
-    write_table(tmp_path / "folds" / "folds.parquet", pd.DataFrame({"protocol": ["report5"], "fold": [0]}))
-    with pytest.raises(MferError, match="honest protocol"):
+    shared = pd.DataFrame({"protocol": ["report5", "statement"], "fold": [0, 0]})
+    write_table(tmp_path / "folds" / "folds.parquet", shared)
+    with pytest.raises(MferError, match="a protocol that holds speakers out"):
         honest_folds(tmp_path)
 
 

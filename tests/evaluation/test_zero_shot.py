@@ -1,6 +1,7 @@
 """The encoders' own classifiers as baselines, on cached embeddings."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mfer_core.base.errors import MferError
@@ -11,7 +12,13 @@ from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, read_head, write_head
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
-from mfer_core.evaluation.zero_shot import clip_probabilities, zero_shot_note, zero_shot_predictions
+from mfer_core.evaluation.benchmark import open_benchmark
+from mfer_core.evaluation.zero_shot import (
+    clip_probabilities,
+    head_gaps,
+    zero_shot_predictions,
+    zero_shot_table,
+)
 from mfer_core.evaluation.zero_shot_frames import frames_table, write_frames
 from tests.encoders.conftest import emotion2vec_folder, random, vit_folder, vit_settings, waveforms  # noqa: F401 (fixtures)
 from tests.training.synthetic import DIM, EIGHT, small_settings, write_benchmark
@@ -82,8 +89,34 @@ def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(t
     assert (table[known].idxmax(axis=1) == table.label).mean() > 0.7
     for _, rows in table.groupby("protocol"):
         assert not rows.clip_id.duplicated().any()
-    note = zero_shot_note(tmp_path / "embed", "ravdess", label_set("eight"))
+    note = head_gaps(tmp_path / "embed", "ravdess", label_set("eight"))
     assert "calm, disgust, surprised" in note and "other, <unk>" in note and "visual" not in note
+
+
+def test_a_head_stands_beside_arms_on_its_own_clips_and_classes(tmp_path):
+    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    write_benchmark(tmp_path, settings, speakers=4, strength=2.0)
+    write_head(tmp_path / "embed" / "audio" / "ravdess", head_of(HEAD_LABELS))
+    manifest, folds = (
+        read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"),
+        read_table(tmp_path / "folds" / "folds.parquet"),
+    )
+    head = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, EIGHT)
+    # An arm that is right about every clip but calls the happy ones calm, a class that the head does not know.
+    tested = folds[folds.part == "test"].merge(manifest[["clip_id", "label"]], on="clip_id")
+    shares = np.stack([np.eye(8)[EIGHT.index(label)] for label in tested.label])
+    happy = tested.label == "happy"
+    shares[happy] = 0.6 * np.eye(8)[EIGHT.index("calm")] + 0.4 * np.eye(8)[EIGHT.index("happy")]
+    arm = tested.drop(columns="part").assign(arm="audio", **dict(zip(EIGHT, shares.T, strict=True)))
+    table, figures = zero_shot_table(
+        pd.concat([arm, head]), open_benchmark(settings, manifest, folds), 100, 0
+    )
+    found = figures["groupk:2"]["zero_shot_audio"]
+    known = {"neutral", "happy", "sad", "angry", "fearful"}
+    assert found["clips"] == len(head) == tested.label.isin(known).sum() < len(tested)
+    assert set(found["classes"]) == known and set(found["arms"]) == {"zero_shot_audio", "audio"}
+    assert found["arms"]["audio"]["accuracy"]["pooled"] == 1, "calm was no choice"
+    assert set(table.frame.clips) == {str(len(head))}
 
 
 def test_frames_are_scored_one_by_one_and_a_clip_is_their_mean(tmp_path):

@@ -7,9 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from mfer_core.evaluation.pairs import compare, mcnemar_p
+from mfer_core.evaluation.pairs import compare, holm, mcnemar_p
 from mfer_core.evaluation.summary import class_recalls, summarise
-from mfer_core.protocol.metrics import calibration, calibration_error, confusion, recalls, scores
+from mfer_core.evaluation.tables import spread
+from mfer_core.protocol.metrics import (
+    calibration,
+    calibration_error,
+    confusion,
+    losses,
+    recalls,
+    scores,
+)
 
 NAMES = ("a", "b", "c", "d")
 pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
@@ -45,6 +53,41 @@ def test_calibration_error_is_the_mean_distance_of_confidence_and_accuracy():
     assert calibration_error(sums) == pytest.approx(0.5 * 0.4 + 0.5 * 0.3)
 
 
+def test_brier_score_and_log_loss_agree_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet(np.ones(4), 50), rng.integers(4, size=50)
+    brier, log_loss = losses(probabilities, labels).mean(0)
+    assert log_loss == pytest.approx(reference.log_loss(labels, probabilities, labels=range(4)))
+    by_class = [reference.brier_score_loss(labels == name, probabilities[:, name]) for name in range(4)]
+    assert brier == pytest.approx(sum(by_class))
+    assert np.isfinite(losses(np.eye(4), np.array([1, 1, 1, 1]))).all()
+
+
+def test_the_truth_of_a_calibrated_model_lies_in_the_intervals_of_brier_score_and_log_loss():
+    rng = np.random.default_rng(1)
+    inside = {"brier": 0, "log_loss": 0}
+    for _ in range(60):
+        probabilities = rng.dirichlet(np.full(4, 0.7), 24 * 16)
+        labels = np.array([rng.choice(4, p=share) for share in probabilities])
+        table = pd.DataFrame(probabilities, columns=list(NAMES)).assign(label=np.array(NAMES)[labels], fold=0)
+        found = summarise(table, pd.Series(np.repeat(np.arange(24), 16)), NAMES, 200, 0)
+        assert "ci95" not in found["ece"]
+        truth = {
+            "brier": (1 - (probabilities**2).sum(1)).mean(),
+            "log_loss": -(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(1).mean(),
+        }
+        for name, value in truth.items():
+            low, high = found[name]["ci95"]
+            inside[name] += low <= value <= high
+    assert min(inside.values()) >= 50, "of 60 intervals at 95 %"
+
+
+def test_holm_is_the_textbooks_and_leaves_one_p_alone():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.04]) == [0.04] and holm([]) == []
+    assert holm([0.9, 0.8]) == [1, 1]
+
+
 def predictions(hits: dict[str, list[int]], fold=0):
     """speaker -> list of hits, as a predictions table whose clip ids start with the speaker."""
     rows = []
@@ -75,6 +118,11 @@ def test_a_summary_keeps_fold_spread_and_pooled_value_apart():
     assert found["folds"] == [1.0, 0.5] and found["mean"] == 0.75 and found["min"] == 0.5
     assert found["std"] == pytest.approx(np.std([1, 0.5], ddof=1))
     assert found["pooled"] == pytest.approx(20 / 32)
+
+
+def test_one_fold_has_no_spread():
+    found = summarise(predictions({"s1": [1, 0] * 4}), pd.Series(["s1"] * 8), NAMES, 100, 0)["accuracy"]
+    assert found["std"] is None and spread(found) == "50.0 (one fold)"
 
 
 def test_the_interval_is_as_wide_as_the_speakers_differ():

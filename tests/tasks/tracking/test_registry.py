@@ -17,13 +17,15 @@ import pytest
 
 from flows.predict import model_folder
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import write_json
+from mfer_core.base.files import write_json, write_table
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, load_settings
 from mfer_core.cache.code import ROOT
+from tasks.tracking.champion import PREDICTIONS
 from tasks.tracking.registry import register_folder
 from tests.prediction.conftest import model, predictor, recordings  # noqa: F401 (fixtures)
 from tests.tasks.conftest import forget_store
+from tests.tasks.tracking.test_champion import predictions
 
 CHAMPION = "models:/mfer@champion"
 
@@ -48,6 +50,7 @@ def project(model, tmp_path_factory):
     write_json(folder / "data" / "evaluate" / "metrics.json", accuracy)
     shutil.copytree(model, folder / "data" / "register" / "model")
     (folder / "data" / "register" / "model" / "README.md").write_text("# a card\n")
+    write_table(folder / "data" / "register" / "model" / PREDICTIONS, predictions(0.5))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         forget_store()
@@ -61,13 +64,19 @@ def registered(project):
     _, settings = project
     said = [register_folder(DataPaths(), settings) for _ in range(2)]
     (DataPaths().model / "README.md").write_text("# another card\n")
-    return [*said, register_folder(DataPaths(), changed(settings, protocol="report5"))]
+    said.append(register_folder(DataPaths(), changed(settings, protocol="report5")))
+    write_table(DataPaths().model / PREDICTIONS, predictions(0.45))
+    return [*said, register_folder(DataPaths(), settings)]
 
 
 def test_a_model_is_registered_once_and_a_leaky_protocol_makes_no_champion(registered):
     assert registered[0] == "registered mfer version 1, now the champion: there was none"
     assert registered[1] == "mfer version 1 is this model already"
     assert registered[2].startswith("registered mfer version 2, not the champion: report5 (leaky)")
+
+
+def test_a_version_meets_the_champion_in_a_paired_test_on_the_same_clips(registered):
+    assert registered[3].startswith("registered mfer version 3, not the champion: -5.0 points of accuracy")
 
 
 def test_what_is_registered_holds_no_pickle_and_is_found_by_its_alias(registered, predictor, recordings):
@@ -83,6 +92,7 @@ def test_what_is_registered_holds_no_pickle_and_is_found_by_its_alias(registered
         ".html",
         "",
         ".lock",
+        ".parquet",
     }
     assert (folder / "README.md").read_text() == "# a card\n"
     expected = predictor.predict([recordings / "short.mp4"])

@@ -1,0 +1,61 @@
+"""The rows of the tables of results: trained arms, what they must beat on the same clips, and their order."""
+
+from collections.abc import Iterable
+
+from mfer_core.base.settings import Settings
+
+TRAINED = ("visual", "audio", "fused")
+LATE = {"late": "mean", "late_product": "product"}  # of the single arms' probabilities; nothing is trained
+PROBES = {"probe_visual": ("visual",), "probe_audio": ("audio",), "probe_both": ("visual", "audio")}
+BASELINE = "baseline"  # MFCC statistics and an SVM
+OF_SPEAKER = "_speaker"  # ends the name of a probe or baseline whose features are standardised by speaker
+ORDER = (
+    *TRAINED,
+    *LATE,
+    *PROBES,
+    *(f"{name}{OF_SPEAKER}" for name in PROBES),
+    BASELINE,
+    BASELINE + OF_SPEAKER,
+)
+TITLES = {"late": "late, mean", "late_product": "late, product"}
+SVM = (BASELINE, BASELINE + OF_SPEAKER)  # their decision values are no probabilities
+PROBE_OF = {"visual": "probe_visual", "audio": "probe_audio", "fused": "probe_both"}
+# Named before any figure was seen: does the method beat a linear probe on the same embeddings?
+PRIMARY = (("fused", "probe_both"), ("audio", "probe_audio"), ("visual", "probe_visual"))
+SECONDARY = (
+    ("fused", "late_product"),
+    ("fused", "late"),
+    ("fused", "audio"),
+    ("fused", "visual"),
+    ("audio", "visual"),
+    ("audio", "probe_audio"),
+    ("visual", "probe_visual"),
+    ("fused", BASELINE),
+    ("audio", BASELINE),
+    ("visual", BASELINE),
+)
+
+
+def title(arm: str) -> str:
+    return TITLES.get(arm, arm)
+
+
+def normalised_arms(settings: Settings) -> list[str]:
+    """The trained arms whose steps are standardised by speaker; the fused one where either of its own is."""
+    shapes = {"visual": settings.train_visual, "audio": settings.pretrain_audio}
+    single = [arm for arm in shapes if arm in settings.arms and shapes[arm].normalisation == "speaker"]
+    return [*single, "fused"] if single and "fused" in settings.arms else single
+
+
+def counterpart(arm: str, rival: str, normalised: Iterable[str]) -> str:
+    """The rival that takes what the arm takes: standardised by speaker where the arm is."""
+    plain = rival != BASELINE and rival not in PROBES
+    return rival if plain or arm not in normalised else rival + OF_SPEAKER
+
+
+def pairs_of(arms: Iterable[str], normalised: Iterable[str]) -> list[tuple[str, str]]:
+    """Which arms are compared, the primary comparison first."""
+    present = set(arms)
+    pairs = [(first, counterpart(first, second, normalised)) for first, second in (*PRIMARY, *SECONDARY)]
+    found = [pair for pair in pairs if present.issuperset(pair)]
+    return list(dict.fromkeys(found))

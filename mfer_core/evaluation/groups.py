@@ -1,0 +1,61 @@
+"""Accuracy by group of people and of clips: for whom, and on what, a model is worse."""
+
+import pandas as pd
+
+from mfer_core.evaluation.arms import TRAINED, title
+from mfer_core.evaluation.benchmark import CLASSES, Benchmark
+from mfer_core.evaluation.summary import summarise
+from mfer_core.evaluation.tables import ReportTable, interval
+from mfer_core.protocol.protocols import protocol
+
+GROUPINGS = ("sex", "language", "intensity", "statement")  # columns of the manifest
+NOTE = (
+    "Pooled over folds; intervals by resampling the group's speakers. The worst group of each grouping is that of the lowest "
+    "accuracy, whether or not the difference is more than chance. Clips whose group is not known are left out."
+)
+
+
+def group_figures(predictions: pd.DataFrame, benchmark: Benchmark, resamples: int, seed: int) -> list[dict]:
+    """A row per honest protocol, trained arm, grouping and group, where a grouping has two groups or more.
+
+    protocol, arm, grouping, group, clips, speakers, accuracy and uar (statistics), worst (bool).
+    """
+    rows: list[dict] = []
+    honest = predictions[
+        predictions.protocol.map(lambda name: protocol(name).honest) & predictions.arm.isin(TRAINED)
+    ]
+    for (name, arm), table in honest.groupby(["protocol", "arm"], sort=False):
+        for grouping in GROUPINGS:
+            groups = table.clip_id.map(benchmark.manifest[grouping])
+            if groups.nunique() < 2:
+                continue
+            found = []
+            for group in sorted(groups.dropna().unique()):
+                own = table[groups == group].reset_index(drop=True)
+                speakers = benchmark.speaker_of(own.clip_id)
+                scores = summarise(own, speakers, CLASSES, resamples, seed)
+                facts = {"protocol": name, "arm": arm, "grouping": grouping, "group": group}
+                sizes = {"clips": len(own), "speakers": int(speakers.nunique())}
+                found.append(facts | sizes | {key: scores[key] for key in ("accuracy", "uar")})
+            lowest = min(row["accuracy"]["pooled"] for row in found)
+            rows += [row | {"worst": row["accuracy"]["pooled"] == lowest} for row in found]
+    return rows
+
+
+def groups_table(figures: list[dict], benchmark: Benchmark) -> ReportTable:
+    """The figures as text."""
+    rows = [
+        {
+            "protocol": benchmark.label(row["protocol"]),
+            "arm": title(row["arm"]),
+            "group": f"{row['grouping']}: {row['group']}",
+            "clips": str(row["clips"]),
+            "speakers": str(row["speakers"]),
+            "accuracy % (95 % CI)": interval(row["accuracy"]),
+            "UAR % (95 % CI)": interval(row["uar"]),
+            "worst": "worst" if row["worst"] else "",
+        }
+        for row in figures
+    ]
+    empty = "" if rows else "No grouping of the benchmark has two groups, or no protocol holds speakers out. "
+    return ReportTable("Accuracy by group", pd.DataFrame(rows), f"{empty}{NOTE}")

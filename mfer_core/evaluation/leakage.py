@@ -1,0 +1,103 @@
+"""What a random split of clips adds to accuracy: by peeking at the test fold, and by people on both sides."""
+
+import numpy as np
+import pandas as pd
+
+from mfer_core.evaluation.arms import ORDER, title
+from mfer_core.evaluation.benchmark import CLASSES, Benchmark
+from mfer_core.evaluation.published import published
+from mfer_core.evaluation.summary import count, percentiles, speaker_weights
+from mfer_core.evaluation.tables import ReportTable, percent, points
+from mfer_core.protocol.protocols import protocol
+
+PEEKING, INNER = (
+    "report5",
+    "report5-inner",
+)  # the reference's folds, the epoch picked on the test fold or inside
+NOTE = (
+    f"Pooled accuracy on the clips that all protocols of a row test; 95 % intervals by resampling speakers. Peeking: "
+    f"{PEEKING} picks its epoch on the fold that it reports, {INNER} on an inner split of the same training clips, on which "
+    "it is then trained anew. People: the same rule with new speakers in the test part. One seed: training noise is in "
+    "neither interval."
+)
+
+
+def accuracy_difference(
+    first: pd.DataFrame, second: pd.DataFrame, benchmark: Benchmark, weights_of: tuple[int, int]
+) -> dict[str, float | list[float]]:
+    """Pooled accuracy of an arm under two protocols, its difference and the interval of that.
+
+    ``weights_of``: resamples and seed. Speakers are resampled for both at once, on the clips that both test.
+    """
+    common = set(first.clip_id) & set(second.clip_id)
+    tables = [table[table.clip_id.isin(common)].reset_index(drop=True) for table in (first, second)]
+    speakers = [benchmark.speaker_of(table.clip_id) for table in tables]
+    names = tuple(sorted(set(speakers[0])))
+    counts = [count(table, who, CLASSES, names) for table, who in zip(tables, speakers, strict=True)]
+    weights = np.concatenate([np.ones((1, len(names))), speaker_weights(len(names), *weights_of)])
+    values = [each.metrics(weights)["accuracy"] for each in counts]
+    difference = values[0] - values[1]
+    return {
+        "first": float(values[0][0]),
+        "second": float(values[1][0]),
+        "difference": float(difference[0]),
+        "ci95": percentiles(difference[1:]),
+    }
+
+
+def _cell(difference: dict | None) -> str:
+    if difference is None:
+        return "-"
+    low, high = difference["ci95"]
+    return f"{points(difference['difference'])} ({points(low)} to {points(high)})"
+
+
+def leakage_table(
+    predictions: pd.DataFrame, benchmark: Benchmark, weights_of: tuple[int, int]
+) -> ReportTable:
+    """Per honest protocol and arm: the gap to the leaky one, and its two parts where ``report5-inner`` is among the protocols."""
+    tables = dict(iter(predictions.groupby(["protocol", "arm"], sort=False)))
+    honest = [name for name in predictions.protocol.unique() if protocol(name).honest]
+    rows = []
+    for name in honest:
+        for arm in ORDER:
+            trio = [tables.get((rule, arm)) for rule in (PEEKING, INNER, name)]
+            if trio[2] is None or (trio[0] is None and trio[1] is None):
+                continue
+            gap, peeking, people = (
+                None
+                if trio[a] is None or trio[b] is None
+                else accuracy_difference(trio[a], trio[b], benchmark, weights_of)
+                for a, b in ((0, 2), (0, 1), (1, 2))
+            )
+            cells = {
+                f"{PEEKING} (leaky) %": percent(gap["first"] if gap else None),
+                f"{INNER} (leaky) %": percent(people["first"] if people else None),
+                "honest %": percent((gap or people)["second"]),
+            }
+            rows.append(
+                {"arm": title(arm), "honest protocol": benchmark.label(name)}
+                | cells
+                | {
+                    "gap, points (95 % CI)": _cell(gap),
+                    "of it peeking": _cell(peeking),
+                    "of it people": _cell(people),
+                }
+            )
+    missing = "" if rows else f"No gap: add {PEEKING}, {INNER} and an honest protocol to folds.protocols. "
+    return ReportTable("The leakage gap", pd.DataFrame(rows), f"{missing}{NOTE}")
+
+
+def published_leakage_table(adapter: str) -> ReportTable:
+    """Gaps that others measured on the same corpus, and on which clips."""
+    rows = [
+        {
+            "measured by": entry["source"],
+            "random clips %": f"{entry['random']}",
+            "speakers held out %": f"{entry['honest']}",
+            "gap, points": f"{entry['random'] - entry['honest']:+.1f}",
+        }
+        for entry in published()["leakage"].get(adapter, [])
+    ]
+    note = "Other systems on the corpus as published, with clips and splits of their own: not beside this project's figures."
+    return ReportTable("The leakage gap as others measured it", pd.DataFrame(rows), note)

@@ -1,0 +1,115 @@
+"""The predictions of everything that is compared on the benchmark, in one table, and which encoders are behind each."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mfer_core.base.files import read_json, read_table
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import Settings
+from mfer_core.cache.embeddings import open_embeddings
+from mfer_core.evaluation.arms import BASELINE, LATE, OF_SPEAKER, PROBES, SVM, normalised_arms
+from mfer_core.evaluation.baseline import baseline_features, baseline_predictions, by_speaker
+from mfer_core.evaluation.benchmark import CLASSES
+from mfer_core.evaluation.late import late_predictions
+from mfer_core.evaluation.probe import probe_predictions
+from mfer_core.evaluation.zero_shot import ARMS as HEADS
+from mfer_core.evaluation.zero_shot import zero_shot_predictions
+from mfer_core.protocol.predictions import predictions_schema
+
+ARM_STAGES = {"visual": "train_visual", "audio": "train_audio", "fused": "train_fused"}
+
+
+def all_predictions(
+    data: Path,
+    settings: Settings,
+    manifest: pd.DataFrame,
+    folds: pd.DataFrame,
+    baseline: dict[str, np.ndarray],
+) -> pd.DataFrame:
+    """Arms, late fusion, probes, SVM and the encoders' own heads under all folds, in that order.
+
+    ``baseline``: the SVM's features by clip_id; none leaves it out.
+    """
+    arms = {
+        arm: read_table(DataPaths(data).predictions(stage))
+        for arm, stage in ARM_STAGES.items()
+        if arm in settings.arms
+    }
+    tables = list(arms.values())
+    if "visual" in arms and "audio" in arms:
+        tables.append(late_predictions(arms["visual"], arms["audio"], CLASSES))
+    tables += probe_predictions(data, settings, manifest, folds)
+    if baseline:
+        tables.append(baseline_predictions(baseline, manifest, folds, CLASSES))
+        if normalised_arms(settings):
+            moved = by_speaker(baseline, manifest)
+            tables.append(baseline_predictions(moved, manifest, folds, CLASSES, BASELINE + OF_SPEAKER))
+    tables.append(zero_shot_predictions(data / "embed", settings.roles.benchmark, manifest, folds, CLASSES))
+    table = pd.concat([table for table in tables if len(table)], ignore_index=True)
+    return table[predictions_schema(CLASSES).names]
+
+
+def svm_features(data: Path, settings: Settings, manifest: pd.DataFrame) -> dict[str, np.ndarray]:
+    """clip_id -> the SVM's features of the benchmark; none where the settings leave the baseline out."""
+    if not settings.evaluate.baseline:
+        return {}
+    extracted = DataPaths(data).extract(settings.roles.benchmark)
+    return baseline_features(extracted, set(manifest.clip_id))
+
+
+def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
+    """arm -> the encoders behind it, as the folds' models or the embeddings name them."""
+    names = dict.fromkeys(SVM, "none")
+    for arm in settings.arms:
+        found: set[str] = set()
+        for path in sorted((data / ARM_STAGES[arm]).glob("*/fold-*/config.json")):
+            for encoder in read_json(path)["encoders"].values():
+                tuned = ", fine-tuned in each fold" if "finetuned" in encoder else ""
+                found.add(f"{encoder.get('name')}{tuned}")
+        names[arm] = ", ".join(sorted(found))
+    cached = {
+        modality: str(
+            open_embeddings(DataPaths(data).embeddings(modality, settings.roles.benchmark)).metadata.get(
+                "name"
+            )
+        )
+        for modality in HEADS
+        if modality in settings.arms
+    }
+    for probe, modalities in PROBES.items():
+        used = dict.fromkeys(cached[modality] for modality in modalities if modality in cached)
+        names[probe] = names[probe + OF_SPEAKER] = ", ".join(used)
+    late = dict.fromkeys(names[arm] for arm in ("audio", "visual") if arm in names)
+    return names | dict.fromkeys(LATE, ", ".join(late))
+
+
+def histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.DataFrame]:
+    """arm -> the training history of all its folds."""
+    found = {}
+    for arm in settings.arms:
+        folder = DataPaths(data).fold(ARM_STAGES[arm], protocol, 0).parent
+        files = sorted(folder.glob("fold-*/history.csv"))
+        found[arm] = pd.concat(
+            [pd.read_csv(path).assign(fold=int(path.parent.name.removeprefix("fold-"))) for path in files]
+        )
+    return found
+
+
+def inner_validation(data: Path, settings: Settings, protocols: list[str]) -> dict:
+    """protocol -> arm -> accuracy and UAR on the inner validation split at the chosen epoch, mean over folds.
+
+    What settings may be tried on: no test clip has a say. A protocol that validates on its test fold is not in it.
+    """
+    result: dict = {}
+    for name in protocols:
+        for arm in settings.arms:
+            folds = sorted(DataPaths(data).fold(ARM_STAGES[arm], name, 0).parent.glob("fold-*"))
+            chosen = []
+            for folder in folds:
+                history = pd.read_csv(folder / "history.csv").set_index("epoch")
+                chosen.append(history.loc[read_json(folder / "config.json")["best_epoch"]])
+            means = pd.DataFrame(chosen)[["valid_accuracy", "valid_uar"]].mean()
+            result.setdefault(name, {})[arm] = {key: float(value) for key, value in means.items()}
+    return result

@@ -1,0 +1,56 @@
+"""Whose labels an encoder has seen: the field's published checkpoints, this pipeline's own, and those nobody knows."""
+
+import pytest
+
+from mfer_core.encoders.labels_seen import labels_of, labels_seen
+from tests.training.synthetic import small_settings
+
+REAL = {"adapter": "ravdess", "source": "local", "path": "data/raw/ravdess"}
+CREMA = {"adapter": "crema_d", "source": "local", "path": "data/raw/crema_d"}
+
+
+def with_encoder(checkpoint, **changes):
+    corpora = small_settings().model_dump(by_alias=True)["corpora"]
+    return small_settings(
+        corpora=corpora | {"ravdess": REAL, "crema_d": CREMA},
+        pretrain_emotion2vec={"checkpoint": checkpoint},
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "ravdess"),
+    [
+        ("emotion2vec/emotion2vec_plus_base", "yes (EmoBox"),
+        ("iic/emotion2vec_plus_seed", "yes (EmoBox"),
+        ("data/checkpoints/emotion2vec/emotion2vec_plus_large", "yes (EmoBox"),
+        ("emotion2vec/emotion2vec_base", "none"),
+        ("openai/whisper-tiny.en", "none"),
+        ("superb/hubert-large-superb-er", "not stated"),
+        ("somebody/emotional-encoder", "not stated"),
+        (None, "none"),
+    ],
+)
+def test_a_published_encoder_has_seen_what_its_table_says(checkpoint, ravdess):
+    assert labels_of("ravdess", "audio", with_encoder(checkpoint)).startswith(ravdess)
+
+
+def test_the_pipelines_own_encoder_has_seen_what_it_was_trained_on():
+    settings = with_encoder(None)
+    assert labels_of("crema_d", "audio", settings) == "yes (trained on it by this pipeline)"
+    assert labels_of("ravdess", "audio", settings) == labels_of("ravdess", "visual", settings) == "none"
+
+
+def test_features_that_were_brought_along_are_not_stated_and_synthetic_clips_are_new_to_a_published_encoder():
+    brought = small_settings().model_dump(by_alias=True)["corpora"]["ravdess"]
+    brought |= {"precomputed": {"audio": "features.csv"}}
+    settings = small_settings(pretrain_emotion2vec={"checkpoint": "emotion2vec/emotion2vec_plus_base"})
+    assert labels_of("ravdess", "audio", settings) == "none"
+    corpora = settings.corpora | {
+        "ravdess": settings.corpora["ravdess"].model_copy(update={"precomputed": {"audio": "x"}})
+    }
+    assert labels_of("ravdess", "audio", settings.model_copy(update={"corpora": corpora})) == "not stated"
+
+
+def test_the_published_face_encoders_have_seen_fer_2013():
+    assert labels_seen("dima806/facial_emotions_image_detection").adapters == ("fer2013",)
