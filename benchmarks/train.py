@@ -2,7 +2,7 @@
 
 The cache is written first, as stage embed writes it: shards of 1440 clips with random embeddings. The ways:
 
-ours, fp32 and bf16   the project's: the shards mapped, batches of like length, models/gru.py, stage 3 on hidden states computed once
+ours, fp32 and bf16   the project's: the shards mapped, batches of like length, stage 3 on hidden states computed once
 plain                 a DataLoader, an item per clip in shuffled batches, torch's GRU and AdamW by their defaults. Its items come from
     mapped            the same mapped embeddings that ours reads
     memory            the whole cache read once into tensors: the plain loop at its best

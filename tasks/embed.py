@@ -17,10 +17,9 @@ from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.precomputed import store_features
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import load_vit
+from mfer_core.encoders.waveform_augmentation import SPEED_CHANCE
 from mfer_core.media.extracted import open_extracted
 from tasks.runner import run_side_by_side
-
-SPEED = 0.2  # chance that a view of a stage 2a clip plays faster or slower (reference method, "Augmentation, audio")
 
 
 def embed_modality(corpus: str, modality: str, data: Path, settings: Settings) -> int:
@@ -31,7 +30,10 @@ def embed_modality(corpus: str, modality: str, data: Path, settings: Settings) -
     call = {"corpus": corpus, "data": data, "settings": settings.embed, "views": views}
     if modality == "visual":
         return embed_side_by_side(embed_visual, modality, call, settings)
-    call |= {"extract": settings.extract, "speed": SPEED if corpus in settings.roles.pretraining else 0.0}
+    call |= {
+        "extract": settings.extract,
+        "speed": SPEED_CHANCE if corpus in settings.roles.pretraining else 0.0,
+    }
     return embed_side_by_side(embed_audio, modality, call, settings)
 
 

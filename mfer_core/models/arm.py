@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mfer_core.models.gru import run_gru
-
 
 @dataclass(frozen=True, kw_only=True)
 class ArmConfig:
@@ -97,7 +95,7 @@ class Arm(nn.Module):
         """State [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is 0."""
         values, lengths = pool_steps((values - self.mean) * self.scale, lengths, self.config.pool)
         values = self._disturb(values)
-        output = run_gru(self.gru, values)  # [B, T, H]
+        output, _ = self.gru(values)  # [B, T, H]
         if self.config.readout != "last":
             return _statistics(output, lengths, self.config.readout == "mean")
         last = output[torch.arange(len(output), device=output.device), (lengths - 1).clamp(min=0)]  # [B, H]

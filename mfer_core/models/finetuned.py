@@ -68,10 +68,6 @@ class TrainableEncoder(nn.Module):
             part.train(mode)
         return super().train(mode)
 
-    def _apply(self, function, recurse: bool = True) -> "TrainableEncoder":
-        self.encoder.model._apply(function)  # the frozen part moves with the rest
-        return super()._apply(function, recurse)
-
     def forward(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of the clips present; a clip of length 0 has none and keeps the length 0."""
         present = [row[:length] for row, length in zip(values, lengths.tolist(), strict=True) if length]

@@ -189,6 +189,31 @@ def protocol_folds(
     return folds
 
 
+def accepted_clips(manifest: pd.DataFrame, extracted: pd.DataFrame) -> pd.DataFrame:
+    """The clips of a manifest that extraction accepted (``extracted``: its facts by clip_id); the log says what is not whole.
+
+    Raises MferError when extraction has not seen a clip of the manifest, or accepted none.
+    """
+    if unseen := sorted(set(manifest.clip_id) - set(extracted.index)):
+        raise MferError(f"{unseen[0]} was not extracted ({len(unseen)} such clips): run extract again")
+    facts = extracted.loc[manifest.clip_id]
+    accepted = facts.reason.isna()
+    pictures, sound = facts.frame_count > 0, facts.speech_s.notna()
+    counts = {
+        "rejected by extraction": ~accepted,
+        "without sound, in the image arm and the fusion only": accepted & pictures & ~sound,
+        "without pictures, in the audio arm and the fusion only": accepted & sound & ~pictures,
+    }
+    for what, which in counts.items():
+        if which.any():
+            log.info(
+                "folds: %d of %d clips %s, first %s", which.sum(), len(facts), what, facts.index[which][0]
+            )
+    if not accepted.any():
+        raise MferError("extraction accepted no clip of the benchmark: see its rejects")
+    return manifest[accepted.to_numpy()]
+
+
 def make_folds(manifest: pd.DataFrame, settings: Folds, seed: int, adapter: str) -> pd.DataFrame:
     """Folds of every protocol in the settings: columns protocol, fold, clip_id, part (train, valid or test).
 

@@ -3,6 +3,7 @@
 Picklable functions of plain arguments, as the flows call them.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states,
 from mfer_core.training.loop import Progress, Run, seed_of
 from mfer_core.training.results import collect, finish, probability_table
 
+log = logging.getLogger("mfer")
 CLASSES = label_set("eight")
 # The settings of an arm that say what its model is.
 SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter", "normalisation"}
@@ -233,6 +235,11 @@ def fit_once(stage: FoldStage, fold: Fold, run: Run, rates: Sequence[float] = ()
 STAGES = {"train_visual": VisualStage, "train_audio": AudioStage, "train_fused": FusedStage}
 
 
+def used_clips(clips: dict[str, Clips]) -> set[str]:
+    """The clips of all parts."""
+    return {clip for part in clips.values() for clip in part.clip_ids}
+
+
 def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Settings) -> Path:
     """Train a stage's model on one fold and write its folder; returns the folder, at once when it is done already.
 
@@ -250,12 +257,18 @@ def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Set
         final = fit_once(job, fold.with_valid(), run.refit(), chosen.rates) if job.refit else chosen
         predictions = probability_table(final.model, final.part("test"), CLASSES)
     predictions = predictions.assign(protocol=protocol, fold=number, arm=job.arm)
+    left_out = len({clip for ids in fold.parts.values() for clip in ids}) - len(used_clips(final.clips))
+    if left_out:
+        log.info(
+            "%s: %d clips of the fold have no %s embeddings", run.name, left_out, " or ".join(job.modalities)
+        )
     facts = {
         "protocol": protocol,
         "fold": number,
         "training_speakers": sorted({*final.clips["train"].speakers}),
         "selection_speakers": sorted({*final.clips["valid"].speakers}),
         "training_clips": len(final.clips["train"]),
+        "clips_left_out": left_out,
         "refit": job.refit,
         "best_epoch": chosen.progress.best_epoch,
         "encoders": final.metadata,

@@ -10,7 +10,7 @@ from mfer_core.base.manifest import clips_frame
 from mfer_core.base.settings import Folds
 from mfer_core.base.settings.types import PRESETS, PROTOCOLS
 from mfer_core.protocol.fold_checks import check_corpora, check_folds
-from mfer_core.protocol.folds import make_folds
+from mfer_core.protocol.folds import accepted_clips, make_folds
 from mfer_core.protocol.protocols import HELD_OUT, protocol
 from tests.training.synthetic import EIGHT, clips_of
 
@@ -228,3 +228,32 @@ def test_the_same_take_under_two_names_is_caught_under_the_statement_protocol():
     ].to_numpy()
     with pytest.raises(MferError, match="leaks: take"):
         check_folds(folds, manifest, protocol("statement"))
+
+
+def extracted_facts(manifest, **changes):
+    """Facts of extraction, by clip_id: every clip whole but for what ``changes`` say of some rows."""
+    facts = pd.DataFrame({"reason": None, "frame_count": 5, "speech_s": 1.0}, index=manifest.clip_id)
+    for row, values in changes.items():
+        facts.loc[manifest.clip_id[int(row.removeprefix("row"))], list(values)] = list(values.values())
+    return facts
+
+
+def test_folds_name_what_extraction_accepted_and_the_log_says_what_is_missing(caplog):
+    manifest = clips_frame(clips_of("ravdess", 3, 1, EIGHT))
+    facts = extracted_facts(manifest, row0={"reason": "no face", "frame_count": 0}, row4={"frame_count": 0})
+    facts.loc[manifest.clip_id[7], "speech_s"] = float("nan")
+    with caplog.at_level("INFO", "mfer"):
+        accepted = accepted_clips(manifest, facts)
+    assert list(accepted.clip_id) == list(manifest.clip_id[1:])
+    first, second, third = (record.getMessage() for record in caplog.records)
+    assert "1 of 24 clips rejected by extraction" in first and manifest.clip_id[0] in first
+    assert "without sound" in second and manifest.clip_id[7] in second
+    assert "without pictures" in third and manifest.clip_id[4] in third
+
+
+def test_a_clip_that_extraction_has_not_seen_is_named():
+    manifest = clips_frame(clips_of("ravdess", 2, 1, EIGHT))
+    with pytest.raises(MferError, match=f"{manifest.clip_id[3]} was not extracted"):
+        accepted_clips(manifest, extracted_facts(manifest).drop(index=manifest.clip_id[3]))
+    with pytest.raises(MferError, match="accepted no clip"):
+        accepted_clips(manifest, extracted_facts(manifest).assign(reason="no sound"))
