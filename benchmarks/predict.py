@@ -23,6 +23,7 @@ from mfer_core.base.settings import Settings, load_settings
 from mfer_core.encoders.emotion2vec_config import model_conf
 from mfer_core.encoders.speech_filters import FILTER_LAYERS
 from mfer_core.media.clip import extract_clip
+from mfer_core.media.read import decode_image, keep_speech
 from mfer_core.prediction import Predictor
 from mfer_core.prediction.plot import plot_prediction
 from tests.prediction.models import write_model
@@ -69,13 +70,15 @@ def load_seconds(folder: Path) -> float:
 
 def parts_of(predictor: Predictor, video: Path, png: Path) -> dict[str, Callable[[], object]]:
     seen = predictor.examine(video)
-    embedded = predictor.embed(seen.clip)
+    extracted = predictor.extract(video, png.parent)
+    (frames,), (sound,) = extracted.pictures(), extracted.sounds()
+    embedded = predictor.embed(extracted)
     whole = [embedded.between(0.0, embedded.duration_s)]
     return {
         "decoding alone": lambda: decode_all(1, [video]),
         "extraction (decoding, faces, speech)": lambda: extract_clip(video, predictor.settings.extract),
-        "image encoder": lambda: predictor.embed_picture(seen.clip),
-        "speech encoder": lambda: predictor.embed_sound(seen.clip),
+        "image encoder": lambda: predictor.visual.embed([decode_image(row["image"]) for row in frames]),
+        "speech encoder": lambda: predictor.audio.embed([keep_speech("", "", sound, 3.0).waveform]),
         "arms and fusion": lambda: list(predictor.decide(whole)),
         "a prediction": lambda: predictor.predict([video]),
         "the plot, where one is asked for": lambda: plot_prediction(seen, png),

@@ -37,7 +37,7 @@ def predict_media(
         raise MferError(f"no video or audio file in {', '.join(map(str, paths))}")
     if out:
         ResultsFolder(out).check_writable()
-    predictor = Predictor.load(model_folder(model), max_minutes=max_minutes)
+    predictor = Predictor.load(model_folder(model), max_minutes=max_minutes, apart=True)
     run = Batch(predictor, model, window_s, step_s, out).run(files)
     if run.left:
         return run, STOPPED

@@ -30,7 +30,7 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         reader = _Reader(recording, settings)
         cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
-        frames = [_frame_row(crop, settings) for crop in cropper.crops(reader.samples())]
+        frames = [frame_row(crop, settings) for crop in cropper.crops(reader.samples())]
         sound = reader.sound.finish()
         if not frames and not (sound and sound.peak):
             raise ClipError(
@@ -39,8 +39,8 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
         picture_s, sound_s, duration_s = _one_clock(reader.sampler, sound)
     for frame in frames:
         frame["time_s"] += picture_s
-    row = _waveform_row(sound, sound_s, settings.vad_threshold) if sound and sound.peak else None
-    notes = _notes(recording, reader.sampler, sound, duration_s)
+    row = waveform_row(sound, sound_s, settings.vad_threshold) if sound and sound.peak else None
+    notes = odd_notes(recording, reader.sampler, sound, duration_s)
     return ExtractedClip(frames, row, _facts(frames, row, duration_s, sound, notes))
 
 
@@ -71,7 +71,8 @@ class _Reader:
         yield from self.sampler.finish(self._recording.picture_end_s)
 
 
-def _frame_row(crop: Crop, settings: Extract) -> dict:
+def frame_row(crop: Crop, settings: Extract) -> dict:
+    """A FRAME of schemas.py; its time counts from the first displayed frame."""
     sides = ("x0", "y0", "x1", "y1")
     return {
         "time_s": crop.time_s,
@@ -92,12 +93,15 @@ def encode(image: np.ndarray, image_format: str) -> bytes:
     return data.tobytes()
 
 
-def _waveform_row(sound: Waveform, offset_s: float, threshold: float) -> dict:
+def waveform_row(sound: Waveform, offset_s: float, threshold: float) -> dict:
+    """A WAVEFORM of schemas.py, with where speech is heard in it."""
     speech = [{"start_s": start, "end_s": end} for start, end in speech_segments(sound, threshold)]
     return {"sample_rate": SAMPLE_RATE, "offset_s": offset_s, "samples": sound.samples, "speech": speech}
 
 
-def _notes(recording: Recording, sampler: Sampler, sound: Waveform | None, duration_s: float) -> str | None:
+def odd_notes(
+    recording: Recording, sampler: Sampler, sound: Waveform | None, duration_s: float
+) -> str | None:
     """What is odd about a clip that is accepted all the same."""
     odd = {
         str(recording.damage): recording.damage.damaged,

@@ -8,6 +8,7 @@ from mfer_core.base.errors import ClipError
 from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.folders import readable
 from mfer_core.base.progress import track
+from mfer_core.base.workers import LostWorkerError
 from mfer_core.cache.code import code_digest
 from mfer_core.prediction.media_files import MediaFiles
 from mfer_core.prediction.notes import notes_on
@@ -71,11 +72,13 @@ class Batch:
                 run.others.append(readable(path))
             else:
                 run.rejected.append(Rejected(readable(path), str(error)))
+        except LostWorkerError as error:
+            run.rejected.append(Rejected(readable(path), str(error)))
         except MemoryError:
             run.rejected.append(Rejected(readable(path), "too large: there is not enough memory for it"))
 
     def _keep(self, path: Path, key: str, prediction: Prediction, run: Run) -> None:
-        notes = notes_on(prediction.clip, self.predictor.settings.extract)
+        notes = notes_on(prediction.clip.facts, self.predictor.settings.extract)
         tables = (prediction.table, prediction.timeline)
         seen = Seen(readable(path), prediction.clip.facts["duration_s"], notes, *tables)
         if self.out:

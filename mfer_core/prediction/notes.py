@@ -1,44 +1,34 @@
 """What a person must know of a recording beside its emotions: which faces and which sound the arms had."""
 
 from mfer_core.base.settings import Extract
-from mfer_core.media.result import ExtractedClip
 
 
-def notes_on(clip: ExtractedClip, settings: Extract) -> list[str]:
-    """Short phrases, none where picture and sound are as expected. The rules are those of media.faces and media.read."""
-    return [
-        note
-        for note in (
-            clip.facts["notes"],
-            _picture(clip),
-            _faces(clip),
-            _sound(clip, settings.vad_min_clip_s),
-        )
-        if note
-    ]
+def notes_on(facts: dict, settings: Extract) -> list[str]:
+    """Short phrases on the facts of media.parts, none where picture and sound are as expected."""
+    notes = (facts["notes"], _picture(facts), _faces(facts), _sound(facts, settings.vad_min_clip_s))
+    return [note for note in notes if note]
 
 
-def _picture(clip: ExtractedClip) -> str | None:
-    frames, found = clip.facts["frame_count"], clip.facts["frames_with_face"]
+def _picture(facts: dict) -> str | None:
+    frames, with_face = facts["frame_count"], facts["frames_with_face"]
     if not frames:
         return "no picture: the image arm has no say"
-    if not found:
+    if not with_face:
         return "no face found: the image arm saw the centre of the picture"
-    return f"a face in {found} of {frames} frames" if found < frames else None
+    return f"a face in {with_face} of {frames} frames" if with_face < frames else None
 
 
-def _faces(clip: ExtractedClip) -> str | None:
-    most = max((frame["faces"] or 0 for frame in clip.frames), default=0)
+def _faces(facts: dict) -> str | None:
+    most = facts["most_faces"]
     return f"up to {most} faces: the one that is largest for longest counts" if most > 1 else None
 
 
-def _sound(clip: ExtractedClip, vad_min_clip_s: float) -> str | None:
-    if clip.waveform is None:
-        return f"{'no sound' if clip.facts['peak'] is None else 'digital silence'}: the audio arm has no say"
-    length_s = len(clip.waveform["samples"]) / clip.waveform["sample_rate"]
+def _sound(facts: dict, vad_min_clip_s: float) -> str | None:
+    if not facts["peak"]:
+        return f"{'no sound' if facts['peak'] is None else 'digital silence'}: the audio arm has no say"
+    length_s, speech_s = facts["sound_s"], facts["speech_s"]
     if length_s <= vad_min_clip_s:
         return None
-    speech_s = clip.facts["speech_s"]
     return (
         f"speech in {speech_s:.1f} of {length_s:.1f} s: only that is heard"
         if speech_s

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -20,21 +21,27 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, sha256_file, write_json
 from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract
+from mfer_core.base.workers import shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import VitEncoder, load_vit
-from mfer_core.media.clip import extract_clip
+from mfer_core.media.apart import GRACE_S
+from mfer_core.media.inspect import COLUMNS
+from mfer_core.media.parts import RecordingParts, extract_parts
 from mfer_core.media.read import decode_image, keep_speech
 from mfer_core.media.result import ExtractedClip
 from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_trained
-from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, window_spans
+from mfer_core.prediction.running import STEPS, encode_running
+from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, StepsFile, window_spans
 
 SETTINGS = "settings.json"
 ARMS = ("visual", "audio", "fused")
 LIMITS = {"max_duration_s", "clip_time_limit_s", "shard_clips", "rejects_limit", "workers"}  # shape no figure
+SHOWN_FRAMES = COLUMNS
+FRAMES = 256  # decoded at a time
 BATCH = 64  # windows through the arms at a time
 
 
@@ -77,7 +84,7 @@ class Prediction:
     """
 
     path: str
-    clip: ExtractedClip
+    clip: ExtractedClip  # to look at: some of its frames, of a long one only the outline of its sound, and its facts
     table: pd.DataFrame  # the whole recording, a row per arm
     timeline: pd.DataFrame  # a row per window and arm; a recording no longer than a window has one window
     step_s: float  # between two windows
@@ -100,11 +107,21 @@ class Predictor:
     audio: Emotion2vecEncoder
     model: Fused
     settings: ModelSettings
+    apart: bool  # whether recordings are opened in a process of their own
     identity: str  # of everything that shapes the figures; two models of one identity are the same model
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto", max_minutes: float | None = None) -> "Predictor":
+    def load(
+        cls,
+        folder: Path | str,
+        device: str = "auto",
+        max_minutes: float | None = None,
+        apart: bool = False,
+    ) -> "Predictor":
         """``max_minutes`` is the longest recording that is looked at, in place of the model's own limit.
+
+        ``apart`` opens recordings in a process of their own, where one that hangs, crashes or eats memory ends nothing
+        else; a script then needs ``if __name__ == "__main__":``, as always with processes of Python's.
 
         Raises MferError naming the file that is missing or broken, or the features that no media file holds.
         """
@@ -124,7 +141,7 @@ class Predictor:
             put_blocks({"visual": visual, "audio": audio}[modality], own, config["encoders"][modality])
         parts = [visual.metadata, audio.metadata, settings.model_dump(exclude={"extract": LIMITS})]
         weights = [sha256_file(file) for file in sorted((folder / "fused").iterdir()) if file.is_file()]
-        return cls(visual, audio, model, settings, digest(parts, weights))
+        return cls(visual, audio, model, settings, apart, digest(parts, weights))
 
     @property
     def warning(self) -> str | None:
@@ -146,37 +163,78 @@ class Predictor:
     def examine(self, path: Path | str, window_s: float = WINDOW_S, step_s: float = STEP_S) -> Prediction:
         """One recording as a whole, and over windows of ``window_s`` seconds that start every ``step_s`` seconds.
 
-        The encoders run once over all of it. Raises ClipError for a file that cannot be used.
+        The encoders run once over all of it. Memory does not grow with its length: what is long lies on disk meanwhile.
+        Raises ClipError for a file that cannot be used.
         """
+        with TemporaryDirectory(prefix="mfer-") as folder:
+            parts = self.extract(Path(path), Path(folder))
+            embedded = self.embed(parts)
+            spans = window_spans(embedded.duration_s, window_s, step_s)
+            name = readable(path)
+            windows = self._table(name, spans, self.decide(embedded.between(*span) for span in spans))
+            whole = self._table(name, [(0.0, embedded.duration_s)], [self._decide_whole(embedded)])
+            clip = ExtractedClip(parts.some_frames(SHOWN_FRAMES), parts.outline(), parts.facts)
+        return Prediction(name, clip, whole, windows, step_s)
+
+    def extract(self, path: Path, folder: Path) -> RecordingParts:
+        """A recording's faces and sound, in parts that lie in ``folder``. Raises ClipError."""
         # An absolute path: FFmpeg takes a relative one with a colon for a protocol.
-        clip = extract_clip(Path(path).absolute(), self.settings.extract, os.cpu_count() or 1)
-        embedded = self.embed(clip)
-        whole = (0.0, embedded.duration_s)
-        spans = window_spans(embedded.duration_s, window_s, step_s)
-        name = readable(path)
-        tables = [self._table(name, embedded, chosen) for chosen in ([whole], spans)]
-        return Prediction(name, clip, *tables, step_s)
+        threads = os.cpu_count() or 1
+        arguments = (path.absolute(), self.settings.extract, threads, folder)
+        if not self.apart:
+            return RecordingParts(folder, extract_parts(*arguments))
+        limit_s = self.settings.extract.clip_time_limit_s + GRACE_S
+        pool = shared_workers(1, "mfer_core.media.parts")
+        return RecordingParts(folder, pool.call(extract_parts, *arguments, limit_s=limit_s))
 
-    def embed(self, clip: ExtractedClip) -> Embedded:
-        """Both encoders over the whole clip."""
-        return Embedded(*self.embed_picture(clip), *self.embed_sound(clip), clip.facts["duration_s"])
+    def embed(self, parts: RecordingParts) -> Embedded:
+        """Both encoders over all parts. The values lie in the parts' folder."""
+        with (
+            StepsFile(parts.folder / "visual.f32", self.visual.dim) as visual,
+            StepsFile(parts.folder / "audio.f32", self.audio.dim) as audio,
+        ):
+            for rows in parts.pictures():
+                for start in range(0, len(rows), FRAMES):
+                    some = rows[start : start + FRAMES]
+                    values = self.visual.embed([decode_image(row["image"]) for row in some])
+                    visual.add(values, np.array([row["time_s"] for row in some]))
+            for sound in parts.sounds():
+                # Of a recording with speech anywhere, a part without is not heard, as in one piece.
+                if sound["speech"] or not parts.facts["speech_s"]:
+                    audio.add(*self._embed_sound(sound))
+        return Embedded(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
 
-    def embed_picture(self, clip: ExtractedClip) -> tuple[np.ndarray, np.ndarray]:
-        """Values [T, D] and times [T] (seconds on the clip's clock) of the face crops."""
-        times = np.array([frame["time_s"] for frame in clip.frames])
-        return self.visual.embed([decode_image(frame["image"]) for frame in clip.frames]), times
-
-    def embed_sound(self, clip: ExtractedClip) -> tuple[np.ndarray, np.ndarray]:
-        """Values [T, D] and times [T] of what the method keeps of the sound."""
-        if clip.waveform is None:
-            return np.zeros((0, self.model.audio.config.input_dim), np.float32), np.zeros(0)
-        speech = keep_speech("", "", clip.waveform, self.settings.extract.vad_min_clip_s)
+    def _embed_sound(self, sound: dict) -> tuple[np.ndarray, np.ndarray]:
+        """Values [T, D] and times [T] of what the method keeps of a WAVEFORM."""
+        speech = keep_speech("", "", sound, self.settings.extract.vad_min_clip_s)
         (values,) = self.audio.embed([speech.waveform])
         return values, speech.times(self.audio.centres(len(values)))
 
-    def _table(self, path: str, embedded: Embedded, spans: list[tuple[float, float]]) -> pd.DataFrame:
+    def _decide_whole(self, embedded: Embedded) -> dict[str, torch.Tensor]:
+        """arm -> probabilities [C] of the whole recording."""
+        lengths = len(embedded.visual), len(embedded.audio)
+        if max(lengths) <= STEPS:
+            return next(self.decide([embedded.between(0.0, embedded.duration_s)]))
+        model, present = self.model, [torch.tensor([int(length > 0)]) for length in lengths]
+        with torch.no_grad():
+            states = [
+                encode_running(model.visual, embedded.visual),
+                encode_running(model.audio, embedded.audio),
+            ]
+            fused = model.head(states[0][:, None], present[0], states[1][:, None], present[1])
+            logits = (model.visual.classifier(states[0]), model.audio.classifier(states[1]), fused)
+        has = (*map(bool, lengths), True)
+        return {
+            arm: values.softmax(1)[0]
+            for arm, values, is_there in zip(ARMS, logits, has, strict=True)
+            if is_there
+        }
+
+    def _table(
+        self, path: str, spans: list[tuple[float, float]], decisions: Iterable[dict[str, torch.Tensor]]
+    ) -> pd.DataFrame:
         rows = []
-        for span, arms in zip(spans, self.decide(embedded.between(*span) for span in spans), strict=True):
+        for span, arms in zip(spans, decisions, strict=True):
             place = {"path": path, "start_s": span[0], "end_s": span[1]}
             rows += [
                 place | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values)

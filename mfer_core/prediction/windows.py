@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,14 +25,45 @@ class Embedded:
     duration_s: float
 
     def between(self, start_s: float, end_s: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """The steps of both modalities from ``start_s`` up to ``end_s``; from 0 and to the end: with all that lies beyond."""
+        """The steps of both modalities from ``start_s`` up to ``end_s``; from 0 and to the end: with all that lies beyond.
+
+        (Sound may start before the first picture, at a negative time.)
+        """
         first = start_s if start_s > 0 else -math.inf
         last = end_s if end_s < self.duration_s else math.inf
         sides = ((self.visual, self.visual_s), (self.audio, self.audio_s))
         visual, audio = (
-            torch.from_numpy(values[(times >= first) & (times < last)]) for values, times in sides
+            torch.from_numpy(np.array(values[slice(*np.searchsorted(times, (first, last)))]))
+            for values, times in sides
         )
         return visual, audio
+
+
+class StepsFile:
+    """Embeddings [T, D] written one after the other into a file, and then read from there as they are needed."""
+
+    def __init__(self, path: Path, dim: int):
+        self._path, self._dim = path, dim
+        self._times: list[np.ndarray] = []
+
+    def __enter__(self) -> "StepsFile":
+        self._file = self._path.open("wb")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, values: np.ndarray, times: np.ndarray) -> None:
+        """Steps [T, D] and their times [T], later than all before."""
+        self._file.write(np.ascontiguousarray(values, np.float32).tobytes())
+        self._times.append(times)
+
+    def steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """All values [T, D], mapped from the closed file, and all times [T]."""
+        times = np.concatenate([*self._times, np.zeros(0)])
+        if not len(times):
+            return np.zeros((0, self._dim), np.float32), times
+        return np.memmap(self._path, np.float32, "r", shape=(len(times), self._dim)), times
 
 
 def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tuple[float, float]]:

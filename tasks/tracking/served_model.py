@@ -28,7 +28,7 @@ class MferModel(PythonModel):
     def load_context(self, context) -> None:
         from mfer_core.prediction import Predictor
 
-        self.predictor = Predictor.load(context.artifacts["model"], "cpu")
+        self.predictor = Predictor.load(context.artifacts["model"], "cpu", apart=True)
 
     def predict(self, context, model_input: pd.DataFrame, params: dict | None = None) -> pd.DataFrame:
         from mfer_core.base.errors import MferError

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -180,3 +181,16 @@ def test_a_recording_for_which_memory_does_not_suffice_is_a_row(predictor, three
     assert {one.reason for one in run(predictor, [three[0]], tmp_path).rejected} == {
         "too large: there is not enough memory for it"
     }
+
+
+def test_a_recording_that_hangs_the_decoder_is_a_row_and_the_others_go_on(predictor, tmp_path, monkeypatch):
+    """A playlist that names a pipe into which nobody writes: FFmpeg opens it and never comes back."""
+    write_wav(tmp_path / "b.wav")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "a.mp4").write_text("ffconcat version 1.0\nfile pipe.mp4\n")
+    limited = predictor.settings.extract.model_copy(update={"clip_time_limit_s": 5.0})
+    settings = predictor.settings.model_copy(update={"extract": limited})
+    monkeypatch.setattr("mfer_core.prediction.predictor.GRACE_S", 1.0)
+    done = run(replace(predictor, settings=settings, apart=True), [tmp_path], None)
+    assert [path.name for path in done.done] == ["b.wav"]
+    assert [one.reason.split(":")[0] for one in done.rejected] == ["not a file", "time limit"]

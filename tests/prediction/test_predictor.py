@@ -30,9 +30,9 @@ def test_a_recording_has_the_rows_of_what_it_has(predictor, recordings):
         )
 
 
-def test_windows_see_their_part_of_one_pass_through_the_encoders(predictor, recordings):
+def test_windows_see_their_part_of_one_pass_through_the_encoders(predictor, recordings, tmp_path):
     result = predictor.examine(recordings / "long.mp4", 2.0, 1.0)
-    embedded = predictor.embed(result.clip)
+    embedded = predictor.embed(predictor.extract(recordings / "long.mp4", tmp_path))
     assert list(result.timeline.start_s.unique()) == [0, 1, 2, 3, 4, 5]
     (arms,) = predictor.decide([embedded.between(1.0, 3.0)])
     for arm, values in arms.items():
@@ -52,7 +52,9 @@ def test_a_window_as_long_as_the_recording_is_the_recording(predictor, recording
 
 def test_what_a_person_must_know_is_noted(predictor, recordings):
     def notes(name):
-        return "; ".join(notes_on(predictor.examine(recordings / name).clip, predictor.settings.extract))
+        return "; ".join(
+            notes_on(predictor.examine(recordings / name).clip.facts, predictor.settings.extract)
+        )
 
     assert "the image arm has no say" in notes("inner/sound & <b>.wav")
     assert "no sound: the audio arm has no say" in notes("inner/mute.mp4")

@@ -1,0 +1,208 @@
+"""A recording of any length in parts: each is written as soon as it is whole, so memory does not grow with the length.
+
+Pictures and sound are cut separately, every ``PART_S`` seconds of their own. Faces are followed across the cuts; speech is
+looked for in each part. A recording that is no longer than a part gives what ``extract_clip`` gives.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mfer_core.base.errors import ClipError
+from mfer_core.base.settings import Extract
+from mfer_core.cache.schemas import EXTRACTED
+from mfer_core.media.clip import frame_row, odd_notes, waveform_row
+from mfer_core.media.decode import Recording, frame_time
+from mfer_core.media.detector import local_detector
+from mfer_core.media.faces import FaceCropper
+from mfer_core.media.picture import Display
+from mfer_core.media.sampling import Sample, Sampler
+from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform
+
+PART_S = 300.0
+PICTURES = pa.schema([EXTRACTED.field("frames")])
+SOUND = pa.schema([EXTRACTED.field("waveform")])
+
+
+def extract_parts(path: Path, settings: Extract, threads: int, folder: Path, part_s: float = PART_S) -> dict:
+    """Write a recording's parts into ``folder``; returns its facts.
+
+    Facts are EXTRACTED's, and ``most_faces`` (in one frame) and ``sound_s`` (length of the sound, seconds). Raises
+    ClipError as ``extract_clip`` does.
+    """
+    writer = _Writer(Path(folder), settings, part_s)
+    with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
+        sampler = Sampler(settings.frames_per_second, settings.max_duration_s)
+        cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
+        for crop in cropper.crops(_samples(recording, sampler, writer)):
+            writer.add_picture(frame_row(crop, settings), sampler.start_s)
+        writer.finish()
+        return writer.facts(recording, sampler)
+
+
+def _samples(recording: Recording, sampler: Sampler, writer: "_Writer") -> Iterator[Sample]:
+    """The samples of the video; the sound goes to the writer on the way."""
+    for frame in recording.frames():
+        if isinstance(frame, av.VideoFrame):
+            yield from sampler.push(frame)
+            writer.start(sampler.start_s)
+        else:
+            writer.add_sound(frame)
+    yield from sampler.finish(recording.video_end_s)
+
+
+class _Writer:
+    """Gathers pictures and sound until a part of either is whole."""
+
+    def __init__(self, folder: Path, settings: Extract, part_s: float):
+        self._folder, self._settings, self._part_s = folder, settings, part_s
+        self._start_s = float("inf")  # of the stream that starts first, on the recording's clock
+        self._frames: list[dict] = []
+        self._collector = SoundCollector(settings.max_duration_s)
+        self._sound_from_s: float | None = None  # of the present part, on the recording's clock
+        self._first_sound_s = 0.0
+        self._written = {"pictures": 0, "sound": 0}
+        self._frame_count = self._with_face = self._most_faces = 0
+        self._sound_s = self._speech_s = self._sound_end_s = 0.0
+        self._peak: float | None = None
+        self._notes: dict[str, None] = {}
+
+    def start(self, start_s: float | None) -> None:
+        """A stream starts at ``start_s`` on the recording's clock."""
+        if not any(self._written.values()) and start_s is not None:
+            self._start_s = min(self._start_s, start_s)
+
+    def add_picture(self, row: dict, video_start_s: float) -> None:
+        """A frame whose time counts from the video's start."""
+        self._frames.append(row)
+        row["time_s"] += video_start_s
+        if row["time_s"] - self._frames[0]["time_s"] >= self._part_s:
+            last = self._frames.pop()
+            self._write_pictures()
+            self._frames = [last]
+
+    def add_sound(self, frame: av.AudioFrame) -> None:
+        """Raises ClipError ("too long")."""
+        now, limit_s = frame_time(frame), self._settings.max_duration_s
+        if self._sound_from_s is None:
+            self._sound_from_s = self._first_sound_s = now or 0.0
+            self.start(self._sound_from_s)
+        elif now is not None and now - self._first_sound_s > limit_s:
+            length_s = now - self._first_sound_s
+            raise ClipError("too long", f"sound at {length_s:.0f} s, max_duration_s is {limit_s:.0f}")
+        elif now is not None and now - self._sound_from_s >= self._part_s:
+            self._write_sound()
+            self._collector, self._sound_from_s = SoundCollector(limit_s), now
+        self._collector.push(frame)
+
+    def finish(self) -> None:
+        """Write what is left. Raises ClipError ("no usable stream")."""
+        self._write_sound()
+        if self._frames:
+            self._write_pictures()
+        if not self._frame_count and not self._peak:
+            silent = "" if self._peak is None else " but digital silence"
+            raise ClipError("no usable stream", f"no picture, and no sound{silent}")
+
+    def _write_pictures(self) -> None:
+        for row in self._frames:
+            row["time_s"] -= self._start_s
+        self._frame_count += len(self._frames)
+        self._with_face += sum(row["box"] is not None for row in self._frames)
+        self._most_faces = max(self._most_faces, *(row["faces"] or 0 for row in self._frames))
+        self._write("pictures", pa.Table.from_pylist([{"frames": self._frames}], PICTURES))
+
+    def _write_sound(self) -> None:
+        sound = self._collector.finish()
+        if sound is None:
+            return
+        self._sound_s += sound.length_s
+        self._sound_end_s = sound.start_s + sound.length_s
+        self._peak = max(self._peak or 0.0, sound.peak)
+        self._notes |= dict.fromkeys(sound.notes)
+        if sound.peak:
+            row = waveform_row(sound, sound.start_s - self._start_s, self._settings.vad_threshold)
+            self._speech_s += sum(span["end_s"] - span["start_s"] for span in row["speech"])
+            self._write("sound", pa.Table.from_pylist([{"waveform": row}], SOUND))
+
+    def _write(self, kind: str, table: pa.Table) -> None:
+        pq.write_table(table, self._folder / f"{kind}-{self._written[kind]:05d}.parquet", compression="none")
+        self._written[kind] += 1
+
+    def facts(self, recording: Recording, sampler: Sampler) -> dict:
+        """What there is to say of the whole recording."""
+        ends = [sampler.start_s + sampler.end_s] if sampler.frames else []
+        ends += [self._sound_end_s] if self._sound_s else []
+        duration_s = max(ends) - self._start_s
+        sound = Waveform(np.zeros(0, np.int16), 0.0, tuple(self._notes)) if self._sound_s else None
+        return {
+            "reason": None,
+            "detail": None,
+            "notes": odd_notes(recording, sampler, sound, duration_s),
+            "frame_count": self._frame_count,
+            "frames_with_face": self._with_face,
+            "most_faces": self._most_faces,
+            "duration_s": duration_s,
+            "sound_s": self._sound_s,
+            "speech_s": self._speech_s if self._peak else None,
+            "peak": self._peak,
+        }
+
+
+@dataclass(frozen=True)
+class RecordingParts:
+    """The parts of a recording as ``extract_parts`` left them, read one by one."""
+
+    folder: Path
+    facts: dict
+
+    def pictures(self) -> Iterator[list[dict]]:
+        """The FRAMEs of each part, in time order."""
+        for file in sorted(self.folder.glob("pictures-*.parquet")):
+            yield pq.read_table(file, partitioning=None)["frames"][0].as_py()
+
+    def sounds(self) -> Iterator[dict]:
+        """The WAVEFORM of each part that is not silent, in time order; ``samples`` is an int16 array."""
+        for file in sorted(self.folder.glob("sound-*.parquet")):
+            waveform = pq.read_table(file, partitioning=None)["waveform"].combine_chunks()
+            samples = waveform.field("samples").flatten().to_numpy()
+            facts = {name: waveform.field(name)[0].as_py() for name in ("sample_rate", "offset_s", "speech")}
+            yield facts | {"samples": samples}
+
+    def some_frames(self, most: int) -> list[dict]:
+        """At most ``most`` FRAMEs, evenly over the recording."""
+        count = self.facts["frame_count"]
+        wanted = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)) if count else []
+        frames, first = [], 0
+        for rows in self.pictures():
+            frames += [rows[place - first] for place in wanted if first <= place < first + len(rows)]
+            first += len(rows)
+        return frames
+
+    def outline(self) -> dict | None:
+        """A WAVEFORM to draw: the sound itself, or of several parts the lowest and highest sample of each 10 ms."""
+        sounds = iter(self.sounds())
+        first = next(sounds, None)
+        second = next(sounds, None)
+        if second is None:
+            return first
+        block = SAMPLE_RATE // 100
+        start_s = first["offset_s"]
+        outline = np.zeros(2 * round(100 * (self.facts["duration_s"] - start_s)) + 2, np.int16)
+        speech = []
+        for sound in (first, second, *sounds):
+            whole = sound["samples"][: len(sound["samples"]) // block * block].reshape(-1, block)
+            edges = np.stack([whole.min(1), whole.max(1)], 1).ravel()
+            place = 2 * round(100 * (sound["offset_s"] - start_s))
+            outline[place : place + len(edges)] = edges[: max(0, len(outline) - place)]
+            shift_s = sound["offset_s"] - start_s
+            speech += [
+                {"start_s": span["start_s"] + shift_s, "end_s": span["end_s"] + shift_s}
+                for span in sound["speech"]
+            ]
+        return {"sample_rate": 200, "offset_s": start_s, "samples": outline, "speech": speech}
