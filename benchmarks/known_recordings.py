@@ -222,7 +222,7 @@ def _hole(plan: Plan, path: Path, truth: Truth) -> tuple[Path, Truth]:
     """Leave out the packets of a stretch: pictures up to the next key frame, or sound."""
     kind = "video" if plan.change == "picture hole" else "audio"
     holed = path.with_name(f"{path.stem}-holed{path.suffix}")
-    lost: list[float] = []
+    lost: list[tuple[float, float]] = []
     first_s = min(_packet_times(path, kind), default=0.0)
     with av.open(str(path)) as source, av.open(str(holed), "w") as target:
         streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
@@ -234,7 +234,7 @@ def _hole(plan: Plan, path: Path, truth: Truth) -> tuple[Path, Truth]:
                 when = float(packet.pts * packet.time_base) - first_s
                 waiting = 0.9 < when < 1.6 or (waiting and kind == "video" and not packet.is_keyframe)
                 if waiting:
-                    lost.append(when)
+                    lost.append((when, when + float((packet.duration or 0) * packet.time_base)))
                     continue
             packet.stream = streams[packet.stream_index]
             target.mux(packet)
@@ -247,16 +247,17 @@ def _packet_times(path: Path, kind: str) -> list[float]:
         return [float(packet.pts * packet.time_base) for packet in packets if packet.pts is not None]
 
 
-def _without(truth: Truth, kind: str, lost: list[float]) -> Truth:
-    """``lost`` counts from the first packet of its kind, seconds. A burst that is lost in part stays in the truth."""
+def _without(truth: Truth, kind: str, lost: list[tuple[float, float]]) -> Truth:
+    """``lost`` are (start, end) of packets since the first of their kind, seconds; a burst that lost a part is gone."""
     if not lost:
         return truth
     if kind == "video":
         start_s = truth.pictures[0][0]
-        gone = {round((when + start_s) / truth.frame_s) for when in lost}
+        gone = {round((when + start_s) / truth.frame_s) for when, _ in lost}
         return replace(
             truth, pictures=[one for one in truth.pictures if round(one[0] / truth.frame_s) not in gone]
         )
-    first_s, last_s = truth.bursts[0][0] - FIRST_S + min(lost), truth.bursts[0][0] - FIRST_S + max(lost)
-    kept = [one for one in truth.bursts if one[0] < first_s or one[0] > last_s]
-    return replace(truth, bursts=kept)
+    first_s = truth.bursts[0][0] - FIRST_S
+    start_s, end_s = first_s + min(start for start, _ in lost), first_s + max(end for _, end in lost)
+    whole = [one for one in truth.bursts if one[0] + BURST_S < start_s or one[0] > end_s]
+    return replace(truth, bursts=whole)

@@ -1,9 +1,9 @@
-"""Damaged headers through the probe: every file gives an answer or a ClipError, within a second.
+"""Damaged headers through the probe: every file gives an answer or a ClipError, within seconds.
 
-    python -m benchmarks.mutations clip.mp4 [--count 1500 --seed 0]
+    python -m benchmarks.mutations [clip.mp4 --count 1500 --seed 0]
 
-Each mutation changes 1 to 6 bytes of the header (everything that is not a sample). Exit status 1 after any other
-exception, and after any file that takes longer than ``LIMIT_S``.
+Each mutation changes 1 to 6 bytes of the header of an MP4 (all that is no sample); without one, of a recording made on
+the spot. Exit status 1 after any other exception, and after any file that takes longer than ``LIMIT_S``.
 """
 
 import argparse
@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.known_plans import Plan
+from benchmarks.known_recordings import write_recording
 from mfer_core.base.errors import ClipError
 from mfer_core.media.probe import probe
 
 LIMIT_S = 5.0
-CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 
 
 def header_bytes(data: bytes) -> np.ndarray:
@@ -61,13 +62,15 @@ def outcome(data: bytes, path: Path) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("clip", type=Path)
+    parser.add_argument("clip", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / options.clip.name
-        changed = mutations(options.clip.read_bytes(), options.count, options.seed)
+        plan = Plan("mp4", "libx264", "aac", reordered=True)
+        clip = options.clip or write_recording(plan, Path(folder), "clip")[0]
+        path = Path(folder) / f"changed{clip.suffix}"
+        changed = mutations(clip.read_bytes(), options.count, options.seed)
         results = Counter(outcome(data, path) for data in changed)
     for result, count in results.most_common():
         print(f"{count:6} {result}")

@@ -175,8 +175,9 @@ def differences(seen: Seen, truth: Truth, delay_s: float) -> Iterator[str]:
 
 
 def _spans(truth: Truth) -> dict[int, tuple[float, float]]:
-    """From when until when each picture is on screen."""
-    ends = [*(when for when, _ in truth.pictures[1:]), truth.picture_end_s][: len(truth.pictures)]
+    """From when until when each picture is on screen; where rates vary, few files say how long the last one stays."""
+    last_end_s = truth.picture_end_s + _widest_s(truth) - truth.frame_s
+    ends = [*(when for when, _ in truth.pictures[1:]), last_end_s][: len(truth.pictures)]
     return {number: (when, end) for (when, number), end in zip(truth.pictures, ends, strict=True)}
 
 
@@ -254,13 +255,7 @@ def examine(plan: Plan, folder: Path, name: str, settings: Extract) -> tuple[str
 
 def _as_truth(seen: Seen, truth: Truth) -> Truth:
     """What the ffmpeg command saw, as the truth to compare with."""
-    return Truth(
-        seen.pictures,
-        seen.bursts,
-        truth.picture_end_s,
-        seen.end_s,
-        truth.frame_s,
-    )
+    return Truth(seen.pictures, seen.bursts, truth.picture_end_s, seen.end_s, truth.frame_s)
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -18,6 +18,7 @@ from mfer_core.media.sampling import Sample, Sampler
 from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform, speech_segments
 
 JPEG_QUALITY = 95
+LAST_S = 1.0  # at most the last picture and the last packet of sound, which may go beyond max_duration_s
 STILL_S = 1.0  # a recording longer than this with one picture is said to be a still
 
 
@@ -37,6 +38,11 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
                 "no usable stream", "no picture, and no sound" + (" but digital silence" if sound else "")
             )
         picture_s, sound_s, duration_s = _one_clock(reader.sampler, sound)
+        if duration_s > settings.max_duration_s + LAST_S:
+            limit = f"max_duration_s is {settings.max_duration_s:.0f}"
+            raise ClipError(
+                "too long", f"{duration_s:.0f} s from the first picture or sound to the last, {limit}"
+            )
     for frame in frames:
         frame["time_s"] += picture_s
     row = waveform_row(sound, sound_s, settings.vad_threshold) if sound and sound.peak else None

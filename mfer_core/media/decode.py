@@ -105,10 +105,11 @@ class Recording:
 
         Damaged packets are counted in ``damage``. Raises ClipError ("time limit", "corrupt", "truncated").
         """
-        used = {stream.index for stream in self._streams}
+        used = list(self._streams)
         clock = Clock(self._container)
         for packet in self._packets():
-            if packet.stream_index in used:
+            # The packet that ends a data stream has index 0, whatever the stream's, so the stream itself is asked.
+            if packet.stream in used:
                 clock.place(packet)
                 yield from self._decode(packet)
             if time.monotonic() > self._deadline:
@@ -132,7 +133,7 @@ class Recording:
             raise ClipError("corrupt", "a stream appears in the middle of the file") from error
 
     def _decode(self, packet: av.Packet) -> list[av.VideoFrame | av.AudioFrame]:
-        damage = self._damage[packet.stream_index]
+        damage = self._damage[packet.stream.index]
         damage.packets += packet.size > 0
         try:
             frames = packet.decode()

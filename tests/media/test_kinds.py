@@ -126,6 +126,13 @@ def test_times_count_from_the_earlier_of_picture_and_sound(tmp_path, settings, s
     assert probe(path).duration_s == pytest.approx(5.0, abs=0.1)
 
 
+def test_picture_and_sound_that_lie_too_far_apart_are_too_long(tmp_path, settings):
+    times = [when + 30_000 for when in STEADY]
+    path = write_clip(tmp_path / "a.mkv", map(numbered, range(50)), times, tone(2.0))
+    with pytest.raises(ClipError, match="too long"):
+        extract_clip(path, settings.model_copy(update={"max_duration_s": 10.0}))
+
+
 @pytest.fixture(scope="module")
 def two_sounds(clip):
     """A silent sound stream and then, as the default, the tone."""
@@ -163,6 +170,15 @@ def test_a_stream_without_a_decoder_is_passed_over(tmp_path, settings, clip, two
     media = probe(tmp_path / "only.mp4")
     assert (media.has_video, media.has_audio) == (True, False)
     assert media.duration_s == pytest.approx(2.0, abs=0.01)
+
+
+def test_a_data_stream_such_as_a_camera_adds_is_passed_over(tmp_path, settings, clip):
+    run_ffmpeg("-i", clip, "-c", "copy", "-timecode", "01:00:00:00", tmp_path / "a.mov")
+    with av.open(str(tmp_path / "a.mov")) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio", "data"]
+    result = extract_clip(tmp_path / "a.mov", settings)
+    assert (len(result.frames), result.facts["detail"]) == (10, None)
+    assert probe(tmp_path / "a.mov").duration_s == pytest.approx(2.0, abs=0.05)
 
 
 def test_sound_that_nothing_decodes_is_refused(tmp_path, settings):
