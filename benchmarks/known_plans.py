@@ -68,7 +68,19 @@ BROADCAST_RATES = ("24", "25", "30000/1001", "30", "50", "60000/1001")
 # Containers that hold a time for every picture, so that rates may vary and streams may start late.
 TIMED = {"mp4", "mov", "m4v", "3gp", "mkv", "webm", "ts", "m2ts", "flv", "wmv", "asf", "nut"}
 ROTATED = {"mp4", "mov", "mkv"}
-CONCATENATED = {"ts", "m2ts", "mpg"}  # two files end to end are one
+CONCATENATED = {
+    "ts",
+    "m2ts",
+    "mpg",
+    "mkv",
+    "webm",
+    "mp3",
+    "aac",
+    "ac3",
+    "mp2",
+    "ogg",
+    "opus",
+}  # two files end to end are one
 JOINED = {"mp4", "mov", "mkv", "ts", "flv", "webm", "avi", "wav", "mp3"}
 HOLED = {"mp4", "mov", "mkv", "ts", "webm", "flv"}
 
@@ -119,10 +131,10 @@ def draw_plan(random: np.random.Generator) -> Plan:
     if random.random() < 0.3:
         suffix = one(sorted(WITHOUT_PICTURE))
         sound = one(WITHOUT_PICTURE[suffix])
-        change = "joined" if suffix in JOINED and random.random() < 0.3 else ""
-        return Plan(
-            suffix, None, sound, sound_rate=one(ONLY_RATES.get(sound, SOUND_RATES)), change=change, seed=seed
-        )
+        changes = [name for name in ("joined", "concatenated") if suffix in CHANGES[name]]
+        change = one(changes) if changes and random.random() < 0.4 else ""
+        rate = one(ONLY_RATES.get(sound, SOUND_RATES))
+        return Plan(suffix, None, sound, sound_rate=rate, change=change, seed=seed)
     suffix = one(sorted(WITH_PICTURE))
     videos, sounds = WITH_PICTURE[suffix]
     video, sound = one(videos), one(sounds) if random.random() < 0.9 else None

@@ -7,8 +7,8 @@ import onnxruntime
 from mtcnnruntime.detector import MTCNN
 
 MIN_CONFIDENCE = 0.9
-LARGE_FACE = 0.2  # of the shorter side: looked for first, several times faster than small ones
-SMALL_FACE_PX = 20.0  # looked for when no large face is found
+LARGE_FACE = 0.2  # of the shorter side; such faces are searched first, several times faster than small ones
+SMALL_FACE_PX = 20.0  # faces from this size are searched where there is no large one
 _local = threading.local()
 
 

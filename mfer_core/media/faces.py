@@ -15,13 +15,12 @@ import numpy as np
 from mfer_core.base.settings import Extract
 from mfer_core.media.picture import Display, Still
 from mfer_core.media.sampling import Sample
-from mfer_core.media.tracks import Seen, Sighting, Tracker
+from mfer_core.media.tracks import FaceBox, TrackedFrame, Tracker
 
-BLOCK_BYTES = (
-    96 << 20
-)  # crops and pictures held while the main face is not known: some minutes of an ordinary clip
-MAX_FACES = 4  # per frame, the largest
-HOLD_S = 2.0
+# Crops and pictures that are held while the main face is not known: some minutes of an ordinary clip.
+BLOCK_BYTES = 96 << 20
+MAX_FACES = 4  # per frame; the largest are kept
+HOLD_S = 2.0  # a face that is away keeps its place in the picture for this long
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Crop:
 class _Undecided:
     """A frame whose main face is not known yet: its largest faces already cropped, the picture itself only without any."""
 
-    seen: Seen
+    tracked: TrackedFrame
     crops: dict[int, np.ndarray]  # by track
     still: Still | None
 
@@ -74,54 +73,57 @@ class FaceCropper:
         faces = self._detector.detect(small)
         return faces / np.array([scale] * 4 + [1], np.float32)
 
-    def _develop(self, seen: Seen) -> _Undecided:
+    def _develop(self, tracked: TrackedFrame) -> _Undecided:
         """Crop the largest faces now, so that the frame need not be kept."""
-        still = self._display.still(seen.payload.frame)
-        largest = sorted(seen.sightings, key=lambda sighting: -sighting.area)[:MAX_FACES]
-        crops = {sighting.track: self._cut(still, sighting.box) for sighting in largest}
-        for sighting in largest:
-            self._area[sighting.track] += sighting.area
-        seen = replace(seen, sightings=largest, payload=replace(seen.payload, frame=None))
-        return _Undecided(seen, crops, None if crops else still.keep())
+        still = self._display.still(tracked.payload.frame)
+        largest = sorted(tracked.boxes, key=lambda face: -face.area)[:MAX_FACES]
+        crops = {face.track: self._cut(still, face.box) for face in largest}
+        for face in largest:
+            self._area[face.track] += face.area
+        tracked = replace(tracked, boxes=largest, payload=replace(tracked.payload, frame=None))
+        return _Undecided(tracked, crops, None if crops else still.keep())
 
     def _decide(self, block: list[_Undecided]) -> Iterator[Crop]:
         main = [
-            max(frame.seen.sightings, key=lambda s: (self._area[s.track], -s.track), default=None)
+            max(frame.tracked.boxes, key=lambda s: (self._area[s.track], -s.track), default=None)
             for frame in block
         ]
-        times = [frame.seen.time_s for frame in block]
-        for frame, sighting in zip(block, main, strict=True):
+        times = [frame.tracked.time_s for frame in block]
+        for frame, face in zip(block, main, strict=True):
             yield (
-                self._face(frame, sighting)
-                if sighting
-                else self._no_face(frame, _nearest(frame.seen.time_s, times, main))
+                self._face(frame, face)
+                if face
+                else self._no_face(frame, _nearest(frame.tracked.time_s, times, main))
             )
 
-    def _face(self, frame: _Undecided, sighting: Sighting) -> Crop:
-        source = "track" if sighting.confidence is None else "detected"
-        return self._crop(frame.seen, frame.crops[sighting.track], source, sighting.box, sighting.confidence)
+    def _face(self, frame: _Undecided, face: FaceBox) -> Crop:
+        source = "track" if face.confidence is None else "detected"
+        return self._crop(frame.tracked, frame.crops[face.track], source, face.box, face.confidence)
 
     def _no_face(self, frame: _Undecided, held: np.ndarray | None) -> Crop:
         return self._crop(
-            frame.seen, self._cut(frame.still, held), "centre" if held is None else "held", None, None
+            frame.tracked, self._cut(frame.still, held), "centre" if held is None else "held", None, None
         )
 
     def _crop(
-        self, seen: Seen, image: np.ndarray, source: str, box: np.ndarray | None, confidence: float | None
+        self,
+        tracked: TrackedFrame,
+        image: np.ndarray,
+        source: str,
+        box: np.ndarray | None,
+        confidence: float | None,
     ) -> Crop:
-        return Crop(seen.time_s, image, source, box, confidence, seen.faces)
+        return Crop(tracked.time_s, image, source, box, confidence, tracked.faces)
 
     def _cut(self, still: Still, box: np.ndarray | None) -> np.ndarray:
         return still.crop(*square(box, self._settings.margin, still.pixels.shape), self._settings.image_size)
 
 
-def _nearest(time_s: float, times: list[float], main: list[Sighting | None]) -> np.ndarray | None:
+def _nearest(time_s: float, times: list[float], main: list[FaceBox | None]) -> np.ndarray | None:
     """The main face's box nearest in time within ``HOLD_S``; the earlier of two equally near."""
-    near = [
-        (abs(when - time_s), when, sighting) for when, sighting in zip(times, main, strict=True) if sighting
-    ]
-    distance, _, sighting = min(near, key=lambda entry: entry[:2], default=(np.inf, 0.0, None))
-    return sighting.box if distance <= HOLD_S + 1e-6 else None
+    near = [(abs(when - time_s), when, face) for when, face in zip(times, main, strict=True) if face]
+    distance, _, face = min(near, key=lambda entry: entry[:2], default=(np.inf, 0.0, None))
+    return face.box if distance <= HOLD_S + 1e-6 else None
 
 
 def square(box: np.ndarray | None, margin: float, shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -14,9 +14,8 @@ LUMA_FIRST = {f"yuv{kind}{sub}p" for kind in ("", "j") for sub in ("420", "422",
     "gray",
 }
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-STUDIO_TO_FULL = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(
-    np.uint8
-)  # ITU-R BT.601: 16..235
+# Studio levels are 16..235 (ITU-R BT.601).
+STUDIO_TO_FULL = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)

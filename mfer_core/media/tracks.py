@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-MIN_OVERLAP = 0.2  # IoU that makes two boxes a second apart one face
-FORGET_S = 2.0  # a face unseen for longer is a new one when it comes back
+MIN_OVERLAP = 0.2  # two boxes with at least this intersection over union are one face
+FORGET_S = 2.0  # a face that was away for longer gets a new track when it comes back
 
 
 @dataclass(frozen=True)
-class Sighting:
+class FaceBox:
     """One face in one frame. ``confidence`` is None for a box interpolated between two detections."""
 
     track: int
@@ -24,13 +24,13 @@ class Sighting:
 
 
 @dataclass
-class Seen:
-    """One frame: when, what the caller gave with it, and the faces in it (None while undecided)."""
+class TrackedFrame:
+    """One frame: its time, what the caller gave with it, and the boxes of its faces (None while undecided)."""
 
     time_s: float
     payload: Any
-    sightings: list[Sighting] | None = None
-    faces: int | None = None  # found in it, None where the detector did not run
+    boxes: list[FaceBox] | None = None
+    faces: int | None = None  # number of faces that the detector saw; None where it did not run
 
 
 @dataclass
@@ -44,58 +44,58 @@ class Tracker:
     detect: Callable[[Any], np.ndarray]
     every_s: float
     _last: dict[int, tuple[float, np.ndarray]] = field(default_factory=dict)
-    _pending: list[Seen] = field(default_factory=list)
-    _anchor: Seen | None = None
+    _pending: list[TrackedFrame] = field(default_factory=list)
+    _anchor: TrackedFrame | None = None
     _count: int = 0
 
-    def push(self, time_s: float, payload: Any) -> Iterator[Seen]:
+    def push(self, time_s: float, payload: Any) -> Iterator[TrackedFrame]:
         """Take the next frame; yield the frames that it decides, in order."""
-        seen = Seen(time_s, payload)
+        frame = TrackedFrame(time_s, payload)
         if self._anchor is not None and time_s - self._anchor.time_s < self.every_s - 1e-6:
-            self._pending.append(seen)
+            self._pending.append(frame)
         else:
-            yield from self._close(seen)
+            yield from self._close(frame)
 
-    def finish(self) -> Iterator[Seen]:
-        """Yield the frames that still wait; the last of them is looked at."""
+    def finish(self) -> Iterator[TrackedFrame]:
+        """Yield the frames that still wait; the detector runs on the last of them."""
         if self._pending:
             yield from self._close(self._pending.pop())
 
-    def _close(self, seen: Seen) -> Iterator[Seen]:
-        found = self.detect(seen.payload)
-        if not self._bridge(found, seen.time_s):
+    def _close(self, frame: TrackedFrame) -> Iterator[TrackedFrame]:
+        detections = self.detect(frame.payload)
+        if not self._bridge(detections, frame.time_s):
             for between in self._pending:
                 self._settle(between, self.detect(between.payload))
-        self._settle(seen, found)
-        yield from (*self._pending, seen)
-        self._pending, self._anchor = [], seen
+        self._settle(frame, detections)
+        yield from (*self._pending, frame)
+        self._pending, self._anchor = [], frame
 
-    def _bridge(self, found: np.ndarray, time_s: float) -> bool:
+    def _bridge(self, detections: np.ndarray, time_s: float) -> bool:
         """Fill the waiting frames by interpolation; False when the faces at both ends do not pair up."""
-        start = self._anchor.sightings if self._anchor else []
-        pairs = match([sighting.box for sighting in start], found[:, :4])
-        if len(pairs) != len(start) or len(pairs) != len(found):
+        start = self._anchor.boxes if self._anchor else []
+        pairs = match([face.box for face in start], detections[:, :4])
+        if len(pairs) != len(start) or len(pairs) != len(detections):
             return False
         for between in self._pending:
             share = (between.time_s - self._anchor.time_s) / (time_s - self._anchor.time_s)
-            between.sightings = [
-                Sighting(start[old].track, (1 - share) * start[old].box + share * found[new, :4], None)
+            between.boxes = [
+                FaceBox(start[old].track, (1 - share) * start[old].box + share * detections[new, :4], None)
                 for old, new in pairs
             ]
         return True
 
-    def _settle(self, seen: Seen, found: np.ndarray) -> None:
-        """Give every face found in a frame its track: a known one that it overlaps, or a new one."""
-        known = {track: box for track, (when, box) in self._last.items() if seen.time_s - when <= FORGET_S}
+    def _settle(self, frame: TrackedFrame, detections: np.ndarray) -> None:
+        """Give every face detected in a frame its track: a known one that it overlaps, or a new one."""
+        known = {track: box for track, (when, box) in self._last.items() if frame.time_s - when <= FORGET_S}
         names = list(known)
-        tracks = {new: names[old] for old, new in match(list(known.values()), found[:, :4])}
-        seen.sightings, seen.faces = [], len(found)
-        for new, row in enumerate(found):
+        tracks = {new: names[old] for old, new in match(list(known.values()), detections[:, :4])}
+        frame.boxes, frame.faces = [], len(detections)
+        for new, row in enumerate(detections):
             if new not in tracks:
                 tracks[new] = self._count
                 self._count += 1
-            seen.sightings.append(Sighting(tracks[new], row[:4], float(row[4])))
-            self._last[tracks[new]] = (seen.time_s, row[:4])
+            frame.boxes.append(FaceBox(tracks[new], row[:4], float(row[4])))
+            self._last[tracks[new]] = (frame.time_s, row[:4])
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -31,18 +31,16 @@ TIMES = [tick / 5 for tick in range(14)]
 def test_a_moving_face_is_one_track_and_the_detector_rarely_runs():
     frames, looked = follow(lambda time_s: [box(10 * time_s)], TIMES)
     assert looked == [0.0, 1.0, 2.0, 2.6]
-    assert {sighting.track for frame in frames for sighting in frame.sightings} == {0}
+    assert {face.track for frame in frames for face in frame.boxes} == {0}
     for frame in frames:
-        assert frame.sightings[0].box == pytest.approx(box(10 * frame.time_s)[:4], abs=1e-4)
-        assert (
-            (frame.sightings[0].confidence is None) == (frame.time_s not in looked) == (frame.faces is None)
-        )
+        assert frame.boxes[0].box == pytest.approx(box(10 * frame.time_s)[:4], abs=1e-4)
+        assert (frame.boxes[0].confidence is None) == (frame.time_s not in looked) == (frame.faces is None)
 
 
 def test_where_a_face_comes_or_goes_every_frame_is_looked_at():
     frames, looked = follow(lambda time_s: [box(30)] if 0.5 < time_s < 1.5 else [], TIMES)
     assert sorted(looked) == TIMES[:-4] + TIMES[-4:] or set(TIMES[:11]) <= set(looked)
-    assert [len(frame.sightings) for frame in frames] == [int(0.5 < time_s < 1.5) for time_s in TIMES]
+    assert [len(frame.boxes) for frame in frames] == [int(0.5 < time_s < 1.5) for time_s in TIMES]
 
 
 def test_nothing_is_looked_at_twice():
@@ -56,7 +54,7 @@ def test_a_face_lost_for_a_moment_keeps_its_track_and_one_lost_for_long_does_not
             lambda time_s, gap=gap: [] if 1 <= time_s < 1 + gap else [box(30)],
             [tick / 5 for tick in range(40)],
         )
-        assert {sighting.track for frame in frames for sighting in frame.sightings} == tracks
+        assert {face.track for frame in frames for face in frame.boxes} == tracks
 
 
 def test_two_faces_do_not_swap_tracks():
@@ -64,7 +62,7 @@ def test_two_faces_do_not_swap_tracks():
         lambda time_s: [box(10), box(200)] if round(time_s) % 2 else [box(200), box(10)], TIMES
     )
     for frame in frames:
-        assert {sighting.track: round(float(sighting.box[0])) for sighting in frame.sightings} == {
+        assert {face.track: round(float(face.box[0])) for face in frame.boxes} == {
             0: 200,
             1: 10,
         }
@@ -76,8 +74,8 @@ def test_every_frame_comes_out_once_and_in_order(count, rate, every_s, random):
     present = {time_s: random.random() < 0.8 for time_s in times}
     frames, looked = follow(lambda time_s: [box(30)] if present[time_s] else [], times, every_s)
     assert [frame.time_s for frame in frames] == times
-    assert all(frame.sightings is not None for frame in frames)
-    assert all(len(frame.sightings) == present[frame.time_s] for frame in frames if frame.time_s in looked)
+    assert all(frame.boxes is not None for frame in frames)
+    assert all(len(frame.boxes) == present[frame.time_s] for frame in frames if frame.time_s in looked)
 
 
 def test_overlap_is_intersection_over_union():
