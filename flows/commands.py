@@ -12,8 +12,8 @@ import typer
 
 from flows.pipeline import Stage, let_dvc_do_without_git, stages
 from mfer_core.base.errors import MferError
+from mfer_core.base.paths import DataPaths
 
-MODEL = "data/register/model"
 PROJECT = Path(__file__).parents[1]
 CORPUS = "a key of `corpora` in params.yaml"
 STOPPED = "stopped; the next run goes on where this one ended"
@@ -91,8 +91,18 @@ def mfer(
     ] = False,
 ) -> None:
     """Bring everything up to date, as the deployment mfer/full-pipeline does."""
+    from flows.pipeline import known, targets
+    from flows.profiles import check_name
     from flows.run import run_flow
+    from mfer_core.base.settings import load_settings
 
+    chosen = known(
+        [start_from] if start_from else stages or []
+    )  # a wrong name is refused before anything starts
+    if profile:
+        check_name(profile)
+    else:
+        targets(chosen, corpora or [], load_settings())
     run_flow("mfer", profile=profile, stages=stages, start_from=start_from, corpora=corpora, force=force)
 
 
@@ -133,7 +143,6 @@ def show() -> None:
 def track() -> None:
     """Log to MLflow whatever of the results it does not hold yet."""
     from flows.track import track_results
-    from mfer_core.base.paths import DataPaths
     from mfer_core.base.settings import load_settings
 
     track_results(DataPaths(), load_settings())
@@ -146,7 +155,7 @@ def predict(
     ],
     model: Annotated[
         str, typer.Option(help="a model's folder, or in the MLflow registry: models:/mfer@champion")
-    ] = MODEL,
+    ] = str(DataPaths().model),
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="also write tables, plots and DIR/report.html")
     ] = None,
@@ -171,7 +180,6 @@ def inspect(
     out: Annotated[Path, typer.Option(help="PNG to write")] = Path("clip.png"),
 ) -> None:
     """Draw a clip's faces, waveform and speech segments as a PNG."""
-    from mfer_core.base.paths import DataPaths
     from mfer_core.media.inspect import inspect_clip
 
     inspect_clip(DataPaths().extract(clip_id.split("/")[0]), clip_id, out)

@@ -16,6 +16,12 @@ def names(folder: Path = PROFILES) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
+def check_name(name: str) -> None:
+    """Raises MferError naming the profiles when it is none."""
+    if name not in names():
+        raise MferError(f"unknown profile {name!r}: choose one of {', '.join(names())}")
+
+
 def write_profile(name: str, out: Path) -> None:
     """Write the settings of a profile to ``out``. Raises MferError naming the profiles, or the key at fault."""
     settings = _profile(name)
@@ -42,8 +48,7 @@ def switch_profile(name: str, path: Path) -> None:
 
 
 def _profile(name: str) -> MutableMapping:
-    if name not in names():
-        raise MferError(f"unknown profile {name!r}: choose one of {', '.join(names())}")
+    check_name(name)
     settings = read_yaml(PROFILES / "default.yaml", keep_layout=True)
     if name != "default":
         changes = read_yaml(PROFILES / f"{name}.yaml", keep_layout=True)

@@ -12,12 +12,13 @@ from rich.text import Text
 from flows.run import recorded_seconds
 from mfer_core.base.errors import MferError
 from mfer_core.base.folders import readable
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.prediction.results_folder import Seen
 from mfer_core.prediction.run import Run
 from mfer_core.prediction.windows import label_segments
 
-TABLES = Path("data/evaluate/tables")
+TABLES = DataPaths().tables("evaluate")
 SEEN = "labels of the benchmark seen by the encoder"
 RESULTS = ["protocol", "arm", "accuracy %, pooled (95 % CI by speaker)", "macro F1 %, pooled (95 % CI)", SEEN]
 HEADS = ["protocol", "arm", "clips", "classes", "accuracy %, pooled (95 % CI)", SEEN]

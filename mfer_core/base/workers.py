@@ -19,7 +19,7 @@ import psutil
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from mfer_core.base.errors import ClipError, MferError
-from mfer_core.base.lifeline import follow
+from mfer_core.base.lifeline import work_for
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -130,7 +130,7 @@ def _outcome(future: ProcessFuture, limit_s: float) -> Any:
 
 
 def _prepare(parent: int, setup: Callable[..., None] | None, arguments: tuple) -> None:
-    follow(parent)
+    work_for(parent)
     private = getattr(psutil.Process().memory_info(), "data", 0)  # only Linux counts it, and holds the limit
     limit = private + int(MEMORY_GIB * 2**30)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)

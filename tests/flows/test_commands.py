@@ -172,6 +172,9 @@ def test_an_unknown_stage_is_refused_with_likely_ones(project, capsys):
     [
         (["ingest", "--corpus", "nope"], "unknown corpus 'nope': choose one of ravdess, "),
         (["extract", "--corpus", "fer2013"], "extract runs for ravdess, .* only, not for fer2013"),
+        (["mfer", "--corpora", "nope"], "unknown corpus 'nope'"),
+        (["mfer", "--stages", "nope"], "unknown stage 'nope': choose one of demo, "),
+        (["mfer", "--profile", "nope"], "unknown profile 'nope': choose one of default, "),
         (["worker", "foo"], "'foo' is no scheduler's address: write tcp://HOST:PORT"),
     ],
 )
