@@ -96,10 +96,14 @@ def _record_seconds(stage: str) -> None:
 def recorded_seconds() -> dict[str, dict[str, float]]:
     """Stage -> the seconds of its last run and when it ended; empty when the record is missing or broken."""
     try:
-        seconds = read_json(SECONDS)
-    except MferError:
+        stages = read_json(SECONDS).items()
+    except (MferError, AttributeError):
         return {}
-    return seconds if isinstance(seconds, dict) else {}
+    return {
+        name: spent
+        for name, spent in stages
+        if isinstance(spent, dict) and {"seconds", "ended"} <= set(spent)
+    }
 
 
 @contextmanager
