@@ -162,7 +162,8 @@ def predict(
     window: Annotated[float, typer.Option(help="of the timeline, seconds")] = 4.0,
     step: Annotated[float, typer.Option(help="between two windows, seconds")] = 1.0,
     max_minutes: Annotated[
-        float | None, typer.Option(help="refuse longer recordings, in place of the model's limit")
+        float | None,
+        typer.Option(help="refuse longer recordings (default: predict.max_minutes of params.yaml)"),
     ] = None,
 ) -> None:
     """Say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some rejected."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.settings import load_settings
 from mfer_core.prediction import Predictor
 from mfer_core.prediction.batch import Batch
 from mfer_core.prediction.media_files import find_media
@@ -37,6 +38,8 @@ def predict_media(
         raise MferError(f"no video or audio file in {', '.join(map(str, paths))}")
     if out:
         ResultsFolder(out).check_writable()
+    if max_minutes is None:
+        max_minutes = load_settings().predict.max_minutes
     predictor = Predictor.load(model_folder(model), max_minutes=max_minutes, apart=True)
     run = Batch(predictor, model, window_s, step_s, out).run(files)
     if run.left:
@@ -48,7 +51,6 @@ def model_folder(model: str) -> Path:
     """A folder as it stands, or that of a version in the MLflow registry (``models:/mfer@champion``, ``models:/mfer/3``)."""
     if not model.startswith(REGISTRY):
         return Path(model)
-    from mfer_core.base.settings import load_settings
     from tasks.tracking.registry import registered_folder
 
     return registered_folder(model, load_settings().tracking)

@@ -29,7 +29,7 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
     earlier. Digital silence is no sound. Raises ClipError with the reason when the clip cannot be used.
     """
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
-        reader = _Reader(recording, settings)
+        reader = Reader(recording, settings, SoundCollector(settings.max_duration_s))
         cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
         frames = [frame_row(crop, settings) for crop in cropper.crops(reader.samples())]
         sound = reader.sound.finish()
@@ -38,11 +38,7 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
                 "no usable stream", "no picture, and no sound" + (" but digital silence" if sound else "")
             )
         picture_s, sound_s, duration_s = _one_clock(reader.sampler, sound)
-        if duration_s > settings.max_duration_s + LAST_S:
-            limit = f"max_duration_s is {settings.max_duration_s:.0f}"
-            raise ClipError(
-                "too long", f"{duration_s:.0f} s from the first picture or sound to the last, {limit}"
-            )
+        check_length(duration_s, settings)
     for frame in frames:
         frame["time_s"] += picture_s
     row = waveform_row(sound, sound_s, settings.vad_threshold) if sound and sound.peak else None
@@ -60,13 +56,22 @@ def _one_clock(sampler: Sampler, sound: Waveform | None) -> tuple[float, float, 
     return picture_s, sound_s, max([*ends, sound_s + sound.length_s] if sound else ends)
 
 
-class _Reader:
-    """Splits a recording into samples of its video (as they come) and its sound (gathered on the way)."""
+def check_length(duration_s: float, settings: Extract) -> None:
+    """Raise ClipError ("too long") for a clip whose pictures and sound, taken together, last longer than allowed."""
+    if duration_s > settings.max_duration_s + LAST_S:
+        limit = f"max_duration_s is {settings.max_duration_s:.0f}"
+        raise ClipError(
+            "too long", f"{duration_s:.0f} s from the first picture or sound to the last, {limit}"
+        )
 
-    def __init__(self, recording: Recording, settings: Extract):
+
+class Reader:
+    """Splits a recording into samples of its video (as they come) and its sound (which ``sound`` takes on the way)."""
+
+    def __init__(self, recording: Recording, settings: Extract, sound):
         self._recording = recording
         self.sampler = Sampler(settings.frames_per_second, settings.max_duration_s)
-        self.sound = SoundCollector(settings.max_duration_s)
+        self.sound = sound
 
     def samples(self) -> Iterator[Sample]:
         for frame in self._recording.frames():

@@ -6,6 +6,7 @@ looked for in each part. A recording that is no longer than a part gives what ``
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -16,12 +17,11 @@ import pyarrow.parquet as pq
 from mfer_core.base.errors import ClipError
 from mfer_core.base.settings import Extract
 from mfer_core.cache.schemas import EXTRACTED
-from mfer_core.media.clip import frame_row, odd_notes, waveform_row
+from mfer_core.media.clip import Reader, check_length, frame_row, odd_notes, waveform_row
 from mfer_core.media.decode import Recording, frame_time
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import FaceCropper
 from mfer_core.media.picture import Display
-from mfer_core.media.sampling import Sample, Sampler
 from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform
 
 PART_S = 300.0
@@ -35,25 +35,14 @@ def extract_parts(path: Path, settings: Extract, threads: int, folder: Path, par
     Facts are EXTRACTED's, and ``most_faces`` (in one frame) and ``sound_s`` (length of the sound, seconds). Raises
     ClipError as ``extract_clip`` does.
     """
-    writer = _Writer(Path(folder), settings, part_s)
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
-        sampler = Sampler(settings.frames_per_second, settings.max_duration_s)
+        writer = _Writer(Path(folder), settings, part_s)
+        writer.reader = reader = Reader(recording, settings, writer)
         cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
-        for crop in cropper.crops(_samples(recording, sampler, writer)):
-            writer.add_picture(frame_row(crop, settings), sampler.start_s)
+        for crop in cropper.crops(reader.samples()):
+            writer.add_picture(frame_row(crop, settings))
         writer.finish()
-        return writer.facts(recording, sampler)
-
-
-def _samples(recording: Recording, sampler: Sampler, writer: "_Writer") -> Iterator[Sample]:
-    """The samples of the video; the sound goes to the writer on the way."""
-    for frame in recording.frames():
-        if isinstance(frame, av.VideoFrame):
-            yield from sampler.push(frame)
-            writer.start(sampler.start_s)
-        else:
-            writer.add_sound(frame)
-    yield from sampler.finish(recording.video_end_s)
+        return writer.facts(recording)
 
 
 class _Writer:
@@ -61,37 +50,37 @@ class _Writer:
 
     def __init__(self, folder: Path, settings: Extract, part_s: float):
         self._folder, self._settings, self._part_s = folder, settings, part_s
-        self._start_s = float("inf")  # of the stream that starts first, on the recording's clock
         self._frames: list[dict] = []
         self._collector = SoundCollector(settings.max_duration_s)
         self._sound_from_s: float | None = None  # of the present part, on the recording's clock
-        self._first_sound_s = 0.0
+        self._first_sound_s: float | None = None
         self._written = {"pictures": 0, "sound": 0}
         self._frame_count = self._with_face = self._most_faces = 0
         self._sound_s = self._speech_s = self._sound_end_s = 0.0
         self._peak: float | None = None
         self._notes: dict[str, None] = {}
+        self.reader: Reader | None = None  # set before the first picture and sound come
 
-    def start(self, start_s: float | None) -> None:
-        """A stream starts at ``start_s`` on the recording's clock."""
-        if not any(self._written.values()) and start_s is not None:
-            self._start_s = min(self._start_s, start_s)
+    @cached_property
+    def _start_s(self) -> float:
+        """When the stream that starts first does, on the recording's clock: known when the first part is whole."""
+        starts = (self.reader.sampler.start_s, self._first_sound_s)
+        return min(start for start in starts if start is not None)
 
-    def add_picture(self, row: dict, video_start_s: float) -> None:
+    def add_picture(self, row: dict) -> None:
         """A frame whose time counts from the video's start."""
         self._frames.append(row)
-        row["time_s"] += video_start_s
+        row["time_s"] += self.reader.sampler.start_s
         if row["time_s"] - self._frames[0]["time_s"] >= self._part_s:
             last = self._frames.pop()
             self._write_pictures()
             self._frames = [last]
 
-    def add_sound(self, frame: av.AudioFrame) -> None:
-        """Raises ClipError ("too long")."""
+    def push(self, frame: av.AudioFrame) -> None:
+        """Take the next piece of sound. Raises ClipError ("too long")."""
         now, limit_s = frame_time(frame), self._settings.max_duration_s
         if self._sound_from_s is None:
             self._sound_from_s = self._first_sound_s = now or 0.0
-            self.start(self._sound_from_s)
         elif now is not None and now - self._first_sound_s > limit_s:
             length_s = now - self._first_sound_s
             raise ClipError("too long", f"sound at {length_s:.0f} s, max_duration_s is {limit_s:.0f}")
@@ -134,11 +123,13 @@ class _Writer:
         pq.write_table(table, self._folder / f"{kind}-{self._written[kind]:05d}.parquet", compression="none")
         self._written[kind] += 1
 
-    def facts(self, recording: Recording, sampler: Sampler) -> dict:
-        """What there is to say of the whole recording."""
+    def facts(self, recording: Recording) -> dict:
+        """What there is to say of the whole recording. Raises ClipError ("too long")."""
+        sampler = self.reader.sampler
         ends = [sampler.start_s + sampler.end_s] if sampler.frames else []
         ends += [self._sound_end_s] if self._sound_s else []
         duration_s = max(ends) - self._start_s
+        check_length(duration_s, self._settings)
         sound = Waveform(np.zeros(0, np.int16), 0.0, tuple(self._notes)) if self._sound_s else None
         return {
             "reason": None,

@@ -4,6 +4,7 @@ A folder holds ``fused/`` (model.safetensors, config.json), ``visual/`` and ``au
 ``published.json`` naming them) and ``settings.json`` (how media are extracted, whether the corpora were synthetic).
 """
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch.nn.utils.rnn import pad_sequence
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.files import digest, read_json, sha256_file, write_json
 from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract
@@ -38,6 +39,7 @@ from mfer_core.prediction.running import STEPS, encode_running
 from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, StepsFile, window_spans
 
 SETTINGS = "settings.json"
+log = logging.getLogger("mfer")
 ARMS = ("visual", "audio", "fused")
 LIMITS = {"max_duration_s", "clip_time_limit_s", "shard_clips", "rejects_limit", "workers"}  # shape no figure
 SHOWN_FRAMES = COLUMNS
@@ -185,7 +187,14 @@ class Predictor:
             return RecordingParts(folder, extract_parts(*arguments))
         limit_s = self.settings.extract.clip_time_limit_s + GRACE_S
         pool = shared_workers(1, "mfer_core.media.parts")
-        return RecordingParts(folder, pool.call(extract_parts, *arguments, limit_s=limit_s))
+        try:
+            return RecordingParts(folder, pool.call(extract_parts, *arguments, limit_s=limit_s))
+        except MferError:
+            raise
+        except Exception as error:
+            # What comes out of a decoder's process is the doing of a file from anywhere; it is logged whole.
+            log.exception("%s: extraction failed", readable(path))
+            raise ClipError("unreadable", f"{type(error).__name__}: {error}") from error
 
     def embed(self, parts: RecordingParts) -> Embedded:
         """Both encoders over all parts. The values lie in the parts' folder."""

@@ -16,6 +16,7 @@ from mfer_core.base.settings.sections import (
     Extract,
     Folds,
     Ingest,
+    Predict,
     PretrainEmotion2vec,
     PretrainVit,
     Register,
@@ -67,6 +68,7 @@ class Settings(Section):
     evaluate: Evaluate
     transfer: Transfer
     register_model: Register = Field(alias="register")
+    predict: Predict = Predict()
     tracking: Tracking
 
     def corpus(self, name: str) -> Corpus:

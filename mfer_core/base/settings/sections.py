@@ -269,6 +269,13 @@ class Register(Section):
     """Whose fold model is registered: one of folds.protocols."""
 
 
+class Predict(Section):
+    """A person's own recordings."""
+
+    max_minutes: float = Field(default=180, gt=0)
+    """A longer recording is refused; memory does not grow with the length, time and disk do."""
+
+
 class Tracking(Section):
     """Where MLflow keeps runs; MLFLOW_TRACKING_URI, when set, wins over uri."""
 
