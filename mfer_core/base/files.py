@@ -36,8 +36,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises MferError naming ``path`` where the disk is full or the folder may not be written.
     """
     path = Path(path)
-    # The random part keeps processes apart, also on a shared file system.
-    temporary = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.tmp{path.suffix}")
+    # Random, to keep processes apart, also on a shared file system. A stem could make the name too long.
+    temporary = path.with_name(f".{uuid4().hex[:12]}.tmp{path.suffix}")
     with refused_writes(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Python's new file has the umask's permissions; asking for the umask would change it for all threads.

@@ -104,22 +104,22 @@ def client(tracking: Tracking) -> MlflowClient:
     return store
 
 
-def attempt(what: str, log_it: Callable[[], Any], tracking: Tracking) -> Any:
+def attempt(title: str, log_it: Callable[[], Any], tracking: Tracking) -> Any:
     """Call ``log_it`` and return its result. Where MLflow does not take it, say so and return None.
 
     A server that did not answer is not asked again for ``PAUSE_S``: it delays a run once, not at every fold.
     """
     uri = tracking_uri(tracking)
     if time.monotonic() - silent_since.get(uri, -PAUSE_S) < PAUSE_S:
-        missed.append(what)
+        missed.append(title)
         return None
     try:
         return log_it()
     except (MlflowException, OSError) as error:
         if any(isinstance(e, SILENCE) for e in (error, error.__cause__, error.__context__)):
             silent_since[uri] = time.monotonic()
-        missed.append(what)
-        log.warning("MLflow did not take %s (%s)", what, str(error).splitlines()[0])
+        missed.append(title)
+        log.warning("MLflow did not take %s (%s)", title, str(error).splitlines()[0])
         return None
 
 
@@ -137,7 +137,7 @@ def experiment(name: str, tracking: Tracking) -> str:
         if present and present.lifecycle_stage == LifecycleStage.ACTIVE:
             return present.experiment_id
         if present:
-            _give_up_name(store, present.experiment_id, name)
+            _release_name(store, present.experiment_id, name)
         served = tracking_uri(tracking).startswith("http")
         location = None if served else (project_folder() / tracking.artifacts / name).as_uri()
         made = store.create_experiment(name, location)
@@ -145,7 +145,7 @@ def experiment(name: str, tracking: Tracking) -> str:
         return made
 
 
-def _give_up_name(store: MlflowClient, deleted: str, name: str) -> None:
+def _release_name(store: MlflowClient, deleted: str, name: str) -> None:
     """A deleted experiment keeps its name, and MLflow renames no deleted one: it is back for a moment."""
     store.restore_experiment(deleted)
     store.rename_experiment(deleted, f"{name} deleted {deleted}")
