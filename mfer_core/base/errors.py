@@ -1,8 +1,9 @@
-"""What a person reads when something is wrong. The one rule: what a person can mend is one line, a bug keeps its traceback."""
+"""What a person reads when something is wrong: one line for what can be mended; a bug keeps its traceback."""
 
 import errno
 import shutil
 import traceback
+from pathlib import Path
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SPARE_BYTES = 1 << 20  # with less than this free, an encoder's nameless "System error" is a full disk
@@ -42,10 +43,10 @@ class ClipError(MferError):
 
 
 def mendable(error: BaseException) -> str | None:
-    """The line for a fault that a person can mend, wherever it was raised; None for a bug, which keeps its traceback."""
+    """The line for a fault that a person can mend, wherever it was raised; None for a bug."""
     if isinstance(error, MferError):
         line = str(error)
-    elif _is_disk_full(error):
+    elif is_disk_full(error):
         line = f"the disk is full{_where(error)}: {FREE_SPACE}"
     elif isinstance(error, OSError) and str(error):
         line = _system_fault(error) if error.strerror else str(error)
@@ -56,14 +57,14 @@ def mendable(error: BaseException) -> str | None:
     return " ".join(line.split())
 
 
-def _is_disk_full(error: BaseException) -> bool:
-    """Libraries wrap it: libsndfile says "System error", SQLite and Arrow words of their own."""
+def is_disk_full(error: BaseException, folder: Path = Path()) -> bool:
+    """Whether a write into ``folder`` failed for want of space: libraries wrap it (libsndfile: "System error")."""
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return True
     words = str(error)
     if any(phrase in words for phrase in ("No space left on device", "disk is full")):
         return True
-    return type(error).__name__ == "LibsndfileError" and shutil.disk_usage(".").free < SPARE_BYTES
+    return type(error).__name__ == "LibsndfileError" and shutil.disk_usage(folder).free < SPARE_BYTES
 
 
 def _system_fault(error: OSError) -> str:

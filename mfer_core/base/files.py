@@ -15,17 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import FREE_SPACE, MferError, is_disk_full
 
-# What a person reads where the system refuses bytes. {folder} is where the file was to lie.
+# What a person reads where this user, or nobody, may write into a folder.
 REFUSALS = {
-    errno.ENOSPC: "the disk is full ({free:.1f} MB are free in {folder}): free some space and start again",
-    errno.EDQUOT: "your disk quota is used up in {folder}: free some space and start again",
-    errno.EROFS: "{folder} is on a read-only file system: choose a folder that can be written",
-    errno.EACCES: "you may not write in {folder}: change its permissions or choose another folder",
+    errno.EROFS: "{} is on a read-only file system: choose a folder that can be written",
+    errno.EACCES: "you may not write in {}: change its permissions or choose another folder",
+    errno.EPERM: "you may not write in {}: change its permissions or choose another folder",
 }
-REFUSALS[errno.EPERM] = REFUSALS[errno.EACCES]
-FULL_BYTES = 64 * 1024  # less free space than this after a failed write means a full disk
 
 
 @contextmanager
@@ -62,26 +59,19 @@ def refused_writes(path: Path) -> Iterator[None]:
     except MferError:
         raise
     except Exception as error:
-        if (code := _refusal(error, path)) is None:
-            raise
         folder = next(parent for parent in path.absolute().parents if parent.is_dir())
-        reason = REFUSALS[code].format(folder=folder, free=shutil.disk_usage(folder).free / 1e6)
-        raise MferError(f"cannot write {path}: {reason}") from error
+        if is_disk_full(error, folder):
+            free = f"{shutil.disk_usage(folder).free / 1e6:.1f} MB are free in {folder}"
+            raise MferError(f"cannot write {path}: the disk is full ({free}): {FREE_SPACE}") from error
+        if isinstance(error, OSError) and error.errno in REFUSALS and _concerns(error, path):
+            raise MferError(f"cannot write {path}: {REFUSALS[error.errno].format(folder)}") from error
+        raise
 
 
-def _refusal(error: Exception, path: Path) -> int | None:
-    """The key of REFUSALS, or None for another fault. Safetensors, libsndfile and torch hide the number."""
-    code = getattr(error, "errno", None)
-    if code in (errno.EACCES, errno.EPERM):  # a file that was to be read meanwhile may be the refused one
-        refused, folder = Path(getattr(error, "filename", None) or path).absolute(), path.absolute().parent
-        return code if refused.parent == folder or folder.is_relative_to(refused) else None
-    if code in REFUSALS:
-        return code
-    if isinstance(error, OSError):
-        return None
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
-    full = "No space left on device" in str(error) or shutil.disk_usage(folder).free < FULL_BYTES
-    return errno.ENOSPC if full else None
+def _concerns(error: OSError, path: Path) -> bool:
+    """Whether the refused file lies where ``path`` does: it may be one that was to be read meanwhile."""
+    refused, folder = Path(error.filename or path).absolute(), path.absolute().parent
+    return refused.parent == folder or folder.is_relative_to(refused)
 
 
 def _sync(path: Path) -> None:

@@ -32,8 +32,12 @@ def register_folder(data: DataPaths, settings: Settings) -> str:
     for version in store.search_model_versions(f"name='{name}'"):
         if version.tags.get(KEY_TAG) == key:
             return f"{name} version {version.version} is this model already"
+    champion, paired = _champion(data.model, store, settings)
     version = _new_version(data, key, store, settings)
-    return f"registered {name} version {version}, {_crown(data.model, store, version, settings)}"
+    promoted, reason = beats(store.get_model_version(name, version).tags, champion, paired)
+    if promoted:
+        store.set_registered_model_alias(name, CHAMPION, version)
+    return f"registered {name} version {version}, {'now' if promoted else 'not'} the {CHAMPION}: {reason}"
 
 
 def registered_folder(uri: str, tracking: Tracking) -> Path:
@@ -84,16 +88,18 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
     return version
 
 
-def _crown(folder: Path, store: MlflowClient, version: str, settings: Settings) -> str:
-    """Move the alias to ``version`` where it beats its bearer; returns what became of it, in words."""
+def _champion(
+    folder: Path, store: MlflowClient, settings: Settings
+) -> tuple[dict[str, str] | None, dict | None]:
+    """The present champion's tags and its paired test against ``folder``; None where there is no champion yet.
+
+    Raises MferError when the champion's files are gone.
+    """
     name = settings.register_model.name
+    if not store.search_registered_models(f"name='{name}'"):
+        return None, None
     aliases = store.get_registered_model(name).aliases
-    champion, paired = None, None
-    if CHAMPION in aliases:
-        champion = store.get_model_version(name, aliases[CHAMPION]).tags
-        present = registered_folder(f"models:/{name}@{CHAMPION}", settings.tracking)
-        paired = paired_test(folder, present, settings)
-    crowned, reason = beats(store.get_model_version(name, version).tags, champion, paired)
-    if crowned:
-        store.set_registered_model_alias(name, CHAMPION, version)
-    return f"{'now' if crowned else 'not'} the {CHAMPION}: {reason}"
+    if CHAMPION not in aliases:
+        return None, None
+    present = registered_folder(f"models:/{name}@{CHAMPION}", settings.tracking)
+    return store.get_model_version(name, aliases[CHAMPION]).tags, paired_test(folder, present, settings)

@@ -11,7 +11,7 @@ import soundfile
 import torch
 from safetensors.torch import save_file
 
-from mfer_core.base import files
+from mfer_core.base import errors
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path, refused_writes, write_json, write_table
 
@@ -96,7 +96,7 @@ def test_libraries_that_hide_the_number_of_the_fault_are_understood(tmp_path, mo
 
     with pytest.raises(soundfile.LibsndfileError), refused_writes(tmp_path / "a.wav"):
         write()  # there is room: the fault is another one
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0}))
+    monkeypatch.setattr(errors.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0}))
     with pytest.raises(MferError, match="the disk is full"), refused_writes(tmp_path / "a.wav"):
         write()
 
@@ -107,7 +107,7 @@ def test_libraries_that_hide_the_number_of_the_fault_are_understood(tmp_path, mo
         (errno.EROFS, "is on a read-only file system: choose"),
         (errno.EACCES, "you may not write in"),
         (errno.EPERM, "you may not write in"),
-        (errno.EDQUOT, "quota"),
+        (errno.EDQUOT, "the disk is full"),
     ],
 )
 def test_a_folder_that_may_not_be_written_is_a_line(tmp_path, monkeypatch, code, said):

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import write_json
+from mfer_core.base.files import read_table, write_json, write_table
+from mfer_core.base.manifest import Clip, write_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
 from tasks.register import assemble_model, chosen_fold
+from tasks.tracking.champion import PREDICTIONS
 from tests.tasks.tracking.test_model_card import CONFIG, METRICS
 
 # Validation UAR by epoch, and the epoch that was chosen (by the loss) and is stored.
@@ -33,6 +35,13 @@ def data(tmp_path):
         (data.encoder(modality) / "model.safetensors").write_bytes(modality.encode())
         (data.encoder(modality) / "model.safetensors").chmod(0o600)
     write_json(data.metrics("evaluate"), METRICS)
+    rows = [("luna5", "fused"), ("luna5", "audio"), ("report5", "fused")]
+    predictions = pd.DataFrame(rows, columns=["protocol", "arm"]).assign(
+        clip_id="ravdess/a", fold=0, label="sad"
+    )
+    write_table(data.predictions("evaluate"), predictions)
+    clip = {"corpus": "ravdess", "path": "a.wav", "sha256": "1", "label": "sad", "speaker": "ravdess-07"}
+    write_manifest(data.manifest("ravdess"), [Clip(clip_id="ravdess/a", has_audio=True, **clip)], "ravdess")
     return data
 
 
@@ -59,7 +68,9 @@ def test_the_model_is_whole_nothing_of_an_earlier_one_is_in_it_and_others_may_re
     finally:
         os.umask(before)
     files = {str(path.relative_to(data.model)): path for path in data.model.rglob("*") if path.is_file()}
-    names = {"README.md", "settings.json", "fused/config.json", "fused/history.csv"}
+    names = {"README.md", "settings.json", PREDICTIONS, "fused/config.json", "fused/history.csv"}
     assert set(files) == names | {f"{modality}/model.safetensors" for modality in ("visual", "audio")}
     assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o644}
-    assert "(luna5, fold 1)" in Path(files["README.md"]).read_text()
+    (tested,) = read_table(files[PREDICTIONS]).to_dict("records")
+    assert (tested["protocol"], tested["arm"], tested["speaker"]) == ("luna5", "fused", "ravdess-07")
+    assert "fold 1); chosen among" in Path(files["README.md"]).read_text()
