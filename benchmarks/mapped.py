@@ -103,9 +103,9 @@ class Watch:
 
 def train(data: Path) -> dict[str, float]:
     """Two epochs of stage 1 on a cache; figures by name."""
+    from mfer_core.dataset.fold import Fold
+    from mfer_core.dataset.steps import moments
     from mfer_core.training.fit import ClipTraining, trainable, validate
-    from mfer_core.training.fold import Fold
-    from mfer_core.training.inputs import step_statistics
     from mfer_core.training.stages import new_arm
 
     torch.set_num_threads(1)
@@ -118,7 +118,7 @@ def train(data: Path) -> dict[str, float]:
     clips = fold.clips({"visual": modality}) if key else {}
     times.append(time.perf_counter())
     arm = new_arm("visual", modality.dim, hyper, CLASSES)
-    arm.standardise(*step_statistics(clips["train"], "visual"))
+    arm.standardise(*moments(clips["train"].modalities["visual"]))
     times.append(time.perf_counter())
     forget_pages(DataPaths(data).embeddings("visual", CORPUS))
     model, device = trainable(arm, hyper.learning_rate), torch.device("cpu")
@@ -151,7 +151,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=options.folder) as data:
             size = write_cache(DataPaths(Path(data)), count, options.steps)
             command = [sys.executable, "-m", "benchmarks.mapped", "--train", data]
-            figures = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            figures = json.loads(
+                subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            )
         memory = {f"{name}, MB": figures.pop(name) / 1e6 for name in ("at start", "anonymous")}
         rows[f"{count:,} clips"] = {"embeddings, MB": size / 1e6, **memory, **figures}
     table = pd.DataFrame(rows)

@@ -24,6 +24,7 @@ from mfer_core.base.lifeline import work_for
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MEMORY_GIB = 4.0  # that a process may take beyond what it starts with; a clip takes a tenth of it
+ORPHANED_S = 1.0  # beyond its limit, after which the kernel ends a call that the parent has not ended
 AHEAD = 4  # calls per process that wait for a free one
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 # How libraries in C say that they got no memory; Python's own MemoryError says nothing.
@@ -91,7 +92,7 @@ class Workers:
             yield _result(waiting.popleft(), limit_s)
 
     def _schedule(self, function: Callable, arguments: tuple, limit_s: float) -> ProcessFuture:
-        return self._pool.schedule(_run, (function, *arguments), timeout=limit_s)
+        return self._pool.schedule(_run, (limit_s, function, *arguments), timeout=limit_s)
 
 
 def shared_workers(count: int, preload: str) -> Workers:
@@ -122,6 +123,8 @@ def _outcome(future: ProcessFuture, limit_s: float) -> Any:
         raise ClipError("too large", f"it takes more than {MEMORY_GIB:g} GiB of memory") from None
     except ProcessExpired as error:
         number = -error.exitcode
+        if number == signal.SIGALRM:
+            raise ClipError("time limit", f"hung beyond {limit_s:g} s") from None
         if number in CRASHES:
             raise ClipError("crash", f"the process died of {signal.Signals(number).name}") from None
         raise LostWorkerError(
@@ -140,7 +143,9 @@ def _prepare(parent: int, setup: Callable[..., None] | None, arguments: tuple) -
         setup(*arguments)
 
 
-def _run(function: Callable[..., Result], *arguments: Any) -> Result:
+def _run(limit_s: float, function: Callable[..., Result], *arguments: Any) -> Result:
+    # Code in C that keeps Python's lock keeps the thread from running that sees whether the parent is gone.
+    signal.setitimer(signal.ITIMER_REAL, limit_s + ORPHANED_S)
     try:
         return function(*arguments)
     except MferError:
@@ -149,3 +154,5 @@ def _run(function: Callable[..., Result], *arguments: Any) -> Result:
         if _NO_MEMORY.search(f"{type(error).__name__} {error}"):
             raise MemoryError(str(error)) from None
         raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

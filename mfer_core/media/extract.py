@@ -6,21 +6,23 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from mfer_core.base.errors import ClipError
 from mfer_core.base.files import digest
 from mfer_core.base.manifest import Reject, write_rejects
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Extract
+from mfer_core.base.workers import Workers
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.schemas import EXTRACTED
 from mfer_core.cache.shards import Shard
-from mfer_core.media.apart import ClipProcess
 from mfer_core.media.extracted import ExtractedShards, earlier_folders, extracted_row, open_extracted
 from mfer_core.media.result import ExtractedClip
 
 # These settings only say how the work is cut and judged; vad_min_clip_s is applied at reading (see read.py).
 SHAPES_NOTHING = {"shard_clips", "rejects_limit", "vad_min_clip_s"}
+GRACE_S = 10.0  # beyond clip_time_limit_s, within which the extraction itself gives up and says where
 LIBRARIES = ("av", "mtcnn-runtime", "opencv-python-headless", "silero-vad", "torchaudio")
 
 
@@ -37,21 +39,26 @@ def extract_shard(
 ) -> dict[str, int]:
     """Extract the clips of one shard that are not there yet, from the corpus's files in ``raw`` into its ``folder``.
 
-    One clip is in memory at a time; ``workers`` such calls, in threads or in processes, share the machine's cores.
-    Returns counts: clips, computed.
+    Clips are decoded in a process of its own: one that hangs, crashes or eats memory is a row. A few clips are in memory at a
+    time; ``workers`` such calls, in threads or in processes, share the machine's cores. Returns counts: clips, computed.
     """
     store = ExtractedShards(folder)
     missing = store.missing(shard)
     if not store.holds(shard):
-        paths = dict(zip(manifest.clip_id, manifest.path, strict=True))
+        path_of = dict(zip(manifest.clip_id, manifest.path, strict=True))
         threads = max(1, (os.cpu_count() or 1) // workers)
-        with ClipProcess(settings, threads) as process:
-            store.fill(
-                shard,
-                lambda clip_id: extracted_row(
-                    clip_id, shard.keys[clip_id], _extract(process, Path(raw) / paths[clip_id])
-                ),
-            )
+        limit_s = settings.clip_time_limit_s + GRACE_S
+        with Workers(1, "mfer_core.media.clip", _set_threads, (threads,)) as processes:
+
+            def row_of(clip_id: str) -> pa.Table:
+                try:
+                    path = Path(raw) / path_of[clip_id]
+                    clip = processes.call(_extract, path, settings, threads, limit_s=limit_s)
+                except ClipError as error:
+                    clip = _rejected(error)
+                return extracted_row(clip_id, shard.keys[clip_id], clip)
+
+            store.fill(shard, row_of)
     return {"clips": len(shard.keys), "computed": len(missing)}
 
 
@@ -79,10 +86,22 @@ def finish_extract(
     return len(facts) - len(refused), write_rejects(paths.extract_rejects(corpus), rejects)
 
 
-def _extract(process: ClipProcess, path: Path) -> ExtractedClip:
+def _set_threads(threads: int) -> None:
+    import cv2
+    import torch
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+
+
+def _extract(path: Path, settings: Extract, threads: int) -> ExtractedClip:
+    """``extract_clip``, whose libraries only the process that runs it imports."""
+    from mfer_core.media.clip import extract_clip
+
+    return extract_clip(path, settings, threads)
+
+
+def _rejected(error: ClipError) -> ExtractedClip:
     """A clip's failure is a result too."""
-    try:
-        return process.extract(path)
-    except ClipError as error:
-        facts = {"reason": error.reason, "detail": error.detail, "frame_count": 0, "frames_with_face": 0}
-        return ExtractedClip([], None, facts)
+    facts = {"reason": error.reason, "detail": error.detail, "frame_count": 0, "frames_with_face": 0}
+    return ExtractedClip([], None, facts)

@@ -1,5 +1,6 @@
 """Functions in processes of their own: whatever one of them does, the others are answered."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -74,14 +75,21 @@ def test_a_kill_from_outside_and_a_bug_are_nobody_s_row(pool):
     assert pool.call(serve, "a", limit_s=5.0) == "a"
 
 
-def test_no_process_outlives_the_one_that_made_it():
+def hang(in_python):
+    """In Python, or in C code that keeps Python's lock, so that no other thread of the process runs."""
+    print(os.getpid(), flush=True)
+    if in_python:
+        time.sleep(60)
+    ctypes.PyDLL(None).pause()
+
+
+@pytest.mark.parametrize(("in_python", "limit_s"), [(True, 60), (False, 1)])
+def test_no_process_outlives_the_one_that_made_it(in_python, limit_s):
     """The parent is killed while a worker is busy."""
-    program = """if True:
-        import os, time
+    program = f"""if True:
         from mfer_core.base.workers import Workers
-        pool = Workers(1, "mfer_core.base.workers")
-        print(pool.call(os.getpid, limit_s=30), flush=True)
-        pool.call(time.sleep, 60, limit_s=60)
+        from tests.base.test_workers import hang
+        Workers(1, "mfer_core.base.workers").call(hang, {in_python}, limit_s={limit_s})
     """
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     worker = psutil.Process(int(parent.stdout.readline()))

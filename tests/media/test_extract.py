@@ -1,5 +1,6 @@
 """The stage over shards: nothing twice, nothing half, nothing lost."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import sha256_file
 from mfer_core.base.paths import DataPaths
 from mfer_core.cache.shards import partition
-from mfer_core.media.apart import ClipProcess
+from mfer_core.media import extract
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 from mfer_core.media.extracted import ExtractedShards, open_extracted
 from tests.media.recordings import face_picture, numbered, tone, write_clip
@@ -166,12 +167,27 @@ def test_the_key_holds_content_and_what_shapes_the_rows_and_nothing_else(raw, se
 
 
 def test_a_fault_that_is_not_the_clip_s_is_not_hidden(tmp_path, raw, settings, monkeypatch):
-    def out_of_memory(*_):
-        raise MemoryError
+    def fail(*_, **__):
+        raise ValueError("a bug")
 
-    monkeypatch.setattr(ClipProcess, "extract", out_of_memory)
-    with pytest.raises(MemoryError):
+    monkeypatch.setattr(extract.Workers, "call", fail)
+    with pytest.raises(ValueError, match="a bug"):
         run(raw, tmp_path / "out", settings)
+
+
+def test_a_clip_that_hangs_is_a_reject_and_the_others_go_on(tmp_path, settings, monkeypatch):
+    """A playlist that names a pipe into which nobody writes: FFmpeg opens it and never comes back."""
+    monkeypatch.setattr(extract, "GRACE_S", 0.2)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "hanging.mp4").write_text("ffconcat version 1.0\nfile pipe.mp4\n")
+    write_clip(raw / "sound.wav", sound=tone(0.2))
+    manifest = manifest_of(raw)
+    os.mkfifo(raw / "pipe.mp4")
+    settings = settings.model_copy(update={"clip_time_limit_s": 1.0})
+    assert run(raw, tmp_path / "out", settings, 10, manifest)["accepted"] == 1
+    rejects = pd.read_parquet(DataPaths(tmp_path / "out").extract_rejects("c"))
+    assert rejects[["path", "reason"]].to_numpy().tolist() == [["hanging.mp4", "time limit"]]
 
 
 def test_committed_rows_say_what_became_of_each_clip(tmp_path, raw, settings):
