@@ -16,7 +16,9 @@ from mfer_core.protocol.folds import accepted_clips, make_folds
 
 @task
 def assign_folds(data: Path, settings: Settings) -> None:
-    """One row per protocol, fold and clip of the benchmark that extraction accepted, with its part: train, valid or test."""
+    """One row per protocol, fold and clip of the benchmark that extraction accepted, with its part: train,
+    valid or test.
+    """
     roles, paths = settings.roles, DataPaths(data)
     names = (roles.benchmark, *roles.pretraining, roles.transfer)
     manifests = {name: read_manifest(paths.manifest(name)) for name in names}

@@ -1,4 +1,6 @@
-"""An encoder opened for the clips of a fold: it reads their frames or waveforms, embeds them, and may learn with an arm."""
+"""An encoder opened for the clips of a fold: it reads their frames or waveforms, embeds them, and may learn
+with an arm.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -41,14 +43,17 @@ class ClipEncoder:
     embeddings: dict[str, Tensor] = field(default_factory=dict)
 
     def read(self, clip_id: str) -> np.ndarray:
-        """Frames [T, H, W] or [T, H, W, 3] bytes, or a waveform [N]. Raises MferError for a clip that was not extracted."""
+        """Frames [T, H, W] or [T, H, W, 3] bytes, or a waveform [N]. Raises MferError for a clip that was not
+        extracted.
+        """
         try:
             if self.modality == "visual":
                 return self.extracted.frames(clip_id).images
             return self.extracted.speech(clip_id, self.base["vad_min_clip_s"]).waveform
         except KeyError:
             raise MferError(
-                f"{clip_id} has {self.modality} embeddings, but was not extracted: run extract and embed again"
+                f"{clip_id} has {self.modality} embeddings, but was not extracted: run extract and embed "
+                "again"
             ) from None
 
     def embed(self, clip_id: str) -> Tensor:
@@ -82,7 +87,9 @@ class ClipEncoder:
         self.encoder.model.to(self.encoder.device).eval()
 
     def raw_clips(self, clips: Clips) -> Clips:
-        """The clips with frames or waveforms in place of this modality's embeddings, read when a batch needs them."""
+        """The clips with frames or waveforms in place of this modality's embeddings, read when a batch needs
+        them.
+        """
         values = [
             None if value is None else LazyClip(len(value), partial(self._prepared, clip))
             for clip, value in self._cached(clips)
@@ -102,7 +109,9 @@ class ClipEncoder:
         return zip(clips.clip_ids, clips.modalities[self.modality], strict=True)
 
     def _with(self, clips: Clips, values: list) -> Clips:
-        """``clips`` with ``values`` for this modality; its cached views are the checkpoint's, not this encoder's."""
+        """``clips`` with ``values`` for this modality; its cached views are the checkpoint's, not this
+        encoder's.
+        """
         views = {name: several for name, several in clips.views.items() if name != self.modality}
         return replace(clips, modalities={**clips.modalities, self.modality: values}, views=views)
 
@@ -119,7 +128,8 @@ def open_encoder(
     settings: Finetune,
     blocks: dict[str, Tensor],
 ) -> ClipEncoder:
-    """The encoder of the ``cached`` embeddings (their metadata), with ``blocks`` in place of its own, over its extracted input.
+    """The encoder of the ``cached`` embeddings (their metadata), with ``blocks`` in place of its own, over
+    its extracted input.
 
     Raises MferError when the cache is of another encoder than the one here, or of none.
     """
@@ -131,7 +141,8 @@ def open_encoder(
     encoder = import_module(TRAINABLE_MODULES[modality]).load(*checkpoint_of(folder), device, "fp32")
     if encoder.metadata["hash"] != cached["hash"]:
         raise MferError(
-            f"the {modality} embeddings are of another {encoder.metadata['name']} than {folder.name} holds: run embed again"
+            f"the {modality} embeddings are of another {encoder.metadata['name']} than {folder.name} holds: "
+            "run embed again"
         )
     put_blocks(encoder, blocks, cached)
     extracted = open_extracted(*(DataPaths(Path(data)).extract(corpus) for corpus in corpora))
@@ -141,9 +152,11 @@ def open_encoder(
 def open_modality(
     fold: Fold, modality: str, device: str, settings: Finetune, blocks: dict[str, Tensor]
 ) -> tuple[Modality, ClipEncoder | None]:
-    """A modality's embeddings, and its encoder where that learns (``settings``) or has ``blocks`` that an earlier stage trained.
+    """A modality's embeddings, and its encoder where that learns (``settings``) or has ``blocks`` that an
+    earlier stage trained.
 
-    With such blocks the embeddings are computed anew, else they are the cached ones. Raises MferError as ``open_encoder`` does.
+    With such blocks the embeddings are computed anew, else they are the cached ones. Raises MferError as
+    ``open_encoder`` does.
     """
     if not blocks and not settings.blocks:
         return fold.modality(modality), None

@@ -16,7 +16,9 @@ BUCKET_BATCHES = 8  # batches whose clips are sorted by length together
 
 @dataclass(frozen=True)
 class LazyClip:
-    """A clip's frames or waveform, read when a batch needs them: changed at random where ``read`` is given a generator."""
+    """A clip's frames or waveform, read when a batch needs them: changed at random where ``read`` is given a
+    generator.
+    """
 
     steps: int  # of its embeddings: what batches are sorted by
     read: Callable[[np.random.Generator | None], Tensor]
@@ -27,7 +29,8 @@ class LazyClip:
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips of one part of a fold. ``modalities[m][i]`` is [T, D] or lazy, or None where clip i lacks modality m.
+    """Clips of one part of a fold. ``modalities[m][i]`` is [T, D] or lazy, or None where clip i lacks
+    modality m.
 
     ``views[m][v]`` is like ``modalities[m]``, in an augmented view.
     """
@@ -57,7 +60,9 @@ class Clips:
         )
 
     def draw_views(self, rng: np.random.Generator) -> "Clips":
-        """The clips with each modality of each clip in one of its views, the clean one among them, drawn evenly."""
+        """The clips with each modality of each clip in one of its views, the clean one among them, drawn
+        evenly.
+        """
         drawn = dict(self.modalities)
         for name, views in self.views.items():
             choices = [self.modalities[name], *views]
@@ -72,7 +77,9 @@ class Clips:
 def collate(
     clips: Clips, indices: list[int], hidden: np.ndarray | None = None, rng: np.random.Generator | None = None
 ) -> Batch:
-    """Right-pad the clips at ``indices``. ``hidden`` [N, M] marks modalities to leave out (modality dropout); ``rng``: for training."""
+    """Right-pad the clips at ``indices``. ``hidden`` [N, M] marks modalities to leave out (modality dropout);
+    ``rng``: for training.
+    """
     inputs: list[Tensor] = []
     for column, (name, values) in enumerate(clips.modalities.items()):
         chosen = [None if hidden is not None and hidden[i, column] else values[i] for i in indices]

@@ -1,4 +1,6 @@
-"""One fold's data, read once: which clips are in which part, their labels and speakers, their embeddings, and a digest of it all."""
+"""One fold's data, read once: which clips are in which part, their labels and speakers, their embeddings, and
+a digest of it all.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +39,8 @@ class Fold:
         rows = rows[(rows.protocol == protocol) & (rows.fold == number)]
         if rows.empty:
             raise MferError(
-                f"folds.parquet holds no fold {number} of {protocol}: run the folds stage after changing its settings"
+                f"folds.parquet holds no fold {number} of {protocol}: run the folds stage after changing its "
+                "settings"
             )
         parts = {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
         return cls(paths, (corpus,), protocol, number, label_set("eight"), parts, manifest_of(data, [corpus]))
@@ -61,7 +64,9 @@ class Fold:
         return self._opened[name]
 
     def digest(self, modalities: Sequence[str]) -> str:
-        """A hash of all that a model of ``modalities`` reads: its clips' parts, labels, speakers and embeddings."""
+        """A hash of all that a model of ``modalities`` reads: its clips' parts, labels, speakers and
+        embeddings.
+        """
         facts = []
         for name in modalities:
             for metadata, keys in self.modality(name).content:

@@ -26,25 +26,28 @@ def manifest_of(data: Path, corpora: Iterable[str]) -> pd.DataFrame:
 class Modality:
     """One modality's embeddings of some corpora: clip_id -> [T, D], and the encoder's metadata.
 
-    ``views`` holds the augmented views, one map clip_id -> [T, D] per view, in half precision as they are stored.
+    ``views`` holds the augmented views, one map clip_id -> [T, D] per view, in half precision as they are
+    stored.
     """
 
     values: Mapping[str, Tensor]
     metadata: dict
     dim: int
     views: list[Mapping[str, Tensor]] = field(default_factory=list)
-    # Of the clean embeddings and of each view: the encoder's metadata, and clip_id -> key of all that shaped the values.
+    # Of the clean embeddings and of each view: the encoder's metadata, and clip_id -> key of all that shaped
+    # the values.
     content: list[tuple[dict, dict[str, str]]] = field(default_factory=list)
 
 
 def _joined(folders: Iterable[Path]) -> Embeddings:
-    """The embeddings of several corpora. Raises MferError when a folder is missing, or the encoders differ."""
+    """The embeddings of several corpora. Raises MferError for a missing folder or another encoder."""
     joined = Embeddings([], {})
     for folder in folders:
         opened = open_embeddings(folder)
         if opened.metadata and joined.metadata and not same_encoder(opened.metadata, joined.metadata):
             raise MferError(
-                f"{folder} was embedded by another encoder than the other corpora: {opened.metadata} against {joined.metadata}"
+                f"{folder} was embedded by another encoder than the other corpora: {opened.metadata} against "
+                f"{joined.metadata}"
             )
         joined = joined.joined(opened) if joined.metadata else opened
     return joined
@@ -58,7 +61,8 @@ def _open_views(folders: list[Path]) -> list[Embeddings]:
             f"{len(of_corpus)} in {folder}" for of_corpus, folder in zip(views, folders, strict=True)
         )
         raise MferError(
-            f"the corpora have different numbers of augmented views ({counts}): run embed again for all of them"
+            f"the corpora have different numbers of augmented views ({counts}): run embed again for all of "
+            "them"
         )
     return [_joined(same) for same in zip(*views, strict=True)]
 
@@ -79,7 +83,9 @@ def load_modality(data: Path, modality: str, corpora: Iterable[str]) -> Modality
 def make_clips(
     clip_ids: Iterable[str], manifest: pd.DataFrame, classes: tuple[str, ...], modalities: dict[str, Modality]
 ) -> Clips:
-    """The clips that have at least one of ``modalities``, in the order given. Raises MferError on a label outside ``classes``."""
+    """The clips that have at least one of ``modalities``, in the order given. Raises MferError on a label
+    outside ``classes``.
+    """
     chosen = [clip for clip in clip_ids if any(clip in modality.values for modality in modalities.values())]
     rows = manifest.loc[chosen]
     unknown = sorted(set(rows.label) - set(classes))
@@ -98,13 +104,14 @@ def make_clips(
     return Clips(tuple(chosen), tuple(rows.speaker), labels, values, dims, views)
 
 
-def normalised(modality: Modality, how: str, manifest: pd.DataFrame) -> Modality:
-    """The embeddings as an arm with this ``normalisation`` takes them: as they are ("none"), or every step less its speaker's mean and
-    divided by its speaker's standard deviation ("speaker": over all clips of that speaker in ``manifest``, no label used).
+def normalised(modality: Modality, normalisation: str, manifest: pd.DataFrame) -> Modality:
+    """The embeddings as an arm with this ``normalisation`` takes them.
 
-    A view has moments of its own: in it the speaker is another one.
+    "none": as they are. "speaker": each step less its speaker's mean, divided by its speaker's standard
+    deviation, over all clips of that speaker in ``manifest``; no label is used. Each augmented view is normalised
+    by moments of its own, because augmentation changes a speaker's voice or face.
     """
-    if how == "none":
+    if normalisation == "none":
         return modality
     values, *views = (_by_speaker(values, manifest) for values in (modality.values, *modality.views))
     return replace(modality, values=values, views=views)
@@ -122,8 +129,3 @@ def _by_speaker(values: Mapping[str, Tensor], manifest: pd.DataFrame) -> Mapping
         return values
     mean, std = (torch.stack(rows) for rows in zip(*statistics, strict=True))
     return NormalisedSteps(values, groups, mean, std)
-
-
-def step_statistics(clips: Clips, modality: str) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [D] over all steps of the clips that have ``modality``."""
-    return moments(clips.modalities[modality])

@@ -1,6 +1,7 @@
 """One modality of some clips, [T, D] each, read from the mapped embeddings when a batch asks for it.
 
-Nothing here holds a clip's values or an object per clip: training goes through more embeddings than memory holds.
+Nothing here holds a clip's values or an object per clip: training goes through more embeddings than memory
+holds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,9 @@ class Lengthy(Protocol):
 
 
 class StoredSteps(Mapping[str, Tensor]):
-    """clip_id -> [T, D], a copy out of the mapping in the dtype that is stored; clips without a step are left out."""
+    """clip_id -> [T, D], a copy out of the mapping in the dtype that is stored; clips without a step are left
+    out.
+    """
 
     def __init__(self, embeddings: Embeddings):
         self.embeddings = embeddings
@@ -46,7 +49,8 @@ class StoredSteps(Mapping[str, Tensor]):
 
 
 class NormalisedSteps(Mapping[str, Tensor]):
-    """The steps of ``values`` less their group's mean, divided by their group's standard deviation, in their own dtype.
+    """The steps of ``values`` less their group's mean, divided by their group's standard deviation, in their
+    own dtype.
 
     ``groups``: clip_id -> row of ``mean`` and ``std``, float32 [G, D]; clips of no group are as they are.
     """
@@ -131,7 +135,8 @@ def take(values: Sequence, indices: Sequence[int]) -> Sequence:
 
 
 def moments(values: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [D], float32, over all steps of some clips, the latter at least 1e-6; absent clips do not count.
+    """Mean and standard deviation [D], float32, over all steps of some clips, the latter at least 1e-6;
+    absent clips do not count.
 
     Clips are read twice, one at a time.
     """

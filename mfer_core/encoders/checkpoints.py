@@ -1,4 +1,6 @@
-"""Where an encoder's checkpoint lies: a folder, ``data/checkpoints/<id>``, a hub's local cache, or, last, the hub itself."""
+"""Where an encoder's checkpoint lies: a folder, ``data/checkpoints/<id>``, a hub's local cache, or, last, the
+hub itself.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +29,11 @@ class Checkpoint:
 
 
 def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, ...]) -> Checkpoint:
-    """Find ``checkpoint`` (folder, Hugging Face id, or ModelScope id ``iic/...``); what is on this machine needs no network.
+    """Find ``checkpoint`` (folder, Hugging Face id, or ModelScope id ``iic/...``); what is on this machine
+    needs no network.
 
-    ``configs`` are the configuration files that shape the values beside the weights. Raises MferError naming the id
-    and the folder to put it in when it is nowhere to be had.
+    ``configs`` are the configuration files that shape the values beside the weights. Raises MferError naming
+    the id and the folder to put it in when it is nowhere to be had.
     """
     given = Path(checkpoint)
     folder = next((path for path in (given, CHECKPOINTS / checkpoint) if path.is_dir()), None) or _from_hub(
@@ -46,7 +49,9 @@ def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, .
 
 
 def why_missing(checkpoint: str, revision: str | None) -> str | None:
-    """One line where ``checkpoint`` is neither on this machine nor offered by its hub just now; None where it can be had."""
+    """One line where ``checkpoint`` is neither on this machine nor offered by its hub just now; None where it
+    can be had.
+    """
     if any(path.is_dir() for path in (Path(checkpoint), CHECKPOINTS / checkpoint)):
         return None
     fetch, ask = (
@@ -63,8 +68,10 @@ def why_missing(checkpoint: str, revision: str | None) -> str | None:
         Exception
     ) as error:  # the hubs raise whatever their transport raises; all of it means the same here
         return (
-            f"no {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and its hub does not offer it now "
-            f"({type(error).__name__}): put its files into {CHECKPOINTS / checkpoint}, or give a folder as checkpoint"
+            f"no {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and its hub does "
+            "not offer it now "
+            f"({type(error).__name__}): put its files into {CHECKPOINTS / checkpoint}, or give a folder as "
+            "checkpoint"
         )
     return None
 
@@ -72,8 +79,8 @@ def why_missing(checkpoint: str, revision: str | None) -> str | None:
 def weights_file(folder: Path) -> list[Path]:
     """The file or files of weights, safetensors before pickles. Raises MferError when there are none."""
     for pattern in WEIGHTS:
-        if found := sorted(folder.glob(pattern)):
-            return found
+        if files := sorted(folder.glob(pattern)):
+            return files
     raise MferError(f"no weights in {folder}: expected one of {', '.join(WEIGHTS)}")
 
 
@@ -88,8 +95,10 @@ def _from_hub(checkpoint: str, revision: str | None) -> Path:
         Exception
     ) as error:  # the hubs raise whatever their transport raises; all of it means the same here
         raise MferError(
-            f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and could not be downloaded "
-            f"({type(error).__name__}). Put its files into {CHECKPOINTS / checkpoint} or give a folder as checkpoint"
+            f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and "
+            "could not be downloaded "
+            f"({type(error).__name__}). Put its files into {CHECKPOINTS / checkpoint} or give a folder as "
+            "checkpoint"
         ) from error
 
 

@@ -15,7 +15,8 @@ BATCH_GIB = 1.0  # of working memory beside the weights
 
 
 def choose_device(name: str, fold: int = 0) -> torch.device:
-    """``auto`` takes CUDA when there is one. Folds are spread over several GPUs by their number, unless one is named.
+    """``auto`` takes CUDA when there is one. Folds are spread over several GPUs by their number, unless one
+    is named.
 
     Raises MferError for a device that is not here.
     """
@@ -56,9 +57,11 @@ def inference(device: torch.device, precision: str) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Train a compact model on one core: the same bytes on any number of cores, and two such stages can share a machine.
+    """Train a compact model on one core: the same bytes on any number of cores, and two such stages can share
+    a machine.
 
-    Their products are so small that more threads gain little alone, and wait for each other when the cores are busy.
+    Their products are so small that more threads gain little alone, and wait for each other when the cores
+    are busy.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -81,7 +84,9 @@ def send(values: Tensor, device: torch.device) -> Tensor:
 
 
 def in_halves(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:
-    """``run(items)``, cut in two as often as the memory asks for. Raises MferError when a single item does not fit."""
+    """``run(items)``, cut in two as often as the memory asks for. Raises MferError when a single item does
+    not fit.
+    """
     try:
         return run(items)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

@@ -1,8 +1,8 @@
 """emotion2vec: frame-level speech features, 50 per second, from any FunASR checkpoint folder or id.
 
-Method: Ma et al. 2023, https://arxiv.org/abs/2312.15185. The model is FunASR's own class; what is added here is that a
-clip's frames do not depend on its batch mates (see ``emotion2vec_batch.py``), that a checkpoint folder cannot run code, and
-that the same arithmetic takes less time (see ``emotion2vec_fast.py``).
+Method: Ma et al. 2023, https://arxiv.org/abs/2312.15185. The model is FunASR's own class; what is added here
+is that a clip's frames do not depend on its batch mates (see ``emotion2vec_batch.py``), that a checkpoint
+folder cannot run code, and that the same arithmetic takes less time (see ``emotion2vec_fast.py``).
 """
 
 from dataclasses import dataclass
@@ -49,9 +49,9 @@ class Emotion2vecEncoder:
     def embed(self, waveforms: list[np.ndarray], batch_gib: float = BATCH_GIB) -> list[np.ndarray]:
         """float32 [T, D] per mono 16 kHz waveform (float32 in -1..1), T = floor((N - 400) / 320) + 1.
 
-        A clip shorter than the receptive field (400 samples) is padded with zeros to one frame; an empty one raises
-        ClipError. Recordings longer than ``windows.WINDOW_S`` go through overlapping windows. A batch takes about
-        ``batch_gib`` of working memory, and less where that is not there.
+        A clip shorter than the receptive field (400 samples) is padded with zeros to one frame; an empty one
+        raises ClipError. Recordings longer than ``windows.WINDOW_S`` go through overlapping windows. A batch
+        takes about ``batch_gib`` of working memory, and less where that is not there.
         """
         return self.embed_prepared([self.prepare(waveform) for waveform in waveforms], batch_gib)
 
@@ -85,14 +85,18 @@ class Emotion2vecEncoder:
         return np.arange(frames) * hop(self.layers) + receptive_field(self.layers) / 2
 
     def prepare(self, waveform: np.ndarray) -> torch.Tensor:
-        """float32 [N]: the samples as the model takes them, normalised where the checkpoint asks for it. Raises ClipError for none."""
+        """float32 [N]: the samples as the model takes them, normalised where the checkpoint asks for it.
+        Raises ClipError for none.
+        """
         if waveform.size == 0:
             raise ClipError("empty waveform", "no samples to embed")
         samples = torch.from_numpy(np.ascontiguousarray(waveform, np.float32))
         return torch.nn.functional.layer_norm(samples, samples.shape) if self.normalize else samples
 
     def clip_bytes(self, samples: int) -> float:
-        """Working memory of a clip in a batch of clips of ``samples``: of the first convolution, or of a block and its attention."""
+        """Working memory of a clip in a batch of clips of ``samples``: of the first convolution, or of a
+        block and its attention.
+        """
         audio, field = self.model.modality_encoders["AUDIO"], receptive_field(self.layers)
         channels, _, stride = self.layers[0]
         steps = frame_count(max(samples, field), self.layers) + audio.modality_cfg.num_extra_tokens
@@ -112,8 +116,8 @@ class Emotion2vecEncoder:
                 frames += in_halves(
                     self._run, [pieces[index] for index in order[len(frames) : len(frames) + size]]
                 )
-            found = dict(zip(order, frames, strict=True))
-            return [found[index].cpu().numpy() for index in range(len(pieces))]
+            by_piece = dict(zip(order, frames, strict=True))
+            return [by_piece[index].cpu().numpy() for index in range(len(pieces))]
 
     def _run(self, pieces) -> list[torch.Tensor]:
         return [values.float() for values in self.batches(pieces)]
@@ -123,10 +127,12 @@ def load_emotion2vec(
     checkpoint: str, revision: str | None, device: str, precision: str
 ) -> Emotion2vecEncoder:
     """Load a FunASR folder or id. Raises MferError when it is missing, unsafe or not an Emotion2vec."""
-    found = find_checkpoint(checkpoint, revision, SHAPING_FILES)
-    config, labels = read_config(found.folder), read_tokens(found.folder)
+    located = find_checkpoint(checkpoint, revision, SHAPING_FILES)
+    config, labels = read_config(located.folder), read_tokens(located.folder)
     target = choose_device(device)
-    model = load_model(found.folder, config, len(labels)).to(target)
+    model = load_model(located.folder, config, len(labels)).to(target)
     speed_up(model, precision)
     normalize = bool(config["model_conf"].get("normalize"))
-    return Emotion2vecEncoder(model, layers_of(config), normalize, labels, found.metadata, target, precision)
+    return Emotion2vecEncoder(
+        model, layers_of(config), normalize, labels, located.metadata, target, precision
+    )

@@ -1,9 +1,10 @@
 """Batches of clips of different lengths through Emotion2vec with the frames of each clip alone.
 
-Given a padding mask, the published forward masks attention only. Its convolutional positional encoder runs over the padded
-frames, which are not zero after the projection, and each of its five layers carries them further into the valid frames
-(differences of 3 and more). A clip alone sees zeros beyond its end there, so padded frames are set to zero before each of
-these convolutions. The front end needs nothing: a valid frame never sees a padded sample.
+Given a padding mask, the published forward masks attention only. Its convolutional positional encoder runs
+over the padded frames, which are not zero after the projection, and each of its five layers carries them
+further into the valid frames (differences of 3 and more). A clip alone sees zeros beyond its end there, so
+padded frames are set to zero before each of these convolutions. The front end needs nothing: a valid frame
+never sees a padded sample.
 """
 
 import torch
@@ -13,7 +14,9 @@ from mfer_core.encoders.emotion2vec_config import Layers, frame_count, receptive
 
 
 class ExactBatches:
-    """Runs a model over lists of waveforms ([N] samples each); returns the frames ([T, D]), on the model's device, of each."""
+    """Runs a model over lists of waveforms ([N] samples each); returns the frames ([T, D]), on the model's
+    device, of each.
+    """
 
     def __init__(self, model: torch.nn.Module, layers: Layers):
         self.model = model
@@ -48,7 +51,9 @@ class ExactBatches:
         ]
 
     def forward(self, source: torch.Tensor, lengths: list[int]) -> torch.Tensor:
-        """[B, T, D] frames of [B, N] samples of which ``lengths`` count; frames beyond a clip's own are meaningless."""
+        """[B, T, D] frames of [B, N] samples of which ``lengths`` count; frames beyond a clip's own are
+        meaningless.
+        """
         if min(lengths) == source.shape[1]:
             return self.model.extract_features(source, padding_mask=None)["x"]
         padding = (

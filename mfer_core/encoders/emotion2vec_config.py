@@ -17,8 +17,8 @@ RATE = 16000  # Hz
 def parse_layers(spec: str) -> Layers:
     """Read ``feature_encoder_spec`` ('[(512, 10, 5)] + [(512, 3, 2)] * 4') without evaluating it.
 
-    FunASR passes this string to ``eval``. Only lists of three positive integers, ``+`` and ``*`` are accepted;
-    anything else raises MferError.
+    FunASR passes this string to ``eval``. Only lists of three positive integers, ``+`` and ``*`` are
+    accepted; anything else raises MferError.
     """
     try:
         layers = _layers(ast.parse(spec, mode="eval").body)
@@ -79,7 +79,9 @@ def model_conf(
     dropout: float = 0.1,
     pos_groups: int = 16,
 ) -> dict[str, Any]:
-    """``model_conf`` as published (base: 768, 8, 4, 12, PUBLISHED_LAYERS), without the decoder that features do not use."""
+    """``model_conf`` as published (base: 768, 8, 4, 12, PUBLISHED_LAYERS), without the decoder that features
+    do not use.
+    """
     audio = {
         **{"type": "AUDIO", "prenet_depth": prenet, "prenet_layerdrop": 0.0, "prenet_dropout": dropout},
         **{
@@ -184,7 +186,9 @@ def layers_of(config: dict[str, Any]) -> Layers:
 
 
 def read_tokens(folder: Path) -> list[str]:
-    """The label names of tokens.txt in class order ('生气/angry' gives 'angry'); [] where the checkpoint has no head."""
+    """The label names of tokens.txt in class order ('生气/angry' gives 'angry'); [] where the checkpoint has no
+    head.
+    """
     path = folder / "tokens.txt"
     if not path.is_file():
         return []

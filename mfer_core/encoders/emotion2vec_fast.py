@@ -1,8 +1,9 @@
 """Emotion2vec's own arithmetic in a layout that costs less: same weights, same results within rounding.
 
-The published front end turns its activations for every layer normalisation and back; kept as [B, T, C], each convolution is
-one matrix product over windows of its input. Attention goes through torch's scaled-dot-product kernel, and in bf16 the
-weights of the products are converted once instead of in every call (autocast keeps no copy of frozen weights).
+The published front end turns its activations for every layer normalisation and back; kept as [B, T, C], each
+convolution is one matrix product over windows of its input. Attention goes through torch's scaled-dot-product
+kernel, and in bf16 the weights of the products are converted once instead of in every call (autocast keeps no
+copy of frozen weights).
 """
 
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_att
 
 
 def speed_up(model: nn.Module, precision: str) -> None:
-    """Change an Emotion2vec in evaluation mode in place. Its parameters keep their names; in bf16 some change their type."""
+    """Change an Emotion2vec in evaluation mode in place. Its parameters keep their names; in bf16 some change
+    their type.
+    """
     audio = model.modality_encoders["AUDIO"]
     if audio.get_alibi_bias is not None:
         audio.get_alibi_bias = partial(_for_any_batch, audio.get_alibi_bias)
@@ -30,7 +33,9 @@ def speed_up(model: nn.Module, precision: str) -> None:
 
 
 def _for_any_batch(alibi_bias: Callable[..., Tensor], batch_size: int, **shape) -> Tensor:
-    """[1, heads, T, T]: the same for each clip. The published code keeps one per clip of the largest batch at the longest T."""
+    """[1, heads, T, T]: the same for each clip. The published code keeps one per clip of the largest batch at
+    the longest T.
+    """
     return alibi_bias(batch_size=1, **shape)
 
 
@@ -45,7 +50,7 @@ def _front(encoder: nn.Module, samples: Tensor) -> Tensor:
 
 
 def _convolve(values: Tensor, conv: nn.Conv1d) -> Tensor:
-    """A convolution without padding, of [B, T, C]: every window of the input is one row of a matrix product."""
+    """A convolution without padding, of [B, T, C]: each window of the input is a row of a matrix product."""
     (kernel,), (stride,) = conv.kernel_size, conv.stride
     batch, steps, channels = values.shape
     values = values.to(conv.weight.dtype).contiguous()
@@ -58,7 +63,9 @@ def _convolve(values: Tensor, conv: nn.Conv1d) -> Tensor:
 def _attend(
     attention: nn.Module, values: Tensor, padding_mask: Tensor | None = None, alibi_bias: Tensor | None = None
 ) -> Tensor:
-    """[B, T, D] -> [B, T, D]; ``padding_mask`` [B, T] marks what is not attended to, ``alibi_bias`` [B or 1, heads, T, T] is added."""
+    """[B, T, D] -> [B, T, D]; ``padding_mask`` [B, T] marks what is not attended to, ``alibi_bias`` [B or 1,
+    heads, T, T] is added.
+    """
     batch, steps, dim = values.shape
     query, key, value = (
         attention.qkv(values).view(batch, steps, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
@@ -71,5 +78,5 @@ def _attend(
         bias = hidden if bias is None else bias + hidden
     dropped = attention.attn_drop.p if attention.attn_drop.training else 0.0
     mask = None if bias is None else bias.to(query.dtype)
-    found = scaled_dot_product_attention(query, key, value, mask, dropped, scale=attention.scale)
-    return attention.proj_drop(attention.proj(found.transpose(1, 2).reshape(batch, steps, dim)))
+    attended = scaled_dot_product_attention(query, key, value, mask, dropped, scale=attention.scale)
+    return attention.proj_drop(attention.proj(attended.transpose(1, 2).reshape(batch, steps, dim)))

@@ -1,4 +1,6 @@
-"""FunASR's Emotion2vec: built from a configuration, its weights read from a folder that is not trusted, and written to one."""
+"""FunASR's Emotion2vec: built from a configuration, its weights read from a folder that is not trusted, and
+written to one.
+"""
 
 import copy
 from pathlib import Path
@@ -28,13 +30,15 @@ TOKENS = {
 
 
 def build_model(model_conf: dict[str, Any], classes: int) -> torch.nn.Module:
-    """A fresh Emotion2vec with random weights (torch's global generator) and a head of ``classes`` (0: none)."""
+    """An Emotion2vec with random weights (torch's global generator) and a head of ``classes`` (0: none)."""
     with emotion2vec_class() as emotion2vec:
         return emotion2vec(model_conf=copy.deepcopy(model_conf), vocab_size=classes or -1)
 
 
 def load_model(folder: Path, config: dict[str, Any], classes: int) -> torch.nn.Module:
-    """The model of a FunASR folder in evaluation mode. Raises MferError when weights are unsafe, missing or misshapen."""
+    """The model of a FunASR folder in evaluation mode. Raises MferError when weights are unsafe, missing or
+    misshapen.
+    """
     model = build_model(config["model_conf"], classes)
     state = _read_state(weights_file(folder)[0])
     try:
@@ -47,7 +51,9 @@ def load_model(folder: Path, config: dict[str, Any], classes: int) -> torch.nn.M
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors by name. A pickle is read with ``weights_only``: it cannot run code, and anything but tensors is refused."""
+    """Tensors by name. A pickle is read with ``weights_only``: it cannot run code, and anything but tensors
+    is refused.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -66,7 +72,9 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
 def _pick(
     state: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], scope_map: list[str]
 ) -> dict[str, torch.Tensor]:
-    """The tensors the model wants, found under the prefixes that checkpoints use ('d2v_model.', 'module.' or none)."""
+    """The tensors the model wants, found under the prefixes that checkpoints use ('d2v_model.', 'module.' or
+    none).
+    """
     prefixes = ["", *(prefix for prefix in scope_map[::2] if str(prefix).lower() != "none"), "module."]
     picked = {}
     for name in wanted:
@@ -78,7 +86,9 @@ def _pick(
 
 
 def write_checkpoint(model: torch.nn.Module, conf: dict, names: list[str], out: Path) -> None:
-    """Write the FunASR layout (config.yaml, configuration.json, tokens.txt, weights last); the head's classes are ``names`` and <unk>."""
+    """Write the FunASR layout (config.yaml, configuration.json, tokens.txt, weights last); the head's classes
+    are ``names`` and <unk>.
+    """
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = {
         "tokenizer": "CharTokenizer",

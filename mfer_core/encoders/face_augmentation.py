@@ -1,4 +1,6 @@
-"""Random changes of face images that do not change the emotion: batches of them, on torch, from one generator."""
+"""Random changes of face images that do not change the emotion: batches of them, on torch, from one
+generator.
+"""
 
 import math
 
@@ -14,7 +16,9 @@ ERASED = 0.1  # share of images that lose a rectangle
 
 
 def augment_faces(faces: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Flip, rotate, scale, shift, change contrast and erase a rectangle. float32 [N, 1, H, W] in 0..1 -> the same."""
+    """Flip, rotate, scale, shift, change contrast and erase a rectangle. float32 [N, 1, H, W] in 0..1 -> the
+    same.
+    """
     faces = _contrast(_warp(faces, generator), generator)
     return _erase(faces, generator)
 

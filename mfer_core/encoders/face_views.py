@@ -11,7 +11,8 @@ from mfer_core.encoders.views import generator_of
 from mfer_core.media.read import FrameSequence
 
 FLIP = AUTO_CONTRAST = 0.5
-# A rectangle's share of clips, of the image's area, and its sides' ratio: Zhong et al. 2017, https://arxiv.org/abs/1708.04896
+# A rectangle's share of clips, of the image's area, and its sides' ratio: Zhong et al. 2017,
+# https://arxiv.org/abs/1708.04896
 ERASED, ERASED_AREA, ERASED_RATIO = 0.1, (0.02, 0.33), (0.3, 3.3)
 GREY = 128  # the encoder's mean
 RANDOM_STATE = Lock()  # torch's generator is one for all threads
@@ -23,7 +24,9 @@ def frames_view(clip: FrameSequence, view: int) -> np.ndarray:
 
 
 def augment_frames(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Flip, auto-contrast, TrivialAugmentWide and random erasing, drawn once for all images of uint8 [T, H, W] or [T, H, W, 3]."""
+    """Flip, auto-contrast, TrivialAugmentWide and random erasing, drawn once for all images of uint8 [T, H,
+    W] or [T, H, W, 3].
+    """
     gray = images.ndim == 3
     pixels = torch.from_numpy(images[:, None] if gray else images.transpose(0, 3, 1, 2))  # [T, C, H, W]
     pixels = horizontal_flip(pixels) if generator.random() < FLIP else pixels
@@ -36,7 +39,8 @@ def augment_frames(images: np.ndarray, generator: np.random.Generator) -> np.nda
 
 
 def trivial_augment(pixels: torch.Tensor, seed: int) -> torch.Tensor:
-    """TrivialAugmentWide (Müller & Hutter 2021, https://arxiv.org/abs/2103.10158): one operation at one strength for all images.
+    """TrivialAugmentWide (Müller & Hutter 2021, https://arxiv.org/abs/2103.10158): one operation at one
+    strength for all images.
 
     torchvision draws from torch's own generator on the CPU, which is put back to where it was.
     """

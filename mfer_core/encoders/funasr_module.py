@@ -1,8 +1,9 @@
 """Import of FunASR's Emotion2vec class alone.
 
-``import funasr`` imports every model it has (7-9 s of CPU, hundreds of MB). The class needs five small files of that
-package, so a bare package object that only knows where FunASR lies stands in for it while they are imported and the model
-is built; afterwards the stand-in and its submodules are taken away again, and a real ``import funasr`` works as ever.
+``import funasr`` imports every model it has (7-9 s of CPU, hundreds of MB). The class needs five small files
+of that package, so a bare package object that only knows where FunASR lies stands in for it while they are
+imported and the model is built; afterwards the stand-in and its submodules are taken away again, and a real
+``import funasr`` works as ever.
 """
 
 import importlib
@@ -22,7 +23,9 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def emotion2vec_class() -> Iterator[type]:
-    """Yield ``funasr.models.emotion2vec.model.Emotion2vec``; build models inside (its blocks import more of the package)."""
+    """Yield ``funasr.models.emotion2vec.model.Emotion2vec``; build models inside (its blocks import more of
+    the package).
+    """
     with _LOCK:
         ours = PACKAGE not in sys.modules
         if ours:

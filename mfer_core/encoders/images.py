@@ -1,7 +1,7 @@
 """Preprocessing of face images as a Hugging Face image processor does it, from its preprocessor_config.json.
 
-The arithmetic is that of transformers' ViTImageProcessor (PIL backend): resize each image with Pillow, rescale, normalise;
-here the last two run in torch on the encoder's device.
+The arithmetic is that of transformers' ViTImageProcessor (PIL backend): resize each image with Pillow,
+rescale, normalise; here the last two run in torch on the encoder's device.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FILE = "preprocessor_config.json"
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Target size in pixels, Pillow's resampling filter, and value = (byte * scale - mean) / std per channel."""
+    """Size in pixels, Pillow's resampling filter, and value = (byte * scale - mean) / std per channel."""
 
     height: int
     width: int
@@ -54,7 +54,9 @@ class Preprocessing:
 
 
 def read_preprocessing(folder: Path) -> Preprocessing:
-    """Read ``preprocessor_config.json``. Raises MferError when it is missing or asks for what is not supported."""
+    """Read ``preprocessor_config.json``. Raises MferError when it is missing or asks for what is not
+    supported.
+    """
     config = read_json(folder / FILE)
     size = config.get("size", 224)
     size = {"height": size, "width": size} if isinstance(size, int) else size

@@ -1,9 +1,9 @@
-"""First layer of the compact Emotion2vec: a fixed short-time Fourier front end, in the form of a convolution.
+"""The first layer of the compact Emotion2vec: a fixed short-time Fourier front end, in the form of a convolution.
 
-Seven learned convolutions on raw samples need thousands of hours; from minutes of speech they learn little. One convolution
-with the published receptive field and step (400 and 320 samples) whose filters are windowed sinusoids gives the layers
-behind it what a spectrogram gives. Each frequency has four phases, because the activation behind the convolution keeps
-one sign: together the four show the magnitude.
+Seven learned convolutions on raw samples need thousands of hours; from minutes of speech they learn little.
+One convolution with the published receptive field and step (400 and 320 samples) whose filters are windowed
+sinusoids gives the layers behind it what a spectrogram gives. Each frequency has four phases, because the
+activation behind the convolution keeps one sign: together the four show the magnitude.
 """
 
 import math
@@ -18,17 +18,19 @@ HARMONICS = np.linspace(60, 1200, 30)  # Hz: pitch and its harmonics
 FORMANTS = np.geomspace(1280, 7500, 18)  # Hz
 FREQUENCIES = np.concatenate([HARMONICS, FORMANTS])
 EMPHASIS_HZ = 300  # above it a filter's gain grows with its frequency, as speech falls off
-# The layer normalisation behind it adds 1e-5 to the variance: at this gain loud frames lie above that and pauses below, so
-# that loudness survives. A second normalisation follows the activation; channels that hear nothing and hold CONSTANT give
-# it something that loudness is measured against.
+# Layer normalisation follows the filters and adds 1e-5 to the variance. At this gain loud frames lie above that and
+# pauses below, so that loudness survives it. A second normalisation follows the activation: channels whose filters
+# are zero and whose value is CONSTANT give it a level that does not change with the loudness of the others.
 GAIN = 0.1
-SILENT = 32
+SILENT = 32  # channels whose filters are zero
 CONSTANT = 3.0
 FILTER_LAYERS: Layers = [(4 * len(FREQUENCIES) + SILENT, WINDOW, STEP)]
 
 
 def speech_filters() -> torch.Tensor:
-    """float32 [4 * frequencies + SILENT, 1, WINDOW]: Hann-windowed cosines at phases 0, 90, 180, 270 degrees, then zeros."""
+    """float32 [4 * frequencies + SILENT, 1, WINDOW]: Hann-windowed cosines at phases 0, 90, 180, 270 degrees,
+    then zeros.
+    """
     time = np.arange(WINDOW) / RATE
     window = np.hanning(WINDOW)
     phases = np.arange(4) * math.pi / 2

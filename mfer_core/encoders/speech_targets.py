@@ -1,8 +1,10 @@
-"""What a frame of speech sounds like, for the compact Emotion2vec to learn beside the emotion of the whole clip.
+"""What a frame of speech sounds like, for the compact Emotion2vec to learn beside the emotion of the whole
+clip.
 
-emotion2vec learns from two losses, one of the utterance and one of its frames (Ma et al. 2023, section 3.2); its frame
-targets come from a teacher that needs hundreds of hours. Here a frame's own spectrum, how that changes, and its pitch stand in:
-from minutes of speech they teach frames that tell one voice quality from another.
+emotion2vec learns from two losses, one of the utterance and one of its frames (Ma et al. 2023, section 3.2);
+its frame targets come from a teacher that needs hundreds of hours. Here a frame's own spectrum, how that
+changes, and its pitch stand in: from minutes of speech they teach frames that tell one voice quality from
+another.
 """
 
 import numpy as np

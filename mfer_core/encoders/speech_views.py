@@ -10,10 +10,11 @@ from mfer_core.media.read import Speech
 
 
 def waveform_view(clip: Speech, view: int, speed: float, speeds: Sequence[float] = ()) -> np.ndarray:
-    """The clip's waveform, float32 [N], in view ``view``; its speed changes with probability ``speed``. View 0 is the clean one.
+    """The clip's waveform, float32 [N], in view ``view``; its speed changes with probability ``speed``. View
+    0 is the clean one.
 
-    With ``speeds`` the views play at these in turn instead, every clip of a view alike: each is a set of other voices, which
-    small corpora lack most (Ko et al. 2015, 'Audio augmentation for speech recognition').
+    With ``speeds`` the views play at these in turn instead, every clip of a view alike: each is a set of
+    other voices, which small corpora lack most (Ko et al. 2015, 'Audio augmentation for speech recognition').
     """
     if not view:
         return clip.waveform

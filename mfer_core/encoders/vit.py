@@ -1,7 +1,8 @@
-"""ViT: one feature per face image (the CLS token), from any Hugging Face image-classification ViT by folder or id.
+"""ViT: one feature per face image (the CLS token), from any Hugging Face image-classification ViT by folder
+or id.
 
-Method: Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929. The model is transformers' own class; the classifier is not
-part of the feature, and serves only as a zero-shot baseline.
+Method: Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929. The model is transformers' own class; the
+classifier is not part of the feature, and serves only as a zero-shot baseline.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ class VitEncoder:
     precision: str
 
     def embed(self, images: list[np.ndarray], batch_gib: float = BATCH_GIB) -> np.ndarray:
-        """float32 [N, D]: the CLS feature of each uint8 [H, W] or [H, W, 3] image, in batches of ``batch_gib`` working memory."""
+        """float32 [N, D]: the CLS feature of each uint8 [H, W] or [H, W, 3] image, in batches of
+        ``batch_gib`` working memory.
+        """
         return (
             self.embed_prepared(self.prepare(images), batch_gib)
             if images
@@ -86,12 +89,14 @@ class VitEncoder:
 
 
 def load_vit(checkpoint: str, revision: str | None, device: str, precision: str) -> VitEncoder:
-    """Load a Hugging Face ViT classifier by folder or id. Raises MferError when it is missing, broken or no ViT."""
-    found = find_checkpoint(checkpoint, revision, SHAPING_FILES)
+    """Load a Hugging Face ViT classifier by folder or id. Raises MferError when it is missing, broken or no
+    ViT.
+    """
+    located = find_checkpoint(checkpoint, revision, SHAPING_FILES)
     target = choose_device(device)
-    model = _load_model(found.folder).to(target)
+    model = _load_model(located.folder).to(target)
     labels = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    return VitEncoder(model, read_preprocessing(found.folder), labels, found.metadata, target, precision)
+    return VitEncoder(model, read_preprocessing(located.folder), labels, located.metadata, target, precision)
 
 
 def _load_model(folder: Path) -> torch.nn.Module:

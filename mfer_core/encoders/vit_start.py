@@ -1,4 +1,6 @@
-"""The ViT that training on faces starts from: a compact one with random weights, or a published one; and how it is written."""
+"""The ViT that training on faces starts from: a compact one with random weights, or a published one; and how
+it is written.
+"""
 
 from pathlib import Path
 
@@ -39,19 +41,20 @@ def build_vit(settings: PretrainVit) -> ViTForImageClassification:
 
 
 def published_vit(settings: PretrainVit) -> tuple[ViTForImageClassification, Preprocessing]:
-    """The ViT that ``settings.checkpoint`` names, with a classifier of the seven classes: its own rows for those it knows.
+    """The ViT that ``settings.checkpoint`` names, with a classifier of the seven classes: its own rows for
+    those it knows.
 
     Raises MferError as ``load_vit`` does.
     """
     encoder = load_vit(str(settings.checkpoint), settings.revision, "cpu", "fp32")
     model, known = encoder.model, head_classes(encoder.labels)
-    own, fresh = model.classifier, torch.nn.Linear(encoder.dim, len(LABELS))
+    published, fresh = model.classifier, torch.nn.Linear(encoder.dim, len(LABELS))
     with torch.no_grad():
         for row, label in enumerate(LABELS):
             if label in known:
                 fresh.weight[row], fresh.bias[row] = (
-                    own.weight[known.index(label)],
-                    own.bias[known.index(label)],
+                    published.weight[known.index(label)],
+                    published.bias[known.index(label)],
                 )
     model.classifier, model.num_labels = fresh, len(LABELS)
     model.config.update(_names())

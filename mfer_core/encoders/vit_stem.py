@@ -1,8 +1,9 @@
 """A ViT that sees its image through a few convolutions, for training from few faces.
 
-Patches cut straight from the image learn slowly and overfit on small sets; a convolutional stem in their place mends both
-(Xiao et al. 2021, 'Early convolutions help transformers see better', https://arxiv.org/abs/2106.14881). Everything behind
-the stem is transformers' own ViT. The checkpoint's config.json names the stem in ``stem_channels``.
+Patches cut straight from the image learn slowly and overfit on small sets; a convolutional stem in their
+place mends both (Xiao et al. 2021, 'Early convolutions help transformers see better',
+https://arxiv.org/abs/2106.14881). Everything behind the stem is transformers' own ViT. The checkpoint's
+config.json names the stem in ``stem_channels``.
 """
 
 import math
@@ -13,7 +14,9 @@ from transformers import ViTConfig, ViTForImageClassification
 
 
 class ConvStem(nn.Sequential):
-    """[N, 3, S, S] -> [N, hidden, S / 2^k, S / 2^k] by k stages of 3x3 convolution, normalisation and pooling."""
+    """[N, 3, S, S] -> [N, hidden, S / 2^k, S / 2^k] by k stages of 3x3 convolution, normalisation and
+    pooling.
+    """
 
     def __init__(self, inputs: int, channels: list[int], hidden: int):
         stages = []
@@ -49,5 +52,7 @@ def vit_class(config: ViTConfig) -> type[ViTForImageClassification]:
 
 
 def weight_scale(hidden: int) -> float:
-    """Standard deviation of fresh weights: 1 / sqrt(inputs). The usual 0.02 is made for 768 inputs; narrow layers stall with it."""
+    """Standard deviation of fresh weights: 1 / sqrt(inputs). The usual 0.02 is made for 768 inputs; narrow
+    layers stall with it.
+    """
     return 1 / math.sqrt(hidden)

@@ -1,4 +1,6 @@
-"""Random changes of speech that do not change the emotion (reference method, 'Augmentation, audio'), on numpy."""
+"""Random changes of speech that do not change the emotion (reference method, 'Augmentation, audio'), on
+numpy.
+"""
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -8,7 +10,8 @@ SPEED_CHANCE = 0.2  # that a view of a clip of stage 2a plays faster or slower (
 
 
 def augment_waveform(waveform: np.ndarray, generator: np.random.Generator, speed: float = 0.5) -> np.ndarray:
-    """Gain 0.8-1.2 (p .5), time mask 20-50 ms (p .3), white noise at 20-30 dB (p .3), and with probability ``speed`` speed 0.95-1.05.
+    """Gain 0.8-1.2 (p .5), time mask 20-50 ms (p .3), white noise at 20-30 dB (p .3), and with probability
+    ``speed`` speed 0.95-1.05.
 
     float32 [N] -> [M].
     """
@@ -24,7 +27,9 @@ def augment_waveform(waveform: np.ndarray, generator: np.random.Generator, speed
 
 
 def change_speed(waveform: np.ndarray, factor: float) -> np.ndarray:
-    """Played faster by ``factor``, in whole per cent: pitch and duration change together, and nothing aliases."""
+    """Played faster by ``factor``, in whole per cent: pitch and duration change together, and nothing
+    aliases.
+    """
     return resample_poly(waveform, 100, round(100 * factor)).astype(np.float32)
 
 

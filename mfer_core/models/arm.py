@@ -1,4 +1,6 @@
-"""One arm: embeddings of a clip -> GRU -> last valid hidden state -> linear (reference method, "Architecture")."""
+"""One arm: embeddings of a clip -> GRU -> last valid hidden state -> linear (reference method,
+"Architecture").
+"""
 
 from dataclasses import dataclass
 
@@ -14,16 +16,13 @@ class ArmConfig:
     input_dim: int  # D of the embeddings
     hidden_size: int  # H of the GRU
     layers: int
-    dropout: float  # on the last hidden state, training only
+    dropout: float  # on the state that is classified, in training only
     pool: int = 1  # consecutive steps averaged into one before the GRU; 1 keeps every step
-    readout: str = "last"  # what of the GRU is classified: the "last" valid state; the "mean"; "statistics": mean, deviation and maximum
-    noise: float = 0.0  # standard deviation of what training adds to every standardised step
-    jitter: float = (
-        0.0  # of what training adds to all steps of a clip alike, as another person or microphone would
-    )
-    normalisation: str = (
-        "none"  # "speaker": the steps come standardised by each speaker's own moments (training/inputs.py)
-    )
+    # What is classified: the "last" valid state, the "mean", or "statistics" (mean, deviation, maximum).
+    readout: str = "last"
+    noise: float = 0.0  # standard deviation of the noise that training adds to every standardised step
+    jitter: float = 0.0  # the same, added to all steps of a clip alike, as another person or microphone would
+    normalisation: str = "none"  # "speaker": the steps come standardised by each speaker's own moments
     classes: tuple[str, ...]  # label names in id order
 
     @property
@@ -33,7 +32,9 @@ class ArmConfig:
 
 
 def pool_steps(values: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:
-    """Average every ``pool`` steps of right-padded [B, T, D]; a clip's own last, shorter group averages what it has."""
+    """Average every ``pool`` steps of right-padded [B, T, D]; a clip's own last, shorter group averages what
+    it has.
+    """
     if pool == 1:
         return values, lengths
     batch, steps, dim = values.shape
@@ -49,7 +50,8 @@ def pool_steps(values: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tens
 
 
 def _statistics(output: Tensor, lengths: Tensor, only_mean: bool) -> Tensor:
-    """Mean [B, H], and beside it standard deviation and maximum [B, 3 * H], of the valid steps of [B, T, H]; zeros where there are none.
+    """Mean [B, H], and beside it standard deviation and maximum [B, 3 * H], of the valid steps of [B, T, H];
+    zeros where there are none.
 
     Statistics pooling as in speaker recognition (Snyder et al. 2018, x-vectors).
     """
@@ -66,8 +68,10 @@ def _statistics(output: Tensor, lengths: Tensor, only_mean: bool) -> Tensor:
 
 
 class Arm(nn.Module):
-    """GRU over one modality. The GRU runs forward only and padding is on the right, so reading its output at the
-    last valid step equals running the packed sequence: what a clip is padded with cannot reach its prediction."""
+    """GRU over one modality. The GRU runs forward only and padding is on the right, so reading its output at
+    the last valid step equals running the packed sequence: what a clip is padded with cannot reach its
+    prediction.
+    """
 
     def __init__(self, config: ArmConfig):
         super().__init__()
@@ -79,7 +83,9 @@ class Arm(nn.Module):
         self.classifier = nn.Linear(config.state_size, len(config.classes))
 
     def standardise(self, mean: Tensor, std: Tensor) -> None:
-        """Take over the mean and standard deviation ([D] each) of the training clips; constant features pass unscaled."""
+        """Take over the mean and standard deviation ([D] each) of the training clips; constant features pass
+        unscaled.
+        """
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(std > 1e-6, 1 / std.clamp(min=1e-6), torch.ones_like(std)))
 
@@ -92,7 +98,9 @@ class Arm(nn.Module):
         return values
 
     def encode(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """State [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is 0."""
+        """State [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is
+        0.
+        """
         values, lengths = pool_steps((values - self.mean) * self.scale, lengths, self.config.pool)
         values = self._disturb(values)
         output, _ = self.gru(values)  # [B, T, H]

@@ -1,4 +1,4 @@
-"""An arm, or both, trained together with the last blocks of the encoders: frames or waveforms in, logits out."""
+"""An arm, or both, trained with the last blocks of the encoders: frames or waveforms in, logits out."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -16,7 +16,8 @@ from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 
 MODALITIES = ("visual", "audio")  # the order of the fused model's inputs
-# Imported by name where an encoder learns, so that the keys of one modality's folds do not cover the other's code.
+# Imported by name where an encoder learns, so that the keys of one modality's folds do not cover the other's
+# code.
 TRAINABLE_MODULES = {
     "visual": "mfer_core.models.trainable_faces",
     "audio": "mfer_core.models.trainable_speech",
@@ -24,24 +25,24 @@ TRAINABLE_MODULES = {
 
 
 class TrainableEncoder(nn.Module):
-    """An encoder whose last blocks learn: right-padded raw input [B, N, ...] and lengths [B] to [B, T, D] and lengths [B].
+    """An encoder whose last blocks learn: right-padded raw input [B, N, ...] and lengths [B] to [B, T, D] and
+    lengths [B]. The encoder is on the device that training takes.
 
-    A clip's embeddings do not depend on its batch mates. Only what learns is a parameter of this module, so checkpoints
-    and the model's file hold nothing else. The rest stays in evaluation mode; autograd records nothing below the first
-    block that learns.
+    A clip's embeddings do not depend on its batch mates. Only what learns is a parameter of this module, so
+    checkpoints and the model's file hold nothing else. The rest stays in evaluation mode; autograd records
+    nothing below the first block that learns.
     """
 
     def __init__(self, encoder: Encoder, settings: Finetune):
         super().__init__()
-        self.encoder, self.settings = (
-            encoder,
-            settings,
-        )  # the encoder is no module, so its model is not a submodule here
+        # The encoder is no module, so that its model is not a submodule here.
+        self.encoder, self.settings = encoder, settings
         encoder.model.requires_grad_(False).eval()
         stack, rest = self._stack(), self._rest()
         if settings.blocks > len(stack):
             raise MferError(
-                f"finetune.blocks is {settings.blocks}, but {encoder.metadata['name']} has {len(stack)} blocks (-1: all)"
+                f"finetune.blocks is {settings.blocks}, but {encoder.metadata['name']} has {len(stack)} "
+                "blocks (-1: all)"
             )
         blocks = stack[-settings.blocks :] if settings.blocks > 0 else stack
         learning = blocks if settings.blocks > 0 else [*rest, *blocks]
@@ -71,9 +72,9 @@ class TrainableEncoder(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of the clips present; a clip of length 0 has none and keeps the length 0."""
         present = [row[:length] for row, length in zip(values, lengths.tolist(), strict=True) if length]
-        found = iter(self._embed(present) if present else [])
+        embeddings = iter(self._embed(present) if present else [])
         blank = torch.zeros(1, self.encoder.dim, device=values.device)
-        rows = [next(found).float() if length else blank for length in lengths.tolist()]
+        rows = [next(embeddings).float() if length else blank for length in lengths.tolist()]
         counts = [len(row) if length else 0 for row, length in zip(rows, lengths.tolist(), strict=True)]
         return pad_sequence(rows, batch_first=True), torch.tensor(counts, device=values.device)
 
@@ -112,20 +113,24 @@ class FineTuned(nn.Module):
 
 
 def put_blocks(encoder: Encoder, blocks: Mapping[str, Tensor], trained_on: Mapping) -> None:
-    """Put blocks that were trained with a model into the encoder that they were taken from (``trained_on``: its metadata).
+    """Put blocks that were trained with a model into the encoder that they were taken from (``trained_on``:
+    its metadata).
 
     Raises MferError when ``encoder`` is another one.
     """
     if encoder.metadata["hash"] != trained_on["hash"]:
         raise MferError(
-            f"the model was trained with blocks of {trained_on['name']} ({trained_on['hash']}); the encoder here is "
-            f"{encoder.metadata['name']} ({encoder.metadata['hash']}): put that one in its place or train again"
+            f"the model was trained with blocks of {trained_on['name']} ({trained_on['hash']}); the encoder "
+            "here is "
+            f"{encoder.metadata['name']} ({encoder.metadata['hash']}): put that one in its place or train "
+            "again"
         )
-    own = dict(encoder.model.named_parameters())
-    if unknown := sorted(set(blocks) - set(own)):
+    weights = dict(encoder.model.named_parameters())
+    if unknown := sorted(set(blocks) - set(weights)):
         raise MferError(
-            f"{encoder.metadata['name']} has no weights named {', '.join(unknown[:3])}: the model's file is of another encoder"
+            f"{encoder.metadata['name']} has no weights named {', '.join(unknown[:3])}: the model's file is "
+            "of another encoder"
         )
     with torch.no_grad():
         for name, value in blocks.items():
-            own[name].copy_(value)
+            weights[name].copy_(value)

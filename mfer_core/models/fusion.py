@@ -8,7 +8,7 @@ from mfer_core.models.arm import Arm
 
 
 class FusedHead(nn.Module):
-    """The linear layer over both arms' hidden states. A hidden state of zeros stands for an absent modality."""
+    """The linear layer over both arms' hidden states; a state of zeros stands for an absent modality."""
 
     def __init__(self, visual_size: int, audio_size: int, classes: int, dropout: float):
         super().__init__()
@@ -16,7 +16,9 @@ class FusedHead(nn.Module):
         self.classifier = nn.Linear(visual_size + audio_size, classes)
 
     def forward(self, visual: Tensor, visual_lengths: Tensor, audio: Tensor, audio_lengths: Tensor) -> Tensor:
-        """Logits [B, C] of hidden states [B, 1, H] per arm; lengths [B] are 1, or 0 where the modality is absent."""
+        """Logits [B, C] of hidden states [B, 1, H] per arm; lengths [B] are 1, or 0 where the modality is
+        absent.
+        """
         parts = [
             hidden[:, 0] * (lengths > 0).to(hidden.dtype)[:, None]
             for hidden, lengths in ((visual, visual_lengths), (audio, audio_lengths))
@@ -28,7 +30,9 @@ class Fused(nn.Module):
     """Both arms and the head. Clips that lack a modality are trained on and predicted by the same model."""
 
     def __init__(self, visual: Arm, audio: Arm):
-        """Start from two trained arms: weights side by side, the mean of the biases. Raises MferError when their classes differ."""
+        """Start from two trained arms: weights side by side, the mean of the biases. Raises MferError when
+        their classes differ.
+        """
         super().__init__()
         if visual.config.classes != audio.config.classes:
             raise MferError(
@@ -50,7 +54,9 @@ class Fused(nn.Module):
         return self.visual.config.classes
 
     def forward(self, visual: Tensor, visual_lengths: Tensor, audio: Tensor, audio_lengths: Tensor) -> Tensor:
-        """Logits [B, C] of right-padded embeddings [B, T, D] per arm; a length of 0 says that the modality is absent."""
+        """Logits [B, C] of right-padded embeddings [B, T, D] per arm; a length of 0 says that the modality is
+        absent.
+        """
         hidden = (
             self.visual.encode(visual, visual_lengths),
             self.audio.encode(audio, audio_lengths),

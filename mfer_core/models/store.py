@@ -14,7 +14,8 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 
 WEIGHTS = "model.safetensors"
-# The model that chose the epoch on the validation clips, where the one in WEIGHTS was then trained on these too.
+# The model that chose the epoch on the validation clips, where the one in WEIGHTS was then trained on these
+# too.
 SELECTION = "selection.safetensors"
 CONFIG = "config.json"
 ENCODER = "encoder."  # prefix, before the modality, of the encoders' blocks that were trained with a model
@@ -76,8 +77,8 @@ def save_weights(
 
 
 def load_trained(folder: Path, selection: bool = False) -> tuple[Arm | Fused, dict, Blocks]:
-    """The model of a fold's folder in evaluation mode, its config, and the encoders' blocks that were trained with it
-    ({} where they were not). Raises MferError naming the file at fault.
+    """The model of a fold's folder in evaluation mode, its config, and the encoders' blocks that were trained
+    with it ({} where they were not). Raises MferError naming the file at fault.
 
     ``selection``: the one that has not seen the validation clips.
     """

@@ -16,7 +16,8 @@ class Trainable(TrainableEncoder):
 
     def __init__(self, encoder: Emotion2vecEncoder, settings: Finetune):
         super().__init__(encoder, settings)
-        encoder.model.alibi_biases.clear()  # kept from call to call; made in inference mode they could take no gradient
+        # The model keeps these from call to call; those made in inference mode could take no gradient.
+        encoder.model.alibi_biases.clear()
 
     def prepare(self, raw: np.ndarray, rng: np.random.Generator | None) -> Tensor:
         if rng is not None and self.settings.augment:

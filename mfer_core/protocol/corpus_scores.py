@@ -14,7 +14,8 @@ def corpus_of(clip_id: str) -> str:
 
 
 def corpus_scores(predictions: pd.DataFrame) -> dict[str, dict]:
-    """corpus, or "all" -> accuracy, uar, macro_f1, clips, and recall per class (None for a class without clips).
+    """corpus, or "all" -> accuracy, uar, macro_f1, clips, and recall per class (None for a class without
+    clips).
 
     ``predictions``: columns corpus, label and a probability per class.
     """

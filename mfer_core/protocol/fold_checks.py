@@ -30,8 +30,9 @@ def _take(manifest: pd.DataFrame) -> pd.Series:
 def check_folds(folds: pd.DataFrame, manifest: pd.DataFrame, rule: Protocol) -> None:
     """Raise MferError when a fold leaks what its protocol promises to hold out, or when a part is empty.
 
-    Checked: clips, content hashes and takes in train, valid and test, unless the protocol is leaky by design; speakers,
-    except under ``statement``, which keeps them; statements between test and the rest where one is held out.
+    Checked: clips, content hashes and takes in train, valid and test, unless the protocol is leaky by design;
+    speakers, except under ``statement``, which keeps them; statements between test and the rest where one is
+    held out.
     """
     rows = folds.merge(manifest.assign(take=_take(manifest)), on="clip_id", validate="many_to_one")
     for fold, part in rows.groupby("fold"):
@@ -43,15 +44,18 @@ def check_folds(folds: pd.DataFrame, manifest: pd.DataFrame, rule: Protocol) -> 
 
 
 def check_corpora(clips: pd.DataFrame) -> None:
-    """Raise MferError when a content occurs in two corpora: one of them may be trained on and the other tested.
+    """Raise MferError when a content occurs in two corpora: one of them may be trained on and the other
+    tested.
 
-    ``clips``: the manifests of all corpora that have a role, one below the other. Within a corpus ingest keeps one of each.
+    ``clips``: the manifests of all corpora that have a role, one below the other. Within a corpus ingest
+    keeps one of each.
     """
     again = clips[clips.sha256.duplicated(keep=False)].sort_values(["sha256", "clip_id"])
     if len(again):
         first, second = again.clip_id.iloc[:2]
         raise MferError(
-            f"{first} and {second} are one and the same recording ({len(again)} such clips): training and test would share it; "
+            f"{first} and {second} are one and the same recording ({len(again)} such clips): training and "
+            "test would share it; "
             "take it out of one corpus, or one corpus out of roles"
         )
 

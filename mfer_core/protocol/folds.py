@@ -40,11 +40,13 @@ def actor_number(speaker: str) -> int | None:
 
 
 def inner_speakers(speakers: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
-    """Draw about ``share`` of the training speakers (columns speaker, sex), at least one and never all, the sexes in turn."""
+    """Draw about ``share`` of the training speakers (columns speaker, sex), at least one and never all, the
+    sexes in turn.
+    """
     count = min(max(1, round(share * len(speakers))), len(speakers) - 1)
     shuffled = speakers.sort_values("speaker").iloc[rng.permutation(len(speakers))]
-    turn = shuffled.groupby(shuffled.sex.fillna("unknown")).cumcount()
-    return set(shuffled.speaker[turn.sort_values(kind="stable").index].head(count))
+    rank = shuffled.groupby(shuffled.sex.fillna("unknown")).cumcount()  # within the sex
+    return set(shuffled.speaker[rank.sort_values(kind="stable").index].head(count))
 
 
 def _inner(
@@ -134,7 +136,9 @@ def _second_statement(manifest: pd.DataFrame) -> np.ndarray:
 
 
 def _with_new_statement(splits: Iterator[Split], second: np.ndarray) -> Iterator[Split]:
-    """The same folds, tested on the second statement and trained on the first; the other clips are in no part."""
+    """The same folds, tested on the second statement and trained on the first; the other clips are in no
+    part.
+    """
     for fold, train, valid, test in splits:
         yield fold, train & ~second, valid & ~second, test & second
 
@@ -172,7 +176,9 @@ def _splits(
 def protocol_folds(
     manifest: pd.DataFrame, name: str, settings: Folds, seed: int, adapter: str
 ) -> pd.DataFrame:
-    """The folds of one protocol (rows of FOLDS_SCHEMA), checked. Fold numbers are the preset's own, also where some are dropped."""
+    """The folds of one protocol (rows of FOLDS_SCHEMA), checked. Fold numbers are the preset's own, also
+    where some are dropped.
+    """
     rule = protocol(name)
     rows = []
     for fold, *masks in _splits(manifest, rule, settings, seed, adapter):
@@ -190,7 +196,8 @@ def protocol_folds(
 
 
 def accepted_clips(manifest: pd.DataFrame, extracted: pd.DataFrame) -> pd.DataFrame:
-    """The clips of a manifest that extraction accepted (``extracted``: its facts by clip_id); the log says what is not whole.
+    """The clips of a manifest that extraction accepted (``extracted``: its facts by clip_id); the log says
+    what is not whole.
 
     Raises MferError when extraction has not seen a clip of the manifest, or accepted none.
     """
@@ -204,10 +211,10 @@ def accepted_clips(manifest: pd.DataFrame, extracted: pd.DataFrame) -> pd.DataFr
         "without sound, in the image arm and the fusion only": accepted & pictures & ~sound,
         "without pictures, in the audio arm and the fusion only": accepted & sound & ~pictures,
     }
-    for what, which in counts.items():
-        if which.any():
+    for reason, mask in counts.items():
+        if mask.any():
             log.info(
-                "folds: %d of %d clips %s, first %s", which.sum(), len(facts), what, facts.index[which][0]
+                "folds: %d of %d clips %s, first %s", mask.sum(), len(facts), reason, facts.index[mask][0]
             )
     if not accepted.any():
         raise MferError("extraction accepted no clip of the benchmark: see its rejects")
@@ -218,8 +225,8 @@ def make_folds(manifest: pd.DataFrame, settings: Folds, seed: int, adapter: str)
     """Folds of every protocol in the settings: columns protocol, fold, clip_id, part (train, valid or test).
 
     ``adapter`` is what reads the corpus: a preset of published actors is refused on any corpus but its own.
-    Under ``report5`` a test clip is also a valid clip, since the reference picks its checkpoint there. Raises MferError on
-    an unknown protocol, one that does not fit the corpus, or folds that leak.
+    Under ``report5`` a test clip is also a valid clip, since the reference picks its checkpoint there. Raises
+    MferError on an unknown protocol, one that does not fit the corpus, or folds that leak.
     """
     ordered = manifest.sort_values("clip_id", ignore_index=True)
     return pd.concat(

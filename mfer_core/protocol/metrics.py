@@ -1,4 +1,5 @@
-"""Metrics of all predictions at once, in the field's terms: accuracy (WA), UAR, macro F1; Brier score, log loss, ECE.
+"""Metrics of all predictions at once, in the field's terms: accuracy (WA), UAR, macro F1; Brier score, log
+loss, ECE.
 
 Everything takes leading dimensions, so a thousand resamples cost one call.
 """
@@ -33,7 +34,8 @@ def recalls(matrix: np.ndarray) -> np.ndarray:
 def scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
     """``SCORES`` of confusion matrices [..., C, C].
 
-    UAR is the mean recall of the classes that occur; macro F1 the mean over classes that occur or are predicted.
+    UAR is the mean recall of the classes that occur; macro F1 the mean over classes that occur or are
+    predicted.
     """
     hit = np.diagonal(matrix, axis1=-2, axis2=-1)
     f1 = _ratio(2 * hit, matrix.sum(-1) + matrix.sum(-2))
@@ -50,10 +52,11 @@ def decision_scores(labels: np.ndarray, predicted: np.ndarray, classes: int) -> 
 
 
 def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Per clip its Brier score (Brier 1950; squared distances summed over classes, 0 to 2) and log loss (nats): [N, 2].
+    """Per clip its Brier score (Brier 1950; squared distances summed over classes, 0 to 2) and log loss
+    (nats): [N, 2].
 
-    Both are proper: their mean over clips is least, in expectation, for the true probabilities [N, C], and a bootstrap of
-    clips leaves it unbiased. The ECE is not and does not.
+    Both are proper: their mean over clips is least, in expectation, for the true probabilities [N, C], and a
+    bootstrap of clips leaves it unbiased. The ECE is not and does not.
     """
     right = np.arange(probabilities.shape[1]) == labels[:, None]
     brier = np.square(probabilities - right).sum(1)
@@ -61,7 +64,9 @@ def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
-    """Reliability sums [bins, 3]: clips, their confidence, their hits, by equal bins of confidence; probabilities [N, C]."""
+    """Reliability sums [bins, 3]: clips, their confidence, their hits, by equal bins of confidence;
+    probabilities [N, C].
+    """
     confidence = probabilities.max(1).astype(np.float64)
     hit = (probabilities.argmax(1) == labels).astype(np.float64)
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -73,7 +78,7 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_B
 def calibration_error(sums: np.ndarray) -> np.ndarray:
     """Expected calibration error (Naeini et al. 2015) of reliability sums [..., bins, 3].
 
-    Biased upwards: with few clips a perfectly calibrated model has one as well, and resampled clips have a larger one, so
-    that a percentile interval of it is none.
+    Biased upwards: with few clips a perfectly calibrated model has one as well, and resampled clips have a
+    larger one, so that a percentile interval of it is none.
     """
     return _ratio(np.abs(sums[..., 1] - sums[..., 2]).sum(-1), sums[..., 0].sum(-1))

@@ -1,10 +1,12 @@
 """Fold protocols by name: which speakers are held out, and on what the checkpoint is picked.
 
-Sources: Luna-Jimenez et al. 2021/2022 (luna5), EmoBox (emobox6), HiCMAE (hicmae6, CREMA-D's hicmae5), Chumachenko et al.
-2022 (chumachenko), Atmaja & Sasou 2022 (statement), and the reference method's own code (report5).
+Sources: Luna-Jimenez et al. 2021/2022 (luna5), EmoBox (emobox6), HiCMAE (hicmae6, CREMA-D's hicmae5),
+Chumachenko et al. 2022 (chumachenko), Atmaja & Sasou 2022 (statement), and the reference method's own code
+(report5).
 
-``statement`` holds out a sentence and keeps its speakers: on real RAVDESS an SVM loses there a quarter of what it loses on
-new people, so that its figures are no figures about new people. ``statement+luna5`` and ``statement+loso`` hold out both.
+``statement`` holds out a sentence and keeps its speakers: on real RAVDESS an SVM loses there a quarter of
+what it loses on new people, so that its figures are no figures about new people. ``statement+luna5`` and
+``statement+loso`` hold out both.
 """
 
 from dataclasses import dataclass
@@ -56,7 +58,9 @@ class Protocol:
 
     @property
     def speakers_by(self) -> str:
-        """The protocol that says which speakers are held out: the name itself but for a statement held out beside them."""
+        """The protocol that says which speakers are held out: the name itself but for a statement held out
+        beside them.
+        """
         return self.name.removeprefix(STATEMENT)
 
     @property
@@ -88,7 +92,9 @@ class Protocol:
 
     @property
     def inner(self) -> bool:
-        """Whether the checkpoint is picked on an inner split of what may be trained on, so that training may take it back."""
+        """Whether the checkpoint is picked on an inner split of what may be trained on, so that training may
+        take it back.
+        """
         return not self.peeks and self.speakers_by not in VALIDATION
 
     @property

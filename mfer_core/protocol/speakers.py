@@ -1,4 +1,6 @@
-"""Speakers of the pretraining corpora held out: the same ones from the speech encoder's training and from stage 2a's test."""
+"""Speakers of the pretraining corpora held out: the same ones from the speech encoder's training and from
+stage 2a's test.
+"""
 
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
@@ -22,7 +24,9 @@ def four_classes(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def held_out_speakers(clips: pd.DataFrame, seed: int) -> set[str]:
-    """Speakers whose clips nothing is trained on before stage 2a is tested on them; ``clips`` as for ``speaker_parts``."""
+    """Speakers whose clips nothing is trained on before stage 2a is tested on them; ``clips`` as for
+    ``speaker_parts``.
+    """
     tested = speaker_parts(four_classes(clips), seed)["test"]
     return {*clips.speaker[clips.clip_id.isin(tested)]}
 

@@ -1,4 +1,6 @@
-"""The folder of an encoder that the pipeline trains: begun empty, marked as done under its key when all else is written."""
+"""The folder of an encoder that the pipeline trains: begun empty, marked as done under its key when all else
+is written.
+"""
 
 from pathlib import Path
 
@@ -18,7 +20,9 @@ def finished_metrics(run: Run) -> dict | None:
 
 
 def begin(folder: Path) -> None:
-    """Make the folder, and take away all that an earlier training or a published encoder left, but for a checkpoint."""
+    """Make the folder, and take away all that an earlier training or a published encoder left, but for a
+    checkpoint.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if path.name != CHECKPOINT:

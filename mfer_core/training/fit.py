@@ -1,4 +1,6 @@
-"""Training of an arm, or of both with their head, on the clips of a fold: sampling, class weights, optimiser, schedule."""
+"""Training of an arm, or of both with their head, on the clips of a fold: sampling, class weights, optimiser,
+schedule.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +25,8 @@ Group = dict  # {"params": [...], "lr": float}
 
 
 def class_weights(labels: Tensor, classes: int, power: float) -> Tensor:
-    """Loss weight per class [C], ~ 1 / (count * classes) ** power, mean 1 over the clips; 0 for a class without clips.
+    """Loss weight per class [C], ~ 1 / (count * classes) ** power, mean 1 over the clips; 0 for a class
+    without clips.
 
     Reference method, "Loss".
     """
@@ -33,7 +36,8 @@ def class_weights(labels: Tensor, classes: int, power: float) -> Tensor:
 
 
 def draw(labels: np.ndarray, classes: int, power: float, rng: np.random.Generator) -> np.ndarray:
-    """Indices of one epoch [N]: with replacement, weight ~ 1 / (classes * count) ** power; a plain shuffle when power is 0.
+    """Indices of one epoch [N]: with replacement, weight ~ 1 / (classes * count) ** power; a plain shuffle
+    when power is 0.
 
     Reference method, "Sampling".
     """
@@ -60,7 +64,9 @@ def trainable(model: nn.Module, learning_rate: float) -> list[Group]:
 
 
 def build_optimiser(groups: list[Group], hyper: Train) -> Optimizer:
-    """The optimiser that the settings name, in its fused form (one pass over the parameters per step) on every device."""
+    """The optimiser that the settings name, in its fused form (one pass over the parameters per step) on
+    every device.
+    """
     kind = {"adam": Adam, "adamw": AdamW}[hyper.optimiser]
     return kind(groups, lr=hyper.learning_rate, weight_decay=hyper.weight_decay, fused=True)
 
@@ -68,7 +74,8 @@ def build_optimiser(groups: list[Group], hyper: Train) -> Optimizer:
 def build_schedule(optimiser: Optimizer, hyper: Train, rates: Sequence[float] = ()) -> LRScheduler:
     """The schedule of the learning rate, stepped once per epoch.
 
-    With ``rates``, the first group takes these epoch by epoch, and every group keeps its proportion to the first.
+    With ``rates``, the first group takes these epoch by epoch, and every group keeps its proportion to the
+    first.
     """
     if rates:
         return LambdaLR(optimiser, lambda epoch: rates[min(epoch, len(rates) - 1)] / rates[0])
@@ -94,7 +101,9 @@ def logits_of(model: nn.Module, clips: Clips) -> Tensor:
 
 
 def hidden_states(fused: Fused, clips: Clips) -> Clips:
-    """The clips with each modality's embeddings, in every view, replaced by the arm's last hidden state, as one step [1, H]."""
+    """The clips with each modality's embeddings, in every view, replaced by the arm's last hidden state, as
+    one step [1, H].
+    """
     fused.eval()
     states = _states(fused, clips)
     views: dict[str, list] = {}
@@ -127,8 +136,8 @@ def validate(model: nn.Module, clips: Clips) -> Row:
 class ClipTraining(Training):
     """A model on the training clips of a fold, validated on the inner split.
 
-    With ``rates``, the learning rates that an earlier fit took to its best epoch, nothing is left to choose: the model is
-    trained for as many epochs at these rates, and ``valid`` is not looked at.
+    With ``rates``, the learning rates that an earlier fit took to its best epoch, nothing is left to choose:
+    the model is trained for as many epochs at these rates, and ``valid`` is not looked at.
     """
 
     def __init__(
@@ -161,7 +170,9 @@ class ClipTraining(Training):
         return row
 
     def better(self, new: Row, best: Row) -> bool:
-        """By the setting ``select``; the lower loss decides a tie. A fit that chooses nothing keeps its last epoch."""
+        """By the setting ``select``; the lower loss decides a tie. A fit that chooses nothing keeps its last
+        epoch.
+        """
         if not self.chooses:
             return True
         if self.hyper.select == "loss":
@@ -207,7 +218,9 @@ def fit(
     run: Run,
     rates: Sequence[float] = (),
 ) -> Progress:
-    """Train ``model`` in place and leave it at its best epoch on ``valid``; with ``rates`` as ClipTraining says."""
+    """Train ``model`` in place and leave it at its best epoch on ``valid``; with ``rates`` as ClipTraining
+    says.
+    """
     device = run.device(hyper.device)
     return run_epochs(ClipTraining(model, groups, train, valid, classes, hyper, device, rates), run)
 
@@ -222,7 +235,9 @@ def fit_with_encoders(
     encoders: Mapping[str, ClipEncoder],
     rates: Sequence[float] = (),
 ) -> Progress:
-    """``fit``, with the encoders that learn; afterwards ``encoders`` hold the trained blocks (see ``embedded``)."""
+    """``fit``, with the encoders that learn; afterwards ``encoders`` hold the trained blocks (see
+    ``embedded``).
+    """
     train, valid = clips["train"], clips["valid"]
     learning = learning_encoders(encoders.values())
     if not learning:

@@ -1,7 +1,7 @@
 """The one training loop: of stages 1 to 3 and of both encoders.
 
-A run that is killed goes on after its last whole epoch and ends with the same bytes, because every epoch draws its random
-numbers from a seed of its own and the checkpoint after it holds all else.
+A run that is killed goes on after its last whole epoch and ends with the same bytes, because every epoch
+draws its random numbers from a seed of its own and the checkpoint after it holds all else.
 """
 
 import json
@@ -45,7 +45,7 @@ class Run:
         return replace(self, folder=folder, name=f"{self.name}, refit")
 
     def device(self, name: str) -> torch.device:
-        """The device that the setting ``name`` means for this run. Raises MferError for one that is not here."""
+        """What the setting ``device`` means for this run. Raises MferError for a device that is not here."""
         return choose_device(name, self.fold)
 
 
@@ -66,7 +66,9 @@ class Training(ABC):
 
     @abstractmethod
     def epoch(self, rng: np.random.Generator) -> Row:
-        """Train one epoch, validate, move the schedule; returns the epoch's figures. torch's own generator is seeded."""
+        """Train one epoch, validate, move the schedule; returns the epoch's figures. torch's own generator is
+        seeded.
+        """
 
     @abstractmethod
     def better(self, new: Row, best: Row) -> bool:
@@ -125,7 +127,9 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _save_checkpoint(training: Training, run: Run, progress: Progress) -> None:
-    """Write all that the next epoch needs, in one safetensors file; values that are no tensors are JSON in its header."""
+    """Write all that the next epoch needs, in one safetensors file; values that are no tensors are JSON in
+    its header.
+    """
     optimiser = training.optimiser.state_dict()
     tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
     for index, values in optimiser["state"].items():
@@ -145,7 +149,7 @@ def _save_checkpoint(training: Training, run: Run, progress: Progress) -> None:
 
 
 def _load_checkpoint(training: Training, run: Run) -> Progress | None:
-    """Bring a run back to where its checkpoint left it; None when there is no checkpoint under ``run.key``."""
+    """Bring a run back to where its checkpoint left it; None where no checkpoint has ``run.key``."""
     path = run.folder / CHECKPOINT
     if not path.exists():
         return None

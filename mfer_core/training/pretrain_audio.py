@@ -16,7 +16,8 @@ from mfer_core.cache.code import code_digest
 from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
-from mfer_core.dataset.modality import normalised, step_statistics
+from mfer_core.dataset.modality import normalised
+from mfer_core.dataset.steps import moments
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm
 from mfer_core.models.finetuned import TRAINABLE_MODULES
@@ -96,7 +97,9 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
 
 
 def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings, epochs: int) -> Fitted:
-    """Fit a fresh 4-class arm on ``clips`` by part. Raises MferError where a part that training needs is empty."""
+    """Fit a fresh 4-class arm on ``clips`` by part. Raises MferError where a part that training needs is
+    empty.
+    """
     hyper = settings.pretrain_audio.model_copy(update={"epochs": epochs})
     for part in ("train", "valid"):
         if not len(clips[part]):
@@ -105,7 +108,7 @@ def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
             )
     torch.manual_seed(run.seed)
     arm = new_arm("audio", clips["train"].dims["audio"], hyper, CLASSES)
-    arm.standardise(*step_statistics(clips["train"], "audio"))
+    arm.standardise(*moments(clips["train"].modalities["audio"]))
     _, encoder = open_modality(fold, "audio", str(run.device(hyper.device)), hyper.finetune, {})
     encoders = {"audio": encoder} if encoder else {}
     groups = trainable(arm, hyper.learning_rate)
@@ -116,7 +119,8 @@ def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
 def cross_corpus(
     run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
 ) -> dict[str, dict[str, float]]:
-    """UAR by corpus left out of training and corpus tested: all clips of the one left out, else the test part.
+    """UAR by corpus left out of training and corpus tested: all clips of the one left out, else the test
+    part.
 
     Nothing where the settings ask for no epochs, or there is one corpus.
     """

@@ -1,8 +1,9 @@
 """Train a compact Emotion2vec on labelled speech; the result is a FunASR folder for ``load_emotion2vec``.
 
-The model is FunASR's own class with few, narrow layers, and the head it is trained through is that class's own (a linear
-layer on the mean of the frames), so that the folder holds what a published "+" checkpoint holds. As in emotion2vec, a loss of
-the utterance (its emotion) goes with one of the frames (see speech_targets.py).
+The model is FunASR's own class with few, narrow layers, and the head it is trained through is that class's
+own (a linear layer on the mean of the frames), so that the folder holds what a published "+" checkpoint
+holds. As in emotion2vec, a loss of the utterance (its emotion) goes with one of the frames (see
+speech_targets.py).
 """
 
 import hashlib
@@ -54,11 +55,13 @@ def pretrain_emotion2vec(
     seed: int,
     out: Path,
 ) -> dict:
-    """Train on mono 16 kHz ``waveforms``; write checkpoint, history.csv and metrics.json to ``out``; return the metrics.
+    """Train on mono 16 kHz ``waveforms``; write checkpoint, history.csv and metrics.json to ``out``; return
+    the metrics.
 
-    Nothing is trained where ``out`` holds the result of the same waveforms, settings and code. Clips that are ``held_out``
-    are not trained on; the metrics give their UAR for a linear probe on the mean frames of the trained weights, of random
-    ones, and of random ones behind the fixed front end. Raises MferError for an unknown label or when nothing is held out.
+    Nothing is trained where ``out`` holds the result of the same waveforms, settings and code. Clips that are
+    ``held_out`` are not trained on; the metrics give their UAR for a linear probe on the mean frames of the
+    trained weights, of random ones, and of random ones behind the fixed front end. Raises MferError for an
+    unknown label or when nothing is held out.
     """
     run = _run(waveforms, labels, held_out, settings, seed, Path(out))
     if (metrics := finished_metrics(run)) is not None:
@@ -118,7 +121,8 @@ class Speech:
             raise MferError(f"speech labelled {unknown[0]!r}: use {', '.join(EMOTIONS)}")
         if not held_out.any() or held_out.all():
             raise MferError(
-                f"{STAGE} needs speakers to train on and others to hold out: give it a corpus of three speakers or more"
+                f"{STAGE} needs speakers to train on and others to hold out: give it a corpus of three "
+                "speakers or more"
             )
         self.classes = [name for name in EMOTIONS if name in set(labels)]
         self.waveforms = waveforms
@@ -178,7 +182,9 @@ class Crops:
 
 
 class SpeechTraining(Training):
-    """One-cycle AdamW to the last epoch: few held-out clips cannot tell a good one, and the frames learn to the end."""
+    """One-cycle AdamW to the last epoch: few held-out clips cannot tell a good one, and the frames learn to
+    the end.
+    """
 
     logs_epochs = True
 

@@ -1,6 +1,8 @@
-"""Train a ViT, a compact or a published one, on a corpus of labelled gray faces (FER-2013); writes a Hugging Face folder.
+"""Train a ViT, a compact or a published one, on a corpus of labelled gray faces (FER-2013); writes a Hugging
+Face folder.
 
-The corpus's own three-way split is kept: Training trains, PublicTest chooses the epoch, PrivateTest is looked at once.
+The corpus's own three-way split is kept: Training trains, PublicTest chooses the epoch, PrivateTest is looked
+at once.
 """
 
 import hashlib
@@ -39,11 +41,12 @@ Part = tuple[torch.Tensor, torch.Tensor]  # faces float32 [N, 1, H, W] in 0..1, 
 def pretrain_vit(
     images: np.ndarray, labels: list[str], splits: list[str], settings: PretrainVit, seed: int, out: Path
 ) -> dict:
-    """Train on ``images`` (uint8 [N, H, W]); write checkpoint, history.csv and metrics.json to ``out``; return the metrics.
+    """Train on ``images`` (uint8 [N, H, W]); write checkpoint, history.csv and metrics.json to ``out``;
+    return the metrics.
 
-    Nothing is trained where ``out`` holds the result of the same images, settings and code. A corpus without PrivateTest
-    (FER-2013's image folders) has no figures of it. Raises MferError for a label outside the seven of FER-2013, without
-    Training or PublicTest images, and for blurred training images.
+    Nothing is trained where ``out`` holds the result of the same images, settings and code. A corpus without
+    PrivateTest (FER-2013's image folders) has no figures of it. Raises MferError for a label outside the
+    seven of FER-2013, without Training or PublicTest images, and for blurred training images.
     """
     run = _run(images, labels, splits, settings, seed, Path(out))
     if (metrics := finished_metrics(run)) is not None:
@@ -113,14 +116,16 @@ def split_faces(images: np.ndarray, labels: list[str], splits: list[str]) -> tup
 def check_sharpness(images: np.ndarray, splits: list[str]) -> None:
     """Raise MferError when the Training images are far blurrier than PublicTest's.
 
-    Copies of FER-2013 are about whose training images were blurred; what is learned from them does not carry over to sharp
-    faces. Sharpness is the variance of the Laplacian (Pech-Pacheco et al. 2000), compared by its median over a part.
+    Copies of FER-2013 are about whose training images were blurred; what is learned from them does not carry
+    over to sharp faces. Sharpness is the variance of the Laplacian (Pech-Pacheco et al. 2000), compared by
+    its median over a part.
     """
     names = np.asarray(splits)
     training, public = (_sharpness(images[names == name]) for name in SPLITS[:2])
     if training < SHARPNESS_RATIO * public:
         raise MferError(
-            f"the Training images of the faces corpus are blurred (median variance of the Laplacian {training:.3g}, of "
+            "the Training images of the faces corpus are blurred (median variance of the Laplacian "
+            f"{training:.3g}, of "
             f"PublicTest {public:.4g}): take another copy of the corpus"
         )
 

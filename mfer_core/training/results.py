@@ -46,7 +46,9 @@ def finish(
     classes: tuple[str, ...],
     facts: dict,
 ) -> Path:
-    """Write a trained fold's files, the marker last; ``models`` by file, each with the blocks of encoders that were trained with it."""
+    """Write a trained fold's files, the marker last; ``models`` by file, each with the blocks of encoders
+    that were trained with it.
+    """
     (run.folder / SELECTION).unlink(missing_ok=True)
     for file, (model, blocks) in models.items():
         save_weights(run.folder, model, blocks, file)
@@ -70,7 +72,8 @@ def _remove_others(stage: Path, keep: set[Path]) -> None:
 def collect(
     data: Path, stage: str, classes: tuple[str, ...], expected: list[tuple[str, int]]
 ) -> pd.DataFrame:
-    """Put the folds' predictions into ``data/<stage>/predictions.parquet`` and remove folders of folds that are no more.
+    """Put the folds' predictions into ``data/<stage>/predictions.parquet`` and remove folders of folds that
+    are no more.
 
     ``expected`` lists (protocol, fold); an empty one (an arm that is not trained) gives an empty table.
     Raises MferError naming the first fold that is not done.

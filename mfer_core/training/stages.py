@@ -23,7 +23,8 @@ from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
-from mfer_core.dataset.modality import Modality, normalised, step_statistics
+from mfer_core.dataset.modality import Modality, normalised
+from mfer_core.dataset.steps import moments
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.finetuned import MODALITIES, TRAINABLE_MODULES
@@ -93,7 +94,7 @@ class FoldStage(ABC):
 
     @property
     def refit(self) -> bool:
-        """As the settings say, and never where the epoch is chosen on the test fold or on published actors."""
+        """As the settings say, but not where the epoch is chosen on the test fold or on published actors."""
         return self.settings.folds.refit and rules(self.fold.protocol).inner
 
 
@@ -129,7 +130,8 @@ class AudioStage(FoldStage):
             folder = fold.paths.stage("pretrain_audio")
             if skipped := read_json(folder / CONFIG).get("skipped"):
                 raise MferError(
-                    f"stage 2a left no model ({skipped}): set train_audio.start to scratch or give it a corpus"
+                    f"stage 2a left no model ({skipped}): set train_audio.start to scratch or give it a "
+                    "corpus"
                 )
             self.parent, config, self.parent_blocks = load_trained(folder)
             self.parent_key, self.parent_encoder = config["key"], config["encoders"]["audio"]
@@ -147,7 +149,8 @@ class AudioStage(FoldStage):
             return arm, trainable(arm, self.hyper.learning_rate)
         if not same_encoder(self.parent_encoder, modalities["audio"].metadata):
             raise MferError(
-                "stage 2a was trained on another encoder's embeddings than the benchmark's: run embed and pretrain_audio again"
+                "stage 2a was trained on another encoder's embeddings than the benchmark's: run embed and "
+                "pretrain_audio again"
             )
         arm.gru.load_state_dict(self.parent.gru.state_dict())
         head = {"params": list(arm.classifier.parameters()), "lr": self.hyper.learning_rate}
@@ -162,8 +165,9 @@ class FusedStage(FoldStage):
     def __init__(self, fold: Fold, settings: Settings):
         super().__init__(fold, settings)
         self.hyper = settings.train_fused
-        paths, place = fold.paths, (fold.protocol, fold.number)
-        self.folders = {name: paths.fold(f"train_{name}", *place) for name in MODALITIES}
+        self.folders = {
+            name: fold.paths.fold(f"train_{name}", fold.protocol, fold.number) for name in MODALITIES
+        }
 
     def finetune_of(self, modality: str) -> Finetune:
         return self.hyper.finetune_of(modality)
@@ -221,7 +225,7 @@ def fit_once(stage: FoldStage, fold: Fold, run: Run, rates: Sequence[float] = ()
     }
     clips = fold.clips(inputs)
     if isinstance(model, Arm):
-        model.standardise(*step_statistics(clips["train"], stage.arm))
+        model.standardise(*moments(clips["train"].modalities[stage.arm]))
     if isinstance(model, Fused) and hyper.trainable == "classifier":
         # Nothing below the head changes, so the arms' states are computed once.
         train, valid = (hidden_states(model, clips[part]) for part in ("train", "valid"))
@@ -241,10 +245,11 @@ def used_clips(clips: dict[str, Clips]) -> set[str]:
 
 
 def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Settings) -> Path:
-    """Train a stage's model on one fold and write its folder; returns the folder, at once when it is done already.
+    """Train a stage's model on one fold and write its folder; returns the folder, at once when it is done
+    already.
 
-    First the validation part chooses the epoch. Then, unless the settings or the protocol say no, a fresh model is trained
-    on both parts for as many epochs at the same rates. Only that one sees the test part.
+    First the validation part chooses the epoch. Then, unless the settings or the protocol say no, a fresh
+    model is trained on both parts for as many epochs at the same rates. Only that one sees the test part.
     """
     fold = Fold.read(data, settings.roles.benchmark, protocol, number)
     job = STAGES[stage](fold, settings)
@@ -281,7 +286,9 @@ def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Set
 
 
 def folds_to_train(stage: str, data: Path, settings: Settings) -> list[tuple[str, int]]:
-    """(protocol, fold) that ``stage`` trains: all of the folds table, or none where the settings leave its arm out."""
+    """(protocol, fold) that ``stage`` trains: all of the folds table, or none where the settings leave its
+    arm out.
+    """
     if stage.removeprefix("train_") not in settings.arms:
         return []
     folds = read_table(DataPaths(Path(data)).folds, ["protocol", "fold"]).drop_duplicates()
@@ -289,5 +296,7 @@ def folds_to_train(stage: str, data: Path, settings: Settings) -> list[tuple[str
 
 
 def collect_predictions(stage: str, data: Path, settings: Settings) -> pd.DataFrame:
-    """Write ``data/<stage>/predictions.parquet`` from its folds (empty where the arm is left out) and return it."""
+    """Write ``data/<stage>/predictions.parquet`` from its folds (empty where the arm is left out) and return
+    it.
+    """
     return collect(data, stage, CLASSES, folds_to_train(stage, data, settings))
