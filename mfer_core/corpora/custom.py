@@ -27,7 +27,7 @@ from mfer_core.corpora.sources import Source
 SOURCE = Source(
     page="your own recordings",
     licence="",
-    how="",
+    instructions="",
     layout="a folder per class, names with the emotion as third field between _, or any names and a manifest",
 )
 LANGUAGE = None

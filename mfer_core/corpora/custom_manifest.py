@@ -35,12 +35,12 @@ def read_rows(folder: Path, manifest: Path, names: "FileNames") -> dict[str, Row
     """
     table = folder / manifest if (folder / manifest).is_file() else manifest
     rows: dict[str, Row] = {}
-    places: dict[str, str] = {}
+    locations: dict[str, str] = {}
     for line in read_lines(table, REQUIRED):
         path = names.match(_inside(line, folder))
         if path in rows:
-            raise MferError(f"{line.place}: {path} is there twice: see {places[path]}")
-        rows[path], places[path] = _row(line), line.place
+            raise MferError(f"{line.location}: {path} is there twice: see {locations[path]}")
+        rows[path], locations[path] = _row(line), line.location
     return rows
 
 
@@ -95,7 +95,7 @@ def _inside(line: Line, folder: Path) -> str:
             text = path.as_posix()
     parts = PurePosixPath(text.replace("\\", "/")).parts
     if not parts or parts[0] == "/" or ".." in parts or _DRIVE.match(text):
-        raise MferError(f"{line.place}: {text!r} is not a path inside the set's folder, {folder}")
+        raise MferError(f"{line.location}: {text!r} is not a path inside the set's folder, {folder}")
     return text
 
 
@@ -103,6 +103,6 @@ def _row(line: Line) -> Row:
     facts = {name: line.cells[name] for name in FACTS if line.cells.get(name)}
     if "sex" in facts:
         if facts["sex"].lower() not in SEXES:
-            raise MferError(f"{line.place}: sex {facts['sex']!r}: write female or male, or leave it empty")
+            raise MferError(f"{line.location}: sex {facts['sex']!r}: write female or male, or leave it empty")
         facts["sex"] = SEXES[facts["sex"].lower()]
     return Row(line.cells.get("label", ""), line.cells.get("speaker") or None, facts)

@@ -31,7 +31,7 @@ from mfer_core.media.probe import Media
 SOURCE = Source(
     page="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge/data",
     licence="research use",
-    how="download it with a Kaggle account",
+    instructions="download it with a Kaggle account",
     layout="fer2013.csv, the folders train/ and test/, or a zip of either",
 )
 LANGUAGE = None

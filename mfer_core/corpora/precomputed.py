@@ -32,22 +32,22 @@ def match_names(names: Iterable[str], clips: list[Clip], corpus: Corpus) -> dict
             continue
         if facts.take:
             by_take.setdefault(facts.take, []).append((facts.rank, name))
-    found: dict[str, str] = {}
+    matches: dict[str, str] = {}
     for clip in clips:
-        own = [name for name in (clip.clip_id, clip.path) if name in names] or by_stem.get(
+        exact = [name for name in (clip.clip_id, clip.path) if name in names] or by_stem.get(
             PurePosixPath(clip.path).stem, []
         )
         take = reader.read(clip.path, metadata).take
         same = [name for _, name in sorted(by_take.get(take, []))] if take else []
-        if own or same:
-            found[clip.clip_id] = (own or same)[0]
-    _refuse_shared(found)
-    return found
+        if exact or same:
+            matches[clip.clip_id] = (exact or same)[0]
+    _refuse_shared(matches)
+    return matches
 
 
-def _refuse_shared(found: dict[str, str]) -> None:
+def _refuse_shared(matches: dict[str, str]) -> None:
     owners: dict[str, str] = {}
-    for clip_id, name in found.items():
+    for clip_id, name in matches.items():
         if name in owners:
             raise MferError(
                 f"features of {name!r} could be those of {owners[name]} or of {clip_id}: name the clips by clip_id"
@@ -67,7 +67,7 @@ def take_over(clips: list[Clip], corpus: Corpus, out: Path) -> list[str]:
         modality: _describe(clips, corpus, relative) for modality, relative in corpus.precomputed.items()
     }
     write_json(Path(out) / FILE, facts)
-    return [_line(modality, len(clips), found) for modality, found in facts.items()]
+    return [_line(modality, len(clips), matches) for modality, matches in facts.items()]
 
 
 def _describe(clips: list[Clip], corpus: Corpus, relative: Path) -> dict:

@@ -82,10 +82,10 @@ def confounds(manifest: pd.DataFrame) -> pd.DataFrame:
     for trace in TRACES:
         values = facts[trace].astype("object").where(facts[trace].notna(), UNKNOWN)
         if values.nunique() > 1:
-            found = _association(pd.crosstab(values, facts.label).to_numpy())
-            warning = "goes with the label" if found >= SUSPICIOUS else ""
+            association = _association(pd.crosstab(values, facts.label).to_numpy())
+            warning = "goes with the label" if association >= SUSPICIOUS else ""
             rows.append(
-                {"trace": trace, "values": values.nunique(), "association": found, "warning": warning}
+                {"trace": trace, "values": values.nunique(), "association": association, "warning": warning}
             )
     return pd.DataFrame(rows, columns=["trace", "values", "association", "warning"])
 

@@ -18,7 +18,7 @@ from mfer_core.corpora.sources import Source
 SOURCE = Source(
     page="https://doi.org/10.1109/ACCESS.2021.3110992",
     licence="none stated",
-    how="there is no public download: ask the authors, or set source: absent",
+    instructions="there is no public download: ask the authors, or set source: absent",
     layout="a folder per source with files ending in seg_ang.wav, seg_hap.wav, seg_nat.wav or seg_sad.wav",
 )
 LANGUAGE = "ar"

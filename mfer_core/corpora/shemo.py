@@ -23,7 +23,7 @@ REPOSITORY = "https://media.githubusercontent.com/media/mansourehk/ShEMO/master"
 SOURCE = Source(
     page="https://github.com/mansourehk/ShEMO",
     licence="research use",
-    how="set source: fetch, or download female.zip and male.zip from the page and unpack them",
+    instructions="set source: fetch, or download female.zip and male.zip from the page and unpack them",
     layout="female/ and male/ with files named like F02A05.wav, and shemo.json if there is one",
     archives=(
         Archive(

@@ -21,7 +21,7 @@ class Source:
 
     page: str
     licence: str  # empty: the person's own
-    how: str  # what a person does to get it
+    instructions: str  # what a person does to get it
     layout: str  # what then lies in the corpus's folder
     archives: tuple[Archive, ...] = ()
     record: str | None = None  # Zenodo's JSON of a record, in place of ``archives``
@@ -34,4 +34,6 @@ class Source:
         """One sentence: where the corpus is had and what to put into ``folder``."""
         if not self.licence:
             return f"put {self.page} into {folder}: {self.layout}"
-        return f"get it from {self.page} ({self.licence}): {self.how}; put into {folder}: {self.layout}"
+        return (
+            f"get it from {self.page} ({self.licence}): {self.instructions}; put into {folder}: {self.layout}"
+        )

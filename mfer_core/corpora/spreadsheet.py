@@ -37,7 +37,7 @@ _INVISIBLE = re.compile("[\u200b\u200e\u200f\u061c\u202a-\u202e\u2060\u2066-\u20
 class Line:
     """A row of a table."""
 
-    place: str  # for messages: the file and the line in it
+    location: str  # for messages: the file and the line in it
     cells: dict[str, str]  # column -> text without blanks and invisible marks at its ends
 
 
@@ -53,17 +53,17 @@ def read_lines(path: Path, needed: tuple[str, ...]) -> list[Line]:
     header, delimiter, rows = _find_header(path, text, needed)
     lines = []
     for number, cells in _rows(path, rows, delimiter, header.line):
-        place = f"{path}, line {number}"
+        location = f"{path}, line {number}"
         if any(cells[len(header.columns) :]):
             raise MferError(
-                f"{place}: {len(cells)} cells and {len(header.columns)} columns: "
+                f"{location}: {len(cells)} cells and {len(header.columns)} columns: "
                 f"write a cell that holds {delimiter!r} in double quotes"
             )
         named = dict(zip(header.columns, cells, strict=False))
         if named.pop("", ""):
-            raise MferError(f"{place}: a cell in a column without a name")
+            raise MferError(f"{location}: a cell in a column without a name")
         if any(named.values()):
-            lines.append(Line(place, named))
+            lines.append(Line(location, named))
     if not lines:
         raise MferError(f"{path} has a header and no rows")
     return lines

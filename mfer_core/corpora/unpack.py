@@ -46,11 +46,11 @@ def unpack(archive: Path, folder: Path, strip: int = 0, keep: tuple[str, ...] = 
 
 def check_room(folder: Path, needed: int, purpose: str) -> None:
     """Raise MferError when the disk that holds ``folder`` has less than ``needed`` bytes free."""
-    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(place).free
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
     if needed > free:
         raise MferError(
-            f"no room to {purpose}: {needed / 1e9:.2f} GB needed at {place}, {free / 1e9:.2f} GB free"
+            f"no room to {purpose}: {needed / 1e9:.2f} GB needed at {existing}, {free / 1e9:.2f} GB free"
         )
 
 

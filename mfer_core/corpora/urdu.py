@@ -17,7 +17,7 @@ from mfer_core.corpora.sources import Archive, Source
 SOURCE = Source(
     page="https://github.com/siddiquelatif/URDU-Dataset",
     licence="research use",
-    how="set source: fetch, or download the repository and unpack it",
+    instructions="set source: fetch, or download the repository and unpack it",
     layout="Angry/, Happy/, Neutral/ and Sad/ with files named like SM1_F10_A010.wav",
     archives=(
         Archive(

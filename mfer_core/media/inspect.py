@@ -34,7 +34,7 @@ def inspect_clip(folder: Path, clip_id: str, png: Path) -> dict:
     faces, wave, text = figure.subfigures(3, 1, height_ratios=(max(1.7 * rows, 0.4), 2.4, 1.6))
     draw_faces(faces, shown, rows)
     draw_wave(wave.subplots(), clip["waveform"], clip)
-    text.text(0.02, 0.95, _describe(clip), va="top", family="monospace", fontsize=9)
+    text.text(0.02, 0.95, _describe(clip), va="top", family="monospace", fontsize=9, parse_math=False)
     with atomic_path(Path(png)) as temporary:
         figure.savefig(temporary, dpi=100)
     return {name: clip[name] for name in FACTS}

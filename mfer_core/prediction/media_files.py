@@ -24,7 +24,7 @@ def find_media(paths: Iterable[Path], but: Path | None = None) -> MediaFiles:
 
     ``but`` is a folder that is left out: that of the results. Raises MferError for a path that is not there.
     """
-    found, seen = MediaFiles(), set()
+    media, seen = MediaFiles(), set()
     for path in map(Path, paths):
         try:
             is_folder = path.is_dir()
@@ -32,29 +32,29 @@ def find_media(paths: Iterable[Path], but: Path | None = None) -> MediaFiles:
                 raise MferError(f"no file or folder {path}")
         except OSError as error:
             raise MferError(f"{path}: {error.strerror}") from error
-        files = _folder(path, found) if is_folder else _file(path, found)
+        files = _folder(path, media) if is_folder else _file(path, media)
         for file in files:
-            place = file.absolute()
-            if place not in seen and not (but and place.is_relative_to(but.absolute())):
-                seen.add(place)
-                found.recordings.append(file)
-    return found
+            absolute = file.absolute()
+            if absolute not in seen and not (but and absolute.is_relative_to(but.absolute())):
+                seen.add(absolute)
+                media.recordings.append(file)
+    return media
 
 
-def _file(path: Path, found: MediaFiles) -> list[Path]:
+def _file(path: Path, media: MediaFiles) -> list[Path]:
     try:
         check_file(path)
     except ClipError as error:
-        found.faults[path] = error
+        media.faults[path] = error
         return []
     return [path]
 
 
-def _folder(folder: Path, found: MediaFiles) -> list[Path]:
+def _folder(folder: Path, media: MediaFiles) -> list[Path]:
     listing = list_files(folder)
-    found.faults |= {folder / name: error for name, error in listing.faults.items()}
+    media.faults |= {folder / name: error for name, error in listing.faults.items()}
     files = [folder / name for name in listing.files]
-    found.others += [file for file in files if is_side_file(file) or is_picture(file)]
+    media.others += [file for file in files if is_side_file(file) or is_picture(file)]
     files = [file for file in files if not (is_side_file(file) or is_picture(file))]
-    found.unsure |= {file for file in files if not is_media(file)}
+    media.unsure |= {file for file in files if not is_media(file)}
     return files

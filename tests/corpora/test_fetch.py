@@ -61,7 +61,7 @@ def zip_of(members: dict[str, bytes]) -> bytes:
 
 
 def source(**facts) -> Source:
-    return Source(page="p", licence="l", how="h", layout="l", **facts)
+    return Source(page="p", licence="l", instructions="h", layout="l", **facts)
 
 
 def one_archive(site, name="a.zip", **facts) -> Source:
