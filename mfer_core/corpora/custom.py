@@ -45,27 +45,13 @@ class Metadata:
 
 
 def prepare(folder: Path, corpus: settings.Corpus) -> Metadata:
-    """Raises MferError for a pattern or a manifest that cannot be read."""
-    pattern = _speaker_pattern(corpus.speaker_pattern)
+    """Raises MferError for a manifest that cannot be read."""
+    pattern = re.compile(corpus.speaker_pattern) if corpus.speaker_pattern else None
     if not corpus.manifest:
         return Metadata(dict(corpus.aliases), pattern)
     names = FileNames(contract.find(folder, None))
     rows = read_rows(folder, corpus.manifest, names)
     return Metadata(dict(corpus.aliases), pattern, rows, names)
-
-
-def _speaker_pattern(text: str | None) -> re.Pattern | None:
-    if text is None:
-        return None
-    try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise MferError(f"speaker_pattern {text!r} is not a regular expression: {error}") from error
-    if not pattern.groups:
-        raise MferError(
-            f"speaker_pattern {text!r} needs a group: write (?P<speaker>...) around what names the speaker"
-        )
-    return pattern
 
 
 def find(folder: Path, metadata: Metadata) -> list[str]:

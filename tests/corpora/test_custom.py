@@ -70,12 +70,6 @@ def test_a_missing_manifest_is_an_error(folder):
         ingest(folder, manifest="none.csv")
 
 
-@pytest.mark.parametrize(("pattern", "fault"), [("(", "not a regular expression"), ("P1", "needs a group")])
-def test_a_speaker_pattern_that_cannot_work_is_an_error(folder, pattern, fault):
-    with pytest.raises(MferError, match=fault):
-        ingest(folder, speaker_pattern=pattern)
-
-
 def test_a_manifest_names_files_as_another_system_writes_them(folder):
     """A Mac's zip decomposes names, editors add marks of direction, Windows writes backslashes and any case."""
     (folder / "one.wav").rename(folder / unicodedata.normalize("NFD", "élan.wav"))
