@@ -1,13 +1,16 @@
 """Which processes run flows in this folder: each leaves a mark, a file named for its number in .prefect/working."""
 
-import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, write_json
 from mfer_core.base.lifeline import POLL_S
 
 HOME = Path(".prefect")
@@ -25,10 +28,8 @@ def owner() -> psutil.Process:
 def mark(process: psutil.Process) -> None:
     """Count ``process`` among those that work here, from its first mark until it ends."""
     with FileLock(_marks().with_suffix(".lock")):
-        path = _marks() / str(process.pid)
         if process not in living():
-            path.touch()
-            os.utime(path, ns=(time.time_ns(), time.time_ns()))  # finer than the kernel's own clock for files
+            write_json(_marks() / str(process.pid), _identity(process) | {"since_ns": time.time_ns()})
 
 
 def wait_for_earlier(say: Callable[[str], None]) -> None:
@@ -37,32 +38,41 @@ def wait_for_earlier(say: Callable[[str], None]) -> None:
     while earlier := _marked_before(psutil.Process()):
         for process in sorted(set(earlier) - told, key=lambda process: process.pid):
             told.add(process)
-            say(f"waiting for {describe(process)}, which works in this folder, to end")
+            with suppress(psutil.NoSuchProcess):  # it ends just now
+                say(f"waiting for {describe(process)}, which works in this folder, to end")
         time.sleep(POLL_S)
 
 
 def _marked_before(process: psutil.Process) -> list[psutil.Process]:
-    order = {other: ((_marks() / str(other.pid)).stat().st_mtime_ns, other.pid) for other in living()}
+    marks = living()
+    order = {other: (marks[other]["since_ns"], other.pid) for other in marks}
     return [other for other in order if order[other] < order[process]]
 
 
-def living() -> list[psutil.Process]:
-    """The marked processes that still live here; the marks of others are removed.
+def living() -> dict[psutil.Process, dict[str, Any]]:
+    """The marked processes that still live, with their marks; the marks of others are removed.
 
-    A number that another program has been given since does not count: that one works in another folder.
+    A number that another program has been given since does not count: its command or its folder is another.
     """
-    processes = []
-    for path in _marks().iterdir():
+    marks = {}
+    for path in _marks().glob("[0-9]*"):
         try:
-            process = psutil.Process(int(path.name))
-            here = Path(process.cwd()).is_relative_to(Path.cwd())
-        except (ValueError, psutil.Error):
-            here = False
-        if here and process.status() != psutil.STATUS_ZOMBIE:
-            processes.append(process)
+            process, content = psutil.Process(int(path.name)), read_json(path)
+            is_same = (
+                process.status() != psutil.STATUS_ZOMBIE and _identity(process).items() <= content.items()
+            )
+        except (ValueError, AttributeError, MferError, psutil.Error):
+            is_same = False
+        if is_same:
+            marks[process] = content
         else:
             path.unlink(missing_ok=True)
-    return processes
+    return marks
+
+
+def _identity(process: psutil.Process) -> dict[str, Any]:
+    """What no other process of the same number has. DVC's experiments work in a copy of the folder that it is in itself."""
+    return {"command": process.cmdline(), "folder": process.cwd()}
 
 
 def describe(process: psutil.Process) -> str:

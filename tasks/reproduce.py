@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -33,10 +34,9 @@ def reproduce(targets: list[str], force: bool, downstream: bool = False) -> tupl
         lines += said
         if not status:
             return _named(RAN, lines), _named(SKIPPED, lines)
-        if not (holder := _holder(said)):
+        if not (blocked := BLOCKED.search("\n".join(said))):
             raise MferError(f"dvc repro stopped: {_fault(said)}")
-        get_run_logger().info(f"waiting for {describe(holder)}, which works in this folder, to end")
-        holder.wait()
+        _wait_for(int(blocked[1]), get_run_logger().info)
 
 
 def _named(pattern: re.Pattern, lines: list[str]) -> list[str]:
@@ -62,19 +62,21 @@ def _run(command: list[str]) -> tuple[int, list[str]]:
     return process.returncode, lines
 
 
-def _holder(lines: list[str]) -> psutil.Process | None:
-    """The `dvc` that holds what a stage needs, if that is why DVC stopped.
+def _wait_for(pid: int, say: Callable[[str], None]) -> None:
+    """Return when the `dvc` with this number, which holds what a stage needs, has ended.
 
-    Raises MferError when its number is another program's by now: DVC would wait for that one for ever.
+    Raises MferError when the number is another program's by now: DVC would wait for that one for ever.
     """
-    if not (blocked := BLOCKED.search("\n".join(lines))):
-        return None
-    process = psutil.Process(int(blocked[1]))
-    if any(Path(word).name == "dvc" for word in process.cmdline()):
-        return process
-    raise MferError(
-        f"DVC waits for process {process.pid}, which is no dvc: a run was cut off; remove .dvc/tmp/rwlock and start again"
-    )
+    try:
+        process = psutil.Process(pid)
+        if not any(Path(word).name == "dvc" for word in process.cmdline()):
+            raise MferError(
+                f"DVC waits for process {pid}, which is no dvc: a run was cut off; remove .dvc/tmp/rwlock and start again"
+            )
+        say(f"waiting for {describe(process)}, which works in this folder, to end")
+        process.wait()
+    except psutil.NoSuchProcess:
+        return  # it ended meanwhile
 
 
 def _fault(lines: list[str]) -> str:

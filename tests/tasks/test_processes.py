@@ -8,6 +8,7 @@ import threading
 import psutil
 import pytest
 
+from mfer_core.base.files import read_json, write_json
 from tasks import processes
 
 
@@ -43,13 +44,11 @@ def test_those_marked_later_are_not_waited_for(other):
     processes.wait_for_earlier(lambda line: pytest.fail(line))
 
 
-def test_a_number_that_a_process_of_another_folder_has_now_does_not_count(
-    other, tmp_path_factory, monkeypatch
-):
+def test_a_number_that_another_program_has_now_does_not_count(other):
     processes.mark(psutil.Process(other.pid))
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    monkeypatch.chdir(elsewhere)
-    (elsewhere / ".prefect" / "working").mkdir(parents=True)
-    (elsewhere / ".prefect" / "working" / str(other.pid)).touch()
-    assert processes.living() == []
-    assert not list((elsewhere / ".prefect" / "working").iterdir())
+    (path,) = (processes.HOME / "working").glob("[0-9]*")
+    content = read_json(path)
+    assert [process.pid for process in processes.living()] == [other.pid]
+    for stale in (content | {"folder": "/elsewhere"}, content | {"command": ["dvc", "repro"]}, [], ""):
+        write_json(path, stale)
+        assert not processes.living() and not path.exists()

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
+import threading
 
-import psutil
 import pytest
 
 from mfer_core.base.errors import MferError
-from tasks.reproduce import _fault, _holder
+from tasks.reproduce import BLOCKED, _fault, _wait_for
 
 BUSY = [
     "Stage 'demo' didn't change, skipping",
@@ -26,13 +26,22 @@ def blocked_by(pid: int) -> list[str]:
 def test_the_dvc_that_holds_a_lock_is_waited_for(tmp_path):
     (tmp_path / "dvc").write_text("input()")
     working = subprocess.Popen([sys.executable, tmp_path / "dvc", "repro"], stdin=subprocess.PIPE)
-    assert _holder(blocked_by(working.pid)) == psutil.Process(working.pid)
-    working.communicate(b"\n")
+    said = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        threading.Thread(target=working.communicate, args=(b"\n",)).start()
+
+    (blocked,) = BLOCKED.findall("\n".join(blocked_by(working.pid)))
+    _wait_for(int(blocked), say)
+    assert working.wait() == 0
+    assert f"waiting for process {working.pid} (`dvc repro`, since " in said[0]
+    _wait_for(working.pid, pytest.fail)  # it has ended: nothing to wait for
 
 
 def test_a_lock_left_under_a_number_that_another_program_has_now_says_how_to_go_on():
     with pytest.raises(MferError, match=f"process {os.getpid()}, which is no dvc: .* remove .dvc/tmp/rwlock"):
-        _holder(blocked_by(os.getpid()))
+        _wait_for(os.getpid(), pytest.fail)
 
 
 def test_a_stage_is_heard_before_dvc_and_dvc_before_the_last_words():
@@ -42,4 +51,3 @@ def test_a_stage_is_heard_before_dvc_and_dvc_before_the_last_words():
         == "failed to reproduce 'folds'"
     )
     assert _fault([*lines, "error: no such corpus"]) == "no such corpus"
-    assert _holder(["ERROR: failed to reproduce 'folds'", "error: no such corpus"]) is None
