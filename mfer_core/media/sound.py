@@ -12,6 +12,7 @@ from mfer_core.base.errors import ClipError
 from mfer_core.media.decode import frame_time
 
 SAMPLE_RATE = 16_000  # Hz
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz; what lies beyond is a damaged header
 BLOCK_S = 1.0  # resampled at a time
 GAP_S = 0.015  # a larger hole between two audio frames is filled with silence, a larger overlap is cut
 VAD_PEAK = 0.9  # quiet recordings (RAVDESS: -36 to -48 dBFS) are raised to it before speech is looked for
@@ -48,7 +49,13 @@ class SoundCollector:
         self._samples = self._clipped = self._broken = 0
 
     def push(self, frame: av.AudioFrame) -> None:
-        """Take the next frame; one without a time of its own follows the one before it. Raises ClipError ("too long")."""
+        """Take the next frame; one without a time of its own follows the one before it.
+
+        Raises ClipError ("too long", "sample rate").
+        """
+        if not LOWEST_RATE <= frame.sample_rate <= HIGHEST_RATE:
+            limits = f"sound is read from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+            raise ClipError("sample rate", f"{frame.sample_rate} Hz; {limits}")
         now, data = frame_time(frame), channels(frame)
         if self._stretch is None:
             self._start_s = self._end_s = now or 0.0
@@ -72,9 +79,10 @@ class SoundCollector:
     def finish(self) -> Waveform | None:
         """The whole sound, None when there was none at all."""
         self._close()
-        if not self._samples:
+        parts = [part for part in self._parts if part.shape[1]]
+        if not parts:
             return None
-        samples, notes = _mixed([part for part in self._parts if part.shape[1]])
+        samples, notes = _mixed(parts)
         if self._broken:
             notes.append(f"{self._broken} samples of the sound are no numbers and taken for silence")
         if self._clipped > CLIPPED_SHARE * self._samples:

