@@ -38,7 +38,7 @@ from mfer_core.evaluation.transfer_tables import (
     source_table,
     target_note,
 )
-from mfer_core.protocol.metrics import calibration, calibration_error, confusion, scores
+from mfer_core.protocol.metrics import calibration, calibration_error, decision_scores
 from mfer_core.protocol.protocols import protocol
 
 CLASSES = label_set("eight")
@@ -66,8 +66,7 @@ def _load(data: Path, corpus: str, settings: Settings) -> tuple[pd.DataFrame, di
 def outcome_scores(outcome: Outcome, labels: np.ndarray) -> dict[str, float]:
     """Metrics of one outcome; ``labels`` are those of all target clips."""
     own = labels[outcome.clips]
-    found = scores(confusion(own, outcome.probabilities.argmax(1), len(CLASSES)))
-    return {name: float(value) for name, value in found.items()} | {
+    return decision_scores(own, outcome.probabilities.argmax(1), len(CLASSES)) | {
         "ece": float(calibration_error(calibration(outcome.probabilities, own)))
     }
 

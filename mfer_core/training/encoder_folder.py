@@ -2,6 +2,7 @@
 is written.
 """
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +26,9 @@ def begin(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        if path.name != CHECKPOINT:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != CHECKPOINT:
             path.unlink()
 
 
