@@ -60,7 +60,7 @@ def pipeline(settings: Extract, workers: int, clips: list[Path]) -> None:
     from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 
     manifest = manifest_of(clips)
-    shards = partition(extract_keys(manifest, settings), settings.shard_clips)
+    shards = partition(extract_keys(manifest, settings), max(1, len(clips) // (4 * workers)))
     with tempfile.TemporaryDirectory() as out, ThreadPoolExecutor(workers) as pool:
         paths = DataPaths(Path(out))
         list(
@@ -160,9 +160,7 @@ def _full_size_faces(settings: Extract, path: Path) -> Iterator:
 
 def main() -> None:
     options = _options()
-    # So many shards that all workers are busy to the end.
-    cut = {"shard_clips": max(1, options.count // (4 * options.workers))}
-    settings = load_settings(options.settings).extract.model_copy(update=cut)
+    settings = load_settings(options.settings).extract
     with tempfile.TemporaryDirectory() as folder:
         originals = clips_of(options.clips, options.originals, Path(folder))
         clips = [originals[place % len(originals)] for place in range(options.count)]

@@ -54,7 +54,7 @@ def cluster(workers: int) -> Iterator[str]:
             process.wait()
 
 
-def extract(clips: list[Path], out: Path, settings: Extract, address: str) -> float:
+def extract(clips: list[Path], out: Path, settings: Extract, shard_clips: int, address: str) -> float:
     """Seconds that the clips take on the cluster at ``address``."""
     from prefect import flow
 
@@ -63,7 +63,9 @@ def extract(clips: list[Path], out: Path, settings: Extract, address: str) -> fl
 
     start = time.perf_counter()
     flow(name="scaling")(
-        lambda: extract_shards("bench", manifest_of(clips), Path("/"), DataPaths(out), settings, 2, address)
+        lambda: extract_shards(
+            "bench", manifest_of(clips), Path("/"), DataPaths(out), settings, shard_clips, 2, address
+        )
     )()
     return time.perf_counter() - start
 
@@ -72,7 +74,7 @@ def main() -> None:
     options = _options()
     set_environment()
     ensure_api()
-    settings = load_settings().extract.model_copy(update={"shard_clips": options.shard_clips})
+    settings = load_settings().extract
     seconds, contents = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         originals = clips_of(options.clips, options.originals, Path(folder))
@@ -82,11 +84,12 @@ def main() -> None:
                 extract(
                     clips[: 4 * workers],
                     Path(folder) / f"warm-{workers}",
-                    settings.model_copy(update={"shard_clips": 1}),
+                    settings,
+                    1,
                     address,
                 )
                 out = Path(folder) / f"out-{workers}"
-                seconds[workers] = extract(clips, out, settings, 2, address)
+                seconds[workers] = extract(clips, out, settings, options.shard_clips, address)
             contents[workers] = {
                 path.relative_to(out): sha256_file(path) for path in sorted(out.rglob("*.parquet"))
             }

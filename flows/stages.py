@@ -47,7 +47,16 @@ def extract(corpus: str) -> None:
 
     settings = load_settings()
     raw, manifest = settings.corpus(corpus).path, read_manifest(DATA.manifest(corpus))
-    shards = extract_shards(corpus, manifest, raw, DATA, settings.extract, settings.workers, settings.runner)
+    shards = extract_shards(
+        corpus,
+        manifest,
+        raw,
+        DATA,
+        settings.extract,
+        settings.shards.extract,
+        settings.workers,
+        settings.runner,
+    )
     line = account_for(corpus, shards, manifest, DATA, settings.extract)
     get_run_logger().info(line)
     publish_account("extract", corpus, DATA.extract_rejects(corpus), line)

@@ -12,7 +12,7 @@ from mfer_core.base.settings import Corpus, Embed, Extract, Settings
 from mfer_core.cache.embeddings import view_folders
 from mfer_core.cache.heads import write_head
 from mfer_core.cache.shards import partition
-from mfer_core.encoders.embed import WHOLE, Part, embed_corpus_audio, embed_corpus_visual
+from mfer_core.encoders.embed import SHARD_CLIPS, WHOLE, Part, embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.precomputed import store_features
 from mfer_core.encoders.published import checkpoint_of
@@ -25,9 +25,10 @@ from tasks.runner import run_side_by_side
 def embed_modality(corpus: str, modality: str, data: Path, settings: Settings) -> int:
     """By the encoder, or from the features that the corpus brings; returns the number of clips."""
     if modality in settings.corpus(corpus).precomputed:
-        return embed_precomputed(corpus, settings.corpus(corpus), modality, data, settings.embed)
+        return embed_precomputed(corpus, settings.corpus(corpus), modality, data, settings.shards.embed)
     views = settings.views_of(corpus, modality)
     call = {"corpus": corpus, "data": data, "settings": settings.embed, "views": views}
+    call |= {"shard_clips": settings.shards.embed}
     if modality == "visual":
         return embed_side_by_side(embed_visual, modality, call, settings)
     call |= {
@@ -46,7 +47,7 @@ def embed_side_by_side(task: Task, modality: str, call: dict[str, Any], settings
     parts = 0
     if settings.runner != "local":
         keys = open_extracted(DataPaths(call["data"]).extract(call["corpus"])).keys(modality)
-        parts = len(partition(keys, settings.embed.shard_clips))
+        parts = len(partition(keys, call["shard_clips"]))
     calls = [call | {"part": (number, parts)} for number in range(parts)] if parts > 1 else []
     title = f"{task.name} {call['corpus']}"
     return sum(run_side_by_side(task, calls, settings.runner, "processes", settings.workers, title)) + task(
@@ -62,12 +63,12 @@ def no_clips(out: Path) -> int:
 
 
 @task(cache_policy=NO_CACHE)
-def embed_precomputed(name: str, corpus: Corpus, modality: str, data: Path, settings: Embed) -> int:
+def embed_precomputed(name: str, corpus: Corpus, modality: str, data: Path, shard_clips: int) -> int:
     """A person's own features in place of an encoder's; returns the number of clips written."""
     out = DataPaths(data).embeddings(modality, name)
     drop_views(out, 0)
     write_head(out, None)
-    return store_features(DataPaths(data).ingest(name), corpus.path, modality, out, settings.shard_clips)
+    return store_features(DataPaths(data).ingest(name), corpus.path, modality, out, shard_clips)
 
 
 def drop_views(folder: Path, keep: int) -> None:
@@ -77,7 +78,14 @@ def drop_views(folder: Path, keep: int) -> None:
 
 
 @task(cache_policy=NO_CACHE)
-def embed_visual(corpus: str, data: Path, settings: Embed, views: int, part: Part = WHOLE) -> int:
+def embed_visual(
+    corpus: str,
+    data: Path,
+    settings: Embed,
+    views: int,
+    part: Part = WHOLE,
+    shard_clips: int = SHARD_CLIPS,
+) -> int:
     """ViT embeddings of a corpus's faces, clean and in augmented ``views``; returns the number of clips computed."""
     paths = DataPaths(data)
     extracted, out = open_extracted(paths.extract(corpus)), paths.embeddings("visual", corpus)
@@ -88,13 +96,21 @@ def embed_visual(corpus: str, data: Path, settings: Embed, views: int, part: Par
         drop_views(out, views)
         write_head(out, encoder.head())
     return sum(
-        embed_corpus_visual(extracted, out, encoder, settings, view, part) for view in range(views + 1)
+        embed_corpus_visual(extracted, out, encoder, settings, view, part, shard_clips)
+        for view in range(views + 1)
     )
 
 
 @task(cache_policy=NO_CACHE)
 def embed_audio(
-    corpus: str, data: Path, extract: Extract, settings: Embed, views: int, speed: float, part: Part = WHOLE
+    corpus: str,
+    data: Path,
+    extract: Extract,
+    settings: Embed,
+    views: int,
+    speed: float,
+    part: Part = WHOLE,
+    shard_clips: int = SHARD_CLIPS,
 ) -> int:
     """emotion2vec embeddings of a corpus's waveforms, clean and in augmented ``views``; returns the number of clips computed.
 
@@ -109,4 +125,7 @@ def embed_audio(
         drop_views(out, views)
         write_head(out, encoder.head())
     shaped = (encoder, settings, extract.vad_min_clip_s)
-    return sum(embed_corpus_audio(extracted, out, *shaped, view, speed, part) for view in range(views + 1))
+    return sum(
+        embed_corpus_audio(extracted, out, *shaped, view, speed, part, shard_clips)
+        for view in range(views + 1)
+    )

@@ -28,11 +28,12 @@ def extract_shards(
     raw: Path,
     paths: DataPaths,
     settings: Extract,
+    shard_clips: int,
     workers: int,
     runner: str,
 ) -> list[Shard]:
     """Extract all shards of a corpus, side by side where ``runner`` says."""
-    shards = partition(extract.extract_keys(manifest, settings), settings.shard_clips)
+    shards = partition(extract.extract_keys(manifest, settings), shard_clips)
     shared = {"raw": raw, "folder": paths.extract(corpus), "settings": settings, "workers": workers}
     calls = [
         shared | {"shard": shard, "manifest": manifest[manifest.clip_id.isin(shard.keys)]} for shard in shards

@@ -28,7 +28,7 @@ from tests.protocol.test_folds import PUBLISHED
 from tests.training.synthetic import EIGHT, ROOT, small_settings, train_all, write_folds
 
 ACTORS = range(1, 25)
-ABSENT = ("crema_d", "shemo", "sdc", "urdu")
+ABSENT = ("crema_d", "shemo", "sdc", "urdu", "custom")
 
 
 def write_ravdess(folder):
@@ -61,7 +61,6 @@ def bimodal_settings(folder):
     corpora |= {"ravdess": ravdess} | {name: corpora[name] | {"source": "absent"} for name in ABSENT}
     return small_settings(
         corpora=corpora,
-        roles={"transfer": None},
         folds={"protocols": ["luna5"]},
         train_visual={"epochs": 12, "learning_rate": 3e-2, "sampler_power": 0.0},
         train_audio={"start": "scratch", "epochs": 2},
@@ -76,7 +75,7 @@ def done(tmp_path_factory):
     write_ravdess(raw)
     settings, conf = bimodal_settings(raw), narrow_conf(NARROW)
     corpus = settings.corpus("ravdess")
-    line = read_corpus.fn("ravdess", corpus, settings.ingest, data / "ingest" / "ravdess")
+    line = read_corpus.fn("ravdess", corpus, settings.ingest, 1, data / "ingest" / "ravdess")
     assert "191 of 192 clips, 1 without visual" in line
     manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
     shards, paths = partition(extract_keys(manifest, settings.extract), 256), DataPaths(data)
@@ -89,7 +88,7 @@ def done(tmp_path_factory):
         embed_audio.fn(
             "ravdess", data, settings.extract, settings.embed, settings.views_of("ravdess", "audio"), 0.0
         )
-        embed_precomputed.fn("ravdess", corpus, "visual", data, settings.embed)
+        embed_precomputed.fn("ravdess", corpus, "visual", data, settings.shards.embed)
         write_folds(data, settings)
         train_all(data, settings)
         evaluate(data, settings)

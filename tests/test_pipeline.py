@@ -59,7 +59,7 @@ def shrink(project: Path) -> None:
     values["media_corpora"] = [name for name in values["media_corpora"] if name in DEMO]
     values["roles"]["pretraining"] = ["crema_d"]
     values["folds"]["protocols"] = ["groupk:2"]
-    values["extract"]["shard_clips"] = 16
+    values["shards"] = {"extract": 16}
     for stage in (
         "pretrain_vit",
         "pretrain_emotion2vec",

@@ -29,6 +29,7 @@ from mfer_core.media.read import FrameSequence, Speech
 
 Item = TypeVar("Item")
 Part = tuple[int, int]  # (k, n): shards k, k + n, k + 2 n, ...
+SHARD_CLIPS = 128  # per file of embeddings
 WHOLE: Part = (0, 1)
 GROUP_BYTES = 2**27  # of clips as extracted that go to a GPU together
 
@@ -60,6 +61,7 @@ def embed_corpus_visual(
     settings: Embed,
     view: int = 0,
     part: Part = WHOLE,
+    shard_clips: int = SHARD_CLIPS,
 ) -> int:
     """Embed a corpus's face frames into its folder ``corpus``; returns how many clips were computed.
 
@@ -83,7 +85,7 @@ def embed_corpus_visual(
 
     modules = ("mfer_core.encoders.vit", "mfer_core.encoders.face_views")
     work = Work(extracted.keys("visual"), prepare, embed, encoder.device.type, encoder.metadata, *modules)
-    return _embed(corpus, work, settings, view, part)
+    return _embed(corpus, work, settings, view, part, shard_clips)
 
 
 def embed_corpus_audio(
@@ -95,6 +97,7 @@ def embed_corpus_audio(
     view: int = 0,
     speed: float = 0.0,
     part: Part = WHOLE,
+    shard_clips: int = SHARD_CLIPS,
 ) -> int:
     """Embed a corpus's speech into its folder ``corpus``, 50 steps per second; returns how many clips were computed.
 
@@ -122,7 +125,7 @@ def embed_corpus_audio(
         shaping |= {"speed": speed, "speeds": settings.view_speeds}
     modules = ("mfer_core.encoders.emotion2vec", "mfer_core.encoders.speech_views")
     work = Work(extracted.keys("audio"), prepare, embed, encoder.device.type, shaping, *modules)
-    return _embed(corpus, work, settings, view, part)
+    return _embed(corpus, work, settings, view, part, shard_clips)
 
 
 def _groups(clips: Iterable[Item], size: Callable[[Item], int], device: str) -> Iterator[list[Item]]:
@@ -140,14 +143,14 @@ def _groups(clips: Iterable[Item], size: Callable[[Item], int], device: str) -> 
         yield group
 
 
-def _embed(corpus: Path, work: Work, settings: Embed, view: int, part: Part) -> int:
+def _embed(corpus: Path, work: Work, settings: Embed, view: int, part: Part, shard_clips: int) -> int:
     shaping = {**work.shaping, "dtype": DTYPE if view else settings.dtype, "precision": settings.precision}
     code = [code_digest(work.entry), code_digest("mfer_core.media.read")]
     if view:
         shaping["view"] = view
         code.append(code_digest(work.views))
     keys = {clip_id: digest(key, shaping, code) for clip_id, key in work.keys.items()}
-    shards, folder = partition(keys, settings.shard_clips), view_folder(corpus, view)
+    shards, folder = partition(keys, shard_clips), view_folder(corpus, view)
     folder.mkdir(parents=True, exist_ok=True)
     target = EmbeddingShards(folder, shaping)
     first, step = part

@@ -21,7 +21,7 @@ from mfer_core.media.extracted import ExtractedShards, earlier_folders, extracte
 from mfer_core.media.result import ExtractedClip
 
 # These settings only say how the work is cut and judged; vad_min_clip_s is applied at reading (see read.py).
-SHAPES_NOTHING = {"shard_clips", "rejects_limit", "vad_min_clip_s"}
+SHAPES_NOTHING = {"rejects_limit", "vad_min_clip_s"}
 GRACE_S = 10.0  # beyond clip_time_limit_s, within which the extraction itself gives up and says where
 LIBRARIES = ("av", "mtcnn-runtime", "opencv-python-headless", "silero-vad", "torchaudio")
 

@@ -41,7 +41,7 @@ from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, StepsFile, 
 SETTINGS = "settings.json"
 log = logging.getLogger("mfer")
 ARMS = ("visual", "audio", "fused")
-LIMITS = {"max_duration_s", "clip_time_limit_s", "shard_clips", "rejects_limit", "workers"}  # shape no figure
+LIMITS = {"max_duration_s", "clip_time_limit_s", "rejects_limit"}  # shape no figure
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time
 BATCH = 64  # windows through the arms at a time

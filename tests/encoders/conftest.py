@@ -77,7 +77,8 @@ def waveforms(random):
     return [random.normal(0, 0.1, length).astype(np.float32) for length in (25600, 399, 8000, 16001, 15999)]
 
 
-EMBED = Embed(dtype="float32", precision="fp32", device="cpu", shard_clips=4)
+EMBED = Embed(dtype="float32", precision="fp32", device="cpu")
+SHARD_CLIPS = 4
 SPEECH = [{"start_s": 0.5, "end_s": 1.0}, {"start_s": 1.5, "end_s": 2.0}]
 
 
@@ -115,7 +116,10 @@ def embed(tmp_path, vit_folder, emotion2vec_folder):
         extracted(tmp_path / "extract", keys)
         clips = open_extracted(tmp_path / "extract" / "toy")
         visual, audio = (tmp_path / out / modality / "toy" for modality in ("visual", "audio"))
-        seen = embed_corpus_visual(clips, visual, vit, settings, view)
-        return seen, embed_corpus_audio(clips, audio, speech, settings, vad_min_clip_s, view)
+        seen = embed_corpus_visual(clips, visual, vit, settings, view, shard_clips=SHARD_CLIPS)
+        heard = embed_corpus_audio(
+            clips, audio, speech, settings, vad_min_clip_s, view, shard_clips=SHARD_CLIPS
+        )
+        return seen, heard
 
     return run

@@ -99,7 +99,7 @@ def run_corpus(name: str) -> None:
 
 
 def test_neither_workers_nor_the_runner_make_anything_stale_and_an_absent_corpus_needs_its_word_only(project):
-    change(lambda values: values.update(workers=7, runner="dask"))
+    change(lambda values: values.update(workers=7, runner="dask", shards={"extract": 8, "embed": 8}))
     assert stale() == set()
     change(lambda values: values["corpora"]["sdc"].update(source="absent"))
     assert stale() == {"demo", "ingest@sdc", "embed@sdc", "pool_clips"}

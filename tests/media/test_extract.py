@@ -150,7 +150,7 @@ def test_shards_side_by_side_give_the_same(tmp_path, raw, settings):
 def test_the_key_holds_content_and_what_shapes_the_rows_and_nothing_else(raw, settings):
     manifest = manifest_of(raw)
     keys = extract_keys(manifest, settings)
-    other = {"shard_clips": 7, "rejects_limit": 0.9, "vad_min_clip_s": 1.0}
+    other = {"rejects_limit": 0.9, "vad_min_clip_s": 1.0}
     assert extract_keys(manifest, settings.model_copy(update=other)) == keys
     for name, value in {
         "frames_per_second": 4.0,

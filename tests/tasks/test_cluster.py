@@ -132,7 +132,7 @@ def embedded(data: Path, runner: str) -> dict[str, bytes]:
     extracted(data / "extract", keys)
     save_vit(build_vit(vit), preprocessing_of(vit), data / "pretrain_vit")
     settings = small_settings().model_copy(update={"runner": runner, "embed": EMBED})
-    call = {"corpus": "toy", "data": data, "settings": EMBED, "views": 1}
+    call = {"corpus": "toy", "data": data, "settings": EMBED, "views": 1, "shard_clips": 4}
     assert in_flow(lambda: embed_side_by_side(embed_visual, "visual", call, settings)) == 2 * len(keys)
     return contents(data / "embed")
 
@@ -171,7 +171,7 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
 
 def test_a_worker_that_is_killed_loses_nothing(project, api, workers):
     """The last test here: it leaves one worker."""
-    settings = load_settings(ROOT / "params.yaml").extract.model_copy(update={"shard_clips": 1})
+    settings = load_settings(ROOT / "params.yaml").extract
     raw = project / "raw"
     raw.mkdir()
     for number in range(14):
@@ -192,7 +192,7 @@ def test_a_worker_that_is_killed_loses_nothing(project, api, workers):
     threading.Thread(target=kill_in_mid_run).start()
     address = workers.address  # what a flow captures travels to the workers
     paths = DataPaths(Path("killed"))
-    in_flow(lambda: extract_shards("c", manifest, Path("raw"), paths, settings, 2, address))
+    in_flow(lambda: extract_shards("c", manifest, Path("raw"), paths, settings, 1, 2, address))
     assert len(done) < len(list(clips.glob("[0-9]*.parquet"))) / 2
     with Client(workers.address, timeout=60, set_as_default=False) as client:
         assert len(client.scheduler_info()["workers"]) == 1

@@ -22,6 +22,7 @@ from mfer_core.base.settings.sections import (
     Register,
     Roles,
     Section,
+    Shards,
     Tracking,
     Transfer,
 )
@@ -48,6 +49,7 @@ class Settings(Section):
     """Where shards and folds are computed: local, dask (worker processes here) or a scheduler's tcp://HOST:8786."""
     workers: PositiveInt = 2
     """Processes side by side, of every stage that can use several."""
+    shards: Shards = Shards()
     arms: Unique[Arm] = Field(min_length=1)
     """What is trained: visual (stage 1), audio (stages 2a and 2b), fused (stage 3)."""
     corpora: dict[CorpusName, Corpus]

@@ -88,6 +88,15 @@ class Roles(Section):
     """What the ViT is trained on."""
 
 
+class Shards(Section):
+    """How many clips a file holds: what one task works on and keeps in memory. It shapes no result, so no stage depends on it."""
+
+    extract: PositiveInt = 64
+    """Of extracted faces and sound."""
+    embed: PositiveInt = 128
+    """Of embeddings."""
+
+
 class Ingest(Section):
     """Reading corpora."""
 
@@ -120,8 +129,6 @@ class Extract(Section):
     """A clip that takes longer, in seconds of computing, is rejected."""
     max_duration_s: float = Field(gt=0)
     """A longer clip, in seconds, is rejected."""
-    shard_clips: int = Field(default=64, ge=1)
-    """Clips per file: what one task works on and holds in memory."""
     rejects_limit: float = Field(default=0.2, ge=0, le=1)
     """A larger share of clips with faults ends the stage."""
 
@@ -213,8 +220,6 @@ class Embed(Section):
     """auto (a GPU where there is one), cpu, cuda or cuda:N."""
     batch_gib: float = Field(default=1.0, gt=0)
     """Working memory of a batch of frames or clips, GiB; on a GPU more is faster, and halves help where less is free."""
-    shard_clips: int = Field(default=128, ge=1)
-    """Clips per file."""
     views: int = Field(default=0, ge=0, le=99)
     """Augmented views of each clip that is trained on, stored beside the clean one."""
     view_speeds: Unique[float] = []
