@@ -72,7 +72,7 @@ def _system_fault(error: OSError) -> str:
         return f"no program {error.filename!r} here: install it, or put its folder on PATH"
     if error.errno == errno.EMFILE:
         return "too many open files: raise the limit (ulimit -n 4096), or lower the workers in params.yaml"
-    return f"{error.strerror.lower()}{_where(error)}"
+    return f"{str(error.strerror).lower()}{_where(error)}"
 
 
 def _where(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """The model card: what a person must know before using a model."""
 
+from collections.abc import Iterable
 from itertools import product
 
 from mfer_core.base.settings import Settings
@@ -142,7 +143,7 @@ def _corpus_licence(name: str, settings: Settings) -> str:
     )
 
 
-def _encoder_licence(checkpoint: str | None, corpora: list[str | None]) -> str:
+def _encoder_licence(checkpoint: str | None, corpora: Iterable[str | None]) -> str:
     if checkpoint is None:
         return f"trained by this pipeline on {', '.join(filter(None, corpora))}: the terms of that data"
     return f"{checkpoint}: {CHECKPOINT_LICENCES.get(checkpoint, 'the terms of its publisher')}"

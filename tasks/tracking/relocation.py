@@ -26,8 +26,8 @@ def relocate(database: Path, project: Path, artifacts: str) -> None:
     new = f"{project.as_uri()}/"
     with closing(sqlite3.connect(database, timeout=60)) as store, store:
         rows = store.execute("SELECT name, artifact_location FROM experiments").fetchall()
-        former = {_project_of(location, f"{artifacts}/{name}") for name, location in rows} - {None, new}
-        for old in former:
+        projects = {_project_of(location, f"{artifacts}/{name}") for name, location in rows}
+        for old in filter(None, projects - {new}):
             for table, column in ADDRESSES:
                 rest, start = f"substr({column}, ?)", f"substr({column}, 1, ?)"
                 query = f"UPDATE {table} SET {column} = ? || {rest} WHERE {start} = ?"

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from mlflow.models import Model
 
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import write_json
 from mfer_core.base.paths import DataPaths
 from tasks.tracking import store as tracking
 from tasks.tracking.fold_runs import log_fold
-from tasks.tracking.registry import registered_folder
+from tasks.tracking.registry import register_folder, registered_folder
 from tests.tasks.conftest import forget_store
 
 CHAMPION = "models:/mfer@champion"
@@ -95,3 +97,11 @@ def test_artifacts_outside_the_project_do_not_move_with_it(project, settings, mo
     settings = enter(copy, settings, monkeypatch)
     location = tracking.client(settings.tracking).get_experiment_by_name("outside").artifact_location
     assert location == f"file://{outside}/outside"
+
+
+def test_a_champion_whose_files_are_gone_is_said_before_another_version_is_made(project, settings):
+    shutil.rmtree(project / "mlartifacts" / "register")
+    write_json(DataPaths().model / "settings.json", {})
+    with pytest.raises(MferError, match=f"^no model {CHAMPION} in the MLflow registry: "):
+        register_folder(DataPaths(), settings)
+    assert len(tracking.client(settings.tracking).search_model_versions("name='mfer'")) == 1
