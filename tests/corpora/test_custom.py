@@ -130,4 +130,4 @@ def test_every_kind_of_media_is_read_by_its_content(tmp_path, suffix):
         write_wav(tmp_path / f"{name}.tmp", int(name[5])).rename(tmp_path / name)
     (tmp_path / "calm" / "5.jpg").write_bytes(b"no sound")
     clips, rejects = ingest(tmp_path)
-    assert len(clips) == 4 and [reject.reason for reject in rejects.values()] == ["not a media file"]
+    assert len(clips) == 4 and [reject.reason for reject in rejects.values()] == ["not a recording"]
