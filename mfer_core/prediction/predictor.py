@@ -27,7 +27,6 @@ from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import VitEncoder, load_vit
-from mfer_core.media.apart import GRACE_S
 from mfer_core.media.inspect import COLUMNS
 from mfer_core.media.parts import RecordingParts, extract_parts
 from mfer_core.media.read import decode_image, keep_speech
@@ -44,6 +43,8 @@ ARMS = ("visual", "audio", "fused")
 LIMITS = {"max_duration_s", "clip_time_limit_s", "rejects_limit"}  # shape no figure
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time
+GRACE_S = 10.0  # beyond clip_time_limit_s, within which the extraction itself gives up and says where
+BATCH_GIB = 0.1  # of working memory of an encoder: one recording needs no more to be quick
 BATCH = 64  # windows through the arms at a time
 
 
@@ -205,7 +206,7 @@ class Predictor:
             for rows in parts.pictures():
                 for start in range(0, len(rows), FRAMES):
                     some = rows[start : start + FRAMES]
-                    values = self.visual.embed([decode_image(row["image"]) for row in some])
+                    values = self.visual.embed([decode_image(row["image"]) for row in some], BATCH_GIB)
                     visual.add(values, np.array([row["time_s"] for row in some]))
             for sound in parts.sounds():
                 # Of a recording with speech anywhere, a part without is not heard, as in one piece.
@@ -216,7 +217,7 @@ class Predictor:
     def _embed_sound(self, sound: dict) -> tuple[np.ndarray, np.ndarray]:
         """Values [T, D] and times [T] of what the method keeps of a WAVEFORM."""
         speech = keep_speech("", "", sound, self.settings.extract.vad_min_clip_s)
-        (values,) = self.audio.embed([speech.waveform])
+        (values,) = self.audio.embed([speech.waveform], BATCH_GIB)
         return values, speech.times(self.audio.centres(len(values)))
 
     def _decide_whole(self, embedded: Embedded) -> dict[str, torch.Tensor]:
