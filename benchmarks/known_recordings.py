@@ -33,6 +33,7 @@ class Truth:
     sound_end_s: float = 0.0
     frame_s: float = 0.04
     second: tuple[int, int] | None = None
+    sound_late_alone: bool = False  # an AVI cannot say how much silence the encoder put before the sound
 
     @property
     def end_s(self) -> float:
@@ -48,6 +49,7 @@ class Truth:
             (later.sound_end_s + start_s) * bool(later.bursts),
             self.frame_s,
             (len(self.pictures), len(self.bursts)),
+            self.sound_late_alone,
         )
 
 
@@ -138,6 +140,7 @@ def _encode(plan: Plan, path: Path, first: int) -> Truth:
         (picture_s + count / rate) * bool(shown),
         (sound_s + plan.seconds) * bool(heard),
         frame_s=1 / rate,
+        sound_late_alone=plan.suffix == "avi",
     )
 
 

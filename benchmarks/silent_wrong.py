@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -156,10 +156,10 @@ def differences(seen: Seen, truth: Truth, delay_s: float) -> Iterator[str]:
     later = {number: spans[number] for _, number in truth.pictures[second[0] :]}
     pairs = _paired(seen.bursts, truth.bursts)
     sound = [by for place, by in pairs if place < second[1]]
-    yield from _part("", seen.pictures, first, sound, delay_s, truth.frame_s)
+    yield from _part("", seen.pictures, first, sound, delay_s, truth)
     if truth.second:
         sound = [by for place, by in pairs if place >= second[1]]
-        yield from _part("second recording: ", seen.pictures, later, sound, JOIN_S, truth.frame_s)
+        yield from _part("second recording: ", seen.pictures, later, sound, JOIN_S, truth)
     unknown = {number for _, number in seen.pictures} - set(spans)
     if unknown:
         yield f"pictures that are not there: {sorted(unknown)}"
@@ -198,23 +198,30 @@ def _part(
     spans: dict[int, tuple[float, float]],
     sound: list[float],
     delay_s: float,
-    frame_s: float,
+    truth: Truth,
 ) -> Iterator[str]:
     """Differences of one recording in the file; without sound its pictures tell how late all of it is."""
     shown = [(when, spans[number]) for when, number in shown if number in spans]
-    starts = [when - start for when, (start, end) in shown if not start <= when < end]
-    shift_s = float(np.median(sound or starts or [0.0]))
+    picture_s = _median(_beyond(when, span) for when, span in shown)
+    shift_s = _median(sound) if sound else picture_s
     if abs(shift_s) > delay_s:
         yield f"{name}all {shift_s:+.3f} s"
     worst = max((by - shift_s for by in sound), key=abs, default=0.0)
     if abs(worst) > SOUND_S:
         yield f"{name}sound {worst:+.3f} s"
-    moved = [(when - shift_s, span) for when, span in shown]
-    worst = max(
-        (max(0.0, when - end) + min(0.0, when - start) for when, (start, end) in moved), key=abs, default=0.0
-    )
-    if abs(worst) > frame_s + 2e-3:
-        yield f"{name}picture {worst:+.3f} s, frames are {frame_s:.3f} s"
+    late_s = picture_s if truth.sound_late_alone else shift_s
+    worst = max((_beyond(when - late_s, span) for when, span in shown), key=abs, default=0.0)
+    if abs(worst) > truth.frame_s + 2e-3:
+        yield f"{name}picture {worst:+.3f} s, frames are {truth.frame_s:.3f} s"
+
+
+def _beyond(when: float, span: tuple[float, float]) -> float:
+    """How far a moment lies before (below 0) or after a span of time."""
+    return min(0.0, when - span[0]) + max(0.0, when - span[1])
+
+
+def _median(values: Iterable[float]) -> float:
+    return float(np.median([*values] or [0.0]))
 
 
 def _never_shown(seen: Seen, truth: Truth, step_s: float) -> str | None:
@@ -248,16 +255,9 @@ def examine(plan: Plan, folder: Path, name: str, settings: Extract) -> tuple[str
     wrong = list(differences(seen, truth, delay_s))
     if not wrong:
         return "right", []
-    explained = any(
-        not list(differences(seen, file, delay_s)) for file in _held(commanded(path, plan), truth)
-    )
-    return ("explained" if explained else "WRONG"), wrong
-
-
-def _held(theirs: Seen, truth: Truth) -> list[Truth]:
-    """What the file holds by the ffmpeg command: all of it, or the sound alone (it guesses the times of an AVI's pictures)."""
-    everything = Truth(theirs.pictures, theirs.bursts, truth.picture_end_s, theirs.end_s, truth.frame_s)
-    return [everything, replace(truth, bursts=theirs.bursts)]
+    theirs = commanded(path, plan)
+    file = Truth(theirs.pictures, theirs.bursts, truth.picture_end_s, theirs.end_s, truth.frame_s)
+    return ("WRONG" if list(differences(seen, file, delay_s)) else "explained"), wrong
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
