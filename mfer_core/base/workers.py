@@ -24,6 +24,7 @@ from mfer_core.base.lifeline import work_for
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MEMORY_GIB = 4.0  # that a process may take beyond what it starts with; a clip takes a tenth of it
+GRACE_S = 10.0  # beyond clip_time_limit_s, within which extraction itself gives up and says where
 ORPHANED_S = 1.0  # beyond its limit, after which the kernel ends a call that the parent has not ended
 AHEAD = 4  # calls per process that wait for a free one
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}

@@ -13,7 +13,7 @@ from mfer_core.base.files import digest
 from mfer_core.base.manifest import Reject, write_rejects
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Extract
-from mfer_core.base.workers import Workers
+from mfer_core.base.workers import GRACE_S, Workers
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.schemas import EXTRACTED
 from mfer_core.cache.shards import Shard
@@ -22,7 +22,6 @@ from mfer_core.media.result import ExtractedClip
 
 # These settings only say how the work is cut and judged; vad_min_clip_s is applied at reading (see read.py).
 SHAPES_NOTHING = {"rejects_limit", "vad_min_clip_s"}
-GRACE_S = 10.0  # beyond clip_time_limit_s, within which the extraction itself gives up and says where
 LIBRARIES = ("av", "mtcnn-runtime", "opencv-python-headless", "silero-vad", "torchaudio")
 
 

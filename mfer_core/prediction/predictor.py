@@ -22,7 +22,7 @@ from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.files import digest, read_json, sha256_file, write_json
 from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract
-from mfer_core.base.workers import shared_workers
+from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.published import checkpoint_of
@@ -43,7 +43,6 @@ ARMS = ("visual", "audio", "fused")
 LIMITS = {"max_duration_s", "clip_time_limit_s", "rejects_limit"}  # shape no figure
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time
-GRACE_S = 10.0  # beyond clip_time_limit_s, within which the extraction itself gives up and says where
 BATCH_GIB = 0.1  # of working memory of an encoder: one recording needs no more to be quick
 BATCH = 64  # windows through the arms at a time
 
