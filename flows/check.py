@@ -1,4 +1,5 @@
-"""Look before anything runs: settings, folders, checkpoints and devices; all that is wrong or missing, in one go."""
+"""Look before anything runs: settings, folders, checkpoints and devices; all that is wrong or missing, in one
+go."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,9 +19,10 @@ Sections = dict[str, Any]
 
 
 def check_project(may_fetch: bool = False) -> Settings:
-    """Validate params.yaml and look whether all that it names is there; with ``may_fetch`` a corpus may still be fetched.
+    """Validate params.yaml and look whether all that it names is there.
 
-    Raises Faults, an MferError: a line for all that is wrong or missing, with what to do.
+    With ``may_fetch`` a corpus may still be fetched. Raises Faults, an MferError: a line for each thing that is
+    wrong or missing, with what to do.
     """
     values = read_yaml(PARAMS)
     faults = [f"{PARAMS}: {fault}" for fault in find_faults(values, Settings)]
@@ -77,8 +79,9 @@ def _presets_fit_the_benchmark(folds: Folds, roles: Roles, corpora: Corpora) -> 
         adapter = PRESET_CORPUS.get(protocol(name).speakers_by)
         if benchmark and adapter and adapter != benchmark.adapter:
             yield (
-                f"folds.protocols: {name} numbers the actors of {adapter}, and the benchmark {roles.benchmark} is "
-                f"{benchmark.adapter}: name another protocol, such as groupk:5"
+                f"folds.protocols: {name} numbers the actors of {adapter}, "
+                f"and the benchmark {roles.benchmark} is {benchmark.adapter}: "
+                "name another protocol, such as groupk:5"
             )
 
 
@@ -108,8 +111,8 @@ def _links_lead_somewhere(corpora: Corpora) -> Iterator[str]:
     for name, corpus in corpora.items():
         for link in _broken_links(corpus.path) if corpus.source in ("local", "fetch") else ():
             yield (
-                f"{name}: {link} is a link to {link.readlink()}, which is not there, and DVC cannot read on: mend it, remove "
-                "it, or add its path as a line to .dvcignore"
+                f"{name}: {link} is a link to {link.readlink()}, which is not there, and DVC cannot read on: "
+                "mend it, remove it, or add its path as a line to .dvcignore"
             )
 
 

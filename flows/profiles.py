@@ -23,7 +23,8 @@ def check_name(name: str) -> None:
 
 
 def write_profile(name: str, out: Path) -> None:
-    """Write the settings of a profile to ``out``. Raises MferError naming the profiles, or the key at fault."""
+    """Write the settings of a profile to ``out``. Raises MferError naming the profiles, or the key at
+    fault."""
     settings = _profile(name)
     with atomic_path(out) as temporary:
         with temporary.open("w", encoding="utf-8") as file:
@@ -32,17 +33,20 @@ def write_profile(name: str, out: Path) -> None:
 
 
 def switch_profile(name: str, path: Path) -> None:
-    """Like ``write_profile``, but raises MferError where ``path`` says something of its own, which would be lost."""
+    """Like ``write_profile``, but raises MferError where ``path`` says something of its own, which would be
+    lost."""
     present = read_yaml(path)
     old = present.get("profile") if isinstance(present, dict) else None
     if old not in names():
         raise MferError(
-            f"{path} is no profile's (profile: {old}): save it as profiles/NAME.yaml, or run it without naming a profile"
+            f"{path} is no profile's (profile: {old}): save it as profiles/NAME.yaml, "
+            "or run it without naming a profile"
         )
     if edited := _differences(present, _profile(old)):
         raise MferError(
             f"{path} differs from profile {old} in {', '.join(edited)}, which switching to {name} would lose: "
-            f"put that into a file of profiles/, take it back (python -m flows profile {old}), or run it without naming a profile"
+            f"put that into a file of profiles/, take it back (python -m flows profile {old}), "
+            "or run it without naming a profile"
         )
     write_profile(name, path)
 
@@ -65,7 +69,8 @@ def _profile(name: str) -> MutableMapping:
 
 
 def _stack_lists(section: MutableMapping) -> None:
-    """Every list with an item per line and without remarks: as `dvc exp run -S` writes all of them, whichever it changes."""
+    """Every list with an item per line and without remarks: as `dvc exp run -S` writes all of them, whichever
+    it changes."""
     for key, value in section.items():
         if isinstance(value, MutableMapping):
             _stack_lists(value)
@@ -85,7 +90,8 @@ def _differences(one: object, other: object, where: str = "") -> list[str]:
 
 
 def _merge(base: MutableMapping, change: MutableMapping) -> None:
-    """Overlay ``change``: sections merge; values, lists and the map of corpora replace; new keys come first in a section."""
+    """Overlay ``change``: sections merge; values, lists and the map of corpora replace; new keys come first
+    in a section."""
     added = [key for key in change if key not in base]
     for at, key in enumerate(added):
         base.insert(at, key, change[key])

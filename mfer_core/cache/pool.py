@@ -1,7 +1,8 @@
 """What the pretraining corpora hold, in one small file by content.
 
-dvc.yaml cannot make a list of corpora into a list of dependencies, and a folder that holds all corpora changes with any of
-them. So the stages that read the pretraining corpora depend on this file, which changes when one of these does.
+dvc.yaml cannot make a list of corpora into a list of dependencies, and a folder that holds all corpora changes
+with any of them. So the stages that read the pretraining corpora depend on this file, which changes when one of
+these does.
 """
 
 import shutil

@@ -109,11 +109,9 @@ def test_all_faults_are_said_at_once_those_between_sections_too(faults_of):
 
 @pytest.mark.parametrize("name", ["my set", "emo.db", "a/b", "", "-x"])
 def test_a_corpus_has_a_name_that_folders_and_stages_can_have(name, faults_of):
-    lines = faults_of((f"corpora.{name}" if "." not in name else "corpora", dict(default_values()["corpora"]) | {
-        name: {"adapter": "urdu", "source": "local", "path": "data/raw/x"}
-    } if "." in name else {"adapter": "urdu", "source": "local", "path": "data/raw/x"}))  # fmt: skip
-    assert len(lines) == 1
-    assert "letters, digits, _ and -" in lines[0]
+    corpus = {"adapter": "urdu", "source": "local", "path": "data/raw/x"}
+    (line,) = faults_of(("corpora", default_values()["corpora"] | {name: corpus}))
+    assert "letters, digits, _ and -" in line
 
 
 def test_a_missing_key_is_named(tmp_path):
@@ -167,7 +165,9 @@ def leaves(values: dict, above: str = "") -> list[str]:
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(10**400),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    ),
     max_leaves=6,
 )  # fmt: skip
 

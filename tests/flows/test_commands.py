@@ -57,8 +57,8 @@ def change_settings(project, change) -> None:
 
 @pytest.mark.parametrize("empty", [False, True], ids=["no folder", "nothing in the folder"])
 def test_a_profile_names_all_that_is_missing_and_how_to_get_it(project, capsys, monkeypatch, empty):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("mfer_core.encoders.checkpoints._from_huggingface", not_there)
+    for asked in ("_from_huggingface", "_ask_huggingface"):
+        monkeypatch.setattr(f"mfer_core.encoders.checkpoints.{asked}", not_there)
     for name in REAL:
         (project / "data" / "raw" / name).mkdir(parents=True) if empty else None
     assert main(["profile", "report"]) == 1

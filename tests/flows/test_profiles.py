@@ -1,4 +1,4 @@
-"""Every profile is valid; the committed params.yaml is the default one; switching there and back changes nothing."""
+"""Every profile is valid; the committed params.yaml is the default one; switching back changes nothing."""
 
 import shutil
 

@@ -1,4 +1,5 @@
-"""params.yaml as typed, validated settings. One class per section; a section is named like the stage that reads it."""
+"""params.yaml as typed, validated settings. One class per section; a section is named like the stage that
+reads it."""
 
 from pathlib import Path
 
@@ -46,7 +47,8 @@ class Settings(Section):
     seed: NonNegativeInt
     """Of everything that is drawn at random."""
     runner: Runner = "local"
-    """Where shards and folds are computed: local, dask (worker processes here) or a scheduler's tcp://HOST:8786."""
+    """Where shards and folds are computed: local, dask (worker processes here) or a scheduler's
+    tcp://HOST:8786."""
     workers: PositiveInt = 2
     """Processes side by side, of every stage that can use several."""
     shards: Shards = Shards()
@@ -55,7 +57,8 @@ class Settings(Section):
     corpora: dict[CorpusName, Corpus]
     """Every corpus by name."""
     media_corpora: Unique[CorpusName]
-    """The corpora of video or sound, which extract and embed go through: all of corpora but those of face images."""
+    """The corpora of video or sound, which extract and embed go through: all of corpora but those of face
+    images."""
     roles: Roles
     ingest: Ingest
     extract: Extract
@@ -77,7 +80,8 @@ class Settings(Section):
         """A corpus by name. Raises MferError naming the choices."""
         if name not in self.corpora:
             raise MferError(
-                f"unknown corpus {name!r}: choose one of {', '.join(self.corpora)}, or add it to corpora in params.yaml"
+                f"unknown corpus {name!r}: choose one of {', '.join(self.corpora)}, "
+                "or add it to corpora in params.yaml"
             )
         return self.corpora[name]
 
@@ -100,7 +104,8 @@ class Settings(Section):
 
 
 def load_settings(path: Path = Path("params.yaml")) -> Settings:
-    """Read and validate params.yaml. Raises Faults, an MferError, with a line per fault: the key and the choices."""
+    """Read and validate params.yaml. Raises Faults, an MferError, with a line per fault: the key and the
+    choices."""
     values = read_yaml(Path(path))
     if faults := find_faults(values, Settings):
         raise Faults([f"{path}: {fault}" for fault in faults])

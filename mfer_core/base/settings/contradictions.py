@@ -19,8 +19,8 @@ def contradictions(parts: dict[str, Any]) -> list[str]:
 def run_checks(checks: Iterable[Callable[..., Iterable[str]]], parts: dict[str, Any]) -> list[str]:
     """What the ``checks`` say, in their order.
 
-    ``parts``: sections by name, and ``corpus_names``, which also holds corpora that are wrong in themselves. The names of
-    a check's arguments say what it needs; a check whose sections are not all there is left out.
+    ``parts``: sections by name, and ``corpus_names``, which also holds corpora that are wrong in themselves.
+    The names of a check's arguments say what it needs; a check whose sections are not all there is left out.
     """
     faults: list[str] = []
     for check in checks:
@@ -46,7 +46,10 @@ def _one_corpus_has_one_role(roles: Roles) -> Iterator[str]:
     for name, count in Counter(name for _, name in pairs).items():
         if count > 1:
             names = " and ".join(role for role, other in pairs if other == name)
-            yield f"roles: {name} is {names}: one corpus, one role, or people would be tested that were trained on"
+            yield (
+                f"roles: {name} is {names}: one corpus, one role, "
+                "or people would be tested that were trained on"
+            )
 
 
 def _roles_name_corpora(roles: Roles, corpus_names: list[str], media_corpora: list[str]) -> Iterator[str]:
@@ -70,7 +73,8 @@ def _what_is_needed_is_not_absent(roles: Roles, corpora: Corpora, pretrain_vit: 
         yield f"roles.benchmark: {roles.benchmark} is absent, and everything is measured on it"
     if roles.faces in absent and (not pretrain_vit.checkpoint or pretrain_vit.finetune):
         yield (
-            f"roles.faces: {roles.faces} is absent, and pretrain_vit trains on it: name a pretrain_vit.checkpoint"
+            f"roles.faces: {roles.faces} is absent, and pretrain_vit trains on it: "
+            "name a pretrain_vit.checkpoint"
         )
 
 
@@ -122,8 +126,9 @@ def _one_model_reads_one_kind(
         others = [name for name in present if name not in brought]
         if modality in arms and brought and others:
             yield (
-                f"precomputed {modality} features for {', '.join(brought)} but not for {', '.join(others)}, and one model "
-                "reads both: bring them for all, or leave the others out (source: absent; train_audio.start: scratch)"
+                f"precomputed {modality} features for {', '.join(brought)} but not for {', '.join(others)}, "
+                "and one model reads both: bring them for all, or leave the others out "
+                "(source: absent; train_audio.start: scratch)"
             )
 
 

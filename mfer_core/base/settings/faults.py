@@ -9,7 +9,8 @@ from mfer_core.base.settings.contradictions import contradictions
 
 
 def find_faults(values: Any, settings: type[BaseModel]) -> list[str]:
-    """Every fault of ``values``, read as ``settings``: of single settings, and of the sections that are right beside them."""
+    """Every fault of ``values``, read as ``settings``: of single settings, and of the sections that are right
+    beside them."""
     try:
         settings.model_validate(values)
     except ValidationError as error:
@@ -21,7 +22,8 @@ def find_faults(values: Any, settings: type[BaseModel]) -> list[str]:
 
 
 def right_parts(values: dict, settings: type[BaseModel]) -> dict[str, Any]:
-    """The sections of ``values`` that are right in themselves, by name; of corpora those that are, and all their names."""
+    """The sections of ``values`` that are right in themselves, by name; of corpora those that are, and all
+    their names."""
     parts = {}
     for name, field in settings.model_fields.items():
         given = values.get(field.alias or name, field.default)
@@ -58,7 +60,8 @@ def _explain(fault: ErrorDetails, settings: type[BaseModel]) -> str:
 
 
 def _printable(text: str) -> str:
-    """``text`` on one line: a key or a value may hold line breaks and other signs that move a terminal's cursor."""
+    """``text`` on one line: a key or a value may hold line breaks and other signs that move a terminal's
+    cursor."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 

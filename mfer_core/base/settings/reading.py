@@ -31,7 +31,8 @@ def read_yaml(path: Path, keep_layout: bool = False) -> Any:
 
 
 def yaml_layout() -> YAML:
-    """Reads and writes params.yaml as DVC does (dvc.utils.serialize), so that either leaves the other's lines as they are."""
+    """Reads and writes params.yaml as DVC does (dvc.utils.serialize), so that either leaves the other's lines
+    as they are."""
     yaml = YAML()
     yaml.default_flow_style = False
     return yaml

@@ -6,8 +6,8 @@ from mfer_core.base.settings import Settings
 
 HEAD = """# All settings
 
-Made by `python -m flows settings` from `mfer_core/base/settings`. `params.yaml` holds what people turn. A setting with a default
-need not stand there and may be added to its section; one without must.
+Made by `python -m flows settings` from `mfer_core/base/settings`. `params.yaml` holds what people turn.
+A setting with a default need not stand there and may be added to its section; one without must.
 """
 BOUNDS = {
     "minimum": "from {}",
@@ -19,7 +19,8 @@ TYPES = {"string": "text", "null": "empty", "object": "map", "boolean": "true, f
 
 
 def reference_page() -> str:
-    """The page as Markdown: a table of the settings outside sections, then one per section in the order of params.yaml."""
+    """The page as Markdown: a table of the settings outside sections, then one per section in the order of
+    params.yaml."""
     schema = Settings.model_json_schema(by_alias=True)
     fields, kinds = schema["properties"], schema["$defs"]
     single = {name: field for name, field in fields.items() if not _section(field, kinds)}

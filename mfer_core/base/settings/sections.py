@@ -1,7 +1,7 @@
 """The sections of params.yaml, each named like the stage that reads it; those of training are in training.py.
 
-The line below a setting is its help: docs/reference_settings.md is made of these. A default that stands here need not stand in
-params.yaml.
+The line below a setting is its help: docs/reference_settings.md is made of these. A setting with a default
+need not stand in params.yaml.
 """
 
 from typing import Literal
@@ -45,7 +45,8 @@ class Corpus(Section):
     adapter: Text
     """The module of mfer_core/corpora that knows its files, names and labels."""
     source: Literal["demo", "local", "fetch", "absent"]
-    """demo: written by stage demo; local: a folder that is there; fetch: downloaded; absent: left out, wherever it is named."""
+    """demo: written by stage demo; local: a folder that is there; fetch: downloaded; absent: left out,
+    wherever it is named."""
     path: Folder
     """Its folder."""
     demo: DemoSize | None = None
@@ -53,7 +54,8 @@ class Corpus(Section):
     aliases: dict[str, Emotion] = {}
     """Labels as found, each with one of the eight emotions."""
     speaker_pattern: SpeakerPattern | None = None
-    """Of a custom set: regular expression whose group finds the speaker in a clip's name (with a / in it: in its path)."""
+    """Of a custom set: regular expression whose group finds the speaker in a clip's name (with a / in it: in
+    its path)."""
     manifest: Folder | None = None
     """Of a custom set: csv or Parquet with path, label and, if known, speaker."""
     precomputed: dict[Modality, Folder] = {}
@@ -70,7 +72,8 @@ class Corpus(Section):
         for path in self.precomputed.values():
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(
-                    f"precomputed: {path} must lie in the corpus's folder, where DVC watches it (a link will do)"
+                    f"precomputed: {path} must lie in the corpus's folder, "
+                    "where DVC watches it (a link will do)"
                 )
         return self
 
@@ -89,7 +92,8 @@ class Roles(Section):
 
 
 class Shards(Section):
-    """How many clips a file holds: what one task works on and keeps in memory. It shapes no result, so no stage depends on it."""
+    """How many clips a file holds: what one task works on and keeps in memory. It shapes no result, so no
+    stage depends on it."""
 
     extract: PositiveInt = 64
     """Of extracted faces and sound."""
@@ -137,7 +141,8 @@ class Pretrain(Section):
     """An encoder: a published one, or a compact one trained by the pipeline."""
 
     checkpoint: Text | None
-    """A published encoder: hub id or folder; empty trains the compact one that the other settings describe."""
+    """A published encoder: hub id or folder; empty trains the compact one that the other settings
+    describe."""
     revision: Text | None = None
     """Commit of the published checkpoint; empty takes the newest."""
     hidden_size: PositiveInt
@@ -178,7 +183,8 @@ class PretrainVit(Pretrain):
     patience: NonNegativeInt
     """Epochs without a better PublicTest before stopping; 0 never stops."""
     finetune: bool = False
-    """Train the published checkpoint on the faces corpus before it is used; its learning rate is about 3e-5."""
+    """Train the published checkpoint on the faces corpus before it is used; its learning rate is about
+    3e-5."""
     device: Device = "cpu"
     """Of its training: auto, cpu, cuda or cuda:N."""
     precision: Precision = "fp32"
@@ -192,8 +198,8 @@ class PretrainVit(Pretrain):
             raise ValueError("finetune trains a published ViT on: name it in checkpoint")
         if self.stem_channels and 2 ** len(self.stem_channels) != self.patch_size:
             raise ValueError(
-                f"{len(self.stem_channels)} stem_channels make tokens of {2 ** len(self.stem_channels)} pixels: "
-                "set patch_size to that"
+                f"{len(self.stem_channels)} stem_channels make tokens of "
+                f"{2 ** len(self.stem_channels)} pixels: set patch_size to that"
             )
         return self
 
@@ -219,11 +225,13 @@ class Embed(Section):
     device: Device
     """auto (a GPU where there is one), cpu, cuda or cuda:N."""
     batch_gib: float = Field(default=1.0, gt=0)
-    """Working memory of a batch of frames or clips, GiB; on a GPU more is faster, and halves help where less is free."""
+    """Working memory of a batch of frames or clips, GiB; on a GPU more is faster, and halves help where less
+    is free."""
     views: int = Field(default=0, ge=0, le=99)
     """Augmented views of each clip that is trained on, stored beside the clean one."""
     view_speeds: Unique[float] = []
-    """Speeds that the views' sound plays at, in turn; [] for the method's rule, which changes few clips' speed."""
+    """Speeds that the views' sound plays at, in turn; [] for the method's rule, which changes few clips'
+    speed."""
 
     @model_validator(mode="after")
     def _speeds_are_speeds(self):

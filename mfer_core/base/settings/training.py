@@ -12,7 +12,8 @@ class Finetune(Section):
     """Training of an encoder's last blocks together with its arm, from the extracted frames or waveforms."""
 
     blocks: int = Field(default=0, ge=-1)
-    """Blocks that learn; 0: none, the stored embeddings are used; -1: all behind the convolutional front end."""
+    """Blocks that learn; 0: none, the stored embeddings are used; -1: all behind the convolutional front
+    end."""
     learning_rate: float = Field(default=1e-5, gt=0)
     """Of these blocks."""
     augment: bool = True
@@ -61,7 +62,8 @@ class Train(Section):
     modality_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Of stage 3: chance that one arm is hidden from a clip."""
     device: Device = "cpu"
-    """auto, cpu, cuda (of several GPUs, folds take turns) or cuda:N; compact models are fastest on the CPU."""
+    """auto, cpu, cuda (of several GPUs, folds take turns) or cuda:N; compact models are fastest on the
+    CPU."""
     precision: Precision = "fp32"
     """bf16 is for GPUs."""
     gradient_clip: float = Field(default=0.0, ge=0)
