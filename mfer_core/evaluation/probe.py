@@ -95,6 +95,9 @@ def _probe(
     return pd.concat(tables, ignore_index=True)
 
 
+@threadpool_limits.wrap(
+    limits=1
+)  # threads wait for each other over products this small, most on a busy machine
 def _fit_predict(
     features: Mapping[str, Statistics], labels: pd.Series, parts: dict[str, list[str]], again: bool
 ) -> np.ndarray:
@@ -105,14 +108,16 @@ def _fit_predict(
     train, valid = parts["train"], parts["valid"]
     inputs = design(features, train, valid)
     targets = labels[valid].to_numpy()
+    model = LogisticRegression(max_iter=1000, warm_start=True)  # each strength starts from the one before
     errors = []
     for strength in STRENGTHS:
-        model = _fit(inputs[0], labels[train].to_numpy(), strength)
+        model.set_params(C=strength).fit(inputs[0], labels[train].to_numpy())
         errors.append(_log_loss(_probabilities(model, inputs[1]), targets))
     best = STRENGTHS[int(np.argmin(errors))]
     learned = sorted({*train, *valid}) if again else train
     first, last = design(features, learned, parts["test"])
-    return _probabilities(_fit(first, labels[learned].to_numpy(), best), last)
+    final = LogisticRegression(C=best, max_iter=1000).fit(first, labels[learned].to_numpy())
+    return _probabilities(final, last)
 
 
 def design(features: Mapping[str, Statistics], train: list[str], other: list[str]) -> list[np.ndarray]:
@@ -138,12 +143,6 @@ def design(features: Mapping[str, Statistics], train: list[str], other: list[str
         return inputs
     axes = np.linalg.svd(inputs[0], full_matrices=False)[2]
     return [values @ axes.T for values in inputs]
-
-
-def _fit(inputs: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
-    # More threads wait for each other over products this small, and the order of their sums is not always the same.
-    with threadpool_limits(1):
-        return LogisticRegression(C=strength, max_iter=1000).fit(inputs, labels)
 
 
 def _probabilities(model: LogisticRegression, inputs: np.ndarray) -> np.ndarray:
