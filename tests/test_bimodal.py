@@ -80,7 +80,7 @@ def done(tmp_path_factory):
     manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
     shards, paths = partition(extract_keys(manifest, settings.extract), 256), DataPaths(data)
     for shard in shards:
-        extract_shard(shard, manifest, raw, paths.extract("ravdess"), settings.extract)
+        extract_shard(shard, manifest, raw, paths.extract("ravdess"), settings.extract, 1)
     finish_extract(shards, manifest, paths, "ravdess")
     with one_thread():
         torch.manual_seed(2)
