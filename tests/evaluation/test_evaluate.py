@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows import show
 from mfer_core.base.files import read_json, read_table, sha256_file, write_json
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import read_manifest
@@ -225,6 +226,7 @@ def test_published_figures_stand_beside_ours_only_on_the_same_clips(evaluated):
     )
     several = open_benchmark(settings, manifest, folds)
     real = replace(several, synthetic=False)
+    assert real.label("luna5") == "luna5, 6 of 24 actors"
     assert why_not_beside(real) == "this run has 6 of 24 speakers"
     crema = published_table({}, {}, replace(real, adapter="crema_d"))
     assert "CREMA-D, 7442 clips of 91 speakers, 6 classes" in crema.notes
@@ -273,6 +275,21 @@ def test_each_table_of_the_report_has_its_counterpart_where_the_docs_say(evaluat
         assert re.search(rf"\b{name}`", row[2])
         text = (evaluated[0] / "evaluate" / "tables" / f"{name}.csv").read_text()
         assert all(figure in text for figure in figures), f"Table {number}"
+
+
+def test_the_terminal_says_what_the_figures_stand_on(evaluated, monkeypatch, capsys):
+    data, settings, _ = evaluated
+    monkeypatch.setattr(show, "TABLES", data / "evaluate" / "tables")
+    show.show_results(settings)
+    said = capsys.readouterr().out
+    assert "Benchmark: ravdess (synthetic), 96 clips of 6 speakers, 8 classes." in said
+    assert "points below probe_visual" in said
+    for heading in (
+        "results (synthetic",
+        "paired tests (synthetic",
+        "leakage gap: what a random split of clips adds",
+    ):
+        assert heading in said
 
 
 def test_plots_are_pictures_that_need_no_network(evaluated):

@@ -22,7 +22,7 @@ NAME = re.compile(
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real recordings beside the checkout")
-def test_random_folds_flatter_the_baseline_on_real_voices_too():
+def test_random_folds_and_a_new_sentence_alone_flatter_the_baseline_on_real_voices_too():
     mfcc, clips, values = MFCC(SAMPLE_RATE, COEFFICIENTS, melkwargs=SPECTRUM), [], {}
     for path in sorted(REAL.glob("Actor_0[2-5]/*.flac")):
         found = NAME.fullmatch(path.stem)
@@ -48,8 +48,18 @@ def test_random_folds_flatter_the_baseline_on_real_voices_too():
             soundfile.read(path, dtype="float32")[0].astype(np.float32), mfcc
         )
     manifest = clips_frame(clips)
-    folds = make_folds(manifest, Folds(protocols=["loso", "report5"], inner_share=0.2), 42, "ravdess")
+    folds = make_folds(
+        manifest,
+        Folds(protocols=["loso", "report5", "statement", "statement+loso"], inner_share=0.2),
+        42,
+        "ravdess",
+    )
     predictions = baseline_predictions(values, manifest, folds, EIGHT)
     right = predictions[list(EIGHT)].idxmax(axis=1) == predictions.label
-    leaky, honest = (right[predictions.protocol == name].mean() for name in ("report5", "loso"))
+    leaky, honest, sentence, both = (
+        right[predictions.protocol == name].mean()
+        for name in ("report5", "loso", "statement", "statement+loso")
+    )
     assert 0.25 < honest < leaky - 0.1
+    assert sentence > honest + 0.1, "a new sentence by the same speakers is no new speaker"
+    assert both < sentence - 0.1
