@@ -203,7 +203,7 @@ def serve_dask_worker(address: str, workers: int) -> None:
     interface = _interface_to(address)
     os.environ["DASK_DISTRIBUTED__WORKER__DAEMON"] = "False"  # extraction starts processes of its own
     options = ["--nworkers", str(workers), "--nthreads", "1", "--host", interface, "--no-dashboard"]
-    os.execv(sys.executable, [sys.executable, "-m", "distributed.cli.dask_worker", address, *options])
+    os.execv(sys.executable, [sys.executable, "-m", "dask", "worker", address, *options])
 
 
 def _interface_to(address: str) -> str:
