@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 from filelock import FileLock
 
@@ -19,6 +20,7 @@ from mfer_core.base.lifeline import POLL_S
 from tasks.processes import HOME, living, mark, owner
 
 RECORD = HOME / "api.json"
+MARKED_WITHIN = timedelta(minutes=2)  # of its start, a run of a server beside this one
 START_TIMEOUT_S = 300  # seconds usually; a busy machine is slow at making the database
 
 
@@ -62,7 +64,7 @@ def _start(port: int, url: str) -> None:
         if keeper.poll() is not None or time.monotonic() > deadline:
             raise MferError(f"the local Prefect API did not start: see {log}")
         time.sleep(0.2)
-    end_former_runs(url, {owner().pid})
+    end_former_runs(url, datetime.now(UTC) - MARKED_WITHIN, {owner().pid})
 
 
 def keep(port: int) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,7 +26,6 @@ POOL = "mfer-pool"
 START_TIMEOUT_S = 300  # a first start makes the database, which a busy machine is slow at
 END_TIMEOUT_S = 10
 SCHEDULER_S = 30
-UNFINISHED = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
 
 
 def serve_ui(tracking: "Tracking", mlflow_port: int, prefect_port: int) -> None:
@@ -72,7 +72,7 @@ def serve_prefect(port: int) -> None:
     os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
     with running(*prefect_server(port)) as server:
         _wait_for(f"{url}/health", server)
-        end_former_runs(url)
+        end_former_runs(url, started_before=datetime.now(UTC))
         _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
         _prefect("--no-prompt", "deploy", "--all")
         print(
@@ -119,13 +119,20 @@ def running(*module: str) -> Iterator[subprocess.Popen]:
         process.wait()
 
 
-def end_former_runs(url: str, mine: set[int] = frozenset()) -> None:
-    """Show runs that were cut off (a power cut, kill -9) as crashed, unless a process other than ``mine`` works here."""
+def end_former_runs(url: str, started_before: datetime, mine: set[int] = frozenset()) -> None:
+    """Show runs that were cut off (a power cut, kill -9) as crashed, unless a process other than ``mine`` works here.
+
+    Runs that started later are left alone: their process may be about to leave its mark.
+    """
     if {process.pid for process in living()} - mine:
         return
+    unfinished = {
+        "state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}},
+        "expected_start_time": {"before_": started_before.isoformat()},
+    }
     with httpx.Client(base_url=url, timeout=60) as api:
         for kind in ("flow_runs", "task_runs"):
-            while runs := api.post(f"/{kind}/filter", json={kind: UNFINISHED}).raise_for_status().json():
+            while runs := api.post(f"/{kind}/filter", json={kind: unfinished}).raise_for_status().json():
                 for run in runs:
                     ended = "CANCELLED" if run["state_type"] == "CANCELLING" else "CRASHED"
                     state = {"type": ended, "message": "Its process ended without a word."}
