@@ -101,6 +101,9 @@ class Embeddings(Mapping[str, np.ndarray]):
     def __getitem__(self, clip_id: str) -> np.ndarray:
         return self.at(self._row_of[clip_id])
 
+    def __contains__(self, clip_id: object) -> bool:
+        return clip_id in self._row_of
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._row_of)
 
