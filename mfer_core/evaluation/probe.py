@@ -59,13 +59,13 @@ def probe_predictions(
     for arm, names in PROBES.items():
         if not set(names) <= set(modalities):
             continue
-        yield _probe(arm, {name: plain[name] for name in names}, labels, folds, settings.folds.refit)
+        yield probe_of(arm, {name: plain[name] for name in names}, labels, folds, settings.folds.refit)
         if set(names) & set(normalised):
             several = {name: moved[name] for name in names}
-            yield _probe(arm + OF_SPEAKER, several, labels, folds, settings.folds.refit)
+            yield probe_of(arm + OF_SPEAKER, several, labels, folds, settings.folds.refit)
 
 
-def _probe(
+def probe_of(
     arm: str,
     features: Mapping[str, Statistics],
     labels: pd.Series,
