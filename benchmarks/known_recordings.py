@@ -229,14 +229,15 @@ def _hole(plan: Plan, path: Path, truth: Truth) -> tuple[Path, Truth]:
     first_s = min(_packet_times(path, kind), default=0.0)
     with av.open(str(path)) as source, av.open(str(holed), "w") as target:
         streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
-        waiting = False
+        waiting, resumed_s = False, 0.0
         for packet in source.demux():
             if packet.dts is None:
                 continue
             if packet.stream.type == kind:
                 when = float(packet.pts * packet.time_base) - first_s
                 waiting = 0.9 < when < 1.6 or (waiting and kind == "video" and not packet.is_keyframe)
-                if waiting:
+                resumed_s = when if not waiting and lost and packet.is_keyframe else resumed_s
+                if waiting or (kind == "video" and when < resumed_s):  # such a picture needs lost ones
                     lost.append((when, when + float((packet.duration or 0) * packet.time_base)))
                     continue
             packet.stream = streams[packet.stream_index]

@@ -14,9 +14,9 @@ OVERLAP_S = 0.1  # of another stream with a later recording, for which that does
 EXPECTS_RESTARTS = 0x200  # FFmpeg's flag AVFMT_TS_DISCONT of such formats
 
 
-def seconds(ticks: int, base: Fraction) -> float:
-    """The same number as by Fraction's own product, in a tenth of the time."""
-    return ticks * base.numerator / base.denominator
+def seconds(ticks: int, base: Fraction | None) -> float:
+    """``ticks`` of ``base``, the same number as by Fraction's own product, in a tenth of the time; 0 without a base."""
+    return 0.0 if base is None else ticks * base.numerator / base.denominator
 
 
 @dataclass

@@ -53,7 +53,7 @@ def _first_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             start = file.read(HEAD_BYTES)
     except OSError as error:
-        raise ClipError("unreadable", error.strerror) from error
+        raise ClipError("unreadable", error.strerror or str(error)) from error
     if not start:
         raise ClipError("empty file")
     if start.startswith(LFS_POINTER):

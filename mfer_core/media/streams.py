@@ -1,14 +1,18 @@
 """Which streams of a container are used, and how long its header says, exactly, that they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
 
 from mfer_core.base.errors import ClipError
+from mfer_core.media.clock import seconds
 
 NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 # A video stream of one picture that is shown for less than this share of the recording is a cover.
@@ -19,16 +23,18 @@ EXACT_WHOLE = {"matroska", "flv", "flac", "aiff", "caf", "w64", "wv", "tta", "ap
 MP3_COUNTS = (b"Xing", b"Info", b"VBRI")  # the tags that count an MP3's frames; without them FFmpeg guesses
 MP3_HEAD_BYTES = 1 << 20  # such a tag stands in the first frame, which may follow a picture in an ID3 tag
 
+AnyStream = TypeVar("AnyStream", VideoStream, AudioStream)
+
 
 @dataclass(frozen=True)
 class Streams:
     """The video and the audio stream that are used, and notes on what is not used."""
 
-    video: Stream | None
-    audio: Stream | None
+    video: VideoStream | None
+    audio: AudioStream | None
     notes: list[str] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[Stream]:
+    def __iter__(self) -> Iterator[VideoStream | AudioStream]:
         return iter(stream for stream in (self.video, self.audio) if stream is not None)
 
 
@@ -56,16 +62,16 @@ def _is_cover(stream: Stream, container: InputContainer) -> bool:
         return True
     if stream.frames != 1 or not container.streams.audio or not stream.duration or not container.duration:
         return False
-    return stream.duration * stream.time_base < COVER_SHARE * container.duration / av.time_base
+    return seconds(stream.duration, stream.time_base) < COVER_SHARE * container.duration / av.time_base
 
 
-def _default(streams: list[Stream]) -> Stream | None:
+def _default(streams: Sequence[AnyStream]) -> AnyStream | None:
     usable = [stream for stream in streams if stream.codec_context is not None]
     marked = [stream for stream in usable if stream.disposition & Disposition.default]
     return next(iter(marked or usable), None)
 
 
-def _choice_notes(kind: str, streams: list[Stream], used: Stream | None) -> Iterator[str]:
+def _choice_notes(kind: str, streams: Sequence[Stream], used: Stream | None) -> Iterator[str]:
     if any(stream.codec_context is None for stream in streams):
         yield f"a {kind} stream has no decoder and is left out"
     if used is not None and len(streams) > 1:
@@ -90,7 +96,7 @@ def promised_ends(container: InputContainer, path: Path) -> tuple[dict[int, floa
 
 
 def _stream_end(stream: Stream) -> float:
-    return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    return seconds((stream.start_time or 0) + (stream.duration or 0), stream.time_base)
 
 
 def _mp3_is_counted(path: Path) -> bool:
