@@ -108,7 +108,7 @@ def test_ctrl_c_ends_a_stage_of_any_kind_within_seconds(project, command, kind):
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not list(folder.glob(f"{kind}-*")):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0][-3000:]
         time.sleep(0.2)
@@ -124,7 +124,7 @@ def test_ctrl_c_ends_a_stage_of_any_kind_within_seconds(project, command, kind):
 def run(project, kind: str) -> tuple[int, str]:
     folder, environment = project
     command = [sys.executable, "stage.py", "demo", kind]
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     return result.returncode, result.stdout + result.stderr
 
 

@@ -86,7 +86,7 @@ def test_after_a_power_cut_serve_goes_on_a_schedule_runs_and_a_dead_worker_ends_
     (project / "hold").touch()
     with serving(project, port) as first:
         prefect(api, "deployment", "run", "mfer/full-pipeline")
-        wait_for(lambda: "stage 'slow'" in (project / "serve.log").read_text(), "the stage runs", 60)
+        wait_for(lambda: "stage 'slow'" in (project / "serve.log").read_text(), "the stage runs")
         assert states(api) == ["RUNNING"]
         assert len(kill_family(first)) >= 5  # server, worker, flow, dvc, stage
     (project / "hold").unlink()
