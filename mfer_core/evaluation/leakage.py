@@ -24,7 +24,7 @@ NOTE = (
 
 def accuracy_difference(
     first: pd.DataFrame, second: pd.DataFrame, benchmark: Benchmark, weights_of: tuple[int, int]
-) -> dict[str, float | list[float]]:
+) -> dict:
     """Pooled accuracy of an arm under two protocols, its difference and the interval of that.
 
     ``weights_of``: resamples and seed. Speakers are resampled for both at once, on the clips that both test.
@@ -41,13 +41,15 @@ def accuracy_difference(
         "first": float(values[0][0]),
         "second": float(values[1][0]),
         "difference": float(difference[0]),
-        "ci95": percentiles(difference[1:]),
+        "ci95": percentiles(difference[1:]) if len(names) > 1 else None,
     }
 
 
 def _cell(difference: dict | None) -> str:
     if difference is None:
         return "-"
+    if difference["ci95"] is None:
+        return f"{points(difference['difference'])} (one speaker)"
     low, high = difference["ci95"]
     return f"{points(difference['difference'])} ({points(low)} to {points(high)})"
 

@@ -61,7 +61,12 @@ def percentiles(values: np.ndarray) -> list[float]:
 
 
 def intervals(counts: Counts, resamples: int, seed: int) -> dict[str, list[float]]:
-    """Bootstrap 95 % intervals of the pooled metrics, resampling speakers (the groups of ``counts``) with replacement."""
+    """Bootstrap 95 % intervals of the pooled metrics, resampling speakers (the groups of ``counts``) with replacement.
+
+    None for a single speaker: every resample would be the same, and an interval without width would look like certainty.
+    """
+    if len(counts.groups) < 2:
+        return {}
     drawn = counts.metrics(speaker_weights(len(counts.groups), resamples, seed))
     return {name: percentiles(drawn[name]) for name in WITH_INTERVAL}
 

@@ -44,9 +44,11 @@ def spread(stats: dict | None) -> str:
 
 
 def interval(stats: dict | None) -> str:
-    """``pooled (low-high)`` in per cent with the 95 % interval."""
+    """``pooled (low-high)`` in per cent with the 95 % interval, which one speaker alone does not give."""
     if stats is None:
         return ABSENT
+    if "ci95" not in stats:
+        return f"{percent(stats['pooled'])} (one speaker)"
     low, high = stats["ci95"]
     return f"{percent(stats['pooled'])} ({percent(low)}-{percent(high)})"
 
@@ -55,6 +57,8 @@ def loss(stats: dict | None) -> str:
     """``pooled (low-high)`` of a score that is no share; ``-`` where an arm gives no probabilities."""
     if stats is None:
         return "-"
+    if "ci95" not in stats:
+        return f"{stats['pooled']:.3f} (one speaker)"
     low, high = stats["ci95"]
     return f"{stats['pooled']:.3f} ({low:.3f}-{high:.3f})"
 

@@ -172,10 +172,9 @@ def transfer_metrics(rows: pd.DataFrame, predictions: pd.DataFrame, settings: Se
         pooled = counts.metrics(np.ones((1, len(counts.groups))))
         ci95 = intervals(counts, settings.evaluate.bootstrap, settings.seed)
         for metric in ("accuracy", "uar", "macro_f1"):
-            metrics[name][arm][setting][metric] |= {
-                "pooled": float(pooled[metric][0]),
-                "ci95": ci95[metric],
-            }
+            metrics[name][arm][setting][metric] |= {"pooled": float(pooled[metric][0])}
+            if metric in ci95:
+                metrics[name][arm][setting][metric] |= {"ci95": ci95[metric]}
     return metrics
 
 

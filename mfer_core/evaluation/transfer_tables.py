@@ -25,9 +25,11 @@ def _accuracy(arms: dict, arm: str, setting: str) -> str:
     found = arms.get(arm, {}).get(setting)
     if found is None:
         return ABSENT
-    low, high = found["accuracy"].get("ci95", (None, None))
-    ci95 = "" if low is None else f" ({percent(low)}-{percent(high)})"
-    return spread(found["accuracy"]) + ci95
+    stats = found["accuracy"]
+    if "pooled" not in stats:  # a source test part
+        return spread(stats)
+    low, high = stats.get("ci95", (None, None))
+    return spread(stats) + (" (one speaker)" if low is None else f" ({percent(low)}-{percent(high)})")
 
 
 def _by_setting(metrics: dict, columns: dict[str, str]) -> list[dict]:

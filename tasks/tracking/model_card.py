@@ -109,12 +109,12 @@ def _figures(values: dict | None) -> tuple[str, str]:
     """A metric over folds, and over all test clips with the interval that belongs to it."""
     if values is None:
         return "not evaluated", "not evaluated"
-    low, high = values["ci95"]
     spread = f" ± {_percent(values['std'])}" if len(values["folds"]) > 1 else " (one fold)"
-    return (
-        f"{_percent(values['mean'])}{spread}",
-        f"{_percent(values['pooled'])} ({_percent(low)} to {_percent(high)})",
-    )
+    interval = " (one speaker)"
+    if "ci95" in values:
+        low, high = values["ci95"]
+        interval = f" ({_percent(low)} to {_percent(high)})"
+    return f"{_percent(values['mean'])}{spread}", f"{_percent(values['pooled'])}{interval}"
 
 
 def _percent(share: float) -> str:

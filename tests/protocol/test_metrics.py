@@ -9,7 +9,7 @@ from sklearn import metrics as reference
 
 from mfer_core.evaluation.pairs import compare, holm, mcnemar_p
 from mfer_core.evaluation.summary import class_recalls, summarise
-from mfer_core.evaluation.tables import spread
+from mfer_core.evaluation.tables import interval, spread
 from mfer_core.protocol.metrics import (
     calibration,
     calibration_error,
@@ -123,6 +123,13 @@ def test_a_summary_keeps_fold_spread_and_pooled_value_apart():
 def test_one_fold_has_no_spread():
     found = summarise(predictions({"s1": [1, 0] * 4}), pd.Series(["s1"] * 8), NAMES, 100, 0)["accuracy"]
     assert found["std"] is None and spread(found) == "50.0 (one fold)"
+
+
+def test_one_speaker_gives_no_interval():
+    table = predictions({"s1": [1, 0] * 4})
+    found = summarise(table, table.clip_id.map(speaker_of), NAMES, 100, 0)
+    assert not any("ci95" in stats for stats in found.values())
+    assert interval(found["accuracy"]) == "50.0 (one speaker)"
 
 
 def test_the_interval_is_as_wide_as_the_speakers_differ():
