@@ -178,6 +178,8 @@ def _spans(truth: Truth) -> dict[int, tuple[float, float]]:
     """From when until when each picture is on screen; where rates vary, few files say how long the last one stays."""
     last_end_s = truth.picture_end_s + _widest_s(truth) - truth.frame_s
     ends = [*(when for when, _ in truth.pictures[1:]), last_end_s][: len(truth.pictures)]
+    if truth.second and truth.second[0]:
+        ends[truth.second[0] - 1] += JOIN_S  # it stands until the next recording
     return {number: (when, end) for (when, number), end in zip(truth.pictures, ends, strict=True)}
 
 
