@@ -28,7 +28,7 @@ class Stage:
 
     def corpora(self, settings: "Settings") -> list[str]:
         """The corpora that a stage per corpus runs for."""
-        return list(getattr(settings, self.foreach))
+        return list(getattr(settings, self.foreach or ""))
 
     def check_corpus(self, corpus: str, settings: "Settings") -> None:
         """Raises MferError naming the choices when the stage does not run for ``corpus``."""

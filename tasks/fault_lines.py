@@ -18,7 +18,7 @@ class ShortenFaults(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if line := _line(record):
             is_new = line not in self._said
-            self._said |= {line, str(record.exc_info[1])}
+            self._said |= {line, str(_error(record))}
             record.msg, record.args, record.exc_info, record.is_fault = line, (), None, True
             return is_new
         message = record.getMessage()
@@ -49,8 +49,12 @@ def drop_faults() -> None:
         logging.getLogger(name).addFilter(DropFaults())
 
 
+def _error(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None
+
+
 def _line(record: logging.LogRecord) -> str | None:
-    error = record.exc_info and record.exc_info[1]
+    error = _error(record)
     if isinstance(error, KeyboardInterrupt):
         return "stopped"
     return mendable(error) if error else None
