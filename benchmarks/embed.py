@@ -179,7 +179,8 @@ def main() -> None:
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
     }
     print(
-        f"{given.threads} threads on {given.device}; matrix product: {rates['fp32'] / 1e9:.0f} GFLOP/s fp32, {rates['bf16'] / 1e9:.0f} bf16\n"
+        f"{given.threads} threads on {given.device}; matrix product: {rates['fp32'] / 1e9:.0f} GFLOP/s "
+        f"fp32, {rates['bf16'] / 1e9:.0f} bf16\n"
     )
     with tempfile.TemporaryDirectory() as temporary:
         speech = speech_rows(

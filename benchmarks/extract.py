@@ -195,7 +195,8 @@ def _print_costs(costs: list[Cost], options: argparse.Namespace) -> None:
     for cost in costs:
         ratios = cost.wall_s / decode.wall_s, cost.cpu_s / decode.cpu_s
         print(
-            f"{cost.name:30} {cost.wall_s:8.3f} {ratios[0]:6.2f} {cost.cpu_s:8.3f} {ratios[1]:6.2f} {cost.memory_mib:9.0f}"
+            f"{cost.name:30} {cost.wall_s:8.3f} {ratios[0]:6.2f} {cost.cpu_s:8.3f} {ratios[1]:6.2f} "
+            f"{cost.memory_mib:9.0f}"
         )
 
 
@@ -211,7 +212,8 @@ def _scale(settings: Extract, folder: Path, options: argparse.Namespace) -> list
             str(count), partial(pipeline, settings, options.workers), [clip] * count, options.repeat
         )
         print(
-            f"{count:6} clips {cost.wall_s * 1e3:8.2f} ms wall {cost.cpu_s * 1e3:8.2f} ms CPU, peak {cost.memory_mib:.0f} MiB",
+            f"{count:6} clips {cost.wall_s * 1e3:8.2f} ms wall {cost.cpu_s * 1e3:8.2f} ms CPU, peak "
+            f"{cost.memory_mib:.0f} MiB",
             flush=True,
         )
         costs.append(cost)
@@ -223,22 +225,27 @@ def _print_targets(costs: dict[str, Cost], boxes: dict[str, float], scaled: list
     ours, decode = costs[OURS], costs[DECODE]
     print("targets:")
     print(
-        f"  time over decode only        at most 1.5 (aim 1.25)   {ours.wall_s / decode.wall_s:.2f} wall, {ours.cpu_s / decode.cpu_s:.2f} CPU"
+        f"  time over decode only        at most 1.5 (aim 1.25)   {ours.wall_s / decode.wall_s:.2f} wall, "
+        f"{ours.cpu_s / decode.cpu_s:.2f} CPU"
     )
     if THEIRS in costs:
         theirs = costs[THEIRS]
         print(
-            f"  the reference's time over it  at least 5               {theirs.wall_s / ours.wall_s:.1f} wall, {theirs.cpu_s / ours.cpu_s:.1f} CPU"
+            f"  the reference's time over it  at least 5               {theirs.wall_s / ours.wall_s:.1f} "
+            f"wall, {theirs.cpu_s / ours.cpu_s:.1f} CPU"
         )
     print(
-        f"  mean IoU, faces lost         at least 0.8, none       {boxes['mean IoU']:.3f}, {boxes['lost']} of {boxes['faces']}"
+        f"  mean IoU, faces lost         at least 0.8, none       {boxes['mean IoU']:.3f}, {boxes['lost']} "
+        f"of {boxes['faces']}"
     )
     print(
-        f"  peak memory                  at most 1024 MiB         {max(c.memory_mib for c in (ours, *scaled)):.0f} MiB"
+        "  peak memory                  at most 1024 MiB         "
+        f"{max(c.memory_mib for c in (ours, *scaled)):.0f} MiB"
     )
     if len(scaled) > 1:
         print(
-            f"  time per clip, most to fewest clips  0.9 to 1.1      {scaled[-1].wall_s / scaled[0].wall_s:.2f} wall, {scaled[-1].cpu_s / scaled[0].cpu_s:.2f} CPU"
+            "  time per clip, most to fewest clips  0.9 to 1.1      "
+            f"{scaled[-1].wall_s / scaled[0].wall_s:.2f} wall, {scaled[-1].cpu_s / scaled[0].cpu_s:.2f} CPU"
         )
 
 

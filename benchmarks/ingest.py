@@ -36,7 +36,9 @@ def names():
                 continue
             for emotion, intensity, statement, repetition in product(emotions, (1, 2), (1, 2), (1, 2)):
                 if (emotion, intensity) != (1, 2):
-                    yield f"Actor_{actor:02d}/{modality}-{channel}-{emotion:02d}-{intensity:02d}-{statement:02d}-{repetition:02d}-{actor:02d}"
+                    fields = (emotion, intensity, statement, repetition, actor)
+                    name = "-".join(f"{field:02d}" for field in fields)
+                    yield f"Actor_{actor:02d}/{modality}-{channel}-{name}"
 
 
 def template_mp4(path: Path) -> bytes:
@@ -112,10 +114,12 @@ def main() -> None:
         _, hashing, hashing_cpu = timed(lambda: hash_alone([folder / clip.path for clip in clips]))
     print(f"{count} files, {total / 1e9:.1f} GB: {len(clips)} accepted + {len(rejects)} rejected")
     print(
-        f"ingest: {wall:.1f} s on {WORKERS} workers, {cpu:.1f} s of processor time, peak memory {peak:.0f} MB ({before:.0f} MB before)"
+        f"ingest: {wall:.1f} s on {WORKERS} workers, {cpu:.1f} s of processor time, peak memory {peak:.0f} "
+        f"MB ({before:.0f} MB before)"
     )
     print(
-        f"hashing the accepted files alone: {hashing:.1f} s, {hashing_cpu:.1f} s of processor time; ingest takes {wall / hashing:.1f} times that"
+        f"hashing the accepted files alone: {hashing:.1f} s, {hashing_cpu:.1f} s of processor time; ingest "
+        f"takes {wall / hashing:.1f} times that"
     )
 
 

@@ -101,12 +101,14 @@ def main() -> None:
         predictor = Predictor.load(folder, "cpu")
         took = fastest(parts_of(predictor, video, Path(temporary) / "clip.png"), given.rounds)
     print(
-        f"{SECONDS:g} s of 1280x720, {given.threads} threads; loading once, libraries included: {loaded:.1f} s\n"
+        f"{SECONDS:g} s of 1280x720, {given.threads} threads; loading once, libraries included: "
+        f"{loaded:.1f} s\n"
     )
     print(f"{'part':40}{'seconds':>9}{'of a prediction':>17}{'x decoding':>12}")
     for name, seconds in took.items():
         print(
-            f"{name:40}{seconds:9.3f}{seconds / took['a prediction']:17.0%}{seconds / took['decoding alone']:12.2f}"
+            f"{name:40}{seconds:9.3f}{seconds / took['a prediction']:17.0%}"
+            f"{seconds / took['decoding alone']:12.2f}"
         )
     within = "within" if took["a prediction"] <= TARGET_S else "NOT within"
     print(f"\na prediction takes {took['a prediction']:.2f} s: {within} the target of {TARGET_S:g} s")

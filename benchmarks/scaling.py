@@ -98,7 +98,8 @@ def main() -> None:
     for workers, spent in seconds.items():
         same = "same bytes" if contents[workers] == contents[least] else "OTHER BYTES"
         print(
-            f"{workers:3} workers {spent:8.1f} s, {seconds[least] / spent:.2f} times as fast as {least}, {same}"
+            f"{workers:3} workers {spent:8.1f} s, {seconds[least] / spent:.2f} times as fast as {least}, "
+            f"{same}"
         )
 
 

@@ -110,8 +110,9 @@ def new_arm(name: str) -> Arm:
 
 def hyperparameters(precision: str) -> Train:
     return Train(
-        epochs=1, batch_size=BATCH, accumulation=1, learning_rate=1e-3, optimiser="adamw", weight_decay=0, schedule="constant",
-        schedule_factor=1, patience=0, label_smoothing=0, class_weight_power=0, sampler_power=0.5, precision=precision,
+        epochs=1, batch_size=BATCH, accumulation=1, learning_rate=1e-3, optimiser="adamw", weight_decay=0,
+        schedule="constant", schedule_factor=1, patience=0, label_smoothing=0, class_weight_power=0,
+        sampler_power=0.5, precision=precision,
     )  # fmt: skip
 
 
@@ -288,7 +289,8 @@ def main() -> None:
         labels = torch.from_numpy(rng.integers(len(CLASSES), size=len(chosen)))
         part = Part(chosen, labels, open_cache(Path(folder)))
         print(
-            "seconds of the processor; right: how many times longer than ours a way takes, whole; *: the fastest plain way"
+            "seconds of the processor; right: how many times longer than ours a way takes, whole; *: the "
+            "fastest plain way"
         )
         for stage in STAGES:
             found = stage.times(part, options.rounds)

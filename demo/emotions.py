@@ -12,7 +12,10 @@ from demo import difficulty
 from demo.seeds import generator
 
 # fmt: off
-FACE_AXES = ("brow_inner", "brow_outer", "furrow", "lids", "squint", "smile", "stretch", "open", "sneer", "press", "nod", "motion")
+FACE_AXES = (
+    "brow_inner", "brow_outer", "furrow", "lids", "squint", "smile",
+    "stretch", "open", "sneer", "press", "nod", "motion",
+)
 FACES: dict[str, tuple[float, ...]] = {
     #             brow_in brow_out furrow  lids  squint smile stretch  open  sneer press   nod  motion
     "neutral":   (  0.00,   0.00,  0.00,  0.00,  0.00,  0.00,  0.00,  0.00,  0.00, 0.00,  0.00,  0.00),
@@ -24,7 +27,9 @@ FACES: dict[str, tuple[float, ...]] = {
     "disgust":   ( -0.15,  -0.10,  0.60, -0.25,  0.60, -0.50, -0.05,  0.15,  1.00, 0.10,  0.00,  0.10),
     "surprised": (  0.85,   0.95, -0.10,  0.85, -0.10,  0.05, -0.30,  0.75,  0.00, 0.00, -0.35,  0.20),
 }
-VOICE_AXES = ("pitch", "range", "slope", "rate", "tension", "breath", "rough", "tremor", "accent", "smile", "staccato")
+VOICE_AXES = (
+    "pitch", "range", "slope", "rate", "tension", "breath", "rough", "tremor", "accent", "smile", "staccato",
+)
 VOICES: dict[str, tuple[float, ...]] = {
     #             pitch  range  slope   rate tension breath rough tremor accent  smile staccato
     "neutral":   ( 0.00, -0.20, -0.20,  0.00,  0.00,  0.00, 0.00,  0.00,  0.00,  0.00,     0.00),

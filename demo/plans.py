@@ -53,7 +53,8 @@ def ravdess(number: int, rng: np.random.Generator) -> Iterator[Clip]:
         for label in _shuffled(rng, list(RAVDESS_CODES)):
             if position < len(takes[label]):
                 intensity, statement, repetition = takes[label][position]
-                path = f"Actor_{actor}/01-01-{RAVDESS_CODES[label]:02d}-{intensity:02d}-{statement:02d}-{repetition:02d}-{actor}.mp4"
+                fields = (RAVDESS_CODES[label], intensity, statement, repetition)
+                path = f"Actor_{actor}/01-01-{'-'.join(f'{field:02d}' for field in fields)}-{actor}.mp4"
                 yield Clip(
                     path,
                     "ravdess",

@@ -78,7 +78,8 @@ def targets(chosen: list[Stage], corpora: list[str], settings: "Settings") -> li
     if not narrowed:
         possible = ", ".join(stage.name for stage in stages().values() if stage.per_corpus)
         raise MferError(
-            f"corpora narrow the stages that run per corpus: add one of {possible} to the stages, or leave corpora empty"
+            f"corpora narrow the stages that run per corpus: add one of {possible} to the stages, or leave "
+            "corpora empty"
         )
     whole = [stage.name for stage in chosen if not stage.per_corpus]
     narrow = [
@@ -89,7 +90,8 @@ def targets(chosen: list[Stage], corpora: list[str], settings: "Settings") -> li
     ]
     if not narrow:
         raise MferError(
-            f"{', '.join(stage.name for stage in narrowed)} run for {', '.join(narrowed[0].corpora(settings))} only"
+            f"{', '.join(stage.name for stage in narrowed)} run for "
+            f"{', '.join(narrowed[0].corpora(settings))} only"
         )
     return narrow + whole
 

@@ -44,7 +44,9 @@ def show_results(settings: Settings) -> None:
         if line.startswith(("Benchmark:", "Below what", "- ")):
             console.print(line, highlight=False, soft_wrap=True)
     console.print(
-        "tables and plots  data/evaluate, data/transfer\nevery fold        make ui\nyour own video    python -m flows predict VIDEO",
+        "tables and plots  data/evaluate, data/transfer\n"
+        "every fold        make ui\n"
+        "your own video    python -m flows predict VIDEO",
         highlight=False,
     )
 

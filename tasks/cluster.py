@@ -36,7 +36,8 @@ def check_workers(runner: DaskTaskRunner) -> None:
     except (OSError, TimeoutError) as error:
         where = runner.address or "the local cluster"
         raise MferError(
-            f"no Dask scheduler with a worker answers at {where}: see docs/cluster.md for how they are started"
+            f"no Dask scheduler with a worker answers at {where}: see docs/cluster.md for how they are "
+            "started"
         ) from error
     ours = project_digest()
     answers = {worker: answer for worker, answer in client.run(_state_of_worker()).items() if answer != ours}

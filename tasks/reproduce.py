@@ -71,7 +71,8 @@ def _wait_for(pid: int, say: Callable[[str], None]) -> None:
         process = psutil.Process(pid)
         if not any(Path(word).name == "dvc" for word in process.cmdline()):
             raise MferError(
-                f"DVC waits for process {pid}, which is no dvc: a run was cut off; remove .dvc/tmp/rwlock and start again"
+                f"DVC waits for process {pid}, which is no dvc: a run was cut off; remove .dvc/tmp/rwlock "
+                "and start again"
             )
         say(f"waiting for {describe(process)}, which works in this folder, to end")
         process.wait()

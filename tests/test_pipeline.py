@@ -40,9 +40,11 @@ RECORD_IMPORTS = """
 import atexit, json, os, sys
 def record():
     files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
-    found = [os.path.relpath(file) for file in files if file.startswith(os.getcwd() + os.sep) and ".venv" not in file]
+    here = os.getcwd() + os.sep
+    found = [os.path.relpath(file) for file in files if file.startswith(here) and ".venv" not in file]
     if len(sys.orig_argv) > 3 and sys.orig_argv[1:3] == ["-m", "flows"]:
-        path = os.path.join(os.environ["IMPORTS"], "-".join(sys.orig_argv[3:]).replace("--corpus-", "@") + ".json")
+        name = "-".join(sys.orig_argv[3:]).replace("--corpus-", "@")
+        path = os.path.join(os.environ["IMPORTS"], name + ".json")
         json.dump([file for file in found if os.path.getsize(file)], open(path, "w"))
 atexit.register(record)
 """

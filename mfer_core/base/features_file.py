@@ -79,7 +79,8 @@ class FeaturesFile:
         if bad.any():
             clip = batch.column(self.name)[int(bad.argmax())]
             raise MferError(
-                f"{self.path}: column {field} is missing or not finite for {clip}: fill it in, or leave the row or column out"
+                f"{self.path}: column {field} is missing or not finite for {clip}: fill it in, or leave the "
+                "row or column out"
             )
 
 
@@ -99,12 +100,14 @@ def open_features(path: Path) -> FeaturesFile:
         raise MferError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
     if name is None:
         raise MferError(
-            f"{path} does not say which clip a row is of: one column must be called {', '.join(NAMES[:-1])} or {NAMES[-1]}"
+            f"{path} does not say which clip a row is of: one column must be called {', '.join(NAMES[:-1])} "
+            f"or {NAMES[-1]}"
         )
     columns = [column for column in found.names if column not in (name, time)]
     if answers := [column for column in columns if column.lower() in ANSWERS]:
         raise MferError(
-            f"{path}: {', '.join(answers)} would tell a model the answer or whom it hears: features only, take these columns out"
+            f"{path}: {', '.join(answers)} would tell a model the answer or whom it hears: features only, "
+            "take these columns out"
         )
     if texts := [column for column in columns if not pa.types.is_floating(data.schema.field(column).type)]:
         raise MferError(f"{path}: columns that are not numbers: {', '.join(texts)}: take them out")

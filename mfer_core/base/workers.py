@@ -129,7 +129,8 @@ def _outcome(future: ProcessFuture, limit_s: float) -> Any:
         if number in CRASHES:
             raise ClipError("crash", f"the process died of {signal.Signals(number).name}") from None
         raise LostWorkerError(
-            f"a process was ended from outside (exit status {error.exitcode}): is there memory enough? Run it again"
+            f"a process was ended from outside (exit status {error.exitcode}): is there memory enough? Run "
+            "it again"
         ) from None
 
 

@@ -27,12 +27,16 @@ MIRROR = "https://gitlab.com/api/v4/projects/cs-cooper-lab%2Fcrema-d-mirror/repo
 SOURCE = Source(
     page="https://github.com/CheyneyComputerScience/CREMA-D",
     licence="Open Database License",
-    instructions="set source: fetch (sound only), or clone it, or its mirror at gitlab.com/cs-cooper-lab/crema-d-mirror, with git-lfs installed",
+    instructions=(
+        "set source: fetch (sound only), or clone it, or its mirror at "
+        "gitlab.com/cs-cooper-lab/crema-d-mirror, with git-lfs installed"
+    ),
     layout="AudioWAV/, AudioMP3/ or VideoFlash/ and VideoDemographics.csv",
     archives=(
         Archive(url=f"{MIRROR}?path=AudioWAV", name="AudioWAV.zip", about=600_000_000, strip=1),
         Archive(
-            url="https://raw.githubusercontent.com/CheyneyComputerScience/CREMA-D/master/VideoDemographics.csv",
+            url="https://raw.githubusercontent.com/CheyneyComputerScience/CREMA-D/master/"
+            "VideoDemographics.csv",
             name="VideoDemographics.csv",
             about=5_000,
             plain=True,

@@ -115,7 +115,8 @@ def _label(path: PurePosixPath, aliases: dict[str, str]) -> str:
         tried = ", ".join(map(repr, words)) or "it lies in no folder"
         raise ClipError(
             "no label",
-            f"neither a folder nor the name's third field is a label ({tried}): add an alias or give a manifest",
+            f"neither a folder nor the name's third field is a label ({tried}): add an alias or give a "
+            "manifest",
         )
     return label
 

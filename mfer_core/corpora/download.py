@@ -73,7 +73,8 @@ def _receive(remote: Remote, part: Path) -> None:
             if have and response.status_code == 416:
                 part.unlink()
                 raise TransientError(
-                    f"{remote.name}: the server has fewer bytes than were kept; they are dropped and it starts again"
+                    f"{remote.name}: the server has fewer bytes than were kept; they are dropped and it "
+                    "starts again"
                 )
             _check_status(response, remote.url)
             resumed = have and _resumes(response, have)
@@ -81,7 +82,8 @@ def _receive(remote: Remote, part: Path) -> None:
     except requests.RequestException as error:
         kept = part.stat().st_size if part.exists() else 0
         raise TransientError(
-            f"{remote.name}: the connection broke after {kept} of {remote.expected or '?'} bytes: {_plain(error)}"
+            f"{remote.name}: the connection broke after {kept} of {remote.expected or '?'} bytes: "
+            f"{_plain(error)}"
         ) from error
 
 

@@ -29,7 +29,8 @@ from mfer_core.corpora.sources import Source
 from mfer_core.media.probe import Media
 
 SOURCE = Source(
-    page="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge/data",
+    page="https://www.kaggle.com/c/"
+    "challenges-in-representation-learning-facial-expression-recognition-challenge/data",
     licence="research use",
     instructions="download it with a Kaggle account",
     layout="fer2013.csv, the folders train/ and test/, or a zip of either",

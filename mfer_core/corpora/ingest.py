@@ -79,11 +79,13 @@ def check_folder(name: str, corpus: settings.Corpus) -> Path:
         raise MferError(missing_message(name, corpus))
     if corpus.source != "demo" and (folder / DEMO_INDEX).exists():
         raise MferError(
-            f"{name}: {folder} holds a synthetic corpus, and source is {corpus.source!r}: set path to the real one"
+            f"{name}: {folder} holds a synthetic corpus, and source is {corpus.source!r}: set path to the "
+            "real one"
         )
     if corpus.source == "fetch" and not is_fetched(folder):
         raise MferError(
-            f"{name}: {folder} is not fetched completely: `python -m flows fetch {name}` goes on where it stopped"
+            f"{name}: {folder} is not fetched completely: `python -m flows fetch {name}` goes on where it "
+            "stopped"
         )
     return folder
 

@@ -50,7 +50,8 @@ def _refuse_shared(matches: dict[str, str]) -> None:
     for clip_id, name in matches.items():
         if name in owners:
             raise MferError(
-                f"features of {name!r} could be those of {owners[name]} or of {clip_id}: name the clips by clip_id"
+                f"features of {name!r} could be those of {owners[name]} or of {clip_id}: name the clips by "
+                "clip_id"
             )
         owners[name] = clip_id
 
@@ -77,7 +78,8 @@ def _describe(clips: list[Clip], corpus: Corpus, relative: Path) -> dict:
     names = match_names(rows.keys(), clips, corpus)
     if not names:
         raise MferError(
-            f"{path} names none of the {len(clips)} clips: its first name is {min(rows)!r}, a clip is called {clips[0].clip_id!r}"
+            f"{path} names none of the {len(clips)} clips: its first name is {min(rows)!r}, a clip is "
+            f"called {clips[0].clip_id!r}"
         )
     unused = sorted(rows.keys() - set(names.values()))
     facts = {"file": str(relative), "sha256": sha256_file(path), "columns": features.columns, "names": names}
@@ -87,6 +89,9 @@ def _describe(clips: list[Clip], corpus: Corpus, relative: Path) -> dict:
 def _line(modality: str, clips: int, facts: dict) -> str:
     """Every clip and every name of the file is accounted for."""
     known = len(facts["names"])
-    text = f"{modality} from {facts['file']}, {len(facts['columns'])} columns: {known} of {clips} clips, {clips - known} without {modality}"
+    text = (
+        f"{modality} from {facts['file']}, {len(facts['columns'])} columns: {known} of {clips} clips, "
+        f"{clips - known} without {modality}"
+    )
     first = f", the first {facts['unused_names'][0]}" if facts["unused"] else ""
     return f"{text}; {facts['unused']} names of the file are of no clip{first}"

@@ -26,7 +26,10 @@ from mfer_core.media.kinds import VIDEO
 SOURCE = Source(
     page="https://zenodo.org/records/1188976",
     licence="CC BY-NC-SA 4.0",
-    instructions="set source: fetch, or download Video_Speech_Actor_*.zip and Audio_Speech_Actors_01-24.zip and unpack them",
+    instructions=(
+        "set source: fetch, or download Video_Speech_Actor_*.zip and Audio_Speech_Actors_01-24.zip and "
+        "unpack them"
+    ),
     layout="any folders with files named like 01-01-05-02-01-02-11.mp4",
     record="https://zenodo.org/api/records/1188976",
     record_files=("Video_Speech_Actor_*.zip", "Audio_Speech_Actors_01-24.zip"),

@@ -135,7 +135,10 @@ def _one_emotion(manifest: pd.DataFrame) -> pd.Series:
 def _headline(manifest: pd.DataFrame, rejects: pd.DataFrame) -> str:
     single, hours = _one_emotion(manifest), manifest.duration_s.sum() / 3600
     lacking = [name for name, count in count_labels(manifest.label).items() if count is None]
-    text = f"{len(manifest)} clips of {len(single) or UNKNOWN} speakers, {hours:.2f} hours; {len(rejects)} files rejected."
+    text = (
+        f"{len(manifest)} clips of {len(single) or UNKNOWN} speakers, {hours:.2f} hours; {len(rejects)} "
+        "files rejected."
+    )
     if single.any():
         text += f" {single.sum()} of {len(single)} speakers occur in one emotion only."
     return text + (f" Absent classes: {', '.join(lacking)}." if lacking else "")

@@ -82,7 +82,8 @@ def notes(folder: Path, metadata: dict[str, dict]) -> list[str]:
     ]
     return (
         [
-            f"shemo.json disagrees with the emotion in the name for {len(wrong)} clips (the name counts): {', '.join(wrong[:5])}"
+            f"shemo.json disagrees with the emotion in the name for {len(wrong)} clips (the name counts): "
+            f"{', '.join(wrong[:5])}"
         ]
         if wrong
         else []

@@ -44,7 +44,8 @@ def _similar(names: dict[str, str]) -> list[str]:
     for name in names.values():
         groups[fold_name(name)].append(name)
     return [
-        f"speakers {' and '.join(map(repr, sorted(group)))} are two people here: if they are one, write one name"
+        f"speakers {' and '.join(map(repr, sorted(group)))} are two people here: if they are one, write one "
+        "name"
         for _, group in sorted(groups.items())
         if len(group) > 1
     ]

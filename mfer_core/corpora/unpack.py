@@ -68,7 +68,8 @@ def _check_members(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.ZipIn
     )
     if total > limit or len(members) > MOST_MEMBERS:
         raise MferError(
-            f"{archive} is not safe to unpack: {len(members)} files, {total} bytes out of {archive.stat().st_size} look like a bomb"
+            f"{archive} is not safe to unpack: {len(members)} files, {total} bytes out of "
+            f"{archive.stat().st_size} look like a bomb"
         )
     return members
 

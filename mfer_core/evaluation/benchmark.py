@@ -71,12 +71,13 @@ class Benchmark:
         sentences = [f"Benchmark: {self.name}{kind}, {facts}."]
         if unknown:
             sentences.append(
-                f"{unknown} clips of unknown speakers count as one person, so folds may share a person among them."
+                f"{unknown} clips of unknown speakers count as one person, so folds may share a person "
+                "among them."
             )
         if self.speakers < FEW_SPEAKERS:
             sentences.append(
-                f"Intervals over {self.speakers} speakers are too narrow (in simulations, one over four covers in 82 % of "
-                "trials, not 95 %)."
+                f"Intervals over {self.speakers} speakers are too narrow (in simulations, one over four "
+                "covers in 82 % of trials, not 95 %)."
             )
         return " ".join(sentences)
 
@@ -97,6 +98,7 @@ def few_tested(tested: dict[str, int]) -> str:
         if count < FEW_SPEAKERS:
             several.setdefault(count, []).append(name)
     return " ".join(
-        f"{', '.join(names)}: {count} tested speakers, so no p below {2 / 2**count:.3g} exists and intervals are too narrow."
+        f"{', '.join(names)}: {count} tested speakers, so no p below {2 / 2**count:.3g} exists and "
+        "intervals are too narrow."
         for count, names in several.items()
     )

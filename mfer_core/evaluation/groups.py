@@ -10,8 +10,9 @@ from mfer_core.protocol.protocols import protocol
 
 GROUPINGS = ("sex", "language", "intensity", "statement")  # columns of the manifest
 NOTE = (
-    "Pooled over folds; intervals by resampling the group's speakers. The worst group of each grouping is that of the lowest "
-    "accuracy, whether or not the difference is more than chance. Clips whose group is not known are left out."
+    "Pooled over folds; intervals by resampling the group's speakers. The worst group of each grouping is "
+    "that of the lowest accuracy, whether or not the difference is more than chance. Clips whose group is "
+    "not known are left out."
 )
 
 

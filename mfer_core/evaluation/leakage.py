@@ -15,10 +15,10 @@ PEEKING, INNER = (
     "report5-inner",
 )  # the reference's folds, the epoch picked on the test fold or inside
 NOTE = (
-    f"Pooled accuracy on the clips that all protocols of a row test; 95 % intervals by resampling speakers. Peeking: "
-    f"{PEEKING} picks its epoch on the fold that it reports, {INNER} on an inner split of the same training clips, on which "
-    "it is then trained anew. People: the same rule with new speakers in the test part. One seed: training noise is in "
-    "neither interval."
+    "Pooled accuracy on the clips that all protocols of a row test; 95 % intervals by resampling speakers. "
+    f"Peeking: {PEEKING} picks its epoch on the fold that it reports, {INNER} on an inner split of the same "
+    "training clips, on which it is then trained anew. People: the same rule with new speakers in the test "
+    "part. One seed: training noise is in neither interval."
 )
 
 
@@ -101,5 +101,8 @@ def published_leakage_table(adapter: str) -> ReportTable:
         }
         for entry in published()["leakage"].get(adapter, [])
     ]
-    note = "Other systems on the corpus as published, with clips and splits of their own: not beside this project's figures."
+    note = (
+        "Other systems on the corpus as published, with clips and splits of their own: not beside this "
+        "project's figures."
+    )
     return ReportTable("The leakage gap as others measured it", pd.DataFrame(rows), note)

@@ -21,10 +21,11 @@ RAW, ALL, NEUTRAL = "none: not standardised", "all their clips", "their neutral 
 Values = dict[str, np.ndarray]
 Standardise = Callable[[list[str], np.random.Generator], Values]  # one speaker's clips -> their features
 NOTE = (
-    "The SVM on MFCC statistics, trained on features standardised by all clips of each training speaker (but for the first "
-    "row). The test clips are the same in every row; only the clips that a test speaker's mean and deviation come from "
-    f"differ. Sessions: a speaker's clips are split by emotion, each clip standardised by its own session. Means over {DRAWS} "
-    f"draws. Every figure that is standardised by speaker assumes the row `{ALL}`."
+    "The SVM on MFCC statistics, trained on features standardised by all clips of each training speaker "
+    "(but for the first row). The test clips are the same in every row; only the clips that a test "
+    "speaker's mean and deviation come from differ. Sessions: a speaker's clips are split by emotion, each "
+    f"clip standardised by its own session. Means over {DRAWS} draws. Every figure that is standardised by "
+    f"speaker assumes the row `{ALL}`."
 )
 
 

@@ -14,10 +14,11 @@ from mfer_core.protocol.metrics import scores
 
 CHUNK = 1000  # permutations at a time
 PAIRS_NOTE = (
-    "Two-sided. The primary comparison is fixed in the code, whatever the figures: the fused model against a linear probe on "
-    "both encoders' embeddings (a single arm against its probe where there is no fused model). The others' accuracy p are corrected "
-    "by Holm's method within their protocol. McNemar's test takes clips for independent and is too sure of itself. An arm that "
-    "is standardised by speaker is compared with the probe and the baseline that are."
+    "Two-sided. The primary comparison is fixed in the code, whatever the figures: the fused model against "
+    "a linear probe on both encoders' embeddings (a single arm against its probe where there is no fused "
+    "model). The others' accuracy p are corrected by Holm's method within their protocol. McNemar's test "
+    "takes clips for independent and is too sure of itself. An arm that is standardised by speaker is "
+    "compared with the probe and the baseline that are."
 )
 
 

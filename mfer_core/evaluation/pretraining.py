@@ -21,13 +21,17 @@ FOUR = label_set("four")
 STAGE = "pretrain_audio"
 SEEN = "labels seen by the encoder"
 TABLE_NOTE = (
-    "Ours: speakers that the audio arm was not trained on; 95 % intervals by resampling speakers; recalls without. The SVM "
-    "(statistics of MFCCs) learned from all other clips, of which the arm kept a part to choose its epoch on. An encoder that "
-    "this pipeline trained on a corpus did not learn from these speakers; a published one that knows the corpus's labels may have. "
-    "Reference: random clips, mean ± population deviation over five "
-    "folds, its UAR our mean of its recalls; its SVM is that of Aljuhani et al. 2021, who learned from this corpus alone."
+    "Ours: speakers that the audio arm was not trained on; 95 % intervals by resampling speakers; recalls "
+    "without. The SVM (statistics of MFCCs) learned from all other clips, of which the arm kept a part to "
+    "choose its epoch on. An encoder that this pipeline trained on a corpus did not learn from these "
+    "speakers; a published one that knows the corpus's labels may have. Reference: random clips, mean ± "
+    "population deviation over five folds, its UAR our mean of its recalls; its SVM is that of Aljuhani et "
+    "al. 2021, who learned from this corpus alone."
 )
-MATRIX_NOTE = "Diagonal: the audio arm was trained on nothing of the corpus; whether the encoder below it was, the column says."
+MATRIX_NOTE = (
+    "Diagonal: the audio arm was trained on nothing of the corpus; whether the encoder below it was, the "
+    "column says."
+)
 
 
 def pretraining_tables(data: Path, settings: Settings) -> dict[str, ReportTable]:

@@ -14,9 +14,10 @@ FILE = Path(__file__).with_name("published.json")
 COLUMNS = ("visual", "audio", "fused")
 MISSING = 0.005  # of the published clips: what ingest leaves out (of RAVDESS one exact duplicate) makes no other corpus
 NOTE = (
-    "Accuracy in %, UAR in brackets where a paper gives it. Ours: mean over folds ± sample deviation. The reference's ± is "
-    "the population deviation (numpy's default): over five folds its 1.27 would read 1.42 here. Other papers do not say "
-    "which they give. Nobody listed picks checkpoints on an inner split of the training speakers unless it says so."
+    "Accuracy in %, UAR in brackets where a paper gives it. Ours: mean over folds ± sample deviation. The "
+    "reference's ± is the population deviation (numpy's default): over five folds its 1.27 would read 1.42 "
+    "here. Other papers do not say which they give. Nobody listed picks checkpoints on an inner split of "
+    "the training speakers unless it says so."
 )
 
 
@@ -60,7 +61,8 @@ def published_table(metrics: dict, encoders: dict[str, str], benchmark: Benchmar
     if known:
         classes = len(known["classes"])
         notes.append(
-            f"{known['corpus']}, {known['clips']} clips of {known['speakers']} speakers, {classes} classes. {NOTE}"
+            f"{known['corpus']}, {known['clips']} clips of {known['speakers']} speakers, {classes} classes. "
+            f"{NOTE}"
         )
     return ReportTable("Published results on the benchmark's corpus", pd.DataFrame(rows), " ".join(notes))
 

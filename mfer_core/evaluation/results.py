@@ -8,10 +8,13 @@ from mfer_core.evaluation.tables import ABSENT, ReportTable, interval, loss, per
 from mfer_core.protocol.protocols import protocol
 
 Metrics = dict  # protocol -> arm -> metric -> statistics (metrics.json without its part "about")
-SHARED_NOTE = "A protocol marked leaky or same speakers was tested on people that were trained on, and must not be quoted as a result."
+SHARED_NOTE = (
+    "A protocol marked leaky or same speakers was tested on people that were trained on, and must not be "
+    "quoted as a result."
+)
 SPEAKER_NOTE = (
-    "Standardised by speaker (no label, but all clips of a test speaker at once, and they must hold all emotions alike: see "
-    "table `normalisation`)"
+    "Standardised by speaker (no label, but all clips of a test speaker at once, and they must hold all "
+    "emotions alike: see table `normalisation`)"
 )
 
 
@@ -86,9 +89,10 @@ def calibration_table(metrics: Metrics, benchmark: Benchmark) -> ReportTable:
         if arm in arms
     ]
     note = (
-        "Pooled over all predictions; lower is better; intervals by resampling speakers. The Brier score is summed over "
-        "classes (0 to 2). The ECE is biased upwards (a calibrated model has one above 0 as well, the more so with few "
-        "clips), so that an interval of it would mislead. Softmax outputs as trained: nothing was calibrated afterwards."
+        "Pooled over all predictions; lower is better; intervals by resampling speakers. The Brier score "
+        "is summed over classes (0 to 2). The ECE is biased upwards (a calibrated model has one above 0 as "
+        "well, the more so with few clips), so that an interval of it would mislead. Softmax outputs as "
+        "trained: nothing was calibrated afterwards."
     )
     return ReportTable("Calibration", pd.DataFrame(rows), note)
 

@@ -7,7 +7,10 @@ import pandas as pd
 
 from mfer_core.base.files import atomic_path
 
-SYNTHETIC = "Synthetic demonstration corpora: these figures show that the pipeline works, and say nothing about real recordings."
+SYNTHETIC = (
+    "Synthetic demonstration corpora: these figures show that the pipeline works, and say nothing about "
+    "real recordings."
+)
 ABSENT = "absent"
 
 
@@ -40,7 +43,10 @@ def spread(stats: dict | None) -> str:
         return ABSENT
     if stats["std"] is None:
         return f"{percent(stats['mean'])} (one fold)"
-    return f"{percent(stats['mean'])} ± {percent(stats['std'])} [{percent(stats['min'])}-{percent(stats['max'])}]"
+    return (
+        f"{percent(stats['mean'])} ± {percent(stats['std'])} "
+        f"[{percent(stats['min'])}-{percent(stats['max'])}]"
+    )
 
 
 def interval(stats: dict | None) -> str:

@@ -79,7 +79,8 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
     for name, found in target_modalities.items():
         if found.values and not same_encoder(found.metadata, source_modalities[name].metadata):
             raise MferError(
-                f"{settings.roles.transfer} has other {name} embeddings than {settings.roles.benchmark}: run embed for both"
+                f"{settings.roles.transfer} has other {name} embeddings than {settings.roles.benchmark}: "
+                "run embed for both"
             )
     if not len(target):
         raise MferError(f"no clip of {settings.roles.transfer} has embeddings: run embed for it first")
@@ -203,7 +204,10 @@ def _synthetic(settings: Settings) -> bool:
 
 
 def _left_out(out: Path) -> dict:
-    note = "The settings name no transfer corpus: bring your own recordings to see how the models do on other data."
+    note = (
+        "The settings name no transfer corpus: bring your own recordings to see how the models do on other "
+        "data."
+    )
     table = ReportTable("On the transfer corpus", pd.DataFrame({"protocol": []}), note)
     write_report_table(out / "tables", "transfer", table, False)
     write_table(out / "predictions.parquet", pd.DataFrame({"clip_id": []}))
@@ -223,9 +227,9 @@ def _shots_note(settings: Transfer, disjoint: bool) -> str:
         else "other clips, partly of the same people, who are too few"
     )
     return (
-        "± and range: over the folds' models, which are all scored on the same clips; in brackets the pooled value's 95 % "
-        f"interval, speakers resampled. After k clips per class: scored on {query}{ways}. "
-        f"*published: {published()['transfer']['corpus']}; population deviation."
+        "± and range: over the folds' models, which are all scored on the same clips; in brackets the "
+        "pooled value's 95 % interval, speakers resampled. After k clips per class: scored on "
+        f"{query}{ways}. *published: {published()['transfer']['corpus']}; population deviation."
     )
 
 
@@ -274,7 +278,8 @@ def _write_tables(
         "shift": ReportTable(
             "How far the corpus lies from the training data",
             shift_table(moved, metrics),
-            "In standard deviations of the training steps. The guess without labels is an estimate, and may be far off.",
+            "In standard deviations of the training steps. The guess without labels is an estimate, and "
+            "may be far off.",
         ),
     }
     caption = _caption(settings, as_trained)

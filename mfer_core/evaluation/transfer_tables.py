@@ -75,15 +75,16 @@ def target_note(metrics: dict) -> str:
         for arm in ("fused", "robust"):
             margins = {how: _margins(arms, arm, how) for how in NORMALISATIONS}
             told = [
-                f"{sum(margin >= 0 for margin in values)} of {len(values)} folds with {how} normalisation (worst {100 * min(values):+.1f})"
+                f"{sum(margin >= 0 for margin in values)} of {len(values)} folds with {how} normalisation "
+                f"(worst {100 * min(values):+.1f})"
                 for how, values in margins.items()
                 if values
             ]
             if told:
                 lines.append(f"- {protocol(name).label}, {TITLES.get(arm, arm)}: {', '.join(told)}.")
     head = (
-        "At least as good as the better single arm, which is known only afterwards. The folds' models answer on the same "
-        "clips, so that their number is no number of tests; see table `pairs`:"
+        "At least as good as the better single arm, which is known only afterwards. The folds' models "
+        "answer on the same clips, so that their number is no number of tests; see table `pairs`:"
     )
     return head + "\n\n" + "\n".join(lines) if lines else ""
 
@@ -206,7 +207,7 @@ def pairs_table(predictions: pd.DataFrame, permutations: int, seed: int) -> Repo
             )
     count = speakers.nunique()
     note = (
-        f"Zero-shot, as trained; all folds' decisions, whole speakers exchanged: with {count} speakers no p below "
-        f"{2 / 2**count:.3g} exists."
+        f"Zero-shot, as trained; all folds' decisions, whole speakers exchanged: with {count} speakers no p "
+        f"below {2 / 2**count:.3g} exists."
     )
     return ReportTable("Paired tests on the transfer corpus", pd.DataFrame(rows), note)

@@ -20,9 +20,9 @@ from mfer_core.evaluation.tables import ReportTable, interval
 
 ARMS = {"visual": "zero_shot_visual", "audio": "zero_shot_audio"}
 NOTE = (
-    "All rows of a head are scored on the same clips, those of the classes that the head knows, and choose among these "
-    "classes alone; so no figure here equals one of table `results`. A head whose encoder has seen the benchmark's labels is "
-    "no zero-shot classifier."
+    "All rows of a head are scored on the same clips, those of the classes that the head knows, and choose "
+    "among these classes alone; so no figure here equals one of table `results`. A head whose encoder has "
+    "seen the benchmark's labels is no zero-shot classifier."
 )
 
 
@@ -129,6 +129,7 @@ def head_gaps(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
                 if name not in classes
             ]
             sentences.append(
-                f"{arm} lacks {', '.join(lacks) or 'nothing'}; without counterpart here: {', '.join(extra) or 'nothing'}."
+                f"{arm} lacks {', '.join(lacks) or 'nothing'}; without counterpart here: "
+                f"{', '.join(extra) or 'nothing'}."
             )
     return " ".join(sentences)

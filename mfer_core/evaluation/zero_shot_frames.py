@@ -16,8 +16,9 @@ from mfer_core.evaluation.zero_shot import by_class, known_classes
 FRAMES_FILE = "zero_shot_frames.parquet"
 FACTS = [("clip_id", pa.string()), ("time_s", pa.float32())]
 FRAMES_NOTE = (
-    "A clip's score is the mean of its frames' probabilities. Frames of one clip are alike and not independent: "
-    "their number says little about how sure a figure is, the number of clips (and of people) does."
+    "A clip's score is the mean of its frames' probabilities. Frames of one clip are alike and not "
+    "independent: their number says little about how sure a figure is, the number of clips (and of people) "
+    "does."
 )
 
 

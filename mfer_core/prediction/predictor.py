@@ -74,7 +74,8 @@ class ModelSettings(BaseModel):
             fault = error.errors()[0]
             where = ".".join(map(str, fault["loc"]))
             raise MferError(
-                f"{folder / SETTINGS}: {where}: {fault['msg']}: made by another version? Run stage register again"
+                f"{folder / SETTINGS}: {where}: {fault['msg']}: made by another version? Run stage register "
+                "again"
             ) from error
 
 
@@ -96,8 +97,9 @@ def _refuse_precomputed(folder: Path, config: dict) -> None:
     for modality, encoder in config.get("encoders", {}).items():
         if encoder.get("kind") == PRECOMPUTED:
             raise MferError(
-                f"the model in {folder} cannot predict media files: its {modality} arm was trained on {encoder['name']}, which a person "
-                "computed elsewhere; train that arm with an encoder of the pipeline"
+                f"the model in {folder} cannot predict media files: its {modality} arm was trained on "
+                f"{encoder['name']}, which a person computed elsewhere; train that arm with an encoder of "
+                "the pipeline"
             )
 
 
@@ -135,7 +137,8 @@ class Predictor:
         _refuse_precomputed(folder, config)
         if any(arm.config.normalisation == "speaker" for arm in (model.visual, model.audio)):
             raise MferError(
-                f"{folder} takes steps standardised by speaker: it cannot judge a recording without the speaker's other ones"
+                f"{folder} takes steps standardised by speaker: it cannot judge a recording without the "
+                "speaker's other ones"
             )
         visual = load_vit(*checkpoint_of(folder / "visual"), device, "fp32")
         audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")

@@ -73,7 +73,8 @@ def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tupl
     """
     if not 0 < step_s <= window_s:
         raise MferError(
-            f"a window of {window_s:g} s every {step_s:g} s: both above 0, and the step no longer than the window"
+            f"a window of {window_s:g} s every {step_s:g} s: both above 0, and the step no longer than the "
+            "window"
         )
     count = 1 + max(0, math.ceil((duration_s - window_s) / step_s - 1e-9))
     return [(place * step_s, min(place * step_s + window_s, duration_s)) for place in range(count)]

@@ -67,7 +67,10 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
         audio=_encoder(config, "audio"),
         metrics="\n".join(_rows(scores, tested)),
         seen="; ".join(f"{name} {words}" for name, words in facts["labels_seen_by_encoder"].items()),
-        basis=f"{facts['corpus']}, {facts['clips']} clips of {tested} speakers, {len(facts['classes'])} classes.",
+        basis=(
+            f"{facts['corpus']}, {facts['clips']} clips of {tested} speakers, {len(facts['classes'])} "
+            "classes."
+        ),
         leaky="" if all(protocol(name).honest for name in scores) else SHARED,
         worst=_worst_groups(metrics[ABOUT]["groups"], chosen.protocol),
         free_speech=FREE_SPEECH,

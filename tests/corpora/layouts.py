@@ -75,7 +75,9 @@ def _crema_d(folder: Path) -> None:
         b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     )
     (folder / "VideoDemographics.csv").write_text(
-        "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n1002,21,Female,Asian,Not Hispanic\n"
+        "ActorID,Age,Sex,Race,Ethnicity\n"
+        "1001,51,Male,Caucasian,Not Hispanic\n"
+        "1002,21,Female,Asian,Not Hispanic\n"
     )
 
 

@@ -20,7 +20,10 @@ def folder(tmp_path):
 
 def test_a_manifest_gives_labels_speakers_and_facts(folder):
     (folder / "list.csv").write_text(
-        "Path,Label,Speaker,Sex,Statement,mood\none.wav,فرح,A,F,hello,x\n./two words.wav,fear,B,,,x\nثلاثة.wav,calm,A,male,,x\n",
+        "Path,Label,Speaker,Sex,Statement,mood\n"
+        "one.wav,فرح,A,F,hello,x\n"
+        "./two words.wav,fear,B,,,x\n"
+        "ثلاثة.wav,calm,A,male,,x\n",
         encoding="utf-8-sig",
     )
     clips, rejects = ingest(folder, manifest="list.csv")

@@ -113,12 +113,14 @@ def test_the_page_works_in_a_browser(predicted, tmp_path):
     out, _ = predicted
     probe = """<script>
       const timeline = document.querySelector("svg[data-windows]");
-      const read = event => (timeline.dispatchEvent(event), timeline.nextElementSibling.textContent.split(":")[0]);
+      const line = () => timeline.nextElementSibling.textContent;
+      const read = event => (timeline.dispatchEvent(event), line().split(":")[0]);
       const box = timeline.getBoundingClientRect();
       read(new KeyboardEvent("keydown", {key: "ArrowRight"}));
-      const said = timeline.nextElementSibling.textContent;
+      const said = line();
       const pointed = read(new PointerEvent("pointermove", {clientX: box.right - 1}));
-      document.title = said + "|" + pointed + "|" + [...document.images].every(i => i.complete && i.naturalWidth > 0);
+      const drawn = [...document.images].every(i => i.complete && i.naturalWidth > 0);
+      document.title = said + "|" + pointed + "|" + drawn;
     </script>"""
     (tmp_path / "probe.html").write_text(
         (out / "report.html").read_text().replace("</body>", probe + "</body>")

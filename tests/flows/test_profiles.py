@@ -39,18 +39,22 @@ def test_the_report_profile_names_no_synthetic_corpus_and_the_published_encoders
 
 REPORTED = {  # "Training, three stages" of the reference method
     "train_visual": {
-        "epochs": 30, "batch_size": 16, "accumulation": 4, "learning_rate": 1e-3, "weight_decay": 5e-4, "schedule": "exponential",
-        "hidden_size": 384, "layers": 2, "readout": "last", "pool": 1,
+        "epochs": 30, "batch_size": 16, "accumulation": 4, "learning_rate": 1e-3, "weight_decay": 5e-4,
+        "schedule": "exponential", "hidden_size": 384, "layers": 2, "readout": "last", "pool": 1,
     },
     "pretrain_audio": {
-        "epochs": 30, "batch_size": 16, "accumulation": 8, "learning_rate": 1e-3, "optimiser": "adam", "schedule": "plateau",
-        "schedule_factor": 0.5, "schedule_patience": 1, "hidden_size": 384, "layers": 2, "readout": "last", "pool": 1,
+        "epochs": 30, "batch_size": 16, "accumulation": 8, "learning_rate": 1e-3, "optimiser": "adam",
+        "schedule": "plateau", "schedule_factor": 0.5, "schedule_patience": 1,
+        "hidden_size": 384, "layers": 2, "readout": "last", "pool": 1,
     },
     "train_audio": {
-        "epochs": 25, "batch_size": 16, "accumulation": 4, "learning_rate": 1e-3, "gru_learning_rate": 1e-4, "optimiser": "adamw",
-        "weight_decay": 1e-4, "schedule": "plateau", "schedule_factor": 0.6, "start": "pretrain_audio",
+        "epochs": 25, "batch_size": 16, "accumulation": 4, "learning_rate": 1e-3, "gru_learning_rate": 1e-4,
+        "optimiser": "adamw", "weight_decay": 1e-4, "schedule": "plateau", "schedule_factor": 0.6,
+        "start": "pretrain_audio",
     },
-    "train_fused": {"epochs": 8, "batch_size": 16, "accumulation": 4, "learning_rate": 5e-4, "trainable": "all"},
+    "train_fused": {
+        "epochs": 8, "batch_size": 16, "accumulation": 4, "learning_rate": 5e-4, "trainable": "all",
+    },
 }  # fmt: skip
 EVERY_STAGE = {"label_smoothing": 0.03, "class_weight_power": 0.3, "sampler_power": 0.5, "patience": 0}
 NOT_IN_THE_REPORT = {"dropout": 0, "noise": 0, "jitter": 0}  # of the arms

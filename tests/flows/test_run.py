@@ -39,7 +39,9 @@ def compute(name: str):
 
 @task
 def fail(name: str):
-    raise ValueError("a bug") if name.startswith("bug") else PermissionError(13, "Permission denied", "data/x")
+    if name.startswith("bug"):
+        raise ValueError("a bug")
+    raise PermissionError(13, "Permission denied", "data/x")
 
 
 @task

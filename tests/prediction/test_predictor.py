@@ -58,9 +58,9 @@ def test_what_a_person_must_know_is_noted(predictor, recordings):
 
     assert "the image arm has no say" in notes("inner/sound & <b>.wav")
     assert "no sound: the audio arm has no say" in notes("inner/mute.mp4")
-    assert (
-        notes(".hidden/two.mp4")
-        == "up to 2 faces: the one that is largest for longest counts; no speech found: all of the sound is heard"
+    assert notes(".hidden/two.mp4") == (
+        "up to 2 faces: the one that is largest for longest counts; no speech found: all of the sound "
+        "is heard"
     )
 
 

@@ -7,7 +7,12 @@ from mfer_core.protocol.speakers import four_classes, held_out_speakers, speaker
 
 def clips_of(corpora: dict[str, int], labels=("angry", "happy", "disgust")) -> pd.DataFrame:
     rows = [
-        {"clip_id": f"{corpus}/{speaker}-{label}-{take}", "corpus": corpus, "label": label, "speaker": f"{corpus}-{speaker}"}
+        {
+            "clip_id": f"{corpus}/{speaker}-{label}-{take}",
+            "corpus": corpus,
+            "label": label,
+            "speaker": f"{corpus}-{speaker}",
+        }
         for corpus, speakers in corpora.items()
         for speaker in range(speakers)
         for label in labels

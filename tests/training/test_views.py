@@ -71,8 +71,9 @@ def test_stage_3_classifies_hidden_states_of_every_view():
     fused = Fused(new_arm("visual", 1, shape, EIGHT), new_arm("audio", 1, shape, EIGHT))
     clips = numbered(5, 2)
     both = Clips(
-        clips.clip_ids, clips.speakers, clips.labels, {"visual": clips.modalities["audio"], "audio": clips.modalities["audio"]},
-        {"visual": 1, "audio": 1}, clips.views,
+        clips.clip_ids, clips.speakers, clips.labels,
+        {"visual": clips.modalities["audio"], "audio": clips.modalities["audio"]}, {"visual": 1, "audio": 1},
+        clips.views,
     )  # fmt: skip
     states = hidden_states(fused, both)
     expected = fused.audio.encode(torch.full((1, 1, 1), 2.0), torch.tensor([1]))
