@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger
 
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
+from mfer_core.base.settings.types import MODALITIES
 
 DATA = DataPaths()
 
@@ -107,7 +108,7 @@ def embed(corpus: str) -> None:
     from tasks.embed import embed_modality
 
     settings = load_settings()
-    clips = {arm: embed_modality(corpus, arm, DATA.root, settings) for arm in ("visual", "audio")}
+    clips = {arm: embed_modality(corpus, arm, DATA.root, settings) for arm in MODALITIES}
     counts = ", ".join(f"{count} clips {arm}" for arm, count in clips.items())
     get_run_logger().info(f"embed {corpus}: {counts}")
 
@@ -118,7 +119,7 @@ def pool_embeddings() -> None:
     from tasks.pool import clear_others, pool_corpora
 
     settings = load_settings()
-    for modality in ("visual", "audio"):
+    for modality in MODALITIES:
         clear_others(DATA.stage("embed") / modality, settings.media_corpora)
     pool_corpora(lambda name: [DATA.embeddings("audio", name)], settings, DATA.pool("pool_embeddings"))
 

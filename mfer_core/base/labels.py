@@ -20,6 +20,7 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
     # Stage 2a: what CREMA-D, ShEMO, SDC and URDU share.
     "four": ("angry", "happy", "neutral", "sad"),
 }
+CLASSES = LABEL_SETS["eight"]  # The classes of the benchmark, in the order of their ids.
 
 # Every name a distributed corpus, checkpoint or person is known to use, beside the eight themselves.
 _NAMES: dict[str, str] = {

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+SAMPLE_RATE = 16_000  # Hz. Waveforms are kept at this rate, and both speech encoders read it.
+
 _KEYED = [("clip_id", pa.string()), ("key", pa.string())]
 
 # Pixels of the displayed frame.
@@ -24,7 +26,7 @@ SPAN = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64())])
 # The sound of a clip.
 WAVEFORM = pa.struct(
     [
-        ("sample_rate", pa.int32()),  # Hz, 16000
+        ("sample_rate", pa.int32()),  # Hz, SAMPLE_RATE
         ("offset_s", pa.float64()),  # time of the first sample on the clip's clock, seconds
         ("samples", pa.list_(pa.int16())),  # mono, as decoded and resampled: neither normalised nor cut
         ("speech", pa.list_(SPAN)),  # seconds since the first sample

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_table
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import CLASSES, label_set
 from mfer_core.base.paths import DataPaths
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.modality import Modality, load_modality, make_clips, manifest_of
@@ -43,7 +43,7 @@ class Fold:
                 "settings"
             )
         parts = {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
-        return cls(paths, (corpus,), protocol, number, label_set("eight"), parts, manifest_of(data, [corpus]))
+        return cls(paths, (corpus,), protocol, number, CLASSES, parts, manifest_of(data, [corpus]))
 
     @classmethod
     def of_pretraining(cls, data: Path, corpora: Sequence[str], seed: int) -> "Fold":

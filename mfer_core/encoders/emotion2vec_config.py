@@ -11,7 +11,6 @@ from mfer_core.base.errors import MferError
 
 Layers = list[tuple[int, int, int]]  # channels, kernel, stride of each convolution of the front end
 PUBLISHED_LAYERS: Layers = [(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2
-RATE = 16000  # Hz
 
 
 def parse_layers(spec: str) -> Layers:

@@ -11,7 +11,8 @@ import math
 import numpy as np
 import torch
 
-from mfer_core.encoders.emotion2vec_config import RATE, Layers
+from mfer_core.cache.schemas import SAMPLE_RATE
+from mfer_core.encoders.emotion2vec_config import Layers
 
 WINDOW, STEP = 400, 320  # samples: 25 ms every 20 ms
 HARMONICS = np.linspace(60, 1200, 30)  # Hz: pitch and its harmonics
@@ -31,7 +32,7 @@ def speech_filters() -> torch.Tensor:
     """float32 [4 * frequencies + SILENT, 1, WINDOW]: Hann-windowed cosines at phases 0, 90, 180, 270 degrees,
     then zeros.
     """
-    time = np.arange(WINDOW) / RATE
+    time = np.arange(WINDOW) / SAMPLE_RATE
     window = np.hanning(WINDOW)
     phases = np.arange(4) * math.pi / 2
     waves = (

@@ -13,7 +13,8 @@ from torch import Tensor
 from torchaudio.functional import compute_deltas
 from torchaudio.transforms import MelSpectrogram
 
-from mfer_core.encoders.emotion2vec_config import RATE, frame_count
+from mfer_core.cache.schemas import SAMPLE_RATE
+from mfer_core.encoders.emotion2vec_config import frame_count
 from mfer_core.encoders.speech_filters import FILTER_LAYERS, STEP, WINDOW
 from mfer_core.media.pitch import PITCH_FRAME, pitch
 
@@ -26,7 +27,7 @@ class FrameTargets:
 
     def __init__(self):
         self.spectrum = MelSpectrogram(
-            RATE, WINDOW, hop_length=STEP, n_mels=MELS, f_min=60, f_max=7600, center=False
+            SAMPLE_RATE, WINDOW, hop_length=STEP, n_mels=MELS, f_min=60, f_max=7600, center=False
         )
 
     def __call__(self, waveform: np.ndarray) -> Tensor:

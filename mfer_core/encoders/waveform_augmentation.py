@@ -5,7 +5,8 @@ numpy.
 import numpy as np
 from scipy.signal import resample_poly
 
-RATE = 16000  # Hz
+from mfer_core.cache.schemas import SAMPLE_RATE
+
 SPEED_CHANCE = 0.2  # that a view of a clip of stage 2a plays faster or slower (reference method)
 
 
@@ -34,7 +35,7 @@ def change_speed(waveform: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _mask(waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    length = int(generator.uniform(0.02, 0.05) * RATE)
+    length = int(generator.uniform(0.02, 0.05) * SAMPLE_RATE)
     start = int(generator.integers(0, max(1, len(waveform) - length)))
     masked = waveform.copy()
     masked[start : start + length] = 0

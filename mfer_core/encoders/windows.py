@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mfer_core.encoders.emotion2vec_config import RATE, Layers, frame_count, hop, receptive_field
+from mfer_core.cache.schemas import SAMPLE_RATE
+from mfer_core.encoders.emotion2vec_config import Layers, frame_count, hop, receptive_field
 
 WINDOW_S = 40.0
 CONTEXT_S = 4.0
@@ -27,11 +28,11 @@ class Window:
 
 def split_windows(samples: torch.Tensor, layers: Layers) -> list[Window]:
     """One window for a clip of at most WINDOW_S; else windows whose kept frames tile the recording's frames."""
-    if len(samples) <= WINDOW_S * RATE:
+    if len(samples) <= WINDOW_S * SAMPLE_RATE:
         return [Window(samples, 0, None)]
     step, field = hop(layers), receptive_field(layers)
-    context = int(CONTEXT_S * RATE) // step
-    kept = int(WINDOW_S * RATE) // step - 2 * context
+    context = int(CONTEXT_S * SAMPLE_RATE) // step
+    kept = int(WINDOW_S * SAMPLE_RATE) // step - 2 * context
     windows, total = [], frame_count(len(samples), layers)
     for start in range(0, total, kept):
         first, end = max(0, start - context), min(total, start + kept + context)

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from mfer_core.base.settings import Settings
+from mfer_core.base.settings.types import ARMS, MODALITIES
 
-TRAINED = ("visual", "audio", "fused")
 LATE = {"late": "mean", "late_product": "product"}  # of the single arms' probabilities; nothing is trained
-PROBES = {"probe_visual": ("visual",), "probe_audio": ("audio",), "probe_both": ("visual", "audio")}
+PROBES = {"probe_visual": ("visual",), "probe_audio": ("audio",), "probe_both": MODALITIES}
 BASELINE = "baseline"  # MFCC statistics and an SVM
 OF_SPEAKER = "_speaker"  # ends the name of a probe or baseline whose features are standardised by speaker
 ORDER = (
-    *TRAINED,
+    *ARMS,
     *LATE,
     *PROBES,
     *(f"{name}{OF_SPEAKER}" for name in PROBES),

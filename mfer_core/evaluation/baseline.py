@@ -16,11 +16,11 @@ from sklearn.svm import SVC
 from torchaudio.functional import compute_deltas
 from torchaudio.transforms import MFCC
 
+from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.evaluation.arms import BASELINE
 from mfer_core.media.extracted import open_extracted
 from mfer_core.media.pitch import pitch
 
-SAMPLE_RATE = 16000  # Hz
 COEFFICIENTS = 20
 MIN_SAMPLES = SAMPLE_RATE // 2  # shorter clips are padded with silence, so that every statistic exists
 SPECTRUM = {"n_fft": 512, "hop_length": 160, "n_mels": 64}

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.settings import Settings
+from mfer_core.base.settings.types import MODALITIES
 from mfer_core.encoders.labels_seen import labels_of
 from mfer_core.evaluation.arms import BASELINE, LATE, OF_SPEAKER, PROBES
 from mfer_core.protocol.protocols import protocol
 
-CLASSES = label_set("eight")
 UNKNOWN = "-unknown"  # ends the name that ingest gives the speakers that a corpus does not name
 SYNTHETIC = "synthetic"
 FEW_SPEAKERS = 10
@@ -56,7 +56,7 @@ class Benchmark:
         arm = arm.removesuffix(OF_SPEAKER).removeprefix("zero_shot_")
         if arm == BASELINE:
             return "no encoder"
-        both = ("visual", "audio") if arm == "fused" or arm in LATE else (arm,)
+        both = MODALITIES if arm == "fused" or arm in LATE else (arm,)
         said = {modality: self.seen[modality] for modality in PROBES.get(arm, both)}
         if len(set(said.values())) == 1:
             return next(iter(said.values()))
@@ -87,7 +87,7 @@ def open_benchmark(settings: Settings, manifest: pd.DataFrame, folds: pd.DataFra
     name = settings.roles.benchmark
     corpus = settings.corpora[name]
     used = manifest[manifest.clip_id.isin(set(folds.clip_id))].set_index("clip_id", drop=False)
-    seen = {modality: labels_of(name, modality, settings) for modality in ("visual", "audio")}
+    seen = {modality: labels_of(name, modality, settings) for modality in MODALITIES}
     return Benchmark(name, corpus.adapter, settings.synthetic, used, seen)
 
 

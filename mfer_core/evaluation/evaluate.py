@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.files import read_table, write_json, write_table
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
+from mfer_core.base.settings.types import ARMS
 from mfer_core.encoders.device import one_thread
 from mfer_core.evaluation import results
-from mfer_core.evaluation.arms import ORDER, SVM, TRAINED, normalised_arms
-from mfer_core.evaluation.benchmark import CLASSES, SYNTHETIC, Benchmark, open_benchmark
+from mfer_core.evaluation.arms import ORDER, SVM, normalised_arms
+from mfer_core.evaluation.benchmark import SYNTHETIC, Benchmark, open_benchmark
 from mfer_core.evaluation.groups import group_figures, groups_table
 from mfer_core.evaluation.leakage import leakage_table, published_leakage_table
 from mfer_core.evaluation.material import corpora_table, training_table
@@ -37,7 +39,7 @@ from mfer_core.evaluation.zero_shot_frames import FRAMES_FILE, FRAMES_NOTE, fram
 from mfer_core.protocol.predictions import predictions_schema
 from mfer_core.protocol.protocols import protocol
 
-PLOTTED = (*TRAINED, "probe_both", *SVM)
+PLOTTED = (*ARMS, "probe_both", *SVM)
 # Tables whose figures are about the benchmark and carry its caption; the others name their corpora in their rows.
 OF_BENCHMARK = (
     "results",

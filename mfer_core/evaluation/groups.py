@@ -2,8 +2,10 @@
 
 import pandas as pd
 
-from mfer_core.evaluation.arms import TRAINED, title
-from mfer_core.evaluation.benchmark import CLASSES, Benchmark
+from mfer_core.base.labels import CLASSES
+from mfer_core.base.settings.types import ARMS
+from mfer_core.evaluation.arms import title
+from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.summary import summarise
 from mfer_core.evaluation.tables import ReportTable, interval
 from mfer_core.protocol.protocols import protocol
@@ -23,7 +25,7 @@ def group_figures(predictions: pd.DataFrame, benchmark: Benchmark, resamples: in
     """
     rows: list[dict] = []
     honest = predictions[
-        predictions.protocol.map(lambda name: protocol(name).honest) & predictions.arm.isin(TRAINED)
+        predictions.protocol.map(lambda name: protocol(name).honest) & predictions.arm.isin(ARMS)
     ]
     for (name, arm), table in honest.groupby(["protocol", "arm"], sort=False):
         for grouping in GROUPINGS:

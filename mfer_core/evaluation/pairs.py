@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from mfer_core.base.labels import CLASSES
 from mfer_core.evaluation.arms import pairs_of, title
-from mfer_core.evaluation.benchmark import CLASSES, Benchmark, few_tested
+from mfer_core.evaluation.benchmark import Benchmark, few_tested
 from mfer_core.evaluation.summary import Counts, count
 from mfer_core.evaluation.tables import ReportTable, p_value, points
 from mfer_core.protocol.metrics import scores

@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.files import read_json, read_table
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.evaluation.arms import BASELINE, LATE, OF_SPEAKER, PROBES, SVM, normalised_arms
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions, by_speaker
-from mfer_core.evaluation.benchmark import CLASSES
 from mfer_core.evaluation.late import late_predictions
 from mfer_core.evaluation.probe import probe_predictions
-from mfer_core.evaluation.zero_shot import ARMS as HEADS
-from mfer_core.evaluation.zero_shot import zero_shot_predictions
+from mfer_core.evaluation.zero_shot import HEADS, zero_shot_predictions
 from mfer_core.protocol.predictions import predictions_schema
 
 ARM_STAGES = {"visual": "train_visual", "audio": "train_audio", "fused": "train_fused"}

@@ -12,16 +12,16 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
+from mfer_core.base.settings.types import MODALITIES
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.evaluation.arms import OF_SPEAKER, PROBES, normalised_arms
 from mfer_core.evaluation.baseline import by_speaker
 from mfer_core.protocol.metrics import losses
 from mfer_core.protocol.protocols import protocol
 
-CLASSES = label_set("eight")
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, inverse of the regularisation, tried on the inner split
 Statistics = dict[str, np.ndarray]  # clip_id -> float64 [2 D]
 KEYS = ["protocol", "fold"]
@@ -46,7 +46,7 @@ def probe_predictions(
     """Yield rows of the predictions contract: a probe per modality that has an arm, one of both, and, where an arm is
     standardised by speaker, the same of features standardised so.
     """
-    modalities = [arm for arm in ("visual", "audio") if arm in settings.arms]
+    modalities = [arm for arm in MODALITIES if arm in settings.arms]
     plain = {
         modality: embedding_statistics(data, modality, settings.roles.benchmark) for modality in modalities
     }

@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from mfer_core.base.files import read_json
-from mfer_core.evaluation.arms import SVM, TRAINED
+from mfer_core.base.settings.types import ARMS
+from mfer_core.evaluation.arms import SVM
 from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.tables import ReportTable, percent
 from mfer_core.protocol.protocols import protocol
 
 FILE = Path(__file__).with_name("published.json")
-COLUMNS = ("visual", "audio", "fused")
 MISSING = 0.005  # of the published clips: what ingest leaves out (of RAVDESS one exact duplicate) makes no other corpus
 NOTE = (
     "Accuracy in %, UAR in brackets where a paper gives it. Ours: mean over folds ± sample deviation. The "
@@ -69,12 +69,12 @@ def published_table(metrics: dict, encoders: dict[str, str], benchmark: Benchmar
 
 def _our_row(name: str, arms: dict, encoders: dict[str, str], benchmark: Benchmark) -> dict:
     used = dict.fromkeys(encoders[arm] for arm in ("audio", "visual") if arm in encoders)
-    seen = dict.fromkeys(benchmark.labels_seen(arm) for arm in TRAINED if arm in arms)
+    seen = dict.fromkeys(benchmark.labels_seen(arm) for arm in ARMS if arm in arms)
     return {
         "system": "this project",
         "protocol": benchmark.label(name),
         "encoder": ", ".join(used),
-        **{arm: _our_cell(arms.get(arm)) for arm in COLUMNS},
+        **{arm: _our_cell(arms.get(arm)) for arm in ARMS},
         "baseline": _our_cell(arms.get(SVM[0])),
         "labels of the benchmark seen by the encoder": "; ".join(seen),
         "note": f"checkpoint: {protocol(name).checkpoint}",
@@ -94,7 +94,7 @@ def _published_row(entry: dict) -> dict:
         "system": entry["system"],
         "protocol": protocol(name).label if name else "not stated",
         "encoder": entry["encoder"] or "-",
-        **{arm: reference_cell(entry, arm) or "-" for arm in COLUMNS},
+        **{arm: reference_cell(entry, arm) or "-" for arm in ARMS},
         "baseline": "-",
         "labels of the benchmark seen by the encoder": entry.get("seen", "not stated"),
         "note": entry["note"],

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from mfer_core.evaluation.arms import BASELINE, ORDER, PROBE_OF, SVM, TRAINED, counterpart, title
+from mfer_core.base.settings.types import ARMS
+from mfer_core.evaluation.arms import BASELINE, ORDER, PROBE_OF, SVM, counterpart, title
 from mfer_core.evaluation.benchmark import FREE_SPEECH, Benchmark, few_tested
 from mfer_core.evaluation.tables import ABSENT, ReportTable, interval, loss, percent, spread
 from mfer_core.protocol.protocols import protocol
@@ -31,7 +32,7 @@ def results_table(
     """
     rows = []
     for name, arms in metrics.items():
-        for arm in (arm for arm in ORDER if arm in arms or arm in TRAINED):
+        for arm in (arm for arm in ORDER if arm in arms or arm in ARMS):
             found = arms.get(arm, {})
             cells = {
                 "accuracy %, mean ± sd over folds [lowest-highest]": spread(found.get("accuracy")),
@@ -63,7 +64,7 @@ def shortfalls(metrics: Metrics, benchmark: Benchmark, normalised: list[str]) ->
     lines = []
     for name, arms in metrics.items():
         found = []
-        for arm in (arm for arm in TRAINED if arm in arms):
+        for arm in (arm for arm in ARMS if arm in arms):
             rivals = [counterpart(arm, rival, normalised) for rival in (PROBE_OF[arm], BASELINE)]
             rivals += ["late_product"] if arm == "fused" else []
             for rival in (rival for rival in rivals if rival in arms):

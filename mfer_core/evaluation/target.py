@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from mfer_core.base.settings.types import MODALITIES
 from mfer_core.dataset.clip_encoder import ClipEncoder
 from mfer_core.dataset.clips import Clips, in_order
 from mfer_core.dataset.steps import moments
@@ -97,7 +98,7 @@ class Features:
 def features(models: Models, arm: str, clips: Clips, how: str) -> Features:
     """The hidden states of ``clips`` under one arm, the modalities normalised as ``how`` says."""
     model, clips = models.by_arm[arm], models.seen_by(arm, clips)
-    names = ("visual", "audio") if isinstance(model, Fused) else (model.config.modality,)
+    names = MODALITIES if isinstance(model, Fused) else (model.config.modality,)
     states = []
     for name in names:
         encoder = models.encoder(arm, name)

@@ -9,8 +9,9 @@ import pandas as pd
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table, write_json, write_table
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.settings import Settings, Transfer
+from mfer_core.base.settings.types import MODALITIES
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
@@ -41,7 +42,6 @@ from mfer_core.evaluation.transfer_tables import (
 from mfer_core.protocol.metrics import calibration, calibration_error, decision_scores
 from mfer_core.protocol.protocols import protocol
 
-CLASSES = label_set("eight")
 AS_TRAINED = "zero-shot, none normalisation"
 
 
@@ -59,7 +59,7 @@ def honest_folds(data: Path) -> list[tuple[str, int]]:
 
 
 def _load(data: Path, corpus: str, settings: Settings) -> tuple[pd.DataFrame, dict[str, Modality]]:
-    names = [name for name in ("visual", "audio") if name in settings.arms]
+    names = [name for name in MODALITIES if name in settings.arms]
     return manifest_of(data, [corpus]), {name: load_modality(data, name, [corpus]) for name in names}
 
 
@@ -238,7 +238,7 @@ def _caption(settings: Settings, predictions: pd.DataFrame) -> str:
     corpus = settings.roles.transfer
     known = predictions.drop_duplicates("clip_id")
     kind = " (synthetic)" if settings.corpora[corpus].source == "demo" else ""
-    seen = {modality: labels_of(corpus, modality, settings) for modality in ("visual", "audio")}
+    seen = {modality: labels_of(corpus, modality, settings) for modality in MODALITIES}
     words = ", ".join(f"{modality} {said}" for modality, said in seen.items())
     return (
         f"Transfer corpus: {corpus}{kind}, {len(known)} clips of {known.speaker.nunique()} speakers, "

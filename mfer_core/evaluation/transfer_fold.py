@@ -10,14 +10,13 @@ from torch import Tensor
 
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Transfer
+from mfer_core.base.settings.types import MODALITIES
 from mfer_core.dataset.clip_encoder import open_encoder
 from mfer_core.dataset.clips import Clips
 from mfer_core.evaluation.adaptation import adapt, draw_supports
 from mfer_core.evaluation.robust import at_home, believed_accuracy, robust_fusion
 from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_trained
-
-SINGLE = ("visual", "audio")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def load_models(
 def usable(clips: Clips, arm: str) -> np.ndarray:
     """Indices of the clips that an arm can see: the fused one and the robust fusion need either modality."""
     names = list(clips.modalities)
-    columns = [names.index(name) for name in ((arm,) if arm in SINGLE else SINGLE) if name in names]
+    columns = [names.index(name) for name in ((arm,) if arm in MODALITIES else MODALITIES) if name in names]
     return np.flatnonzero(clips.present()[:, columns].any(1))
 
 
@@ -74,7 +73,7 @@ class FoldTransfer:
             models, by_arm={arm: model for arm, model in models.by_arm.items() if len(usable(target, arm))}
         )
         self.source, self.target = source, target
-        self.single = [arm for arm in SINGLE if arm in self.models.by_arm]
+        self.single = [arm for arm in MODALITIES if arm in self.models.by_arm]
         self._source = {arm: features(selection, arm, source, "none").logits() for arm in self.single}
 
     def logits(self, how: str) -> dict[str, Tensor]:

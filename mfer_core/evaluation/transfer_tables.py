@@ -2,16 +2,16 @@
 
 import pandas as pd
 
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import CLASSES
+from mfer_core.base.settings.types import ARMS, MODALITIES
 from mfer_core.evaluation.pairs import compare, holm
 from mfer_core.evaluation.published import published
 from mfer_core.evaluation.tables import ABSENT, ReportTable, p_value, percent, points, spread
 from mfer_core.evaluation.target import NORMALISATIONS
 from mfer_core.protocol.protocols import protocol
 
-ARMS = ("visual", "audio", "fused", "robust")
+COLUMNS = (*ARMS, "robust")
 TITLES = {"robust": "fused, robust"}
-CLASSES = label_set("eight")
 PAIRS = (
     ("fused", "audio"),
     ("fused", "visual"),
@@ -41,7 +41,7 @@ def _by_setting(metrics: dict, columns: dict[str, str]) -> list[dict]:
             **{title: _accuracy(arms, arm, setting) for title, setting in columns.items()},
         }
         for name, arms in metrics.items()
-        for arm in ARMS
+        for arm in COLUMNS
     ]
 
 
@@ -53,7 +53,7 @@ def shots_table(metrics: dict, shots: list[int], normalisation: str) -> pd.DataF
     columns |= {f"{count} clip{'s' * (count > 1)} per class": f"{count}-shot" for count in shots if count}
     rows = _by_setting(metrics, columns)
     reference = published()["transfer"]
-    for arm in ("visual", "audio", "fused"):
+    for arm in ARMS:
         numbers = {name: value / 100 for name, value in reference[arm].items()}
         rows.append({"protocol": "published*", "arm": arm, "zero-shot, as trained": spread(numbers)})
     return pd.DataFrame(rows).fillna("-")
@@ -62,9 +62,9 @@ def shots_table(metrics: dict, shots: list[int], normalisation: str) -> pd.DataF
 def _margins(arms: dict, arm: str, how: str) -> list[float]:
     """A fused decision's accuracy minus the better single arm's, fold by fold; nothing where one of them is absent."""
     setting = f"zero-shot, {how} normalisation"
-    if any(setting not in arms.get(name, {}) for name in ("visual", "audio", arm)):
+    if any(setting not in arms.get(name, {}) for name in (*MODALITIES, arm)):
         return []
-    folds = {name: arms[name][setting]["accuracy"]["folds"] for name in ("visual", "audio", arm)}
+    folds = {name: arms[name][setting]["accuracy"]["folds"] for name in (*MODALITIES, arm)}
     return [own - max(pair) for *pair, own in zip(*folds.values(), strict=True)]
 
 
@@ -108,12 +108,12 @@ def folds_table(metrics: dict) -> pd.DataFrame:
         for how in NORMALISATIONS:
             found = {
                 arm: arms[arm][f"zero-shot, {how} normalisation"]["accuracy"]["folds"]
-                for arm in ARMS
+                for arm in COLUMNS
                 if f"zero-shot, {how} normalisation" in arms.get(arm, {})
             }
             for fold, values in enumerate(zip(*found.values(), strict=True)):
                 accuracy = dict(zip(found, values, strict=True))
-                best = max(accuracy.get(arm, 0.0) for arm in ("visual", "audio"))
+                best = max(accuracy.get(arm, 0.0) for arm in MODALITIES)
                 margins = {
                     f"{TITLES.get(arm, arm)} - best": f"{100 * (accuracy[arm] - best):+.1f}"
                     for arm in ("fused", "robust")

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mfer_core.base.labels import head_classes
+from mfer_core.base.labels import CLASSES, head_classes
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, read_head
 from mfer_core.evaluation.arms import BASELINE, PROBE_OF, title
-from mfer_core.evaluation.benchmark import CLASSES, Benchmark
+from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.summary import summarise
 from mfer_core.evaluation.tables import ReportTable, interval
 
-ARMS = {"visual": "zero_shot_visual", "audio": "zero_shot_audio"}
+HEADS = {"visual": "zero_shot_visual", "audio": "zero_shot_audio"}
 NOTE = (
     "All rows of a head are scored on the same clips, those of the classes that the head knows, and choose "
     "among these classes alone; so no figure here equals one of table `results`. A head whose encoder has "
@@ -53,7 +53,7 @@ def zero_shot_predictions(
     """
     tables = [pd.DataFrame(columns=["clip_id", "protocol", "fold", "arm", "label", *classes])]
     test = folds[folds.part == "test"].merge(manifest[["clip_id", "label"]], on="clip_id")
-    for modality, arm in ARMS.items():
+    for modality, arm in HEADS.items():
         head = read_head(Path(embed) / modality / corpus)
         known = known_classes(head.labels, classes) if head else []
         if len(known) < 2:
@@ -82,7 +82,7 @@ def zero_shot_table(
     Also as figures: protocol -> head -> clips, classes, and the accuracy and UAR of head and arms with their intervals.
     """
     rows, figures = [], {}
-    for (name, head), own in predictions[predictions.arm.isin(ARMS.values())].groupby(
+    for (name, head), own in predictions[predictions.arm.isin(HEADS.values())].groupby(
         ["protocol", "arm"], sort=False
     ):
         known = [label for label in CLASSES if own[label].notna().all()]
@@ -112,7 +112,7 @@ def zero_shot_table(
 
 def _beside(head: str) -> tuple[str, ...]:
     """The arms that read the same modality, and the baseline beside a speech encoder."""
-    modality = next(name for name, arm in ARMS.items() if arm == head)
+    modality = next(name for name, arm in HEADS.items() if arm == head)
     rivals = (modality, PROBE_OF[modality], "fused")
     return (*rivals, BASELINE) if modality == "audio" else rivals
 
@@ -120,7 +120,7 @@ def _beside(head: str) -> tuple[str, ...]:
 def head_gaps(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
     """Per encoder: the classes that its head lacks, and its labels that have no counterpart."""
     sentences = []
-    for modality, arm in ARMS.items():
+    for modality, arm in HEADS.items():
         if head := read_head(Path(embed) / modality / corpus):
             lacks = [name for name in classes if name not in known_classes(head.labels, classes)]
             extra = [

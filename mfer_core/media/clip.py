@@ -9,13 +9,14 @@ import numpy as np
 
 from mfer_core.base.errors import ClipError
 from mfer_core.base.settings import Extract
+from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.media.decode import Recording
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import Crop, FaceCropper
 from mfer_core.media.picture import Display
 from mfer_core.media.result import ExtractedClip
 from mfer_core.media.sampling import Sample, Sampler
-from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform, speech_segments
+from mfer_core.media.sound import SoundCollector, Waveform, speech_segments
 
 JPEG_QUALITY = 95
 LAST_S = 1.0  # at most the last picture and the last packet of sound, which may go beyond max_duration_s

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 
 from mfer_core.base.errors import ClipError
 from mfer_core.base.settings import Extract
-from mfer_core.cache.schemas import EXTRACTED
+from mfer_core.cache.schemas import EXTRACTED, SAMPLE_RATE
 from mfer_core.media.clip import Reader, check_length, frame_row, odd_notes, waveform_row
 from mfer_core.media.decode import Recording, frame_time
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import FaceCropper
 from mfer_core.media.picture import Display
-from mfer_core.media.sound import SAMPLE_RATE, SoundCollector, Waveform
+from mfer_core.media.sound import SoundCollector, Waveform
 
 PART_S = 300.0
 PICTURES = pa.schema([EXTRACTED.field("frames")])

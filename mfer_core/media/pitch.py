@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.fft import irfft, rfft
 
-SAMPLE_RATE = 16000  # Hz
+from mfer_core.cache.schemas import SAMPLE_RATE
+
 PITCH_RANGE = (60, 500)  # Hz
 PITCH_FRAME, PITCH_HOP = 640, 320  # samples: 40 ms every 20 ms
 

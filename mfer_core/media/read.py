@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from mfer_core.cache.schemas import SAMPLE_RATE
+
 
 class FrameSequence(NamedTuple):
     """The face crops of one clip."""
@@ -23,7 +25,7 @@ class Speech(NamedTuple):
     key: str
     waveform: np.ndarray  # float32 [N] in -1..1 at 16 kHz
     segments: list[tuple[float, float]]  # the waveform's parts, end to end: seconds on the clip's clock
-    sample_rate: int = 16_000  # Hz
+    sample_rate: int = SAMPLE_RATE  # Hz
 
     def times(self, samples: np.ndarray) -> np.ndarray:
         """The clip's clock, seconds, at positions (samples, fractions allowed) of ``waveform``."""

@@ -9,9 +9,9 @@ from av.audio.resampler import AudioResampler
 from silero_vad import get_speech_timestamps_sequence, load_silero_vad
 
 from mfer_core.base.errors import ClipError
+from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.media.decode import frame_time
 
-SAMPLE_RATE = 16_000  # Hz
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz; what lies beyond is a damaged header
 BLOCK_S = 1.0  # resampled at a time
 GAP_S = 0.015  # a larger hole between two audio frames is filled with silence, a larger overlap is cut

@@ -11,11 +11,11 @@ from torch.utils.checkpoint import checkpoint
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.settings import Finetune
+from mfer_core.base.settings.types import MODALITIES
 from mfer_core.encoders.contract import Encoder
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 
-MODALITIES = ("visual", "audio")  # the order of the fused model's inputs
 # Imported by name where an encoder learns, so that the keys of one modality's folds do not cover the other's
 # code.
 TRAINABLE_MODULES = {

@@ -4,8 +4,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from mfer_core.base.settings import Finetune
+from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
-from mfer_core.encoders.waveform_augmentation import RATE, augment_waveform, crop_waveform
+from mfer_core.encoders.waveform_augmentation import augment_waveform, crop_waveform
 from mfer_core.models.finetuned import TrainableEncoder
 
 load = load_emotion2vec
@@ -23,7 +24,7 @@ class Trainable(TrainableEncoder):
         if rng is not None and self.settings.augment:
             raw = augment_waveform(raw, rng)
         if rng is not None and self.settings.crop_s:
-            raw = crop_waveform(raw, round(self.settings.crop_s * RATE), rng)
+            raw = crop_waveform(raw, round(self.settings.crop_s * SAMPLE_RATE), rng)
         return self.encoder.prepare(raw)
 
     def _stack(self) -> list[nn.Module]:

@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 
 from mfer_core.base.files import atomic_path
-from mfer_core.prediction.predictor import ARMS
+from mfer_core.base.settings.types import ARMS
 from mfer_core.prediction.results_folder import Seen, result_name
 from mfer_core.prediction.run import Run
 from mfer_core.prediction.windows import label_segments

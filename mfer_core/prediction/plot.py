@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from mfer_core.base.files import atomic_path
+from mfer_core.base.settings.types import ARMS
 from mfer_core.media.inspect import COLUMNS, draw_faces, draw_wave, spread
-from mfer_core.prediction.predictor import ARMS, Prediction
+from mfer_core.prediction.predictor import Prediction
 
 # One per emotion in the label set's order, after Okabe & Ito's for the colour-blind; templates/base.html has the same for light and dark.
 COLOURS = ("#808080", "#56b4e9", "#d9b300", "#0057a3", "#d55e00", "#b5508c", "#009e73", "#222222")

@@ -22,6 +22,7 @@ from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.files import digest, read_json, sha256_file, write_json
 from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract
+from mfer_core.base.settings.types import ARMS
 from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
@@ -39,7 +40,6 @@ from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, StepsFile, 
 
 SETTINGS = "settings.json"
 log = logging.getLogger("mfer")
-ARMS = ("visual", "audio", "fused")
 LIMITS = {"max_duration_s", "clip_time_limit_s", "rejects_limit"}  # shape no figure
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, read_table
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Settings, Train, TrainArm
+from mfer_core.base.settings.types import MODALITIES
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
@@ -27,7 +28,7 @@ from mfer_core.dataset.modality import Modality, normalised
 from mfer_core.dataset.steps import moments
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.models.finetuned import MODALITIES, TRAINABLE_MODULES
+from mfer_core.models.finetuned import TRAINABLE_MODULES
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, begin, is_done, load_trained
 from mfer_core.protocol.protocols import protocol as rules
@@ -36,7 +37,6 @@ from mfer_core.training.loop import Progress, Run, seed_of
 from mfer_core.training.results import collect, finish, probability_table
 
 log = logging.getLogger("mfer")
-CLASSES = label_set("eight")
 # The settings of an arm that say what its model is.
 SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter", "normalisation"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mfer_core.base.files import read_table
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.settings import Settings
 from mfer_core.evaluation.pairs import compare
 from mfer_core.protocol.protocols import protocol
@@ -41,7 +41,7 @@ def paired_test(new: Path, champion: Path, settings: Settings) -> dict | None:
         return None
     speakers: pd.Series = first.drop_duplicates("clip_id").set_index("clip_id").speaker
     tries = settings.evaluate.permutations
-    return compare(first, second, speakers, label_set("eight"), tries, settings.seed)
+    return compare(first, second, speakers, CLASSES, tries, settings.seed)
 
 
 def refusal(new: dict[str, str], champion: dict[str, str] | None) -> str | None:

@@ -8,6 +8,7 @@ import pandas as pd
 from mfer_core.base.files import read_json, sha256_file
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
+from mfer_core.base.settings.types import MODALITIES
 from mfer_core.evaluation.summary import by_protocol
 from tasks.tracking.fold_runs import log_folds
 from tasks.tracking.lineage import lineage
@@ -71,7 +72,7 @@ def log_dataset(corpus: str, data: DataPaths, settings: Settings) -> None:
 
 def log_encoders(data: DataPaths, settings: Settings) -> None:
     """The figures of the encoders that the pipeline trained, in the experiments of their stages."""
-    for modality in ("visual", "audio"):
+    for modality in MODALITIES:
         stage = data.encoder(modality).name
         metrics = data.metrics(stage)
         if metrics.exists():  # a published checkpoint has none

@@ -9,9 +9,8 @@ import soundfile
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-from mfer_core.base.labels import label_set
-
-EXAMPLE_RATE = 16_000  # Hz
+from mfer_core.base.labels import CLASSES
+from mfer_core.cache.schemas import SAMPLE_RATE
 
 
 def model_signature() -> ModelSignature:
@@ -26,7 +25,7 @@ def model_signature() -> ModelSignature:
         ColSpec("double", "end_s", required=False),
         ColSpec("string", "arm", required=False),
         ColSpec("string", "label", required=False),
-        *(ColSpec("double", name, required=False) for name in label_set("eight")),
+        *(ColSpec("double", name, required=False) for name in CLASSES),
         ColSpec("string", "reason", required=False),
     ]
     params = [ParamSpec("window_s", "double", 0.0), ParamSpec("step_s", "double", 1.0)]
@@ -35,8 +34,8 @@ def model_signature() -> ModelSignature:
 
 def input_example() -> pd.DataFrame:
     """A rising tone of a second as an upload: small, nobody's voice, and no file on the other machine."""
-    seconds = np.arange(EXAMPLE_RATE) / EXAMPLE_RATE
+    seconds = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     tone = 0.3 * np.sin(2 * np.pi * (200 + 200 * seconds) * seconds)
     with BytesIO() as file:
-        soundfile.write(file, tone, EXAMPLE_RATE, format="FLAC")
+        soundfile.write(file, tone, SAMPLE_RATE, format="FLAC")
         return pd.DataFrame([{"content": b64encode(file.getvalue()).decode(), "name": "tone.flac"}])

@@ -7,9 +7,9 @@ from torchaudio.transforms import MFCC
 
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import read_manifest
+from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.evaluation.baseline import (
     COEFFICIENTS,
-    SAMPLE_RATE,
     SPECTRUM,
     baseline_features,
     baseline_predictions,

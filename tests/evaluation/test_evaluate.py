@@ -11,8 +11,9 @@ from flows import show
 from mfer_core.base.files import read_json, read_table, sha256_file, write_json
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import read_manifest
+from mfer_core.base.settings.types import ARMS
 from mfer_core.cache.code import ROOT
-from mfer_core.evaluation.arms import PROBES, TRAINED, normalised_arms, pairs_of, title
+from mfer_core.evaluation.arms import PROBES, normalised_arms, pairs_of, title
 from mfer_core.evaluation.benchmark import open_benchmark
 from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.leakage import leakage_table
@@ -67,7 +68,7 @@ def test_metrics_have_the_agreed_shape(evaluated):
     facts = metrics["about"]["benchmark"]
     assert (facts["corpus"], facts["clips"], facts["speakers"]) == ("ravdess", 96, 6)
     for name, folds in PROTOCOLS.items():
-        assert set(metrics[name]) == {*TRAINED, "late", "late_product", *PROBES, "baseline"}
+        assert set(metrics[name]) == {*ARMS, "late", "late_product", *PROBES, "baseline"}
         for arm, found in metrics[name].items():
             scores = {"accuracy", "uar", "macro_f1"}
             assert set(found) == scores if arm == "baseline" else scores | {"brier", "log_loss", "ece"}
@@ -104,7 +105,7 @@ def test_folds_that_share_speakers_flatter_a_model_that_learns_speakers(evaluate
 
 def test_the_leakage_gap_is_the_sum_of_peeking_and_people(evaluated):
     table = table_of(evaluated, "leakage").set_index("arm")
-    for arm in (*TRAINED, "late, mean", "probe_both", "baseline"):
+    for arm in (*ARMS, "late, mean", "probe_both", "baseline"):
         found = table.loc[arm, ["gap, points (95 % CI)", "of it peeking", "of it people"]]
         gap, peeking, people = (float(cell.split(" ")[0]) for cell in found)
         assert gap == pytest.approx(peeking + people, abs=0.11)

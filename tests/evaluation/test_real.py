@@ -11,7 +11,8 @@ from torchaudio.transforms import MFCC
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import Clip, clips_frame
 from mfer_core.base.settings import Folds
-from mfer_core.evaluation.baseline import COEFFICIENTS, SAMPLE_RATE, SPECTRUM, baseline_predictions, features
+from mfer_core.cache.schemas import SAMPLE_RATE
+from mfer_core.evaluation.baseline import COEFFICIENTS, SPECTRUM, baseline_predictions, features
 from mfer_core.protocol.folds import make_folds
 
 EIGHT = label_set("eight")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table, sha256_file, write_table
+from mfer_core.base.labels import CLASSES
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import load_modality
@@ -23,7 +24,7 @@ from mfer_core.evaluation.robust import (
     robust_fusion,
 )
 from mfer_core.evaluation.target import Features, normalise, shift
-from mfer_core.evaluation.transfer import CLASSES, honest_folds, one_baseline, transfer
+from mfer_core.evaluation.transfer import honest_folds, one_baseline, transfer
 from mfer_core.evaluation.transfer_fold import FoldTransfer, Outcome, load_models
 from mfer_core.models.arm import Arm, ArmConfig
 

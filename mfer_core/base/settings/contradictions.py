@@ -7,6 +7,7 @@ from typing import Any
 
 from mfer_core.base.settings.sections import Corpus, Folds, PretrainVit, Register, Roles
 from mfer_core.base.settings.training import TrainArm, TrainAudio
+from mfer_core.base.settings.types import MODALITIES
 
 Corpora = dict[str, Corpus]
 
@@ -87,7 +88,7 @@ def _a_folder_is_one_corpus(corpora: Corpora) -> Iterator[str]:
 
 
 def _fused_needs_both_arms(arms: list[str]) -> Iterator[str]:
-    if "fused" in arms and not {"visual", "audio"} <= set(arms):
+    if "fused" in arms and not set(MODALITIES) <= set(arms):
         yield "arms: fused needs both visual and audio"
 
 
@@ -117,7 +118,7 @@ def _one_model_reads_one_kind(
     roles: Roles, corpora: Corpora, arms: list[str], train_audio: TrainAudio
 ) -> Iterator[str]:
     """One model reads the embeddings of several corpora: all by the encoder, or all brought along."""
-    for modality in ("visual", "audio"):
+    for modality in MODALITIES:
         names = [roles.benchmark, roles.transfer]
         if modality == "audio" and train_audio.start == "pretrain_audio":
             names += roles.pretraining
