@@ -13,7 +13,7 @@ from demo.acting import Moment, act
 from demo.drawing import View
 from demo.emotions import VOICE_AXES, clip_strength, express
 from demo.people import Person, person
-from demo.plans import Clip
+from demo.plans import PlannedClip
 from demo.seeds import generator
 from demo.video import FRAME_RATE, write_video
 from mfer_core.base.files import atomic_path
@@ -24,7 +24,7 @@ SHORTEST_S, LONGEST_S = 2.0, 2.95
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordingSetup:
     """How a corpus records: Hz, noise floor in dB below full scale, vowels, syllables per statement."""
 
     rate: int
@@ -33,19 +33,19 @@ class Recording:
     syllables: tuple[int, int]
 
 
-RECORDINGS = {
-    "ravdess": Recording(48_000, -66, voice.VOWELS, (7, 7)),
-    "custom": Recording(44_100, -46, voice.OTHER_VOWELS, (6, 8)),
-    "crema_d": Recording(16_000, -58, voice.VOWELS, (6, 9)),
-    "shemo": Recording(44_100, -55, voice.VOWELS, (6, 10)),
-    "sdc": Recording(44_100, -48, voice.OTHER_VOWELS, (6, 9)),
-    "urdu": Recording(44_100, -52, voice.VOWELS, (6, 9)),
+RECORDING_SETUPS = {
+    "ravdess": RecordingSetup(48_000, -66, voice.VOWELS, (7, 7)),
+    "custom": RecordingSetup(44_100, -46, voice.OTHER_VOWELS, (6, 8)),
+    "crema_d": RecordingSetup(16_000, -58, voice.VOWELS, (6, 9)),
+    "shemo": RecordingSetup(44_100, -55, voice.VOWELS, (6, 10)),
+    "sdc": RecordingSetup(44_100, -48, voice.OTHER_VOWELS, (6, 9)),
+    "urdu": RecordingSetup(44_100, -52, voice.VOWELS, (6, 9)),
 }
 # "Kids are talking by the door" and "Dogs are sitting by the door", as far as this voice can say them.
 RAVDESS_STATEMENTS = {"1": "ti a to ti ma me to", "2": "to a si ti ma me to"}
 
 
-def write_clip(folder: Path, clip: Clip, seed: int) -> str:
+def write_clip(folder: Path, clip: PlannedClip, seed: int) -> str:
     """Write ``clip`` below ``folder`` atomically; returns its relative path. The bytes follow from (clip, seed) alone."""
     cv2.setNumThreads(1)
     who = person(seed, clip.corpus, clip.speaker, clip.sex)
@@ -54,12 +54,12 @@ def write_clip(folder: Path, clip: Clip, seed: int) -> str:
     plan, sound = _speech(clip, who, strength, generator(seed, clip.corpus, clip.path, "voice"))
     with atomic_path(folder / clip.path) as path:
         if path.suffix.lower() == ".wav":
-            soundfile.write(path, sound, RECORDINGS[clip.corpus].rate, subtype="PCM_16", format="WAV")
+            soundfile.write(path, sound, RECORDING_SETUPS[clip.corpus].rate, subtype="PCM_16", format="WAV")
         else:
             pictures = _pictures(
                 clip, who, strength, plan, seed, generator(seed, clip.corpus, clip.path, "face")
             )
-            write_video(path, pictures, sound, RECORDINGS[clip.corpus].rate, SIZE)
+            write_video(path, pictures, sound, RECORDING_SETUPS[clip.corpus].rate, SIZE)
     return clip.path
 
 
@@ -68,7 +68,7 @@ def statement(corpus: str, name: str) -> tuple[voice.Syllable, ...]:
     if corpus == "ravdess":
         return tuple(voice.Syllable(sound[:-1], sound[-1]) for sound in RAVDESS_STATEMENTS[name].split())
     rng = generator(corpus, "statement", name)
-    count = rng.integers(*RECORDINGS[corpus].syllables, endpoint=True)
+    count = rng.integers(*RECORDING_SETUPS[corpus].syllables, endpoint=True)
     return tuple(
         voice.Syllable(str(rng.choice(["s", "t", "m", ""])), str(rng.choice(list("ieaou"))))
         for _ in range(count)
@@ -76,9 +76,9 @@ def statement(corpus: str, name: str) -> tuple[voice.Syllable, ...]:
 
 
 def _speech(
-    clip: Clip, who: Person, strength: float, rng: np.random.Generator
+    clip: PlannedClip, who: Person, strength: float, rng: np.random.Generator
 ) -> tuple[voice.Timing, np.ndarray]:
-    recording = RECORDINGS[clip.corpus]
+    recording = RECORDING_SETUPS[clip.corpus]
     axes = dict(zip(VOICE_AXES, express(who.voice, clip.label, strength, rng), strict=True))
     words = statement(clip.corpus, clip.statement)
     plan = voice.timing(words, axes, who.throat, float(rng.uniform(0.25, 0.4)), rng)
@@ -89,7 +89,7 @@ def _speech(
 
 
 def _pictures(
-    clip: Clip, who: Person, strength: float, plan: voice.Timing, seed: int, rng: np.random.Generator
+    clip: PlannedClip, who: Person, strength: float, plan: voice.Timing, seed: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     apex = express(who.face, clip.label, strength, rng)
     times = np.arange(int(plan.duration * FRAME_RATE)) / float(FRAME_RATE)

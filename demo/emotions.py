@@ -70,7 +70,7 @@ _LIMIT = 1.7  # muscles and vocal folds go no further
 
 
 @dataclass(frozen=True)
-class Modality:
+class Channel:
     """One channel of expression with its knobs (see difficulty.py)."""
 
     name: str
@@ -83,7 +83,7 @@ class Modality:
     shift: float
 
 
-FACE = Modality(
+FACE = Channel(
     "face",
     FACES,
     FACE_PARTNER,
@@ -93,7 +93,7 @@ FACE = Modality(
     difficulty.FACE_STYLE,
     difficulty.FACE_SHIFT,
 )
-VOICE = Modality(
+VOICE = Channel(
     "voice",
     VOICES,
     VOICE_PARTNER,
@@ -109,14 +109,14 @@ VOICE = Modality(
 class Manner:
     """How one person expresses themselves in one modality; arrays over its axes."""
 
-    modality: Modality
+    modality: Channel
     rest: np.ndarray  # added always
     gain: np.ndarray  # multiplies every expression
     targets: dict[str, np.ndarray]  # label -> where this person goes for it
     ease: float  # scales chance: below 1 for posed corpora
 
 
-def manner(modality: Modality, seed: int, corpus: str, speaker: str) -> Manner:
+def manner(modality: Channel, seed: int, corpus: str, speaker: str) -> Manner:
     """A person's manner. The custom set's people share another mapping from emotion to expression."""
     ease = 1.0 if corpus in ("ravdess", "custom") else difficulty.POSED
     rng = generator(seed, corpus, speaker, modality.name)

@@ -5,7 +5,7 @@ import io
 import json
 from dataclasses import asdict, dataclass
 
-from demo.plans import Clip, clips
+from demo.plans import PlannedClip, clips
 from mfer_core.base.files import digest
 from mfer_core.base.settings import DemoSize
 from mfer_core.cache.code import code_digest
@@ -28,8 +28,8 @@ class FaceTable:
     faces: int
 
 
-File = Clip | Text | FaceTable
-_MADE_BY = {Clip: "demo.clips", FaceTable: "demo.faces"}
+File = PlannedClip | Text | FaceTable
+_MADE_BY = {PlannedClip: "demo.clips", FaceTable: "demo.faces"}
 
 
 def files(adapter: str, size: DemoSize, seed: int) -> list[File]:
@@ -47,7 +47,7 @@ def file_key(file: File, seed: int) -> str:
     return digest(type(file).__name__, asdict(file), seed, code_digest(_MADE_BY[type(file)]))
 
 
-def _demographics(found: list[Clip]) -> list[Text]:
+def _demographics(found: list[PlannedClip]) -> list[Text]:
     rows = sorted({(clip.speaker, clip.sex.capitalize()) for clip in found})
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -58,7 +58,7 @@ def _demographics(found: list[Clip]) -> list[Text]:
     return [Text("VideoDemographics.csv", table.getvalue())]
 
 
-def _shemo_json(found: list[Clip]) -> list[Text]:
+def _shemo_json(found: list[PlannedClip]) -> list[Text]:
     entries = {
         clip.path.rsplit("/", 1)[1].removesuffix(".wav"): {
             "speaker_id": clip.speaker,

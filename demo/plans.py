@@ -14,7 +14,7 @@ from mfer_core.base.errors import MferError
 
 
 @dataclass(frozen=True)
-class Clip:
+class PlannedClip:
     """One file to be written: where, who, what. ``statement`` names the sentence, the same words for the same name."""
 
     path: str
@@ -27,7 +27,7 @@ class Clip:
 
 
 # A plan yields one speaker's clips, in order, given the speaker's number (from 0) and a generator of their own.
-Plan = Callable[[int, np.random.Generator], Iterator[Clip]]
+Plan = Callable[[int, np.random.Generator], Iterator[PlannedClip]]
 _SEXES = ("male", "female")  # of speakers 0, 1, 0, 1, ...
 RAVDESS_CODES = {
     "neutral": 1,
@@ -45,7 +45,7 @@ def _shuffled(rng: np.random.Generator, items: list) -> list:
     return [items[i] for i in rng.permutation(len(items))]
 
 
-def ravdess(number: int, rng: np.random.Generator) -> Iterator[Clip]:
+def ravdess(number: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
     """Up to 60: rounds of all eight emotions, each emotion's next clip unlike its last one (intensity and statement)."""
     takes = {label: _ravdess_takes(label, rng) for label in RAVDESS_CODES}
     actor = f"{number + 1:02d}"
@@ -55,7 +55,7 @@ def ravdess(number: int, rng: np.random.Generator) -> Iterator[Clip]:
                 intensity, statement, repetition = takes[label][position]
                 fields = (RAVDESS_CODES[label], intensity, statement, repetition)
                 path = f"Actor_{actor}/01-01-{'-'.join(f'{field:02d}' for field in fields)}-{actor}.mp4"
-                yield Clip(
+                yield PlannedClip(
                     path,
                     "ravdess",
                     actor,
@@ -80,14 +80,16 @@ CUSTOM_LABELS = {"natural": "neutral", "calm": "calm", "happy": "happy", "sad": 
 CUSTOM_LABELS |= {"angry": "angry", "fear": "fearful", "disgusted": "disgust", "surprised": "surprised"}
 
 
-def custom(number: int, rng: np.random.Generator) -> Iterator[Clip]:
+def custom(number: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
     """<sentence>_<speaker>_<emotion>_<take>.mov; every emotion in every sentence, then further takes."""
     speaker = f"P{number + 1:02d}"
     for take in range(1, 100):
         for sentence in ("S1", "S2", "S3"):
             for alias, label in CUSTOM_LABELS.items():
                 path = f"{sentence}_{speaker}_{alias}_{take}.mov"
-                yield Clip(path, "custom", speaker, _SEXES[number % 2], label, _intensity(rng), sentence)
+                yield PlannedClip(
+                    path, "custom", speaker, _SEXES[number % 2], label, _intensity(rng), sentence
+                )
 
 
 CREMA_SENTENCES = ["DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI"]
@@ -101,7 +103,7 @@ CREMA_CODES = {
 }
 
 
-def crema_d(number: int, rng: np.random.Generator) -> Iterator[Clip]:
+def crema_d(number: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
     """Rounds of all six emotions, a sentence per round; one sentence is said at three levels."""
     speaker = str(1001 + number)
     for sentence in _shuffled(rng, CREMA_SENTENCES):
@@ -109,7 +111,7 @@ def crema_d(number: int, rng: np.random.Generator) -> Iterator[Clip]:
             strong = _intensity(rng) == "strong"
             level = "XX" if sentence != "IEO" or code == "NEU" else ("HI" if strong else "LO")
             path = f"AudioWAV/{speaker}_{sentence}_{code}_{level}.wav"
-            yield Clip(
+            yield PlannedClip(
                 path,
                 "crema_d",
                 speaker,
@@ -120,7 +122,7 @@ def crema_d(number: int, rng: np.random.Generator) -> Iterator[Clip]:
             )
 
 
-def shemo(number: int, rng: np.random.Generator) -> Iterator[Clip]:
+def shemo(number: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
     """Fear and surprise seldom, as in the real corpus."""
     sex = _SEXES[number % 2]
     speaker = f"{sex[0].upper()}{number // 2 + 1:02d}"
@@ -130,14 +132,16 @@ def shemo(number: int, rng: np.random.Generator) -> Iterator[Clip]:
         for code in "ANHSWFANHS":
             counts[code] += 1
             path = f"{sex}/{speaker}{code}{counts[code]:02d}.wav"
-            yield Clip(path, "shemo", speaker, sex, names[code], _intensity(rng), str(rng.integers(40)))
+            yield PlannedClip(
+                path, "shemo", speaker, sex, names[code], _intensity(rng), str(rng.integers(40))
+            )
 
 
 SDC_SOURCES = ["8Njah_Mn_Almot", "khalatt_20", "News", "TikTok", "MANDOOB (Night Courier)"]
 _FOUR = {"ang": "angry", "hap": "happy", "nat": "neutral", "sad": "sad"}
 
 
-def sdc(number: int, rng: np.random.Generator) -> Iterator[Clip]:
+def sdc(number: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
     """One voice per source folder: plain, with a wavs/ folder below, or with a folder per emotion."""
     source = SDC_SOURCES[number] if number < len(SDC_SOURCES) else f"khalatt_{number + 16}"
     for index in range(400):
@@ -146,12 +150,12 @@ def sdc(number: int, rng: np.random.Generator) -> Iterator[Clip]:
                 path = f"{source}/{code}/{index + 1:03d}.WAV"
             else:
                 path = f"{source}/{'wavs/' if number % 2 else ''}{index + 1:03d}_seg_{code}.wav"
-            yield Clip(
+            yield PlannedClip(
                 path, "sdc", source, _SEXES[number % 2], label, _intensity(rng), str(rng.integers(200))
             )
 
 
-def urdu(number: int, rng: np.random.Generator) -> Iterator[Clip]:
+def urdu(number: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
     """Angry/SM1_F10_A010.wav: a folder per emotion, then sex, speaker, film and number."""
     sex = _SEXES[number % 2]
     speaker = f"S{sex[0].upper()}{number // 2 + 1}"
@@ -159,7 +163,7 @@ def urdu(number: int, rng: np.random.Generator) -> Iterator[Clip]:
         for label in _FOUR.values():
             name = label.capitalize()
             path = f"{name}/{speaker}_F{number + 1}_{name[0]}{index + 1:03d}.wav"
-            yield Clip(path, "urdu", speaker, sex, label, _intensity(rng), str(rng.integers(200)))
+            yield PlannedClip(path, "urdu", speaker, sex, label, _intensity(rng), str(rng.integers(200)))
 
 
 def _intensity(rng: np.random.Generator) -> str:
@@ -177,7 +181,7 @@ PLANS: dict[str, Plan] = {
 MOST_SPEAKERS = {"ravdess": 24, "custom": 99, "crema_d": 91, "shemo": 87, "sdc": 60, "urdu": 60}
 
 
-def clips(adapter: str, speakers: int, per_speaker: int, seed: int) -> list[Clip]:
+def clips(adapter: str, speakers: int, per_speaker: int, seed: int) -> list[PlannedClip]:
     """All clips of a corpus. Raises MferError when the real corpus's naming has no room for so many."""
     if speakers > MOST_SPEAKERS[adapter]:
         raise MferError(
@@ -194,5 +198,5 @@ def clips(adapter: str, speakers: int, per_speaker: int, seed: int) -> list[Clip
     return found
 
 
-def _first(items: Iterator[Clip], count: int) -> Iterator[Clip]:
+def _first(items: Iterator[PlannedClip], count: int) -> Iterator[PlannedClip]:
     yield from (item for item, _ in zip(items, range(count), strict=False))

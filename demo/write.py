@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from demo.layout import FaceTable, File, Text, file_key, files
-from mfer_core.base import lifeline
+from mfer_core.base import parent_watchdog
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path, read_json, write_json
 from mfer_core.base.progress import track
@@ -97,7 +97,7 @@ def _run(jobs: list[partial], workers: int, title: str) -> Iterator:
         yield from track((job() for job in jobs), title, len(jobs))
         return
     with ProcessPoolExecutor(
-        workers, _context(), initializer=lifeline.work_for, initargs=(os.getpid(),)
+        workers, _context(), initializer=parent_watchdog.work_for, initargs=(os.getpid(),)
     ) as pool:
         yield from track(pool.map(_call, jobs, chunksize=2), title, len(jobs))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.environment import set_environment
 from mfer_core.base.errors import Faults, mendable
-from mfer_core.base.lifeline import end_family
+from mfer_core.base.parent_watchdog import end_family
 
 INTERRUPTED = 130
 

@@ -16,7 +16,7 @@ from filelock import FileLock
 from flows.servers import HOST, answers, end_former_runs, free_port, prefect_server, running
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
-from mfer_core.base.lifeline import POLL_S
+from mfer_core.base.parent_watchdog import POLL_S
 from tasks.processes import HOME, living, mark, owner
 
 RECORD = HOME / "api.json"

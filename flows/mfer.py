@@ -17,7 +17,7 @@ from flows.pipeline import known, let_dvc_do_without_git, targets
 from flows.pipeline import stages as listed
 from flows.profiles import names, switch_profile
 from mfer_core.base.errors import MferError
-from mfer_core.base.lifeline import follow
+from mfer_core.base.parent_watchdog import follow
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
 from tasks.fault_lines import shorten_faults

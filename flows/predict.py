@@ -8,7 +8,7 @@ from mfer_core.prediction import Predictor
 from mfer_core.prediction.batch import Batch
 from mfer_core.prediction.media_files import find_media
 from mfer_core.prediction.results_folder import ResultsFolder
-from mfer_core.prediction.run import Run
+from mfer_core.prediction.run import PredictionRun
 from mfer_core.prediction.windows import window_spans
 
 ALL, NONE, SOME, STOPPED = (
@@ -27,7 +27,7 @@ def predict_media(
     step_s: float,
     out: Path | None,
     max_minutes: float | None = None,
-) -> tuple[Run, int]:
+) -> tuple[PredictionRun, int]:
     """Predict every media file of ``paths``, into ``out`` where it is given; returns what was found and the exit status.
 
     Raises MferError where nothing can start: everything that can be refused is refused before anything is computed.

@@ -18,7 +18,7 @@ from flows.commands import STOPPED
 from flows.local_api import ensure_api
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
-from mfer_core.base.lifeline import end_family, follow
+from mfer_core.base.parent_watchdog import end_family, follow
 from tasks.processes import HOME, mark, owner
 
 CONTEXT_VARIABLE = "MFER_PREFECT_CONTEXT"  # file with the parent flow's serialized context

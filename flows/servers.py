@@ -103,7 +103,7 @@ def _mlflow_server(tracking_uri: str, port: int) -> tuple[str, ...]:
 def running(*module: str) -> Iterator[subprocess.Popen]:
     """A Python module as a process, ended with all its children when the block is left or this process dies."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    command = [sys.executable, "-m", "mfer_core.base.lifeline", str(os.getpid()), *module]
+    command = [sys.executable, "-m", "mfer_core.base.parent_watchdog", str(os.getpid()), *module]
     # Prefect's home is absolute here, so that its server can be asked whose it is.
     process = subprocess.Popen(command, env=os.environ | {"PREFECT_HOME": str(HOME.absolute())})
     try:

@@ -14,8 +14,8 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.folders import readable
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.prediction.results_folder import Seen
-from mfer_core.prediction.run import Run
+from mfer_core.prediction.results_folder import RecordingResult
+from mfer_core.prediction.run import PredictionRun
 from mfer_core.prediction.windows import label_segments
 
 TABLES = DataPaths().tables("evaluate")
@@ -77,7 +77,7 @@ def _seconds_table(seconds: dict) -> Table:
     return table
 
 
-def show_predictions(run: Run, out: Path | None) -> None:
+def show_predictions(run: PredictionRun, out: Path | None) -> None:
     """A row per file and arm, the stretches of longer clips, what was rejected, and where the rest lies."""
     console = Console()
     if run.done:
@@ -106,7 +106,7 @@ def _say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _predictions_table(run: Run) -> Table:
+def _predictions_table(run: PredictionRun) -> Table:
     table = Table(Column("clip", overflow="fold"), "arm", "label", "likeliest")
     common = os.path.commonpath([path.absolute().parent for path in run.done])
     for path, seen in zip(run.done, run.seen, strict=True):
@@ -119,7 +119,7 @@ def _predictions_table(run: Run) -> Table:
     return table
 
 
-def _timeline_table(seen: Seen, step_s: float) -> Table:
+def _timeline_table(seen: RecordingResult, step_s: float) -> Table:
     """Each arm's labels over time, windows of one label joined."""
     table = Table("arm", "seconds and label", title=Text(Path(seen.path).name), title_justify="left")
     for arm in seen.timeline.arm.unique():

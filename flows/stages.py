@@ -5,9 +5,9 @@ Each flow imports its own tasks, so that a stage loads no more than it needs and
 
 from prefect import flow, get_run_logger
 
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
-from mfer_core.base.settings.types import MODALITIES
 
 DATA = DataPaths()
 
@@ -27,7 +27,7 @@ def demo() -> None:
 @flow(name="ingest", flow_run_name="ingest {corpus}")
 def ingest(corpus: str) -> None:
     """Every file of a corpus becomes a row of its manifest or of its rejects."""
-    from tasks.account import publish_account
+    from tasks.artifacts import publish_rejects
     from tasks.ingest import publish_report, read_corpus
 
     settings = load_settings()
@@ -36,14 +36,14 @@ def ingest(corpus: str) -> None:
     )
     get_run_logger().info(line)
     publish_report(corpus, DATA.ingest(corpus))
-    publish_account("ingest", corpus, DATA.ingest_rejects(corpus), line)
+    publish_rejects("ingest", corpus, DATA.ingest_rejects(corpus), line)
 
 
 @flow(name="extract", flow_run_name="extract {corpus}")
 def extract(corpus: str) -> None:
     """Media become face frames and waveforms in Parquet shards; clips that are there are not done again."""
     from mfer_core.base.manifest import read_manifest
-    from tasks.account import publish_account
+    from tasks.artifacts import publish_rejects
     from tasks.extract import account_for, extract_shards
 
     settings = load_settings()
@@ -60,7 +60,7 @@ def extract(corpus: str) -> None:
     )
     line = account_for(corpus, shards, manifest, DATA, settings.extract)
     get_run_logger().info(line)
-    publish_account("extract", corpus, DATA.extract_rejects(corpus), line)
+    publish_rejects("extract", corpus, DATA.extract_rejects(corpus), line)
 
 
 @flow(name="pool_clips", flow_run_name="pool_clips")

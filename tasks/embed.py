@@ -12,10 +12,10 @@ from mfer_core.base.settings import Corpus, Embed, Extract, Settings
 from mfer_core.cache.embeddings import view_folders
 from mfer_core.cache.heads import write_head
 from mfer_core.cache.shards import partition
+from mfer_core.encoders.checkpoint_pointer import checkpoint_of
 from mfer_core.encoders.embed import SHARD_CLIPS, WHOLE, Part, embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.precomputed import store_features
-from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.waveform_augmentation import SPEED_CHANCE
 from mfer_core.media.extracted import open_extracted

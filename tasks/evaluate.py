@@ -8,7 +8,7 @@ from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.transfer import transfer
-from tasks.account import artifact_key
+from tasks.artifacts import artifact_key
 from tasks.tracking.result_runs import log_stage
 from tasks.tracking.store import report_missed
 

@@ -11,7 +11,7 @@ from mfer_core.base.settings import Corpus, Ingest
 from mfer_core.corpora.ingest import ingest_corpus
 from mfer_core.corpora.precomputed import take_over
 from mfer_core.corpora.report import dataset_report, report_figures
-from tasks.account import artifact_key
+from tasks.artifacts import artifact_key
 
 
 @task(task_run_name="read {name}")

@@ -10,12 +10,12 @@ from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Corpus, Extract, PretrainEmotion2vec, PretrainVit
 from mfer_core.corpora import fer2013
-from mfer_core.encoders.published import name_published
+from mfer_core.encoders.checkpoint_pointer import name_published
 from mfer_core.media.extracted import open_extracted
 from mfer_core.protocol.speakers import held_out_speakers
 from mfer_core.training import pretrain_emotion2vec, pretrain_vit
 from mfer_core.training.encoder_folder import begin
-from tasks.account import artifact_key
+from tasks.artifacts import artifact_key
 
 
 @task

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
-from mfer_core.base.lifeline import POLL_S
+from mfer_core.base.parent_watchdog import POLL_S
 
 HOME = Path(".prefect")
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from tasks.account import artifact_key
+from tasks.artifacts import artifact_key
 
 EVERY_S = 5.0
 

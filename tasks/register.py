@@ -14,7 +14,7 @@ from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Register, Settings
 from mfer_core.prediction.predictor import ModelSettings
-from tasks.account import artifact_key
+from tasks.artifacts import artifact_key
 from tasks.tracking.champion import PREDICTIONS
 from tasks.tracking.model_card import write_card
 from tasks.tracking.registry import CARD, register_folder

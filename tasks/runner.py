@@ -13,7 +13,7 @@ from prefect import Task, tags
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from mfer_core.base.lifeline import work_for
+from mfer_core.base.parent_watchdog import work_for
 from mfer_core.base.progress import track
 from tasks.fault_lines import drop_faults
 

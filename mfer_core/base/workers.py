@@ -19,7 +19,7 @@ import psutil
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from mfer_core.base.errors import ClipError, MferError
-from mfer_core.base.lifeline import work_for
+from mfer_core.base.parent_watchdog import work_for
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

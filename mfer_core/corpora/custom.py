@@ -21,7 +21,7 @@ from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.labels import canonical
 from mfer_core.corpora import contract
 from mfer_core.corpora.contract import Facts
-from mfer_core.corpora.custom_manifest import FileNames, Row, read_rows
+from mfer_core.corpora.custom_manifest import FileNames, ManifestRow, read_rows
 from mfer_core.corpora.sources import Source
 
 SOURCE = Source(
@@ -40,7 +40,7 @@ class Metadata:
 
     aliases: dict[str, str] = field(default_factory=dict)
     speaker: re.Pattern | None = None
-    rows: dict[str, Row] | None = None
+    rows: dict[str, ManifestRow] | None = None
     names: FileNames = field(default_factory=lambda: FileNames([]))
 
 

@@ -20,13 +20,13 @@ _DRIVE = re.compile("[A-Za-z]:")
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     label: str
     speaker: str | None
     facts: dict[str, str]
 
 
-def read_rows(folder: Path, manifest: Path, names: "FileNames") -> dict[str, Row]:
+def read_rows(folder: Path, manifest: Path, names: "FileNames") -> dict[str, ManifestRow]:
     """Rows by path: that of the file in ``folder`` which a row means, else what it says.
 
     ``manifest`` is looked for in the set's folder, then from where the program runs. Raises MferError for a table that
@@ -34,7 +34,7 @@ def read_rows(folder: Path, manifest: Path, names: "FileNames") -> dict[str, Row
     nor male.
     """
     table = folder / manifest if (folder / manifest).is_file() else manifest
-    rows: dict[str, Row] = {}
+    rows: dict[str, ManifestRow] = {}
     locations: dict[str, str] = {}
     for line in read_lines(table, REQUIRED):
         path = names.match(_inside(line, folder))
@@ -99,10 +99,10 @@ def _inside(line: Line, folder: Path) -> str:
     return text
 
 
-def _row(line: Line) -> Row:
+def _row(line: Line) -> ManifestRow:
     facts = {name: line.cells[name] for name in FACTS if line.cells.get(name)}
     if "sex" in facts:
         if facts["sex"].lower() not in SEXES:
             raise MferError(f"{line.location}: sex {facts['sex']!r}: write female or male, or leave it empty")
         facts["sex"] = SEXES[facts["sex"].lower()]
-    return Row(line.cells.get("label", ""), line.cells.get("speaker") or None, facts)
+    return ManifestRow(line.cells.get("label", ""), line.cells.get("speaker") or None, facts)

@@ -15,7 +15,7 @@ from mfer_core.base.settings import Corpus
 from mfer_core.corpora.registry import adapter
 
 FILE = "precomputed.json"
-SHOWN = 20  # names of no clip that are listed
+LISTED_NAMES = 20  # names of no clip that are listed
 
 
 def match_names(names: Iterable[str], clips: list[Clip], corpus: Corpus) -> dict[str, str]:
@@ -83,7 +83,7 @@ def _describe(clips: list[Clip], corpus: Corpus, relative: Path) -> dict:
         )
     unused = sorted(rows.keys() - set(names.values()))
     facts = {"file": str(relative), "sha256": sha256_file(path), "columns": features.columns, "names": names}
-    return facts | {"unused": len(unused), "unused_names": unused[:SHOWN]}
+    return facts | {"unused": len(unused), "unused_names": unused[:LISTED_NAMES]}
 
 
 def _line(modality: str, clips: int, facts: dict) -> str:

@@ -114,15 +114,15 @@ def _find_header(path: Path, text: str, needed: tuple[str, ...]) -> tuple[_Heade
         first, delimiters = first + 1, given[1]
     line = lines[first] if first < len(lines) else ""
     headers = {sign: _columns(line, sign) for sign in delimiters}
-    fitting = [sign for sign, columns in headers.items() if set(needed) <= set(columns)]
-    if not fitting:
+    usable = [sign for sign, columns in headers.items() if set(needed) <= set(columns)]
+    if not usable:
         best = max(headers.values(), key=len)
         missing = ", ".join(name for name in needed if name not in best)
         raise MferError(f"{path}: no column {missing}; it has {', '.join(filter(None, best))}")
-    columns = headers[fitting[0]]
+    columns = headers[usable[0]]
     if repeated := {name for name in columns if name and columns.count(name) > 1}:
         raise MferError(f"{path}: column {', '.join(sorted(repeated))} is there twice")
-    return _Header(columns, first + 1), fitting[0], "\n".join(lines[first + 1 :])
+    return _Header(columns, first + 1), usable[0], "\n".join(lines[first + 1 :])
 
 
 def _columns(line: str, delimiter: str) -> list[str]:

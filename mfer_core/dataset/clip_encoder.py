@@ -20,9 +20,9 @@ from mfer_core.base.settings import Finetune
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.dataset.clips import Clips, LazyClip
 from mfer_core.dataset.fold import Fold
-from mfer_core.dataset.modality import Modality
+from mfer_core.dataset.modality import ModalityEmbeddings
+from mfer_core.encoders.checkpoint_pointer import checkpoint_of
 from mfer_core.encoders.contract import Encoder
-from mfer_core.encoders.published import checkpoint_of
 from mfer_core.media.extracted import Extracted, open_extracted
 from mfer_core.models.finetuned import TRAINABLE_MODULES, TrainableEncoder, put_blocks
 from mfer_core.models.store import Blocks
@@ -71,7 +71,7 @@ class ClipEncoder:
         values = [None if value is None else self.embed(clip) for clip, value in self._cached(clips)]
         return self._with(clips, values)
 
-    def embed_modality(self, cached: Modality) -> Modality:
+    def embed_modality(self, cached: ModalityEmbeddings) -> ModalityEmbeddings:
         """Every clip of ``cached`` embedded by the encoder as it is now."""
         values = {clip_id: self.embed(clip_id) for clip_id in cached.values}
         return replace(cached, values=values, metadata=self.metadata)
@@ -151,7 +151,7 @@ def open_encoder(
 
 def open_modality(
     fold: Fold, modality: str, device: str, settings: Finetune, blocks: dict[str, Tensor]
-) -> tuple[Modality, ClipEncoder | None]:
+) -> tuple[ModalityEmbeddings, ClipEncoder | None]:
     """A modality's embeddings, and its encoder where that learns (``settings``) or has ``blocks`` that an
     earlier stage trained.
 

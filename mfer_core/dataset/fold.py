@@ -13,7 +13,7 @@ from mfer_core.base.files import digest, read_table
 from mfer_core.base.labels import CLASSES, label_set
 from mfer_core.base.paths import DataPaths
 from mfer_core.dataset.clips import Clips
-from mfer_core.dataset.modality import Modality, load_modality, make_clips, manifest_of
+from mfer_core.dataset.modality import ModalityEmbeddings, load_modality, make_clips, manifest_of
 from mfer_core.protocol.protocols import PARTS
 from mfer_core.protocol.speakers import four_classes, speaker_parts
 
@@ -29,7 +29,7 @@ class Fold:
     classes: tuple[str, ...]
     parts: dict[str, list[str]]  # part -> clip_ids, in order
     manifest: pd.DataFrame  # of the corpora, by clip_id
-    _opened: dict[str, Modality] = field(default_factory=dict, repr=False)
+    _opened: dict[str, ModalityEmbeddings] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, data: Path, corpus: str, protocol: str, number: int) -> "Fold":
@@ -57,7 +57,7 @@ class Fold:
         train = sorted({*self.parts["train"], *self.parts["valid"]})
         return replace(self, parts={**self.parts, "train": train})
 
-    def modality(self, name: str) -> Modality:
+    def modality(self, name: str) -> ModalityEmbeddings:
         """The embeddings of "visual" or "audio" with their augmented views, opened once."""
         if name not in self._opened:
             self._opened[name] = load_modality(self.paths.root, name, self.corpora)
@@ -75,7 +75,7 @@ class Fold:
         known = sorted({clip for ids in self.parts.values() for clip in ids})
         return digest(facts, self.manifest.loc[known, ["label", "speaker"]].values.tolist())
 
-    def clips(self, modalities: Mapping[str, Modality]) -> dict[str, Clips]:
+    def clips(self, modalities: Mapping[str, ModalityEmbeddings]) -> dict[str, Clips]:
         """The clips by part, each with those of ``modalities`` that it has.
 
         Raises MferError when a part that training needs is empty.

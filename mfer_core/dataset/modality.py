@@ -23,7 +23,7 @@ def manifest_of(data: Path, corpora: Iterable[str]) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Modality:
+class ModalityEmbeddings:
     """One modality's embeddings of some corpora: clip_id -> [T, D], and the encoder's metadata.
 
     ``views`` holds the augmented views, one map clip_id -> [T, D] per view, in half precision as they are
@@ -67,7 +67,7 @@ def _open_views(folders: list[Path]) -> list[Embeddings]:
     return [_joined(same) for same in zip(*views, strict=True)]
 
 
-def load_modality(data: Path, modality: str, corpora: Iterable[str]) -> Modality:
+def load_modality(data: Path, modality: str, corpora: Iterable[str]) -> ModalityEmbeddings:
     """Embeddings of ``corpora`` and their augmented views, mapped.
 
     Raises MferError when a folder is missing, or the encoders or the numbers of views differ.
@@ -75,13 +75,16 @@ def load_modality(data: Path, modality: str, corpora: Iterable[str]) -> Modality
     folders = [DataPaths(Path(data)).embeddings(modality, corpus) for corpus in corpora]
     clean, views = _joined(folders), _open_views(folders)
     content = [(opened.metadata, opened.row_keys()) for opened in (clean, *views)]
-    return Modality(
+    return ModalityEmbeddings(
         StoredSteps(clean), clean.metadata, clean.dim or 1, [StoredSteps(view) for view in views], content
     )
 
 
 def make_clips(
-    clip_ids: Iterable[str], manifest: pd.DataFrame, classes: tuple[str, ...], modalities: dict[str, Modality]
+    clip_ids: Iterable[str],
+    manifest: pd.DataFrame,
+    classes: tuple[str, ...],
+    modalities: dict[str, ModalityEmbeddings],
 ) -> Clips:
     """The clips that have at least one of ``modalities``, in the order given. Raises MferError on a label
     outside ``classes``.
@@ -104,7 +107,9 @@ def make_clips(
     return Clips(tuple(chosen), tuple(rows.speaker), labels, values, dims, views)
 
 
-def normalised(modality: Modality, normalisation: str, manifest: pd.DataFrame) -> Modality:
+def normalised(
+    modality: ModalityEmbeddings, normalisation: str, manifest: pd.DataFrame
+) -> ModalityEmbeddings:
     """The embeddings as an arm with this ``normalisation`` takes them.
 
     "none": as they are. "speaker": each step less its speaker's mean, divided by its speaker's standard

@@ -71,12 +71,12 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def fitting(gib: float, item_bytes: float) -> int:
+def items_within(gib: float, item_bytes: float) -> int:
     """How many items of ``item_bytes`` working memory a batch of ``gib`` holds; at least one."""
     return max(1, int(gib * 2**30 / item_bytes))
 
 
-def send(values: Tensor, device: torch.device) -> Tensor:
+def to_device(values: Tensor, device: torch.device) -> Tensor:
     """``values`` on ``device``; to a GPU from pinned memory, so that it goes on computing meanwhile."""
     if values.device == device or device.type != "cuda":
         return values.to(device)

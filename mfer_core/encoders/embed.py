@@ -34,7 +34,7 @@ WHOLE: Part = (0, 1)
 GROUP_BYTES = 2**27  # of clips as extracted that go to a GPU together
 
 
-class Embedded(NamedTuple):
+class ClipEmbedding(NamedTuple):
     """One clip's embeddings."""
 
     clip_id: str
@@ -42,12 +42,12 @@ class Embedded(NamedTuple):
     values: np.ndarray  # [T, D]
 
 
-class Work(NamedTuple):
+class EmbeddingJob(NamedTuple):
     """How a corpus's extracted clips become embeddings: what is read ahead, and what the device then does."""
 
     keys: dict[str, str]  # clip_id -> key, as extracted
     prepare: Callable[[list[str]], Iterator[Any]]
-    embed: Callable[[Any], Iterable[Embedded]]
+    embed: Callable[[Any], Iterable[ClipEmbedding]]
     device: str  # type
     shaping: dict  # encoder's metadata, and what else shapes values
     entry: str  # module of the encoder
@@ -74,18 +74,20 @@ def embed_corpus_visual(
         for group in _groups(clips, lambda clip: clip.images.nbytes, encoder.device.type):
             yield group, encoder.prepare([image for clip in group for image in frames_view(clip, view)])
 
-    def embed(group: tuple[list[FrameSequence], Any]) -> Iterable[Embedded]:
+    def embed(group: tuple[list[FrameSequence], Any]) -> Iterable[ClipEmbedding]:
         clips, images = group
         values = encoder.embed_prepared(images, settings.batch_gib)
         cuts = np.cumsum([len(clip.images) for clip in clips])[:-1]
         return [
-            Embedded(clip.clip_id, clip.times, of_clip)
+            ClipEmbedding(clip.clip_id, clip.times, of_clip)
             for clip, of_clip in zip(clips, np.split(values, cuts), strict=True)
         ]
 
     modules = ("mfer_core.encoders.vit", "mfer_core.encoders.face_views")
-    work = Work(extracted.keys("visual"), prepare, embed, encoder.device.type, encoder.metadata, *modules)
-    return _embed(corpus, work, settings, view, part, shard_clips)
+    job = EmbeddingJob(
+        extracted.keys("visual"), prepare, embed, encoder.device.type, encoder.metadata, *modules
+    )
+    return _embed(corpus, job, settings, view, part, shard_clips)
 
 
 def embed_corpus_audio(
@@ -112,20 +114,20 @@ def embed_corpus_audio(
             waveforms = [waveform_view(clip, view, speed, settings.view_speeds) for clip in group]
             yield group, [encoder.prepare(waveform) for waveform in waveforms]
 
-    def embed(group: tuple[list[Speech], list]) -> Iterable[Embedded]:
+    def embed(group: tuple[list[Speech], list]) -> Iterable[ClipEmbedding]:
         clips, waveforms = group
         embedded = encoder.embed_prepared(waveforms, settings.batch_gib)
         for clip, waveform, values in zip(clips, waveforms, embedded, strict=True):
             # A view that plays faster is still on the clip's clock.
             stretch = len(clip.waveform) / len(waveform)
-            yield Embedded(clip.clip_id, clip.times(encoder.centres(len(values)) * stretch), values)
+            yield ClipEmbedding(clip.clip_id, clip.times(encoder.centres(len(values)) * stretch), values)
 
     shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s}
     if view:
         shaping |= {"speed": speed, "speeds": settings.view_speeds}
     modules = ("mfer_core.encoders.emotion2vec", "mfer_core.encoders.speech_views")
-    work = Work(extracted.keys("audio"), prepare, embed, encoder.device.type, shaping, *modules)
-    return _embed(corpus, work, settings, view, part, shard_clips)
+    job = EmbeddingJob(extracted.keys("audio"), prepare, embed, encoder.device.type, shaping, *modules)
+    return _embed(corpus, job, settings, view, part, shard_clips)
 
 
 def _groups(clips: Iterable[Item], size: Callable[[Item], int], device: str) -> Iterator[list[Item]]:
@@ -143,22 +145,22 @@ def _groups(clips: Iterable[Item], size: Callable[[Item], int], device: str) -> 
         yield group
 
 
-def _embed(corpus: Path, work: Work, settings: Embed, view: int, part: Part, shard_clips: int) -> int:
-    shaping = {**work.shaping, "dtype": DTYPE if view else settings.dtype, "precision": settings.precision}
-    code = [code_digest(work.entry), code_digest("mfer_core.media.read")]
+def _embed(corpus: Path, job: EmbeddingJob, settings: Embed, view: int, part: Part, shard_clips: int) -> int:
+    shaping = {**job.shaping, "dtype": DTYPE if view else settings.dtype, "precision": settings.precision}
+    code = [code_digest(job.entry), code_digest("mfer_core.media.read")]
     if view:
         shaping["view"] = view
-        code.append(code_digest(work.views))
-    keys = {clip_id: digest(key, shaping, code) for clip_id, key in work.keys.items()}
+        code.append(code_digest(job.views))
+    keys = {clip_id: digest(key, shaping, code) for clip_id, key in job.keys.items()}
     shards, folder = partition(keys, shard_clips), view_folder(corpus, view)
     folder.mkdir(parents=True, exist_ok=True)
     target = EmbeddingShards(folder, shaping)
     first, step = part
     todo = [shard for shard in shards[first::step] if not target.holds(shard)]
-    side_by_side = iter if work.device == "cpu" else ahead
-    groups = side_by_side(_prepared(target, todo, work))
+    side_by_side = iter if job.device == "cpu" else ahead
+    groups = side_by_side(_prepared(target, todo, job))
     embedded = side_by_side(
-        (shard, None if group is None else list(work.embed(group))) for shard, group in groups
+        (shard, None if group is None else list(job.embed(group))) for shard, group in groups
     )
     computed = 0
     for shard, rows in track(_by_shard(embedded), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
@@ -170,18 +172,18 @@ def _embed(corpus: Path, work: Work, settings: Embed, view: int, part: Part, sha
     return computed
 
 
-def _prepared(target: EmbeddingShards, shards: list[Shard], work: Work) -> Iterator[tuple[Shard, Any]]:
+def _prepared(target: EmbeddingShards, shards: list[Shard], job: EmbeddingJob) -> Iterator[tuple[Shard, Any]]:
     """Yield the groups of each shard's missing clips, and None at each shard's end."""
     for shard in shards:
-        yield from ((shard, group) for group in work.prepare(target.missing(shard)))
+        yield from ((shard, group) for group in job.prepare(target.missing(shard)))
         yield shard, None
 
 
 def _by_shard(
-    groups: Iterator[tuple[Shard, list[Embedded] | None]],
-) -> Iterator[tuple[Shard, list[Embedded]]]:
+    groups: Iterator[tuple[Shard, list[ClipEmbedding] | None]],
+) -> Iterator[tuple[Shard, list[ClipEmbedding]]]:
     """Yield each shard with the rows of all its groups, when its end is seen."""
-    rows: list[Embedded] = []
+    rows: list[ClipEmbedding] = []
     for shard, group in groups:
         if group is None:
             yield shard, rows

@@ -13,7 +13,7 @@ import torch
 from mfer_core.base.errors import ClipError
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import BATCH_GIB, choose_device, fitting, in_halves, inference
+from mfer_core.encoders.device import BATCH_GIB, choose_device, in_halves, inference, items_within
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
 from mfer_core.encoders.emotion2vec_config import (
     Layers,
@@ -112,7 +112,7 @@ class Emotion2vecEncoder:
         frames: list[torch.Tensor] = []
         with inference(self.device, self.precision):
             while len(frames) < len(order):
-                size = fitting(batch_gib, self.clip_bytes(len(pieces[order[len(frames)]])))
+                size = items_within(batch_gib, self.clip_bytes(len(pieces[order[len(frames)]])))
                 frames += in_halves(
                     self._run, [pieces[index] for index in order[len(frames) : len(frames) + size]]
                 )

@@ -9,7 +9,7 @@ never sees a padded sample.
 
 import torch
 
-from mfer_core.encoders.device import send
+from mfer_core.encoders.device import to_device
 from mfer_core.encoders.emotion2vec_config import Layers, frame_count, receptive_field
 
 
@@ -45,7 +45,7 @@ class ExactBatches:
         source = waveforms[0].new_zeros(len(waveforms), max(lengths))
         for row, waveform in zip(source, waveforms, strict=True):
             row[: len(waveform)] = waveform
-        frames = self.forward(send(source, next(self.model.parameters()).device), lengths)
+        frames = self.forward(to_device(source, next(self.model.parameters()).device), lengths)
         return [
             values[: frame_count(length, self.layers)] for values, length in zip(frames, lengths, strict=True)
         ]

@@ -17,7 +17,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import BATCH_GIB, choose_device, fitting, in_halves, inference, send
+from mfer_core.encoders.device import BATCH_GIB, choose_device, in_halves, inference, items_within, to_device
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
 from mfer_core.encoders.vit_stem import vit_class
 
@@ -53,7 +53,7 @@ class VitEncoder:
         """``embed`` of what ``prepare`` made. The device is waited for at the end."""
         with inference(self.device, self.precision):
             parts: list[torch.Tensor] = []
-            for batch in images.split(fitting(batch_gib, self.frame_bytes)):
+            for batch in images.split(items_within(batch_gib, self.frame_bytes)):
                 parts += in_halves(self._run, batch)
             return torch.cat(parts).cpu().numpy()
 
@@ -76,7 +76,7 @@ class VitEncoder:
         return Head(weight, bias, self.labels)
 
     def _run(self, images: torch.Tensor) -> list[torch.Tensor]:
-        return [self.features(self.preprocessing.normalise(send(images, self.device))).float()]
+        return [self.features(self.preprocessing.normalise(to_device(images, self.device))).float()]
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """[N, D]: the CLS features of preprocessed images [N, 3, H, W]."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from mfer_core.base.modalities import ARMS, MODALITIES
 from mfer_core.base.settings import Settings
-from mfer_core.base.settings.types import ARMS, MODALITIES
 
 LATE = {"late": "mean", "late_product": "product"}  # of the single arms' probabilities; nothing is trained
 PROBES = {"probe_visual": ("visual",), "probe_audio": ("audio",), "probe_both": MODALITIES}

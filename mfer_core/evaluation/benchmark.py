@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mfer_core.base.labels import CLASSES
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Settings
-from mfer_core.base.settings.types import MODALITIES
 from mfer_core.encoders.labels_seen import labels_of
 from mfer_core.evaluation.arms import BASELINE, LATE, OF_SPEAKER, PROBES
 from mfer_core.protocol.protocols import protocol

@@ -10,16 +10,15 @@ import pandas as pd
 from mfer_core.base.files import read_table, write_json, write_table
 from mfer_core.base.labels import CLASSES
 from mfer_core.base.manifest import read_manifest
+from mfer_core.base.modalities import ARMS
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.base.settings.types import ARMS
 from mfer_core.encoders.device import one_thread
 from mfer_core.evaluation import results
 from mfer_core.evaluation.arms import ORDER, SVM, normalised_arms
 from mfer_core.evaluation.benchmark import SYNTHETIC, Benchmark, open_benchmark
 from mfer_core.evaluation.groups import group_figures, groups_table
 from mfer_core.evaluation.leakage import leakage_table, published_leakage_table
-from mfer_core.evaluation.material import corpora_table, training_table
 from mfer_core.evaluation.normalisation_curve import normalisation_curve
 from mfer_core.evaluation.pairs import pairs_table
 from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
@@ -31,7 +30,8 @@ from mfer_core.evaluation.predictions import (
     svm_features,
 )
 from mfer_core.evaluation.pretraining import pretraining_tables
-from mfer_core.evaluation.published import published_table
+from mfer_core.evaluation.published_results import published_table
+from mfer_core.evaluation.setup_tables import corpora_table, training_table
 from mfer_core.evaluation.summary import ABOUT, LOSSES, class_recalls, summarise
 from mfer_core.evaluation.tables import ReportTable, write_report_table
 from mfer_core.evaluation.zero_shot import head_gaps, zero_shot_table

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mfer_core.base.labels import CLASSES
-from mfer_core.base.settings.types import ARMS
+from mfer_core.base.modalities import ARMS
 from mfer_core.evaluation.arms import title
 from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.summary import summarise

@@ -6,7 +6,7 @@ import pandas as pd
 from mfer_core.base.labels import CLASSES
 from mfer_core.evaluation.arms import ORDER, title
 from mfer_core.evaluation.benchmark import Benchmark
-from mfer_core.evaluation.published import published
+from mfer_core.evaluation.published_results import published
 from mfer_core.evaluation.summary import count, percentiles, speaker_weights
 from mfer_core.evaluation.tables import ReportTable, percent, points
 from mfer_core.protocol.protocols import protocol

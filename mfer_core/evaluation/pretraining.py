@@ -12,7 +12,7 @@ from mfer_core.base.settings import Settings
 from mfer_core.dataset.modality import manifest_of
 from mfer_core.encoders.labels_seen import labels_of
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
-from mfer_core.evaluation.published import published
+from mfer_core.evaluation.published_results import published
 from mfer_core.evaluation.summary import class_recalls, summarise
 from mfer_core.evaluation.tables import ReportTable, interval, percent
 from mfer_core.protocol.speakers import four_classes, present_corpora
@@ -75,13 +75,13 @@ def _our_row(
         speakers = table.clip_id.map(manifest.speaker)
         return summarise(table, speakers, FOUR, options.bootstrap, settings.seed)
 
-    own, beside = scores(rows), svm[svm.clip_id.isin(set(rows.clip_id))].reset_index(drop=True)
+    own, svm_rows = scores(rows), svm[svm.clip_id.isin(set(rows.clip_id))].reset_index(drop=True)
     return {
         "corpus": corpus,
         "clips": str(len(rows)),
         "speakers": str(rows.clip_id.map(manifest.speaker).nunique()),
         "accuracy": interval(own["accuracy"]),
-        "SVM accuracy": interval(scores(beside)["accuracy"]) if len(beside) else "-",
+        "SVM accuracy": interval(scores(svm_rows)["accuracy"]) if len(svm_rows) else "-",
         "UAR": interval(own["uar"]),
         **{label: percent(value) for label, value in class_recalls(rows, FOUR).items()},
         SEEN: "-" if corpus == "all" else labels_of(corpus, "audio", settings),

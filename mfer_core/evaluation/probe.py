@@ -13,9 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from mfer_core.base.labels import CLASSES
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.base.settings.types import MODALITIES
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.evaluation.arms import OF_SPEAKER, PROBES, normalised_arms
 from mfer_core.evaluation.baseline import by_speaker

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mfer_core.base.settings.types import ARMS
+from mfer_core.base.modalities import ARMS
 from mfer_core.evaluation.arms import BASELINE, ORDER, PROBE_OF, SVM, counterpart, title
 from mfer_core.evaluation.benchmark import FREE_SPEECH, Benchmark, few_tested
 from mfer_core.evaluation.tables import ABSENT, ReportTable, interval, loss, percent, spread

@@ -10,15 +10,15 @@ import pandas as pd
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table, write_json, write_table
 from mfer_core.base.labels import CLASSES
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Settings, Transfer
-from mfer_core.base.settings.types import MODALITIES
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
-from mfer_core.dataset.modality import Modality, load_modality, make_clips, manifest_of
+from mfer_core.dataset.modality import ModalityEmbeddings, load_modality, make_clips, manifest_of
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.labels_seen import labels_of
-from mfer_core.evaluation.published import published
+from mfer_core.evaluation.published_results import published
 from mfer_core.evaluation.summary import ABOUT, count, fold_statistics, intervals
 from mfer_core.evaluation.tables import ReportTable, write_report_table
 from mfer_core.evaluation.transfer_fold import (
@@ -58,7 +58,7 @@ def honest_folds(data: Path) -> list[tuple[str, int]]:
     return found
 
 
-def _load(data: Path, corpus: str, settings: Settings) -> tuple[pd.DataFrame, dict[str, Modality]]:
+def _load(data: Path, corpus: str, settings: Settings) -> tuple[pd.DataFrame, dict[str, ModalityEmbeddings]]:
     names = [name for name in MODALITIES if name in settings.arms]
     return manifest_of(data, [corpus]), {name: load_modality(data, name, [corpus]) for name in names}
 

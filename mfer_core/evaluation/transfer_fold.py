@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Transfer
-from mfer_core.base.settings.types import MODALITIES
 from mfer_core.dataset.clip_encoder import open_encoder
 from mfer_core.dataset.clips import Clips
-from mfer_core.evaluation.adaptation import adapt, draw_supports
-from mfer_core.evaluation.robust import at_home, believed_accuracy, robust_fusion
-from mfer_core.evaluation.target import NORMALISATIONS, Features, Models, features, shift
+from mfer_core.evaluation.few_shot import adapt, draw_supports
+from mfer_core.evaluation.robust_fusion import estimated_accuracy, in_domain, robust_fusion
+from mfer_core.evaluation.target_features import NORMALISATIONS, Features, Models, features, shift
 from mfer_core.models.store import load_trained
 
 
@@ -76,9 +76,11 @@ class FoldTransfer:
         self.single = [arm for arm in MODALITIES if arm in self.models.by_arm]
         self._source = {arm: features(selection, arm, source, "none").logits() for arm in self.single}
 
-    def logits(self, how: str) -> dict[str, Tensor]:
+    def logits(self, normalisation: str) -> dict[str, Tensor]:
         """arm -> logits [N, C] of the target under one normalisation."""
-        return {arm: features(self.models, arm, self.target, how).logits() for arm in self.models.by_arm}
+        return {
+            arm: features(self.models, arm, self.target, normalisation).logits() for arm in self.models.by_arm
+        }
 
     def outcomes(
         self, logits: dict[str, Tensor], setting: str, draw: int = 0, query: np.ndarray | None = None
@@ -97,7 +99,7 @@ class FoldTransfer:
         """Label-free estimates of the single arms' accuracy on the target."""
         seen = {arm: torch.from_numpy(usable(self.target, arm)) for arm in self.single}
         return [
-            believed_accuracy(*self._validation(arm), logits[arm][seen[arm]].double()) for arm in self.single
+            estimated_accuracy(*self._validation(arm), logits[arm][seen[arm]].double()) for arm in self.single
         ]
 
     def _validation(self, arm: str) -> tuple[Tensor, Tensor]:
@@ -107,22 +109,22 @@ class FoldTransfer:
 
     def robust(self, logits: dict[str, Tensor]) -> Tensor:
         """Probabilities [N, C] of the fused model where the target is like the validation clips, else of the robust fusion of the single arms."""
-        believed = self.accuracies(logits)
+        estimated = self.accuracies(logits)
         validated = [
             (values.argmax(1) == labels).double().mean().item()
             for values, labels in map(self._validation, self.single)
         ]
-        if "fused" in logits and at_home(believed, validated):
+        if "fused" in logits and in_domain(estimated, validated):
             return torch.softmax(logits["fused"].double(), 1)
         names = list(self.target.modalities)
         present = torch.from_numpy(self.target.present()[:, [names.index(arm) for arm in self.single]])
-        return robust_fusion([logits[arm] for arm in self.single], believed, present)
+        return robust_fusion([logits[arm] for arm in self.single], estimated, present)
 
 
 def zero_shot_outcomes(fold: FoldTransfer) -> Iterator[Outcome]:
     """Every arm under every normalisation."""
-    for how in NORMALISATIONS:
-        yield from fold.outcomes(fold.logits(how), f"zero-shot, {how} normalisation")
+    for normalisation in NORMALISATIONS:
+        yield from fold.outcomes(fold.logits(normalisation), f"zero-shot, {normalisation} normalisation")
 
 
 def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iterator[Outcome]:

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from mfer_core.base.labels import CLASSES
-from mfer_core.base.settings.types import ARMS, MODALITIES
+from mfer_core.base.modalities import ARMS, MODALITIES
 from mfer_core.evaluation.pairs import compare, holm
-from mfer_core.evaluation.published import published
+from mfer_core.evaluation.published_results import published
 from mfer_core.evaluation.tables import ABSENT, ReportTable, p_value, percent, points, spread
-from mfer_core.evaluation.target import NORMALISATIONS
+from mfer_core.evaluation.target_features import NORMALISATIONS
 from mfer_core.protocol.protocols import protocol
 
 COLUMNS = (*ARMS, "robust")
@@ -59,9 +59,9 @@ def shots_table(metrics: dict, shots: list[int], normalisation: str) -> pd.DataF
     return pd.DataFrame(rows).fillna("-")
 
 
-def _margins(arms: dict, arm: str, how: str) -> list[float]:
+def _margins(arms: dict, arm: str, normalisation: str) -> list[float]:
     """A fused decision's accuracy minus the better single arm's, fold by fold; nothing where one of them is absent."""
-    setting = f"zero-shot, {how} normalisation"
+    setting = f"zero-shot, {normalisation} normalisation"
     if any(setting not in arms.get(name, {}) for name in (*MODALITIES, arm)):
         return []
     folds = {name: arms[name][setting]["accuracy"]["folds"] for name in (*MODALITIES, arm)}
@@ -73,11 +73,11 @@ def target_note(metrics: dict) -> str:
     lines = []
     for name, arms in metrics.items():
         for arm in ("fused", "robust"):
-            margins = {how: _margins(arms, arm, how) for how in NORMALISATIONS}
+            margins = {normalisation: _margins(arms, arm, normalisation) for normalisation in NORMALISATIONS}
             told = [
-                f"{sum(margin >= 0 for margin in values)} of {len(values)} folds with {how} normalisation "
+                f"{sum(margin >= 0 for margin in values)} of {len(values)} folds with {normalisation} normalisation "
                 f"(worst {100 * min(values):+.1f})"
-                for how, values in margins.items()
+                for normalisation, values in margins.items()
                 if values
             ]
             if told:
@@ -91,13 +91,22 @@ def target_note(metrics: dict) -> str:
 
 def normalisation_table(metrics: dict) -> pd.DataFrame:
     return pd.DataFrame(
-        _by_setting(metrics, {how: f"zero-shot, {how} normalisation" for how in NORMALISATIONS})
+        _by_setting(
+            metrics,
+            {normalisation: f"zero-shot, {normalisation} normalisation" for normalisation in NORMALISATIONS},
+        )
     )
 
 
 def source_table(metrics: dict) -> pd.DataFrame:
     return pd.DataFrame(
-        _by_setting(metrics, {how: f"source test part, {how} normalisation" for how in NORMALISATIONS})
+        _by_setting(
+            metrics,
+            {
+                normalisation: f"source test part, {normalisation} normalisation"
+                for normalisation in NORMALISATIONS
+            },
+        )
     )
 
 
@@ -105,11 +114,11 @@ def folds_table(metrics: dict) -> pd.DataFrame:
     """Fold by fold and normalisation: is a fused decision at least as good as the better single arm?"""
     rows = []
     for name, arms in metrics.items():
-        for how in NORMALISATIONS:
+        for normalisation in NORMALISATIONS:
             found = {
-                arm: arms[arm][f"zero-shot, {how} normalisation"]["accuracy"]["folds"]
+                arm: arms[arm][f"zero-shot, {normalisation} normalisation"]["accuracy"]["folds"]
                 for arm in COLUMNS
-                if f"zero-shot, {how} normalisation" in arms.get(arm, {})
+                if f"zero-shot, {normalisation} normalisation" in arms.get(arm, {})
             }
             for fold, values in enumerate(zip(*found.values(), strict=True)):
                 accuracy = dict(zip(found, values, strict=True))
@@ -123,7 +132,7 @@ def folds_table(metrics: dict) -> pd.DataFrame:
                 rows.append(
                     {
                         "protocol": protocol(name).label,
-                        "normalisation": how,
+                        "normalisation": normalisation,
                         "fold": str(fold),
                         **cells,
                         **margins,

@@ -87,7 +87,7 @@ def zero_shot_table(
     ):
         known = [label for label in CLASSES if own[label].notna().all()]
         same = predictions[(predictions.protocol == name) & predictions.clip_id.isin(set(own.clip_id))]
-        rivals = [arm for arm in _beside(head) if (same.arm == arm).any()]
+        rivals = [arm for arm in _rivals(head) if (same.arm == arm).any()]
         common = set.intersection(*(set(same.clip_id[same.arm == arm]) for arm in (head, *rivals)))
         scored = {"clips": len(common), "classes": known, "arms": {}}
         for arm in (head, *rivals):
@@ -110,7 +110,7 @@ def zero_shot_table(
     return ReportTable("The encoders' own classifiers beside the arms", pd.DataFrame(rows), NOTE), figures
 
 
-def _beside(head: str) -> tuple[str, ...]:
+def _rivals(head: str) -> tuple[str, ...]:
     """The arms that read the same modality, and the baseline beside a speech encoder."""
     modality = next(name for name, arm in HEADS.items() if arm == head)
     rivals = (modality, PROBE_OF[modality], "fused")

@@ -10,8 +10,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Finetune
-from mfer_core.base.settings.types import MODALITIES
 from mfer_core.encoders.contract import Encoder
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused

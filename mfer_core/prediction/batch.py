@@ -15,8 +15,8 @@ from mfer_core.prediction.notes import notes_on
 from mfer_core.prediction.page import TEMPLATES, write_pages, write_recording
 from mfer_core.prediction.plot import plot_prediction
 from mfer_core.prediction.predictor import Prediction, Predictor
-from mfer_core.prediction.results_folder import PassingFolder, ResultsFolder, Seen
-from mfer_core.prediction.run import Rejected, Run
+from mfer_core.prediction.results_folder import PassingFolder, RecordingResult, ResultsFolder
+from mfer_core.prediction.run import PredictionRun, Rejected
 from mfer_core.prediction.tables import write_tables
 
 # What the content of a file that is no recording makes of it.
@@ -37,13 +37,15 @@ class Batch:
     def results(self) -> ResultsFolder:
         return ResultsFolder(self.out) if self.out else PassingFolder()
 
-    def run(self, files: MediaFiles) -> Run:
-        """Predict every recording. A file that cannot be used is a row of ``Run.rejected``, and the others go on.
+    def run(self, files: MediaFiles) -> PredictionRun:
+        """Predict every recording. A file that cannot be used is a row of ``PredictionRun.rejected``, and the others go on.
 
-        KeyboardInterrupt ends the run, not what is done: tables and page are written, and ``Run.left`` says what is left.
+        KeyboardInterrupt ends the run, not what is done: tables and page are written, and ``PredictionRun.left`` says what is left.
         """
         predictor = self.predictor
-        run = Run(self.model, predictor.warning, self.window_s, self.step_s, predictor.classes, self.results)
+        run = PredictionRun(
+            self.model, predictor.warning, self.window_s, self.step_s, predictor.classes, self.results
+        )
         run.others = [readable(path) for path in files.others]
         run.rejected = [Rejected(readable(path), str(error)) for path, error in files.faults.items()]
         left = len(files.recordings)
@@ -60,7 +62,7 @@ class Batch:
             write_pages(run, self.out / "report.html")
         return run
 
-    def _predict(self, path: Path, unsure: bool, run: Run) -> None:
+    def _predict(self, path: Path, unsure: bool, run: PredictionRun) -> None:
         try:
             key = self._key(path)
             if not self.results.holds(path, key, ("done", "plots", "recordings") if self.out else ("done",)):
@@ -77,10 +79,10 @@ class Batch:
         except MemoryError:
             run.rejected.append(Rejected(readable(path), "too large: there is not enough memory for it"))
 
-    def _keep(self, path: Path, key: str, prediction: Prediction, run: Run) -> None:
+    def _keep(self, path: Path, key: str, prediction: Prediction, run: PredictionRun) -> None:
         notes = notes_on(prediction.clip.facts, self.predictor.settings.extract)
         tables = (prediction.table, prediction.timeline)
-        seen = Seen(readable(path), prediction.clip.facts["duration_s"], notes, *tables)
+        seen = RecordingResult(readable(path), prediction.clip.facts["duration_s"], notes, *tables)
         if self.out:
             plot_prediction(prediction, self.results.file("plots", path))
             write_recording(run, path, seen)

@@ -12,9 +12,9 @@ import jinja2
 import pandas as pd
 
 from mfer_core.base.files import atomic_path
-from mfer_core.base.settings.types import ARMS
-from mfer_core.prediction.results_folder import Seen, result_name
-from mfer_core.prediction.run import Run
+from mfer_core.base.modalities import ARMS
+from mfer_core.prediction.results_folder import RecordingResult, result_name
+from mfer_core.prediction.run import PredictionRun
 from mfer_core.prediction.windows import label_segments
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -24,12 +24,12 @@ SHOWN_IN_REPORT = (
 WIDTH, PANEL, GAP = 900, 96, 26  # of the timeline's drawing, in its own units
 
 
-def write_recording(run: Run, path: Path, seen: Seen) -> None:
+def write_recording(run: PredictionRun, path: Path, seen: RecordingResult) -> None:
     """Write the page of one recording, whose plot is there already."""
     _write("recording.html", run.results.file("recordings", path), run=run, clip=_clip(path, seen, run))
 
 
-def write_pages(run: Run, report: Path) -> None:
+def write_pages(run: PredictionRun, report: Path) -> None:
     """Write the report: every recording of the run with its labels and a link, and what was left out."""
     together = len(run.done) <= SHOWN_IN_REPORT
     rows = (_row(path, seen, run, together) for path, seen in zip(run.done, run.seen, strict=True))
@@ -51,7 +51,7 @@ def _write(template: str, page: Path, **values: object) -> None:
             file.write(piece)
 
 
-def _row(path: Path, seen: Seen, run: Run, together: bool) -> dict:
+def _row(path: Path, seen: RecordingResult, run: PredictionRun, together: bool) -> dict:
     """A recording's line in the report's table."""
     anchor = f"clip-{result_name(path)[-8:]}"
     page = quote(run.results.file("recordings", path).relative_to(run.results.folder).as_posix())
@@ -69,14 +69,14 @@ def _row(path: Path, seen: Seen, run: Run, together: bool) -> dict:
     }
 
 
-def _clip(path: Path, seen: Seen, run: Run) -> dict:
+def _clip(path: Path, seen: RecordingResult, run: PredictionRun) -> dict:
     """A recording with its timeline and its picture."""
     picture = b64encode(run.results.file("plots", path).read_bytes()).decode()
     drawing = _drawing(seen, run) if seen.timeline.start_s.nunique() > 1 else None
     return _row(path, seen, run, True) | {"plot": f"data:image/png;base64,{picture}", "drawing": drawing}
 
 
-def _drawing(seen: Seen, run: Run) -> dict:
+def _drawing(seen: RecordingResult, run: PredictionRun) -> dict:
     """The timeline as shapes: a panel per arm with a line per emotion, the fused labels as a band, and what a pointer reads."""
     timeline, duration_s, classes = seen.timeline, seen.duration_s, run.classes
     arms = [arm for arm in ARMS if arm in set(timeline.arm)]
@@ -103,7 +103,7 @@ def _drawing(seen: Seen, run: Run) -> dict:
     }
 
 
-def _lines(rows: pd.DataFrame, run: Run, scale: float, top: int) -> list[dict]:
+def _lines(rows: pd.DataFrame, run: PredictionRun, scale: float, top: int) -> list[dict]:
     """Points "x,y ..." per emotion; where windows have no row for the arm a line breaks."""
     piece = (rows.start_s.diff() > 1.5 * run.step_s).cumsum()
     centres = (rows.start_s + rows.end_s) / 2 * scale

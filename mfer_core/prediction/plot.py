@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from mfer_core.base.files import atomic_path
-from mfer_core.base.settings.types import ARMS
+from mfer_core.base.modalities import ARMS
 from mfer_core.media.inspect import COLUMNS, draw_faces, draw_wave, spread
 from mfer_core.prediction.predictor import Prediction
 

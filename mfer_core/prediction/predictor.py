@@ -21,12 +21,12 @@ from torch.nn.utils.rnn import pad_sequence
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.files import digest, read_json, sha256_file, write_json
 from mfer_core.base.folders import readable
+from mfer_core.base.modalities import ARMS
 from mfer_core.base.settings import Extract
-from mfer_core.base.settings.types import ARMS
 from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
+from mfer_core.encoders.checkpoint_pointer import checkpoint_of
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
-from mfer_core.encoders.published import checkpoint_of
 from mfer_core.encoders.vit import VitEncoder, load_vit
 from mfer_core.media.inspect import COLUMNS
 from mfer_core.media.parts import RecordingParts, extract_parts
@@ -36,7 +36,7 @@ from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_trained
 from mfer_core.prediction.running import STEPS, encode_running
-from mfer_core.prediction.windows import STEP_S, WINDOW_S, Embedded, StepsFile, window_spans
+from mfer_core.prediction.windows import STEP_S, WINDOW_S, RecordingEmbeddings, StepsFile, window_spans
 
 SETTINGS = "settings.json"
 log = logging.getLogger("mfer")
@@ -199,7 +199,7 @@ class Predictor:
             log.exception("%s: extraction failed", readable(path))
             raise ClipError("unreadable", f"{type(error).__name__}: {error}") from error
 
-    def embed(self, parts: RecordingParts) -> Embedded:
+    def embed(self, parts: RecordingParts) -> RecordingEmbeddings:
         """Both encoders over all parts. The values lie in the parts' folder."""
         with (
             StepsFile(parts.folder / "visual.f32", self.visual.dim) as visual,
@@ -214,7 +214,7 @@ class Predictor:
                 # Of a recording with speech anywhere, a part without is not heard, as in one piece.
                 if sound["speech"] or not parts.facts["speech_s"]:
                     audio.add(*self._embed_sound(sound))
-        return Embedded(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
+        return RecordingEmbeddings(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
 
     def _embed_sound(self, sound: dict) -> tuple[np.ndarray, np.ndarray]:
         """Values [T, D] and times [T] of what the method keeps of a WAVEFORM."""
@@ -222,7 +222,7 @@ class Predictor:
         (values,) = self.audio.embed([speech.waveform], BATCH_GIB)
         return values, speech.times(self.audio.centres(len(values)))
 
-    def _decide_whole(self, embedded: Embedded) -> dict[str, torch.Tensor]:
+    def _decide_whole(self, embedded: RecordingEmbeddings) -> dict[str, torch.Tensor]:
         """arm -> probabilities [C] of the whole recording."""
         lengths = len(embedded.visual), len(embedded.audio)
         if max(lengths) <= STEPS:

@@ -29,7 +29,7 @@ _FACTS = b"mfer"
 
 
 @dataclass(frozen=True)
-class Seen:
+class RecordingResult:
     """What is kept of a recording's prediction once its media are out of memory."""
 
     path: str  # as it can be shown
@@ -75,7 +75,7 @@ class ResultsFolder:
         except (OSError, pa.ArrowException, KeyError, ValueError):
             return False  # nothing that this version wrote: it is computed again
 
-    def write(self, path: Path, key: str, seen: Seen) -> None:
+    def write(self, path: Path, key: str, seen: RecordingResult) -> None:
         """Commit a recording: its other files are there already."""
         rows = pd.concat(
             [seen.table.assign(whole=True), seen.timeline.assign(whole=False)], ignore_index=True
@@ -85,14 +85,14 @@ class ResultsFolder:
         metadata = {_FACTS: json.dumps(facts, ensure_ascii=False).encode()}
         write_table(self.file("done", path), table.replace_schema_metadata(metadata))
 
-    def read(self, path: Path) -> Seen:
+    def read(self, path: Path) -> RecordingResult:
         """What ``write`` was given."""
         table = pq.read_table(self.file("done", path), partitioning=None)
         facts, rows = self._facts(table.schema), table.to_pandas()
         parts = [
             rows[rows.whole == whole].drop(columns="whole").reset_index(drop=True) for whole in (True, False)
         ]
-        return Seen(facts["path"], facts["duration_s"], facts["notes"], *parts)
+        return RecordingResult(facts["path"], facts["duration_s"], facts["notes"], *parts)
 
     @staticmethod
     def _facts(schema: pa.Schema) -> dict:

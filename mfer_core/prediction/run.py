@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mfer_core.prediction.results_folder import ResultsFolder, Seen
+from mfer_core.prediction.results_folder import RecordingResult, ResultsFolder
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Rejected:
 
 
 @dataclass
-class Run:
+class PredictionRun:
     """Everything that one call of predict found. Recordings are read back one by one: no more than one is in memory."""
 
     model: str
@@ -31,6 +31,6 @@ class Run:
     left: int = 0  # recordings that were not looked at, because the run was stopped
 
     @property
-    def seen(self) -> Iterator[Seen]:
+    def seen(self) -> Iterator[RecordingResult]:
         """Every recording that is done, in the order of the files."""
         return map(self.results.read, self.done)

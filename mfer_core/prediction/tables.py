@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from mfer_core.base.csv_files import csv_text
 from mfer_core.base.files import atomic_path
-from mfer_core.prediction.run import Run
+from mfer_core.prediction.run import PredictionRun
 
 ROWS = 20_000  # held at a time
 PLACE = {
@@ -26,7 +26,7 @@ PLACE = {
 }
 
 
-def write_tables(run: Run, out: Path) -> None:
+def write_tables(run: PredictionRun, out: Path) -> None:
     """predictions.{parquet,csv} (a row per clip and arm), timeline.{parquet,csv} (per window and arm) and predictions.json (all)."""
     schema = pa.schema([*PLACE.items(), *((name, pa.float64()) for name in run.classes)])
     _write_table(out, "predictions", (seen.table for seen in run.seen), schema)
@@ -59,7 +59,7 @@ def _gathered(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         yield pd.concat(waiting, ignore_index=True)
 
 
-def _write_json(run: Run, path: Path) -> None:
+def _write_json(run: PredictionRun, path: Path) -> None:
     facts = {
         "model": run.model,
         "warning": run.warning,

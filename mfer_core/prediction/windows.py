@@ -15,7 +15,7 @@ STEP_S = 1.0
 
 
 @dataclass(frozen=True)
-class Embedded:
+class RecordingEmbeddings:
     """Both modalities of one recording; T is 0 where it lacks one. Sound between two stretches of speech has no steps."""
 
     visual: np.ndarray  # float32 [T, D], a step per sampled frame

@@ -20,7 +20,7 @@ from mfer_core.base.files import digest
 from mfer_core.base.settings import PretrainVit
 from mfer_core.cache.code import code_digest
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import one_thread, send
+from mfer_core.encoders.device import one_thread, to_device
 from mfer_core.encoders.face_augmentation import augment_faces
 from mfer_core.encoders.images import Preprocessing
 from mfer_core.encoders.vit import SHAPING_FILES
@@ -150,7 +150,7 @@ class FaceClassifier:
     def logits(self, faces: torch.Tensor) -> torch.Tensor:
         """[N, C] of faces float32 [N, 1, H, W] in 0..1."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.model(self._pixels(send(faces, self.device))).logits.float()
+            return self.model(self._pixels(to_device(faces, self.device))).logits.float()
 
     def _pixels(self, faces: torch.Tensor) -> torch.Tensor:
         """float32 [N, 3, height, width], normalised as preprocessor_config.json says."""
@@ -203,7 +203,7 @@ class VitTraining(Training):
         losses = []
         for rows in torch.randperm(len(faces), generator=generator).split(self.settings.batch_size):
             logits = self.classifier.logits(augment_faces(faces[rows], generator))
-            truth = send(classes[rows], self.classifier.device)
+            truth = to_device(classes[rows], self.classifier.device)
             loss = cross_entropy(logits, truth, label_smoothing=self.settings.label_smoothing)
             self.optimiser.zero_grad()
             loss.backward()

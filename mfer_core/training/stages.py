@@ -16,15 +16,15 @@ from torch import Tensor
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, read_table
 from mfer_core.base.labels import CLASSES
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Settings, Train, TrainArm
-from mfer_core.base.settings.types import MODALITIES
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
-from mfer_core.dataset.modality import Modality, normalised
+from mfer_core.dataset.modality import ModalityEmbeddings, normalised
 from mfer_core.dataset.steps import moments
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm, ArmConfig
@@ -65,7 +65,7 @@ class FoldStage(ABC):
 
     @abstractmethod
     def start(
-        self, modalities: dict[str, Modality], seed: int, selection: bool
+        self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
     ) -> tuple[Arm | Fused, list[Group]]:
         """The model before its first step, and its learning rates.
 
@@ -110,7 +110,9 @@ class VisualStage(FoldStage):
     def shaped_by(self) -> list:
         return []
 
-    def start(self, modalities: dict[str, Modality], seed: int, selection: bool) -> tuple[Arm, list[Group]]:
+    def start(
+        self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
+    ) -> tuple[Arm, list[Group]]:
         torch.manual_seed(seed)
         arm = new_arm("visual", modalities["visual"].dim, self.hyper, CLASSES)
         return arm, trainable(arm, self.hyper.learning_rate)
@@ -142,7 +144,9 @@ class AudioStage(FoldStage):
     def blocks(self, selection: bool) -> Blocks:
         return self.parent_blocks
 
-    def start(self, modalities: dict[str, Modality], seed: int, selection: bool) -> tuple[Arm, list[Group]]:
+    def start(
+        self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
+    ) -> tuple[Arm, list[Group]]:
         torch.manual_seed(seed)
         arm = new_arm("audio", modalities["audio"].dim, self.settings.pretrain_audio, CLASSES)
         if self.parent is None:
@@ -183,7 +187,9 @@ class FusedStage(FoldStage):
     def blocks(self, selection: bool) -> Blocks:
         return {name: blocks for name, (_, blocks) in self.arms(selection).items() if blocks}
 
-    def start(self, modalities: dict[str, Modality], seed: int, selection: bool) -> tuple[Fused, list[Group]]:
+    def start(
+        self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
+    ) -> tuple[Fused, list[Group]]:
         fused = Fused(*(arm for arm, _ in self.arms(selection).values()))
         part = fused if self.hyper.trainable == "all" else fused.head
         return fused, trainable(part, self.hyper.learning_rate)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from mfer_core.base.files import read_json, sha256_file
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.base.settings.types import MODALITIES
 from mfer_core.evaluation.summary import by_protocol
 from tasks.tracking.fold_runs import log_folds
 from tasks.tracking.lineage import lineage

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfer_core.dataset.modality import Modality, normalised
+from mfer_core.dataset.modality import ModalityEmbeddings, normalised
 
 CLIPS = [f"c/{number}" for number in range(6)]
 MANIFEST = pd.DataFrame({"clip_id": CLIPS, "speaker": ["a", "a", "a", "b", "b", "b"]}).set_index(
@@ -13,12 +13,12 @@ MANIFEST = pd.DataFrame({"clip_id": CLIPS, "speaker": ["a", "a", "a", "b", "b", 
 )
 
 
-def modality(offset: float = 0.0, scale: float = 1.0) -> Modality:
+def modality(offset: float = 0.0, scale: float = 1.0) -> ModalityEmbeddings:
     """Six clips of two speakers; what speaker b's microphone does to the steps is ``offset`` and ``scale``. A view shifts every step."""
     generator = torch.Generator().manual_seed(0)
     values = {clip: torch.randn(number + 2, 3, generator=generator) for number, clip in enumerate(CLIPS)}
     values |= {clip: values[clip] * scale + offset for clip in CLIPS[3:]}
-    return Modality(values, {}, 3, [{clip: value + 1 for clip, value in values.items()}])
+    return ModalityEmbeddings(values, {}, 3, [{clip: value + 1 for clip, value in values.items()}])
 
 
 @settings(max_examples=20, deadline=None)

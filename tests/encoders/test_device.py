@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mfer_core.base.errors import MferError
-from mfer_core.encoders.device import choose_device, fitting, in_halves, one_thread
+from mfer_core.encoders.device import choose_device, in_halves, items_within, one_thread
 
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does():
@@ -32,8 +32,8 @@ def test_one_item_that_does_not_fit_and_other_errors_are_told():
 
 
 def test_a_batch_fills_its_memory_and_holds_at_least_one_item():
-    assert fitting(1, 2**28) == 4
-    assert fitting(1, 2**40) == 1
+    assert items_within(1, 2**28) == 4
+    assert items_within(1, 2**40) == 1
 
 
 def test_devices():

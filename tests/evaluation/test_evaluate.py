@@ -11,14 +11,14 @@ from flows import show
 from mfer_core.base.files import read_json, read_table, sha256_file, write_json
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import read_manifest
-from mfer_core.base.settings.types import ARMS
+from mfer_core.base.modalities import ARMS
 from mfer_core.cache.code import ROOT
 from mfer_core.evaluation.arms import PROBES, normalised_arms, pairs_of, title
 from mfer_core.evaluation.benchmark import open_benchmark
 from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.leakage import leakage_table
 from mfer_core.evaluation.predictions import ARM_STAGES, all_predictions, svm_features
-from mfer_core.evaluation.published import published_table, why_not_beside
+from mfer_core.evaluation.published_results import published_table, why_not_beside
 from mfer_core.protocol.protocols import protocol
 
 EIGHT = label_set("eight")

@@ -15,15 +15,15 @@ from mfer_core.base.labels import CLASSES
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import load_modality
-from mfer_core.evaluation.adaptation import adapt, draw_supports
-from mfer_core.evaluation.robust import (
-    at_home,
-    believed_accuracy,
+from mfer_core.evaluation.few_shot import adapt, draw_supports
+from mfer_core.evaluation.robust_fusion import (
+    atc_accuracy,
     estimated_accuracy,
+    in_domain,
     matched_temperature,
     robust_fusion,
 )
-from mfer_core.evaluation.target import Features, normalise, shift
+from mfer_core.evaluation.target_features import Features, normalise, shift
 from mfer_core.evaluation.transfer import honest_folds, one_baseline, transfer
 from mfer_core.evaluation.transfer_fold import FoldTransfer, Outcome, load_models
 from mfer_core.models.arm import Arm, ArmConfig
@@ -116,8 +116,8 @@ def test_at_home_the_fused_model_decides_and_where_an_arm_went_blind_it_does_not
 
 
 def test_an_arm_is_at_home_while_it_keeps_two_thirds_of_its_accuracy():
-    assert at_home([0.5, 0.9], [0.6, 0.6])
-    assert not at_home([0.39, 0.9], [0.6, 0.6])
+    assert in_domain([0.5, 0.9], [0.6, 0.6])
+    assert not in_domain([0.39, 0.9], [0.6, 0.6])
 
 
 def test_transferring_twice_gives_the_same_bytes(transferred):
@@ -256,18 +256,16 @@ def test_accuracy_is_guessed_from_confidence_alone():
     source, labels = decisions(0.8, 3)
     for accuracy in (0.8, 0.5, 0.3):
         target, _ = decisions(accuracy, 3, seed=1)
-        assert estimated_accuracy(source, labels, target) == pytest.approx(accuracy, abs=0.12)
+        assert atc_accuracy(source, labels, target) == pytest.approx(accuracy, abs=0.12)
 
 
 def test_an_arm_that_says_the_same_of_everything_is_not_believed():
     source, labels = decisions(0.8, 3)
     collapsed = source.clone()
     collapsed[:, 2] += 20
-    assert estimated_accuracy(source, labels, collapsed) > 0.9  # sure of itself
-    assert believed_accuracy(source, labels, collapsed) < 0.3
-    assert believed_accuracy(source, labels, source) == pytest.approx(
-        estimated_accuracy(source, labels, source)
-    )
+    assert atc_accuracy(source, labels, collapsed) > 0.9  # sure of itself
+    assert estimated_accuracy(source, labels, collapsed) < 0.3
+    assert estimated_accuracy(source, labels, source) == pytest.approx(atc_accuracy(source, labels, source))
 
 
 @settings(max_examples=20, deadline=None)

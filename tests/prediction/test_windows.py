@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfer_core.base.errors import MferError
-from mfer_core.prediction.windows import Embedded, label_segments, window_spans
+from mfer_core.prediction.windows import RecordingEmbeddings, label_segments, window_spans
 
 SECONDS = st.floats(0.1, 60)
 
@@ -32,7 +32,7 @@ def test_windows_that_leave_gaps_or_hold_nothing_are_refused(window_s, step_s):
 
 def test_a_window_holds_what_its_clock_says_of_both_modalities():
     visual_s, audio_s = np.arange(0, 10, 0.2), np.arange(-0.1, 10, 0.02)
-    embedded = Embedded(
+    embedded = RecordingEmbeddings(
         visual_s[:, None].astype(np.float32), visual_s, audio_s[:, None].astype(np.float32), audio_s, 10.0
     )
     for part, times in zip(embedded.between(3.0, 7.0), (visual_s, audio_s), strict=True):

@@ -18,7 +18,7 @@ from mfer_core.dataset.modality import load_modality
 from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
-from mfer_core.evaluation.target import features
+from mfer_core.evaluation.target_features import features
 from mfer_core.evaluation.transfer_fold import load_models
 from mfer_core.media.extracted import open_extracted
 from mfer_core.models.finetuned import TRAINABLE_MODULES, put_blocks

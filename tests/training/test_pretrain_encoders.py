@@ -8,9 +8,9 @@ from transformers import ViTConfig, ViTForImageClassification
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.settings import PretrainEmotion2vec, PretrainVit
+from mfer_core.encoders.checkpoint_pointer import checkpoint_of, name_published
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.images import Preprocessing
-from mfer_core.encoders.published import checkpoint_of, name_published
 from mfer_core.encoders.vit import load_vit
 from mfer_core.encoders.vit_start import LABELS, published_vit, save_vit
 from mfer_core.training.pretrain_emotion2vec import pretrain_emotion2vec

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from mfer_core.base.errors import Faults, MferError
+from mfer_core.base.modalities import Arm
 from mfer_core.base.settings.contradictions import contradictions
 from mfer_core.base.settings.faults import find_faults
 from mfer_core.base.settings.reading import read_yaml
@@ -28,7 +29,7 @@ from mfer_core.base.settings.sections import (
     Transfer,
 )
 from mfer_core.base.settings.training import Finetune, PretrainAudio, Train, TrainArm, TrainAudio, TrainFused
-from mfer_core.base.settings.types import Arm, CorpusName, Runner, Text, Unique
+from mfer_core.base.settings.types import CorpusName, Runner, Text, Unique
 
 __all__ = [
     "DemoSize",

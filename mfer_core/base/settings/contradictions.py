@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
 from typing import Any
 
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings.sections import Corpus, Folds, PretrainVit, Register, Roles
 from mfer_core.base.settings.training import TrainArm, TrainAudio
-from mfer_core.base.settings.types import MODALITIES
 
 Corpora = dict[str, Corpus]
 

@@ -8,12 +8,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
+from mfer_core.base.modalities import Modality
 from mfer_core.base.settings.types import (
     CorpusName,
     Device,
     Emotion,
     Folder,
-    Modality,
     Precision,
     Protocol,
     SpeakerPattern,

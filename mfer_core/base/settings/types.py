@@ -2,17 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
 from mfer_core.base.labels import EMOTIONS
 
 Item = TypeVar("Item")
-Arm = Literal["visual", "audio", "fused"]
-Modality = Literal["visual", "audio"]
-ARMS: tuple[Arm, ...] = get_args(Arm)
-MODALITIES: tuple[Modality, ...] = get_args(Modality)  # The order of the fused model's inputs.
 Precision = Literal["fp32", "bf16"]
 
 # Protocols by name; mfer_core/protocol/protocols.py says what each one holds out.

@@ -4,10 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mfer_core.evaluation.target import Features
+from mfer_core.evaluation.target_features import Features
 
-ITERATIONS = 30  # the loss is convex, with one minimum
-PULL = 0.5  # what the squared distance to the source classifier weighs, against one clip: few clips move it little
+ITERATIONS = 30  # L-BFGS iterations; the loss is convex, with one minimum.
+L2_SP_WEIGHT = (
+    0.5  # Weight of the L2-SP penalty (squared distance to the source classifier) against one clip's loss.
+)
 
 
 def draw_supports(
@@ -41,7 +43,7 @@ def _nested(
 
 
 def adapt(features: Features, labels: Tensor, support: Tensor) -> Tensor:
-    """Logits [N, C] of all clips after the classifier has been fitted on the ``support`` clips, pulled towards where it was."""
+    """Logits [N, C] of all clips after fitting the classifier to the ``support`` clips with an L2-SP penalty."""
     weight, bias = nn.Parameter(features.weight.clone()), nn.Parameter(features.bias.clone())
     optimiser = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
     inputs, targets = features.inputs[support], labels[support]
@@ -49,7 +51,10 @@ def adapt(features: Features, labels: Tensor, support: Tensor) -> Tensor:
     def loss() -> Tensor:
         optimiser.zero_grad()
         moved = (weight - features.weight).square().sum() + (bias - features.bias).square().sum()
-        value = nn.functional.cross_entropy(inputs @ weight.T + bias, targets) + PULL / len(targets) * moved
+        value = (
+            nn.functional.cross_entropy(inputs @ weight.T + bias, targets)
+            + L2_SP_WEIGHT / len(targets) * moved
+        )
         value.backward()
         return value
 

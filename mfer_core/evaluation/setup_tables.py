@@ -1,10 +1,10 @@
-"""Frames that describe what stands behind the results: corpora and hyperparameters."""
+"""The tables that describe the experiment: corpora and hyperparameters."""
 
 import pandas as pd
 
 from mfer_core.base.labels import EMOTIONS
 from mfer_core.base.settings import Settings
-from mfer_core.evaluation.published import published
+from mfer_core.evaluation.published_results import published
 
 STAGES = {
     "train_visual": "1 visual",

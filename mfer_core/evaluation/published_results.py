@@ -1,17 +1,17 @@
-"""Published figures, kept in one data file (published.json), and the table that puts ours beside them where they compare."""
+"""Published figures, kept in one data file (published_results.json), and the table that puts ours beside them where they compare."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from mfer_core.base.files import read_json
-from mfer_core.base.settings.types import ARMS
+from mfer_core.base.modalities import ARMS
 from mfer_core.evaluation.arms import SVM
 from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.tables import ReportTable, percent
 from mfer_core.protocol.protocols import protocol
 
-FILE = Path(__file__).with_name("published.json")
+FILE = Path(__file__).with_name("published_results.json")
 MISSING = 0.005  # of the published clips: what ingest leaves out (of RAVDESS one exact duplicate) makes no other corpus
 NOTE = (
     "Accuracy in %, UAR in brackets where a paper gives it. Ours: mean over folds ± sample deviation. The "

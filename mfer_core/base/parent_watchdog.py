@@ -1,6 +1,6 @@
 """No orphans: a process ends itself when the one it works for is gone, even after SIGKILL.
 
-``python -m mfer_core.base.lifeline PID MODULE ...`` is ``python -m MODULE ...`` for as long as process PID lives.
+``python -m mfer_core.base.parent_watchdog PID MODULE ...`` is ``python -m MODULE ...`` for as long as process PID lives.
 """
 
 import os

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mfer_core.base.settings.types import MODALITIES
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.dataset.clip_encoder import ClipEncoder
 from mfer_core.dataset.clips import Clips, in_order
 from mfer_core.dataset.steps import moments
@@ -17,18 +17,18 @@ NORMALISATIONS = ("none", "corpus", "speaker")
 BATCH = 64
 
 
-def normalise(clips: Clips, arm: Arm, how: str) -> Clips:
+def normalise(clips: Clips, arm: Arm, normalisation: str) -> Clips:
     """The clips' embeddings of ``arm.config.modality`` moved and scaled, without labels, to the arm's training moments.
 
-    ``how``: "none"; "corpus", with the moments of all clips; or "speaker", with each speaker's own.
+    ``normalisation``: "none"; "corpus", with the moments of all clips; or "speaker", with each speaker's own.
     """
-    how = (
-        arm.config.normalisation if how == "none" else how
+    normalisation = (
+        arm.config.normalisation if normalisation == "none" else normalisation
     )  # an arm that was trained on normalised steps takes no others
-    if how == "none":
+    if normalisation == "none":
         return clips
     name = arm.config.modality
-    groups = clips.speakers if how == "speaker" else ("all",) * len(clips)
+    groups = clips.speakers if normalisation == "speaker" else ("all",) * len(clips)
     found: list[Tensor | None] = list(clips.modalities[name])
     for group in sorted(set(groups)):
         members = [i for i, own in enumerate(groups) if own == group and found[i] is not None]
@@ -95,13 +95,13 @@ class Features:
         return self.inputs @ self.weight.T + self.bias  # [N, C]
 
 
-def features(models: Models, arm: str, clips: Clips, how: str) -> Features:
-    """The hidden states of ``clips`` under one arm, the modalities normalised as ``how`` says."""
+def features(models: Models, arm: str, clips: Clips, normalisation: str) -> Features:
+    """The hidden states of ``clips`` under one arm, the modalities normalised as ``normalisation`` says."""
     model, clips = models.by_arm[arm], models.seen_by(arm, clips)
     names = MODALITIES if isinstance(model, Fused) else (model.config.modality,)
     states = []
     for name in names:
         encoder = models.encoder(arm, name)
-        states.append(hidden(encoder, normalise(clips, encoder, how)))
+        states.append(hidden(encoder, normalise(clips, encoder, normalisation)))
     linear = model.head.classifier if isinstance(model, Fused) else model.classifier
     return Features(torch.cat(states, 1), linear.weight.detach(), linear.bias.detach())

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfer_core.base.manifest import Reject, write_rejects
-from tasks import account
-from tasks.account import artifact_key
+from tasks import artifacts
+from tasks.artifacts import artifact_key
 
 words = st.lists(st.text(max_size=8), min_size=1, max_size=3)
 
@@ -28,12 +28,12 @@ def test_usual_names_stay_readable():
 
 def test_the_account_of_a_corpus_with_a_dot_and_odd_file_names_is_one_table(tmp_path, monkeypatch):
     shown = {}
-    monkeypatch.setattr(account, "create_markdown_artifact", lambda **artifact: shown.update(artifact))
+    monkeypatch.setattr(artifacts, "create_markdown_artifact", lambda **artifact: shown.update(artifact))
     rejects = [
         Reject(corpus="emo.db", path=path, stage="ingest", reason=path[:1])
         for path in ("a|b`c.wav", "d\ne.wav")
     ]
     write_rejects(tmp_path / "rejects.parquet", rejects)
-    account.publish_account.fn("ingest", "emo.db", tmp_path / "rejects.parquet", "2 found")
+    artifacts.publish_rejects.fn("ingest", "emo.db", tmp_path / "rejects.parquet", "2 found")
     assert re.fullmatch("[a-z0-9-]+", shown["key"])
     assert shown["markdown"].splitlines()[-2:] == ["| a | 1 | `a\\|b'c.wav` |", "| d | 1 | `d e.wav` |"]

@@ -22,7 +22,7 @@ def artifact_key(*words: str) -> str:
 
 
 @task
-def publish_account(stage: str, corpus: str, rejects: Path, line: str) -> None:
+def publish_rejects(stage: str, corpus: str, rejects: Path, line: str) -> None:
     """The summary line and the rejects by reason as a Prefect artifact."""
     frame = read_table(rejects)
     counts = frame.groupby("reason").path.agg(["size", "first"])
