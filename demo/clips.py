@@ -100,8 +100,8 @@ def _pictures(
         SIZE[1] * 0.49 + rng.normal(0, 2),
         HEAD * (1.12 if shifted else 1) * rng.normal(1, 0.02),
     )
-    place = generator(seed, clip.corpus, clip.speaker, "place")
-    still = portrait.paint(who.looks, (portrait.home if shifted else portrait.studio)(place), view, place)
+    setting = generator(seed, clip.corpus, clip.speaker, "place")
+    still = portrait.paint(who.looks, (portrait.home if shifted else portrait.studio)(setting), view, setting)
     still = cv2.cvtColor(still, cv2.COLOR_BGR2BGRA)  # four channels are moved three times as fast as three
     for moment in act(who, apex, plan, times, rng):
         yield _picture(still, view, who, moment)
@@ -111,11 +111,15 @@ def _picture(still: np.ndarray, view: View, who: Person, moment: Moment) -> np.n
     """The still portrait moved as a whole (nobody sees a plain wall sway), with the features on top."""
     cos, sin = np.cos(moment.roll), np.sin(moment.roll)
     neck = np.array([view.x, view.y + 1.6 * view.scale])
-    turn = np.array([[cos, -sin], [sin, cos]])
-    shift = neck - turn @ neck + np.array([moment.x, moment.y]) * view.scale
+    rotation = np.array([[cos, -sin], [sin, cos]])
+    shift = neck - rotation @ neck + np.array([moment.x, moment.y]) * view.scale
     image = cv2.warpAffine(
-        still, np.column_stack([turn, shift]), SIZE, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        still,
+        np.column_stack([rotation, shift]),
+        SIZE,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
-    x, y = turn @ np.array([view.x, view.y]) + shift
+    x, y = rotation @ np.array([view.x, view.y]) + shift
     features.draw(image, View(*SIZE, x, y, view.scale, moment.roll), who.looks, moment.face, moment.pose)
     return image

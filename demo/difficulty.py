@@ -12,13 +12,13 @@ MIX = (0.30, 0.70)
 
 # How strongly a clip expresses its emotion.
 STRENGTH = {"normal": 0.85, "strong": 1.15}
-STRENGTH_SPREAD = 0.15  # of a clip, standard deviation of the logarithm
+STRENGTH_SPREAD = 0.15  # Standard deviation of the logarithm of a clip's strength.
 
 # Clip-level noise on every axis.
 FACE_NOISE = 0.06
 VOICE_NOISE = 0.07
 
-# What makes unseen people harder than unseen clips.
+# Differences between people make unseen people harder than unseen clips.
 FACE_REST = 0.15
 VOICE_REST = 0.15
 FACE_STYLE = 0.24

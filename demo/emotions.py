@@ -66,7 +66,7 @@ VOICE_PARTNER = {
 }
 
 
-_LIMIT = 1.7  # muscles and vocal folds go no further
+_LIMIT = 1.7  # Muscles and vocal folds go no further than this.
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class Manner:
     """How one person expresses themselves in one modality; arrays over its axes."""
 
     modality: Channel
-    rest: np.ndarray  # added always
-    gain: np.ndarray  # multiplies every expression
-    targets: dict[str, np.ndarray]  # label -> where this person goes for it
+    rest: np.ndarray  # Added to every expression.
+    gain: np.ndarray  # Factor of every expression.
+    targets: dict[str, np.ndarray]  # label -> the axes' values of this person's full expression
     ease: float  # scales chance: below 1 for posed corpora
 
 

@@ -14,7 +14,7 @@ from demo.seeds import generator
 SIDE = 48  # pixels
 
 CODES = {"angry": 0, "disgust": 1, "fearful": 2, "happy": 3, "sad": 4, "surprised": 5, "neutral": 6}
-# Of ten identities; the order lets even three of them fill all parts.
+# The parts of ten identities; the order lets even three identities fill all parts.
 USAGES = ("Training", "PublicTest", "PrivateTest", *["Training"] * 7)
 _CANVAS = View(128, 128, 64.0, 60.0, 40.0)
 _SITTING = 5  # faces that share a background and a light

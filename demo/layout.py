@@ -36,8 +36,8 @@ def files(adapter: str, size: DemoSize, seed: int) -> list[File]:
     """What the corpus holds. Raises MferError when the real naming has no room for ``size``."""
     if adapter == "fer2013":
         return [FaceTable("fer2013.csv", size.speakers, size.clips_per_speaker)]
-    found = clips(adapter, size.speakers, size.clips_per_speaker, seed)
-    return [*found, *_SIDE_FILES.get(adapter, lambda _: [])(found)]
+    planned = clips(adapter, size.speakers, size.clips_per_speaker, seed)
+    return [*planned, *_SIDE_FILES.get(adapter, lambda _: [])(planned)]
 
 
 def file_key(file: File, seed: int) -> str:
@@ -47,8 +47,8 @@ def file_key(file: File, seed: int) -> str:
     return digest(type(file).__name__, asdict(file), seed, code_digest(_MADE_BY[type(file)]))
 
 
-def _demographics(found: list[PlannedClip]) -> list[Text]:
-    rows = sorted({(clip.speaker, clip.sex.capitalize()) for clip in found})
+def _demographics(planned: list[PlannedClip]) -> list[Text]:
+    rows = sorted({(clip.speaker, clip.sex.capitalize()) for clip in planned})
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["ActorID", "Age", "Sex", "Race", "Ethnicity"])
@@ -58,7 +58,7 @@ def _demographics(found: list[PlannedClip]) -> list[Text]:
     return [Text("VideoDemographics.csv", table.getvalue())]
 
 
-def _shemo_json(found: list[PlannedClip]) -> list[Text]:
+def _shemo_json(planned: list[PlannedClip]) -> list[Text]:
     entries = {
         clip.path.rsplit("/", 1)[1].removesuffix(".wav"): {
             "speaker_id": clip.speaker,
@@ -73,7 +73,7 @@ def _shemo_json(found: list[PlannedClip]) -> list[Text]:
             "transcript": f"synthetic sentence {clip.statement}",
             "ipa": "",
         }
-        for clip in found
+        for clip in planned
     }
     return [Text("shemo.json", json.dumps(entries, indent=1) + "\n")]
 

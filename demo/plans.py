@@ -28,7 +28,7 @@ class PlannedClip:
 
 # A plan yields one speaker's clips, in order, given the speaker's number (from 0) and a generator of their own.
 Plan = Callable[[int, np.random.Generator], Iterator[PlannedClip]]
-_SEXES = ("male", "female")  # of speakers 0, 1, 0, 1, ...
+_SEXES = ("male", "female")  # The sexes of speakers 0, 1, 0, 1, ... alternate.
 RAVDESS_CODES = {
     "neutral": 1,
     "calm": 2,
@@ -187,15 +187,15 @@ def clips(adapter: str, speakers: int, per_speaker: int, seed: int) -> list[Plan
         raise MferError(
             f"the demo of {adapter} has at most {MOST_SPEAKERS[adapter]} speakers, not {speakers}"
         )
-    found = []
+    planned = []
     for number in range(speakers):
-        own = list(_first(PLANS[adapter](number, generator(seed, adapter, number, "plan")), per_speaker))
-        if len(own) < per_speaker:
+        listed = list(_first(PLANS[adapter](number, generator(seed, adapter, number, "plan")), per_speaker))
+        if len(listed) < per_speaker:
             raise MferError(
-                f"the demo of {adapter} has at most {len(own)} clips per speaker, not {per_speaker}"
+                f"the demo of {adapter} has at most {len(listed)} clips per speaker, not {per_speaker}"
             )
-        found += own
-    return found
+        planned += listed
+    return planned
 
 
 def _first(items: Iterator[PlannedClip], count: int) -> Iterator[PlannedClip]:

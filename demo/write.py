@@ -59,7 +59,7 @@ def _remove(folder: Path, paths: list[str]) -> None:
 
 
 def _write(folder: Path, stale: list[File], seed: int, workers: int, title: str) -> None:
-    for leftover in folder.rglob(".*.tmp*"):  # of a run that was killed
+    for leftover in folder.rglob(".*.tmp*"):  # A killed run left this behind.
         leftover.unlink()
     for file in stale:
         if isinstance(file, Text):

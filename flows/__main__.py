@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         status = end.code or 0
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except BrokenPipeError:  # such as `mfer show | head`
+    except BrokenPipeError:  # A reader such as `head` closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except Exception as error:

@@ -3,7 +3,7 @@
 import os
 
 SWITCHES = {
-    "DO_NOT_TRACK": "true",  # the word: MLflow ignores 1
+    "DO_NOT_TRACK": "true",  # The value is the word, because MLflow ignores 1.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",

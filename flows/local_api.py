@@ -20,7 +20,8 @@ from mfer_core.base.parent_watchdog import POLL_S
 from tasks.processes import HOME, living, mark, owner
 
 RECORD = HOME / "api.json"
-MARKED_WITHIN = timedelta(minutes=2)  # of its start, a run of a server beside this one
+# A process leaves its mark within this time after its run's start; runs that started later are not ended.
+MARKED_WITHIN = timedelta(minutes=2)
 START_TIMEOUT_S = 300  # seconds usually; a busy machine is slow at making the database
 
 

@@ -51,7 +51,7 @@ def mfer(
     set_environment()
     shorten_faults()
     if "PREFECT__FLOW_RUN_ID" in os.environ:
-        follow(os.getppid())  # the worker: what it started does not outlive it
+        follow(os.getppid())  # The parent is the worker, and the flow does not outlive it.
     if stages and start_from:
         raise MferError(
             "stages and start_from exclude each other: name the stages to run, or the one to start from"

@@ -32,7 +32,7 @@ def predict_media(
 
     Raises MferError where nothing can start: everything that can be refused is refused before anything is computed.
     """
-    window_spans(0.0, window_s, step_s)  # refuses what no file could be looked at with
+    window_spans(0.0, window_s, step_s)  # Raises before any file is opened if window and step are impossible.
     files = find_media(paths, out)
     if not (files.recordings or files.faults):
         raise MferError(f"no video or audio file in {', '.join(map(str, paths))}")

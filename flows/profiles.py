@@ -60,9 +60,8 @@ def _profile(name: str) -> MutableMapping:
             raise MferError(f"{PROFILES / name}.yaml holds no sections with settings")
         _merge(settings, changes)
         if "corpora" in changes:
-            settings.yaml_set_comment_before_after_key(
-                "roles", before="\n"
-            )  # the line that went with corpora
+            # The blank line after the removed section `corpora`.
+            settings.yaml_set_comment_before_after_key("roles", before="\n")
     settings["profile"] = name
     _stack_lists(settings)
     return settings

@@ -23,8 +23,8 @@ from tasks.processes import HOME, mark, owner
 
 CONTEXT_VARIABLE = "MFER_PREFECT_CONTEXT"  # file with the parent flow's serialized context
 PARENT_VARIABLE = "MFER_PARENT_PID"  # the parent flow's process
-SECONDS = HOME / "seconds.json"  # of each stage's last run
-UNWIND_S = 3  # for which a stopped flow may tidy up; its pools would wait for what they are at
+SECONDS = HOME / "seconds.json"  # Seconds that each stage's last run took.
+UNWIND_S = 3  # A stopped flow may tidy up for this long; its pools would wait for the calls they are running.
 
 
 def run_flow(name: str, **parameters: Any) -> None:
@@ -132,4 +132,4 @@ def _set_up_logging() -> None:
     shorten_faults()
     logging.getLogger("mfer").setLevel(logging.INFO)
     for terminal in logging.getLogger().handlers:
-        terminal.addFilter(DropFaults())  # the command line says them, once
+        terminal.addFilter(DropFaults())  # The command line prints errors itself, once.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 POOL = "mfer-pool"
-START_TIMEOUT_S = 300  # a first start makes the database, which a busy machine is slow at
+START_TIMEOUT_S = 300  # A first start makes the database, which takes long on a busy machine.
 END_TIMEOUT_S = 10
 SCHEDULER_S = 30
 
@@ -41,7 +41,8 @@ def serve_ui(tracking: "Tracking", mlflow_port: int, prefect_port: int) -> None:
         servers, uri = {}, tracking_uri(tracking)
         mlflow = uri.rstrip("/")
         if not uri.startswith("http"):
-            client(tracking)  # makes the database, and finds the artifacts of a project that was moved
+            # The call makes the database, and finds the artifacts of a project that was moved.
+            client(tracking)
             port = _port_for("MLflow", mlflow_port)
             mlflow = f"http://{HOST}:{port}"
             server = stack.enter_context(running(*_mlflow_server(uri, port)))
@@ -92,9 +93,8 @@ def prefect_server(port: int) -> tuple[str, ...]:
 
 
 def _mlflow_server(tracking_uri: str, port: int) -> tuple[str, ...]:
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = (
-        "false"  # its queues take 1.5 GB and serve nothing here
-    )
+    # MLflow's job queues take 1.5 GB and serve nothing here.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     options = ("--backend-store-uri", tracking_uri, "--host", HOST, "--port", str(port), "--workers", "1")
     return ("mlflow", "ui", *options)
 
@@ -235,4 +235,4 @@ def _interface_to(address: str) -> str:
                 raise MferError(
                     f"no Dask scheduler answers at {address}: {error.strerror or error}"
                 ) from error
-            time.sleep(0.5)  # it may be about to start
+            time.sleep(0.5)  # The server may be about to start.

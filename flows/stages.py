@@ -31,11 +31,9 @@ def ingest(corpus: str) -> None:
     from tasks.ingest import publish_report, read_corpus
 
     settings = load_settings()
-    line = read_corpus(
-        corpus, settings.corpus(corpus), settings.ingest, settings.workers, DATA.ingest(corpus)
-    )
+    line = read_corpus(corpus, settings.corpus(corpus), settings.ingest, settings.workers, DATA)
     get_run_logger().info(line)
-    publish_report(corpus, DATA.ingest(corpus))
+    publish_report(corpus, DATA.ingest_report(corpus))
     publish_rejects("ingest", corpus, DATA.ingest_rejects(corpus), line)
 
 
@@ -84,7 +82,7 @@ def pretrain_vit() -> None:
     if section.checkpoint and not section.finetune:
         metrics = name_checkpoint(section.checkpoint, section.revision, out)
     else:
-        metrics = train_vit(settings.corpora[faces], DATA.ingest(faces), section, settings.seed, out)
+        metrics = train_vit(settings.corpora[faces], DATA.manifest(faces), section, settings.seed, out)
     publish_metrics("pretrain_vit", metrics, out)
 
 

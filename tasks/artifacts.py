@@ -1,4 +1,4 @@
-"""Every file accounted for, shown in Prefect; and the one way in which artifacts of all stages are named."""
+"""Prefect artifacts: the keys of all stages' artifacts, and the table of rejects that accounts for every file."""
 
 import re
 from pathlib import Path

@@ -11,7 +11,7 @@ from mfer_core.cache.code import project_digest
 
 WORKER_SETTINGS = {
     "distributed.worker.daemon": False
-}  # extraction starts processes, which Dask's workers may not by default
+}  # Extraction starts processes, which Dask's workers may not by default.
 START_TIMEOUT_S = 30
 
 
@@ -20,7 +20,8 @@ def dask_runner(where: str, workers: int) -> DaskTaskRunner:
     if where != "dask":
         return DaskTaskRunner(address=where, client_kwargs={"timeout": START_TIMEOUT_S})
     dask.config.set(WORKER_SETTINGS)
-    logging.getLogger("distributed").setLevel(logging.WARNING)  # not a line for each connection
+    # Dask would otherwise log a line for each connection.
+    logging.getLogger("distributed").setLevel(logging.WARNING)
     local = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
     return DaskTaskRunner(cluster_class="distributed.LocalCluster", cluster_kwargs=local)
 
@@ -53,7 +54,7 @@ def check_workers(runner: DaskTaskRunner) -> None:
 
 
 def _state_of_worker() -> Callable[[], str]:
-    """A function that travels by value: a worker without the project can still say so."""
+    """A function that is pickled by value, so that a worker without the project can run it."""
 
     def state() -> str:
         import multiprocessing

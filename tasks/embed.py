@@ -23,7 +23,7 @@ from tasks.runner import run_side_by_side
 
 
 def embed_modality(corpus: str, modality: str, data: Path, settings: Settings) -> int:
-    """By the encoder, or from the features that the corpus brings; returns the number of clips."""
+    """Embed a corpus by the encoder or from its precomputed features; returns the number of clips."""
     if modality in settings.corpus(corpus).precomputed:
         return embed_precomputed(corpus, settings.corpus(corpus), modality, data, settings.shards.embed)
     views = settings.views_of(corpus, modality)

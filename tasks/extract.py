@@ -18,7 +18,7 @@ from tasks.runner import run_side_by_side
 def extract_shard(
     shard: Shard, manifest: pd.DataFrame, raw: Path, folder: Path, settings: Extract, workers: int
 ) -> dict:
-    """One shard's clips; returns counts."""
+    """Extract one shard's clips; returns counts."""
     return extract.extract_shard(shard, manifest, raw, folder, settings, workers)
 
 

@@ -28,14 +28,14 @@ class ShortenFaults(logging.Filter):
 
 
 class DropFaults(logging.Filter):
-    """Neither the line nor the state that follows from it."""
+    """Drops both the fault's line and the state that repeats it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (getattr(record, "is_fault", False) or _line(record))
 
 
 def shorten_faults() -> None:
-    """For the run of a flow or task in this process."""
+    """Log a mendable fault as one line during the run of a flow or task in this process."""
     for name in RUNS:
         logger = logging.getLogger(name)
         if not any(isinstance(one, ShortenFaults) for one in logger.filters):
@@ -43,7 +43,7 @@ def shorten_faults() -> None:
 
 
 def drop_faults() -> None:
-    """For a process that works for another one: what it raises is said there."""
+    """Log no mendable fault in a worker process, whose parent logs it."""
     shorten_faults()
     for name in RUNS:
         logging.getLogger(name).addFilter(DropFaults())

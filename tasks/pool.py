@@ -13,12 +13,12 @@ from mfer_core.cache.pool import describe_pool, remove_others
 
 @task(cache_policy=NO_CACHE)
 def clear_others(folder: Path, names: Collection[str]) -> None:
-    """Remove what is left of corpora that are no more in the settings."""
+    """Remove the folders of corpora that are no longer in the settings."""
     if gone := remove_others(folder, names):
         get_run_logger().info(f"removed from {folder}: {', '.join(gone)}, no longer in params.yaml")
 
 
 @task(cache_policy=NO_CACHE)
 def pool_corpora(folders: Callable[[str], list[Path]], settings: Settings, out: Path) -> None:
-    """Write what the pretraining corpora hold in ``folders``."""
+    """Write the hash of each pretraining corpus's ``folders``."""
     write_json(out, describe_pool(settings.roles.pretraining, settings.corpora, folders))

@@ -27,9 +27,9 @@ def name_checkpoint(checkpoint: str, revision: str | None, out: Path) -> dict:
 
 
 @task
-def train_vit(faces: Corpus, ingested: Path, settings: PretrainVit, seed: int, out: Path) -> dict:
+def train_vit(faces: Corpus, manifest_file: Path, settings: PretrainVit, seed: int, out: Path) -> dict:
     """Train the compact ViT, or fine-tune a published one, on the faces corpus."""
-    manifest = read_manifest(ingested / "manifest.parquet")
+    manifest = read_manifest(manifest_file)
     images = fer2013.read_faces(faces.path, manifest)
     return pretrain_vit.pretrain_vit(
         images, manifest.label.tolist(), manifest.split.tolist(), settings, seed, out

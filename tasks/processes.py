@@ -38,7 +38,7 @@ def wait_for_earlier(say: Callable[[str], None]) -> None:
     while earlier := _marked_before(psutil.Process()):
         for process in sorted(set(earlier) - told, key=lambda process: process.pid):
             told.add(process)
-            with suppress(psutil.NoSuchProcess):  # it ends just now
+            with suppress(psutil.NoSuchProcess):  # The process ends just now.
                 say(f"waiting for {describe(process)}, which works in this folder, to end")
         time.sleep(POLL_S)
 
@@ -71,12 +71,12 @@ def living() -> dict[psutil.Process, dict[str, Any]]:
 
 
 def _identity(process: psutil.Process) -> dict[str, Any]:
-    """What no other process of the same number has. DVC's experiments work in a copy of the folder that it is in itself."""
+    """Facts that no other process of the same number has. DVC's experiments work in a copy of the folder that it is in itself."""
     return {"command": process.cmdline(), "folder": process.cwd()}
 
 
 def describe(process: psutil.Process) -> str:
-    """Such as: process 123 (`dvc repro train_audio`, since 08:40)."""
+    """A process in words, such as: process 123 (`dvc repro train_audio`, since 08:40)."""
     words = process.cmdline()
     start = next((at for at, word in enumerate(words) if Path(word).name == "dvc"), 0)
     since = time.strftime("%H:%M", time.localtime(process.create_time()))

@@ -14,7 +14,7 @@ class ProgressArtifacts:
     """Called after each item of a loop; a loop shorter than ``EVERY_S`` gets no artifact, and no loop more than one update in it."""
 
     def __init__(self) -> None:
-        self._told: dict[str, float] = {}  # title -> when it was last shown, or began
+        self._told: dict[str, float] = {}  # title -> the time at which its progress was last shown, or began
         self._artifacts: dict[str, UUID] = {}
 
     def __call__(self, title: str, done: int, total: int) -> None:

@@ -40,7 +40,7 @@ def _validation_uar(folder: Path) -> float:
 
 
 def why_nothing_to_register(settings: Settings) -> str | None:
-    """What in the settings stands against a model that predicts media files."""
+    """The reason in the settings why no model that predicts media files can be registered."""
     if "fused" not in settings.arms:
         return f"the fused arm is not among arms: {', '.join(settings.arms)}"
     if brought := settings.corpora[settings.roles.benchmark].precomputed:
@@ -53,7 +53,7 @@ def why_nothing_to_register(settings: Settings) -> str | None:
 
 @task(cache_policy=NO_CACHE)
 def nothing_to_register(data: DataPaths, reason: str) -> None:
-    """Say so, in the log and in the stage's folder."""
+    """Write the reason into the log and the stage's folder."""
     line = f"nothing to register: {reason}"
     get_run_logger().info(line)
     with atomic_path(data.stage("register") / "README.md") as temporary:
@@ -65,7 +65,7 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
     """Put encoders, fused model, extraction settings and card into data/register/model."""
     fold = chosen_fold(data, settings.register_model)
     if data.model.exists():
-        shutil.rmtree(data.model)  # files of an earlier model
+        shutil.rmtree(data.model)  # An earlier model's files are removed.
     parts = {"visual": data.encoder("visual"), "audio": data.encoder("audio"), "fused": fold}
     for name, source in parts.items():
         for file in filter(Path.is_file, sorted(source.rglob("*"))):

@@ -18,7 +18,7 @@ from tasks.processes import HOME, describe
 RAN = re.compile(r"Running stage '(.+)':")
 SKIPPED = re.compile(r"Stage '(.+)' didn't change, skipping")
 BLOCKED = re.compile(r"is busy, it is being blocked by:\s+\(PID (\d+)\)")
-FAULT = "error: "  # what a stage's own line begins with; this flow's fault repeats it
+FAULT = "error: "  # A stage's error line begins with this; this flow's error repeats the line.
 
 
 def reproduce(targets: list[str], force: bool, downstream: bool = False) -> tuple[list[str], list[str]]:
@@ -77,7 +77,7 @@ def _wait_for(pid: int, say: Callable[[str], None]) -> None:
         say(f"waiting for {describe(process)}, which works in this folder, to end")
         process.wait()
     except psutil.NoSuchProcess:
-        return  # it ended meanwhile
+        return  # The process ended meanwhile.
 
 
 def _fault(lines: list[str]) -> str:

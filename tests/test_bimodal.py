@@ -75,7 +75,7 @@ def done(tmp_path_factory):
     write_ravdess(raw)
     settings, conf = bimodal_settings(raw), narrow_conf(NARROW)
     corpus = settings.corpus("ravdess")
-    line = read_corpus.fn("ravdess", corpus, settings.ingest, 1, data / "ingest" / "ravdess")
+    line = read_corpus.fn("ravdess", corpus, settings.ingest, 1, DataPaths(data))
     assert "191 of 192 clips, 1 without visual" in line
     manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
     shards, paths = partition(extract_keys(manifest, settings.extract), 256), DataPaths(data)

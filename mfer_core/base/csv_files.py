@@ -11,7 +11,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table atomically, as ``csv_text`` has it."""
+    """Write a table atomically in the form of ``csv_text``."""
     with atomic_path(path) as temporary:
         temporary.write_text(csv_text(frame), encoding="utf-8", newline="")
 

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-SPARE_BYTES = 1 << 20  # with less than this free, an encoder's nameless "System error" is a full disk
+SPARE_BYTES = 1 << 20  # With less free space than this, a codec's nameless "System error" means a full disk.
 FREE_SPACE = (
     "free some, for instance by `dvc gc --workspace` (old results) or in mlartifacts/; the next run goes on"
 )
@@ -39,7 +39,8 @@ class ClipError(MferError):
         self.detail = detail
 
     def __reduce__(self) -> tuple:
-        return type(self), (self.reason, self.detail)  # how it crosses between processes
+        # Pickle passes the error between processes with these arguments.
+        return type(self), (self.reason, self.detail)
 
 
 def mendable(error: BaseException) -> str | None:

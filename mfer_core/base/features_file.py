@@ -35,7 +35,7 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class FeaturesFile:
-    """Which column is what."""
+    """The roles of a features file's columns."""
 
     path: Path
     data: ds.Dataset

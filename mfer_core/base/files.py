@@ -69,7 +69,7 @@ def refused_writes(path: Path) -> Iterator[None]:
 
 
 def _concerns(error: OSError, path: Path) -> bool:
-    """Whether the refused file lies where ``path`` does: it may be one that was to be read meanwhile."""
+    """Whether the refused file lies beside ``path``; it may be another file that was to be read meanwhile."""
     refused, folder = Path(error.filename or path).absolute(), path.absolute().parent
     return refused.parent == folder or folder.is_relative_to(refused)
 

@@ -1,4 +1,4 @@
-"""What lies below a folder: every file once, and a reason for whatever cannot be read as one."""
+"""The files below a folder: every file once, and a reason for each entry that cannot be read as a file."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Declared label sets, and the names of emotions met in the wild.
+"""Declared label sets, and the names that corpora, checkpoints and people give to emotions.
 
 Label ids exist only inside a declared set; everything else uses names.
 """
@@ -52,12 +52,12 @@ def count_labels(labels: Iterable[str], names: Iterable[str] = EMOTIONS) -> dict
     Raises MferError for a label outside ``names``.
     """
     counts = Counter(labels)
-    found = {name: counts.pop(name, None) for name in names}
+    by_name = {name: counts.pop(name, None) for name in names}
     if counts:
         raise MferError(
-            f"labels outside the set: {', '.join(sorted(map(str, counts)))}; it has {', '.join(found)}"
+            f"labels outside the set: {', '.join(sorted(map(str, counts)))}; it has {', '.join(by_name)}"
         )
-    return found
+    return by_name
 
 
 def fold_name(name: str) -> str:
@@ -75,18 +75,18 @@ def _known() -> dict[str, str]:
 
 
 def canonical(name: str, aliases: dict[str, str] | None = None) -> str:
-    """Map a label as found in the wild to one of ``EMOTIONS``.
+    """Map a label as a corpus, a checkpoint or a person writes it to one of ``EMOTIONS``.
 
     ``aliases`` are a person's own and win. Raises MferError naming the label and the choices.
     """
     text = fold_name(name)
-    own = {fold_name(key): value for key, value in (aliases or {}).items()}
-    found = own.get(text) or _known().get(text)
-    if found not in EMOTIONS:
+    personal = {fold_name(key): value for key, value in (aliases or {}).items()}
+    emotion = personal.get(text) or _known().get(text)
+    if emotion not in EMOTIONS:
         raise MferError(
             f"unknown label {name!r}: use one of {', '.join(EMOTIONS)} or add it to the corpus's aliases"
         )
-    return found
+    return emotion
 
 
 def head_classes(labels: Iterable[str]) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""No orphans: a process ends itself when the one it works for is gone, even after SIGKILL.
+"""Parent watchdog: a process ends itself when the process that it works for is gone, even after SIGKILL.
 
 ``python -m mfer_core.base.parent_watchdog PID MODULE ...`` is ``python -m MODULE ...`` for as long as process PID lives.
 """
@@ -29,7 +29,7 @@ def follow(pid: int) -> None:
 
 
 def work_for(pid: int) -> None:
-    """Start a process of a pool: it ends with process ``pid`` and leaves Ctrl-C to it, which says when to stop."""
+    """Prepare a pool's process: it ends with process ``pid``, and ignores Ctrl-C, which that process handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     follow(pid)
 

@@ -19,6 +19,11 @@ class DataPaths:
         """Folder of the synthetic corpora."""
         return self.root / "raw" / "demo"
 
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of downloaded checkpoints."""
+        return self.root / "checkpoints"
+
     # ingest, per corpus
     def ingest(self, corpus: str) -> Path:
         return self.root / "ingest" / corpus

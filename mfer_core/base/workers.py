@@ -23,17 +23,17 @@ from mfer_core.base.parent_watchdog import work_for
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-MEMORY_GIB = 4.0  # that a process may take beyond what it starts with; a clip takes a tenth of it
-GRACE_S = 10.0  # beyond clip_time_limit_s, within which extraction itself gives up and says where
-ORPHANED_S = 1.0  # beyond its limit, after which the kernel ends a call that the parent has not ended
-AHEAD = 4  # calls per process that wait for a free one
+MEMORY_GIB = 4.0  # A process may take this much beyond what it starts with; a clip takes a tenth of it.
+GRACE_S = 10.0  # A call may last this long beyond clip_time_limit_s, so that extraction first gives up by itself and says where.
+ORPHANED_S = 1.0  # The kernel ends a call this long after its limit if the parent has not ended it.
+AHEAD = 4  # So many calls per process wait for a free process.
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 # How libraries in C say that they got no memory; Python's own MemoryError says nothing.
 _NO_MEMORY = re.compile("alloc|memory", re.IGNORECASE)
 
 
 class LostWorkerError(MferError):
-    """Somebody else ended a process (the kernel, for want of memory): that says nothing of the file it was at."""
+    """Somebody else (the kernel, for want of memory) ended a process, which says nothing of the file that it was processing."""
 
 
 class Workers:
@@ -62,7 +62,7 @@ class Workers:
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is None:
-            self._pool.close()  # a process that is still starting is let, or it dies of it aloud
+            self._pool.close()  # A process that is still starting may finish: stopped in its start it prints a traceback.
             self._pool.join()
         else:
             self.stop()
@@ -73,9 +73,9 @@ class Workers:
         self._pool.join()
 
     def call(self, function: Callable[..., Result], *arguments: Any, limit_s: float) -> Result:
-        """What ``function`` gives or raises.
+        """Run ``function`` in a process; return its result or raise its exception.
 
-        Raises ClipError ("time limit", "crash", "too large") where it never came back, LostWorkerError where somebody
+        Raises ClipError ("time limit", "crash", "too large") where the call never returned, LostWorkerError where somebody
         else ended the process.
         """
         return _outcome(self._schedule(function, arguments, limit_s), limit_s)
@@ -83,7 +83,7 @@ class Workers:
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], limit_s: float
     ) -> Iterator[Result | ClipError]:
-        """What ``call`` gives, or the ClipError that it raises, for one item after the other, computed side by side."""
+        """Yield the result of ``call``, or the ClipError that it raises, for each item in order; items run in parallel."""
         waiting: deque[ProcessFuture] = deque()
         for item in items:
             waiting.append(self._schedule(function, (item,), limit_s))
@@ -136,7 +136,8 @@ def _outcome(future: ProcessFuture, limit_s: float) -> Any:
 
 def _prepare(parent: int, setup: Callable[..., None] | None, arguments: tuple) -> None:
     work_for(parent)
-    private = getattr(psutil.Process().memory_info(), "data", 0)  # only Linux counts it, and holds the limit
+    # Only Linux counts private memory and enforces the limit.
+    private = getattr(psutil.Process().memory_info(), "data", 0)
     limit = private + int(MEMORY_GIB * 2**30)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or limit <= hard:

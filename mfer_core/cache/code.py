@@ -1,4 +1,4 @@
-"""Which project files a module runs, read from its imports: keys and DVC's dependencies both stand on it."""
+"""Which project files a module runs, read from its imports: keys and DVC's dependencies are both made from this list."""
 
 import tokenize
 from functools import cache
@@ -10,7 +10,7 @@ from mfer_core.base.files import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mfer_core", "tasks", "flows", "demo")
-# Settings carry values, which keys hold themselves; errors and progress say things, paths say where. None shapes a value.
+# Modules whose code never changes a computed value (keys hold the settings' values themselves) are left out of the digest.
 SHAPE_NOTHING = tuple(
     ROOT / "mfer_core" / "base" / name for name in ("settings", "errors.py", "progress.py", "paths.py")
 )
@@ -26,14 +26,14 @@ def module_file(module: str) -> Path | None:
 
 
 def _imports(path: Path) -> set[str]:
-    """Read from the compiled code: ast objects would do, but CPython 3.11 builds them wrongly while threads do so too."""
+    """The imported names, read from compiled code, because CPython 3.11 builds ast objects wrongly when threads do so at once."""
     todo, names = [compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)], set()
     while todo:
         code = todo.pop()
         todo += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        for kind, found in ModuleFinder().scan_opcodes(code):
+        for kind, details in ModuleFinder().scan_opcodes(code):
             if kind == "absolute_import":
-                members, module = found
+                members, module = details
                 names |= {module} | {f"{module}.{member}" for member in members or ()}
     return {name for name in names if name.split(".")[0] in PACKAGES}
 
@@ -47,7 +47,7 @@ def project_files(entry: str, around: tuple[Path, ...] = ()) -> tuple[Path, ...]
     todo, seen = [entry], set()
     while todo:
         path = module_file(todo.pop())
-        if path and path not in seen and not any(path.is_relative_to(place) for place in around):
+        if path and path not in seen and not any(path.is_relative_to(outer) for outer in around):
             seen.add(path)
             todo += sorted(_imports(path))
     return tuple(sorted(path for path in seen if path.stat().st_size))
@@ -70,7 +70,7 @@ def _tokens(path: Path) -> list[str]:
 
 @cache
 def project_digest() -> str:
-    """A hash of all code that flows, tasks and stages run, as it was when this process first asked."""
+    """A hash of all code that flows, tasks and stages run, as of this process's first call."""
     return digest(
         {
             str(path.relative_to(ROOT)): _tokens(path)

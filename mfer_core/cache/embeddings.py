@@ -1,4 +1,4 @@
-"""Embeddings in shards: uncompressed Arrow files, a row per clip, which every reader maps into memory as they lie.
+"""Embeddings in shards: uncompressed Arrow files, a row per clip, which every reader maps into memory.
 
 The operating system keeps one copy of a file's pages for all processes, and drops them when memory is short: there may be
 more embeddings than memory.
@@ -16,7 +16,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.cache.schemas import embeddings_schema
 from mfer_core.cache.shards import ShardFolder, shard_files
 
-PRECOMPUTED = "precomputed"  # metadata "kind" of features that a person brought; hash: of the columns' names
+PRECOMPUTED = "precomputed"  # The "kind" in the metadata of features that a person brought; their "hash" is that of the columns' names.
 SUFFIX = ".arrow"
 
 
@@ -24,7 +24,7 @@ class EmbeddingRow(NamedTuple):
     """One clip's embeddings."""
 
     clip_id: str
-    key: str  # of everything that shaped the values
+    key: str  # The hash of everything that shaped the values.
     times_s: np.ndarray  # [T], centre of each step on the clip's clock, seconds
     values: np.ndarray  # [T, D]
 
@@ -86,7 +86,7 @@ class Embeddings(Mapping[str, np.ndarray]):
 
     @property
     def dim(self) -> int:
-        """D; 0 where there is no clip."""
+        """D, the size of a step; 0 where there is no clip."""
         return self._steps[0].shape[1] if self._steps else 0
 
     def row(self, clip_id: str) -> int:
@@ -138,7 +138,7 @@ def open_embeddings(folder: Path) -> Embeddings:
 
 
 def _map(path: Path) -> pa.RecordBatch:
-    """The rows of a shard's file; the mapping lives as long as they do, the file's descriptor does not."""
+    """The rows of a shard's file; the mapping lives as long as the rows do, but the file is closed."""
     try:
         with pa.memory_map(str(path)) as source:
             return pa.ipc.open_file(source).get_batch(0)

@@ -1,4 +1,4 @@
-"""An encoder's own classifier, kept beside the embeddings that it reads: a zero-shot baseline without a second pass."""
+"""An encoder's own classifier, stored beside the embeddings: a zero-shot baseline without a second pass of the encoder."""
 
 import json
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Head:
 
 
 def write_head(folder: Path, head: Head | None) -> None:
-    """Keep ``head`` in a folder of embeddings; None (a checkpoint without one) leaves none there."""
+    """Write ``head`` into a folder of embeddings; None (a checkpoint without a head) removes an earlier head."""
     if head is None:
         (Path(folder) / FILE).unlink(missing_ok=True)
         return

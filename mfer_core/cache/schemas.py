@@ -1,4 +1,4 @@
-"""The tables that stages hand to each other, a row per clip. Every row carries the key of what shaped it (see shards.py)."""
+"""The tables that stages hand to each other, a row per clip. Every row carries the key of all that shaped it (see shards.py)."""
 
 import pyarrow as pa
 
@@ -15,8 +15,8 @@ FRAME = pa.struct(
         ("time_s", pa.float64()),  # the moment sampled, on the clip's clock, seconds
         ("image", pa.binary()),  # encoded face crop (JPEG or PNG)
         ("face_source", pa.string()),  # "detected", "track" (between detections); no face: "held" or "centre"
-        ("confidence", pa.float32()),  # of the detector, null where it did not see the face
-        ("box", BOX),  # of the face, null without one
+        ("confidence", pa.float32()),  # The detector's confidence, null where it did not see the face.
+        ("box", BOX),  # The face's box, null without a face.
         ("faces", pa.int16()),  # faces seen in this frame, null where the detector did not run
     ]
 )
@@ -38,16 +38,13 @@ EXTRACTED = pa.schema(
     [
         *_KEYED,
         ("reason", pa.string()),  # null: accepted; else why the clip is rejected
-        ("detail", pa.string()),  # what there is to say beside the reason
-        (
-            "notes",
-            pa.string(),
-        ),  # what is odd about a clip that is accepted all the same, null where nothing is
+        ("detail", pa.string()),  # Details beside the reason.
+        ("notes", pa.string()),  # Oddities of an accepted clip, null without any.
         ("frame_count", pa.int32()),
         ("frames_with_face", pa.int32()),
         ("duration_s", pa.float64()),
         ("speech_s", pa.float64()),  # null without sound
-        ("peak", pa.float32()),  # of the waveform, 0..1; 0 is digital silence, null without an audio stream
+        ("peak", pa.float32()),  # The waveform's peak, 0..1; digital silence: 0; no audio stream: null.
         ("frames", pa.list_(FRAME)),  # in time order; empty without a picture
         ("waveform", WAVEFORM),  # null without sound, and for digital silence
     ]

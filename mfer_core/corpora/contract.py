@@ -40,7 +40,7 @@ from mfer_core.corpora.sources import Source
 from mfer_core.media.kinds import is_media, is_side_file
 from mfer_core.media.probe import Media, probe
 
-MEASURE_LIMIT_S = 600.0  # for one file: time to hash some gigabytes on a slow disk
+MEASURE_LIMIT_S = 600.0  # The time limit for one file, enough to hash some gigabytes on a slow disk.
 log = logging.getLogger("mfer")
 
 
@@ -51,7 +51,7 @@ class Facts:
     label: str  # one of mfer_core.base.labels.EMOTIONS
     speaker: str | None = None  # the corpus's own id
     sex: str | None = None
-    language: str | None = None  # in place of the module's LANGUAGE
+    language: str | None = None  # The clip's language in place of the module's LANGUAGE.
     intensity: str | None = None
     statement: str | None = None
     repetition: str | None = None
@@ -86,7 +86,7 @@ class Adapter:
 
 
 def prepare(folder: Path, corpus: Any) -> None:
-    """The names say all."""
+    """The default: file names alone give the facts."""
 
 
 def find(folder: Path, metadata: Any) -> list[str]:
@@ -125,5 +125,5 @@ def _measure_file(file: Path) -> Measured | ClipError:
 
 
 def notes(folder: Path, metadata: Any) -> list[str]:
-    """Nothing to know."""
+    """The default: no notes."""
     return []

@@ -31,7 +31,7 @@ SOURCE = Source(
     layout="a folder per class, names with the emotion as third field between _, or any names and a manifest",
 )
 LANGUAGE = None
-LABEL_FIELD = 2  # of the name's parts between "_", counted from 0
+LABEL_FIELD = 2  # The label's position among the name's parts between "_", counted from 0.
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import requests
 from mfer_core.base.errors import MferError
 from mfer_core.base.progress import track
 
-PIECE = 1 << 16  # bytes received at a time: what of it had arrived when a connection breaks is lost
+PIECE = 1 << 16  # Bytes received at a time; a piece that is incomplete when a connection breaks is lost.
 MIB = 1 << 20
 TIMEOUT = (10, 60)  # seconds: to connect, between two pieces
-BUSY = {408, 425, 429, 500, 502, 503, 504}  # statuses of a fault that passes
+BUSY = {408, 425, 429, 500, 502, 503, 504}  # Statuses of faults that pass.
 
 
 class TransientError(MferError):

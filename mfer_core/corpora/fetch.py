@@ -12,7 +12,7 @@ from mfer_core.corpora.sources import Archive, Source
 from mfer_core.corpora.unpack import BrokenArchiveError, check_room, unpack
 
 DONE = ".fetched.json"  # archive name -> what was unpacked, and "complete" once nothing is left to do
-PARTS = ".fetch"  # archives on their way
+PARTS = ".fetch"  # Archives that are being downloaded lie in this folder.
 
 
 def fetch_corpus(adapter: str, folder: Path, source: Source | None = None) -> int:
@@ -24,7 +24,7 @@ def fetch_corpus(adapter: str, folder: Path, source: Source | None = None) -> in
     """
     source = source or find_adapter(adapter).source
     if source.record and is_fetched(folder):
-        return 0  # without asking the record: the machine may be off the network by now
+        return 0  # The record is not asked, because the machine may be off the network by now.
     archives = list_archives(source)
     if not archives:
         raise MferError(f"{adapter} cannot be fetched: {source.directions(folder)}")
@@ -48,7 +48,7 @@ def is_fetched(folder: Path) -> bool:
 
 
 def list_archives(source: Source) -> list[Archive]:
-    """What is to be fetched; of a Zenodo record, sizes and checksums are asked for now.
+    """The archives to fetch; the sizes and checksums of a Zenodo record are asked for now.
 
     Raises MferError when the record lacks a file or contradicts a checksum that is known.
     """

@@ -32,11 +32,11 @@ log = logging.getLogger("mfer")
 
 
 class Ingested(NamedTuple):
-    """What is in a corpus, in path order."""
+    """A corpus's clips and rejects, in path order."""
 
     clips: list[Clip]
     rejects: list[Reject]
-    notes: list[str]  # what a person should know, one sentence each
+    notes: list[str]  # Notes for the person, one sentence each.
 
 
 def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> Ingested:
@@ -93,7 +93,7 @@ def check_folder(name: str, corpus: settings.Corpus) -> Path:
 def _read_names(
     reader: Adapter, paths: list[str], metadata: Any, rejected: dict[str, ClipError]
 ) -> dict[str, Facts]:
-    """What the names say; the others are added to ``rejected``."""
+    """The facts in the names; files whose names say nothing are added to ``rejected``."""
     facts: dict[str, Facts] = {}
     for path in paths:
         try:

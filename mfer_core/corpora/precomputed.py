@@ -1,4 +1,4 @@
-"""Which of a corpus's clips a person's own features are of: the ingest stage's part in taking them over.
+"""Matching a person's own features with a corpus's clips, for stage ingest.
 
 A row's name may be a clip_id, a file name or its stem. Where the corpus's code says that several files are one take
 (RAVDESS: 01-, 02- and 03- of the same seven codes), the features of any of them are the clip's.
@@ -15,7 +15,7 @@ from mfer_core.base.settings import Corpus
 from mfer_core.corpora.registry import adapter
 
 FILE = "precomputed.json"
-LISTED_NAMES = 20  # names of no clip that are listed
+LISTED_NAMES = 20  # At most so many names that fit no clip are listed.
 
 
 def match_names(names: Iterable[str], clips: list[Clip], corpus: Corpus) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is in a corpus, and what in it could be mistaken for emotion: tables for people, figures for tracking."""
+"""The dataset report: a corpus's counts and confounds of emotion, as tables for people and figures for tracking."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ TRACES = (
     "tracks",
     "duration",
 )
-SUSPICIOUS = 0.3  # of an association from 0 to 1
+SUSPICIOUS = 0.3  # An association (from 0 to 1) above this is reported.
 
 
 def dataset_report(manifest: pd.DataFrame, rejects: pd.DataFrame, notes: Iterable[str] = ()) -> str:
@@ -111,9 +111,8 @@ def _facts(manifest: pd.DataFrame) -> pd.DataFrame:
     tracks = manifest.has_video.map({True: "video", False: ""}) + manifest.has_audio.map(
         {True: "+audio", False: ""}
     )
-    fifths = np.ceil(
-        5 * manifest.duration_s.rank(pct=True)
-    )  # equal durations share a rank, so they are never told apart
+    # Equal durations share a rank, so they are never told apart.
+    fifths = np.ceil(5 * manifest.duration_s.rank(pct=True))
     return manifest.assign(
         frame_size=sizes,
         tracks=tracks.str.strip("+"),

@@ -1,4 +1,4 @@
-"""Which of several files of the same take, or with the same content, is used."""
+"""The choice among several files of the same take or with the same content."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable

@@ -12,7 +12,7 @@ class Archive(Remote):
 
     strip: int = 0  # folders to take off the front of its members' paths
     keep: tuple[str, ...] = ("*",)  # patterns of members, after stripping
-    plain: bool = False  # not a zip: only to be put there
+    plain: bool = False  # The archive is a single file that is not unpacked.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +20,14 @@ class Source:
     """Where to get a corpus, and what can be fetched of it; neither archives nor a record: nothing can."""
 
     page: str
-    licence: str  # empty: the person's own
-    instructions: str  # what a person does to get it
-    layout: str  # what then lies in the corpus's folder
+    licence: str  # The licence; empty for a person's own corpus.
+    instructions: str  # The steps that a person takes to get the corpus.
+    layout: str  # The files that then lie in the corpus's folder.
     archives: tuple[Archive, ...] = ()
     record: str | None = None  # Zenodo's JSON of a record, in place of ``archives``
     record_files: tuple[str, ...] = ()  # patterns of the record's files
-    known: dict[str, str] = field(
-        default_factory=dict
-    )  # checksums of the record's files that are known beforehand
+    # Checksums of the record's files that are known beforehand.
+    known: dict[str, str] = field(default_factory=dict)
 
     def directions(self, folder: Path) -> str:
         """One sentence: where the corpus is had and what to put into ``folder``."""

@@ -1,4 +1,4 @@
-"""Who is who: the spellings of one speaker's name are one person, or the same voice is in training and in test."""
+"""One spelling per speaker: otherwise the same voice could be in training and in test."""
 
 import unicodedata
 from collections import Counter, defaultdict

@@ -35,9 +35,9 @@ _INVISIBLE = re.compile("[\u200b\u200e\u200f\u061c\u202a-\u202e\u2060\u2066-\u20
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table."""
+    """A row of a table with its location in the file."""
 
-    location: str  # for messages: the file and the line in it
+    location: str  # The file and the line in it, for messages.
     cells: dict[str, str]  # column -> text without blanks and invisible marks at its ends
 
 

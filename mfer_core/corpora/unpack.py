@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 from mfer_core.base.errors import MferError
 
 MOST_MEMBERS = 100_000
-MOST_GROWTH = 20  # times the archive's own size; sound and video hardly shrink in a zip
-GROWTH_FROM = 64 << 20  # bytes that any archive may unpack to
+# An archive may unpack to so many times its size, because sound and video hardly shrink in a zip.
+MOST_GROWTH = 20
+GROWTH_FROM = 64 << 20  # Any archive may unpack to this many bytes.
 ENCRYPTED = 0x1
 STAGING = ".unpacking"
 
@@ -95,7 +96,7 @@ def _target(name: str, strip: int) -> str:
 
 def _extract(opened: zipfile.ZipFile, chosen: dict[str, zipfile.ZipInfo], folder: Path) -> int:
     staging = folder / STAGING
-    shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(staging, ignore_errors=True)  # A killed run left this behind.
     try:
         for path, info in chosen.items():
             target = staging / path

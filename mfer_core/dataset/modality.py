@@ -18,7 +18,7 @@ from mfer_core.dataset.steps import NormalisedSteps, StoredSteps, moments, steps
 
 def manifest_of(data: Path, corpora: Iterable[str]) -> pd.DataFrame:
     """The corpora's manifests in one frame, indexed by clip_id."""
-    frames = [read_manifest(Path(data) / "ingest" / corpus / "manifest.parquet") for corpus in corpora]
+    frames = [read_manifest(DataPaths(Path(data)).manifest(corpus)) for corpus in corpora]
     return pd.concat(frames).set_index("clip_id", drop=False)
 
 

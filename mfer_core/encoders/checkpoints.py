@@ -8,9 +8,10 @@ from urllib.request import urlopen
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, sha256_file
+from mfer_core.base.paths import DataPaths
 
-CHECKPOINTS = Path("data/checkpoints")
-PATIENCE_S = 5.0  # for a hub to answer whether it has a model
+CHECKPOINTS = DataPaths().checkpoints
+PATIENCE_S = 5.0  # A hub must answer within this time whether it has a model.
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt")  # in order of preference
 
 
@@ -21,7 +22,7 @@ class Checkpoint:
     folder: Path
     name: str
     revision: str | None
-    hash: str  # over weights and configuration: what the values depend on
+    hash: str  # The hash of weights and configuration, on which the values depend.
 
     @property
     def metadata(self) -> dict:
@@ -42,9 +43,8 @@ def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, .
     weights = weights_file(folder)
     shaping = [path for name in configs if (path := folder / name).is_file()]
     values = {path.name: sha256_file(path) for path in (*weights, *shaping)}
-    name = (
-        folder.resolve().name if folder == given else checkpoint
-    )  # a folder's place on this machine says nothing elsewhere
+    # A folder's path on this machine means nothing elsewhere.
+    name = folder.resolve().name if folder == given else checkpoint
     return Checkpoint(folder, name, revision, digest(values))
 
 
@@ -64,9 +64,7 @@ def why_missing(checkpoint: str, revision: str | None) -> str | None:
             fetch(checkpoint, revision, local_files_only=True)
         except (OSError, ValueError):
             ask(checkpoint, revision)
-    except (
-        Exception
-    ) as error:  # the hubs raise whatever their transport raises; all of it means the same here
+    except Exception as error:  # The hubs raise whatever their transport raises; each error means that the model is not to be had.
         return (
             f"no {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and its hub does "
             "not offer it now "
@@ -91,9 +89,7 @@ def _from_hub(checkpoint: str, revision: str | None) -> Path:
             return Path(fetch(checkpoint, revision, local_files_only=True))
         except (OSError, ValueError):
             return Path(fetch(checkpoint, revision, local_files_only=False))
-    except (
-        Exception
-    ) as error:  # the hubs raise whatever their transport raises; all of it means the same here
+    except Exception as error:  # The hubs raise whatever their transport raises; each error means that the model is not to be had.
         raise MferError(
             f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and "
             "could not be downloaded "

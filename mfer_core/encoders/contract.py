@@ -1,4 +1,4 @@
-"""What encoders of either modality have in common: what training with them relies on."""
+"""The interface of the encoders of both modalities, on which training relies."""
 
 from typing import Any, Protocol
 

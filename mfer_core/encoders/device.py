@@ -11,7 +11,7 @@ from mfer_core.base.errors import MferError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-BATCH_GIB = 1.0  # of working memory beside the weights
+BATCH_GIB = 1.0  # Working memory beside the weights.
 
 
 def choose_device(name: str, fold: int = 0) -> torch.device:
@@ -77,14 +77,14 @@ def items_within(gib: float, item_bytes: float) -> int:
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """``values`` on ``device``; to a GPU from pinned memory, so that it goes on computing meanwhile."""
+    """``values`` on ``device``; to a GPU from pinned memory, so that the GPU goes on computing during the transfer."""
     if values.device == device or device.type != "cuda":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
 
 
 def in_halves(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:
-    """``run(items)``, cut in two as often as the memory asks for. Raises MferError when a single item does
+    """``run(items)``; when memory runs out, the items are halved until each part fits. Raises MferError when a single item does
     not fit.
     """
     try:

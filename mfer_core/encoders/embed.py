@@ -1,9 +1,9 @@
 """The embed stage over shards: frames and waveforms in, one [T, D] array with its time axis per clip out.
 
-What is there stays; only new or changed clips are computed. On a CPU each clip goes through the encoder alone, so that the
+Rows that exist stay; only new or changed clips are computed. On a CPU each clip goes through the encoder alone, so that the
 bytes of its row do not depend on which other clips were missing; on a GPU many clips share batches, and a row is the same
 within the tolerance that the tests state. Three threads keep a GPU busy: one reads and decodes ahead, one computes, one
-writes what was computed. On a CPU one does it all: the others would take the processor, and Python's lock, from it.
+writes the results. On a CPU one thread does all three, because others would take the processor and Python's lock from it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,9 +29,9 @@ from mfer_core.media.read import FrameSequence, Speech
 
 Item = TypeVar("Item")
 Part = tuple[int, int]  # (k, n): shards k, k + n, k + 2 n, ...
-SHARD_CLIPS = 128  # per file of embeddings
+SHARD_CLIPS = 128  # Clips per file of embeddings.
 WHOLE: Part = (0, 1)
-GROUP_BYTES = 2**27  # of clips as extracted that go to a GPU together
+GROUP_BYTES = 2**27  # Extracted clips of this size go to a GPU together.
 
 
 class ClipEmbedding(NamedTuple):
@@ -43,15 +43,15 @@ class ClipEmbedding(NamedTuple):
 
 
 class EmbeddingJob(NamedTuple):
-    """How a corpus's extracted clips become embeddings: what is read ahead, and what the device then does."""
+    """Embedding a corpus's extracted clips: ``prepare`` reads ahead, and ``embed`` runs on the device."""
 
     keys: dict[str, str]  # clip_id -> key, as extracted
     prepare: Callable[[list[str]], Iterator[Any]]
     embed: Callable[[Any], Iterable[ClipEmbedding]]
-    device: str  # type
-    shaping: dict  # encoder's metadata, and what else shapes values
-    entry: str  # module of the encoder
-    views: str  # module of the augmented views
+    device: str  # The device's type, "cpu" or "cuda".
+    shaping: dict  # The encoder's metadata and the settings that shape values.
+    entry: str  # The encoder's module.
+    views: str  # The module that makes augmented views.
 
 
 def embed_corpus_visual(

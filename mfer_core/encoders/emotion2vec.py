@@ -38,7 +38,7 @@ class Emotion2vecEncoder:
     model: torch.nn.Module
     layers: Layers
     normalize: bool  # zero mean, unit variance over each whole clip
-    labels: list[str]  # of its own head as the checkpoint spells them; [] without a head
+    labels: list[str]  # The labels of the checkpoint's own head as it spells them; [] without a head.
     metadata: dict  # name, revision, hash
     device: torch.device
     precision: str
@@ -56,7 +56,7 @@ class Emotion2vecEncoder:
         return self.embed_prepared([self.prepare(waveform) for waveform in waveforms], batch_gib)
 
     def embed_prepared(self, prepared: list[torch.Tensor], batch_gib: float = BATCH_GIB) -> list[np.ndarray]:
-        """``embed`` of what ``prepare`` made of each waveform. The device is waited for at the end."""
+        """``embed`` of waveforms that ``prepare`` returned. Returns when the device is done."""
         pieces, counts = [], []
         for samples in prepared:
             windows = split_windows(samples, self.layers)

@@ -176,7 +176,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise MferError(
             f"{path} is not the configuration of an Emotion2vec: {' '.join(str(error).split())}"
         ) from error
-    audio["decoder"] = None  # only pretraining uses it
+    audio["decoder"] = None  # Only pretraining uses the decoder.
     return config
 
 

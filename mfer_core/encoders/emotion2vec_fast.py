@@ -55,7 +55,9 @@ def _convolve(values: Tensor, conv: nn.Conv1d) -> Tensor:
     batch, steps, channels = values.shape
     values = values.to(conv.weight.dtype).contiguous()
     shape = (batch, (steps - kernel) // stride + 1, kernel * channels)
-    windows = values.as_strided(shape, (steps * channels, stride * channels, 1)).contiguous()  # they overlap
+    windows = values.as_strided(
+        shape, (steps * channels, stride * channels, 1)
+    ).contiguous()  # The windows overlap.
     weight = conv.weight.transpose(1, 2).reshape(len(conv.weight), kernel * channels)  # [C', kernel * C]
     return linear(windows, weight, conv.bias)
 

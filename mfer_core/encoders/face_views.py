@@ -14,7 +14,7 @@ FLIP = AUTO_CONTRAST = 0.5
 # A rectangle's share of clips, of the image's area, and its sides' ratio: Zhong et al. 2017,
 # https://arxiv.org/abs/1708.04896
 ERASED, ERASED_AREA, ERASED_RATIO = 0.1, (0.02, 0.33), (0.3, 3.3)
-GREY = 128  # the encoder's mean
+GREY = 128  # Grey is the encoder's mean.
 RANDOM_STATE = Lock()  # torch's generator is one for all threads
 
 

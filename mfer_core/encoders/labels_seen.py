@@ -42,7 +42,7 @@ class LabelsSeen:
 
 
 def labels_seen(encoder: str) -> LabelsSeen | None:
-    """What a published encoder has seen, by its hub id or its folder's name; None for one that is not in the table."""
+    """The labels that a published encoder has seen, by hub id or folder name; None for an encoder that is not in the table."""
     name = encoder.rsplit("/", 1)[-1].lower()
     if name in PUBLISHED:
         return LabelsSeen(*PUBLISHED[name])

@@ -1,4 +1,4 @@
-"""A person's own features in place of an encoder: they enter at the contract of the embeddings."""
+"""A person's own features in place of an encoder: the features enter the pipeline as embeddings."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from mfer_core.base.files import digest, read_json, sha256_file
 from mfer_core.cache.embeddings import PRECOMPUTED, EmbeddingRow, EmbeddingShards
 from mfer_core.cache.shards import partition
 
-FACTS = "precomputed.json"  # of stage ingest (corpora/precomputed.py)
+FACTS = "precomputed.json"  # Written by stage ingest (corpora/precomputed.py).
 DTYPE = "float32"  # features may be of any size, which half precision does not hold
 
 

@@ -35,7 +35,6 @@ class FrameTargets:
         frames = frame_count(max(WINDOW, len(waveform)), FILTER_LAYERS)
         mel = torch.log(self.spectrum(torch.from_numpy(padded)) + 1e-6)[:, :frames]  # [MELS, T]
         heard = torch.from_numpy(np.log(pitch(padded)))[:frames]
-        heard = torch.nn.functional.pad(
-            heard, (0, frames - len(heard)), value=float(heard[-1])
-        )  # its frames are longer, so fewer
+        # The targets' frames are longer than the encoder's, so there are fewer.
+        heard = torch.nn.functional.pad(heard, (0, frames - len(heard)), value=float(heard[-1]))
         return torch.cat([mel, compute_deltas(mel), heard[None]]).T

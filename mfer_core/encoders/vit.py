@@ -30,7 +30,7 @@ class VitEncoder:
 
     model: torch.nn.Module
     preprocessing: Preprocessing
-    labels: list[str]  # of its classifier, in class order, as the checkpoint spells them
+    labels: list[str]  # The labels of the checkpoint's classifier, in class order, as it spells them.
     metadata: dict  # name, revision, hash
     device: torch.device
     precision: str
@@ -50,7 +50,7 @@ class VitEncoder:
         return self.preprocessing.resize(images)
 
     def embed_prepared(self, images: torch.Tensor, batch_gib: float = BATCH_GIB) -> np.ndarray:
-        """``embed`` of what ``prepare`` made. The device is waited for at the end."""
+        """``embed`` of images that ``prepare`` returned. Returns when the device is done."""
         with inference(self.device, self.precision):
             parts: list[torch.Tensor] = []
             for batch in images.split(items_within(batch_gib, self.frame_bytes)):
@@ -104,7 +104,7 @@ def _load_model(folder: Path) -> torch.nn.Module:
     if kind != "vit":
         raise MferError(f"{folder} holds a {kind!r} model: this encoder reads model_type 'vit'")
     config = ViTConfig.from_pretrained(folder, local_files_only=True)
-    disable_progress_bar()  # of milliseconds, for each of which a terminal would keep a line
+    disable_progress_bar()  # The bars last milliseconds, and a terminal would keep a line for each.
     try:
         model, report = vit_class(config).from_pretrained(
             folder, config=config, local_files_only=True, attn_implementation="sdpa", output_loading_info=True

@@ -20,7 +20,7 @@ LABELS = label_set("seven")
 
 
 def preprocessing_of(settings: PretrainVit) -> Preprocessing:
-    """The compact ViT's: bilinear, and values from -1 to 1."""
+    """The compact ViT's preprocessing: bilinear, and values from -1 to 1."""
     return Preprocessing(settings.image_size, settings.image_size, 2, 1 / 255, (0.5,) * 3, (0.5,) * 3)
 
 

@@ -27,12 +27,12 @@ class ConvStem(nn.Sequential):
         super().__init__(*stages, nn.Conv2d(channels[-1], hidden, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Channels last: twice as fast on a CPU."""
+        """The memory layout is channels last, twice as fast on a CPU."""
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
     @property
     def weight(self) -> Tensor:
-        """Of the last layer: transformers' patch embedding reads the data type off it."""
+        """The last layer's weight, from which transformers' patch embedding reads the data type."""
         return self[-1].weight
 
 

@@ -7,7 +7,7 @@ from scipy.signal import resample_poly
 
 from mfer_core.cache.schemas import SAMPLE_RATE
 
-SPEED_CHANCE = 0.2  # that a view of a clip of stage 2a plays faster or slower (reference method)
+SPEED_CHANCE = 0.2  # The chance that a view of a clip of stage 2a plays faster or slower (reference method).
 
 
 def augment_waveform(waveform: np.ndarray, generator: np.random.Generator, speed: float = 0.5) -> np.ndarray:
@@ -48,6 +48,6 @@ def _noise(waveform: np.ndarray, snr_db: float, generator: np.random.Generator) 
 
 
 def crop_waveform(waveform: np.ndarray, length: int, generator: np.random.Generator) -> np.ndarray:
-    """``length`` samples from anywhere, or all there are."""
+    """``length`` consecutive samples from a random position, or the whole waveform where it is shorter."""
     start = int(generator.integers(0, max(1, len(waveform) - length)))
     return waveform[start : start + length]

@@ -23,7 +23,7 @@ class Window:
 
     samples: torch.Tensor
     first: int
-    last: int | None  # None: to the end
+    last: int | None  # The window reaches to the end where this is None.
 
 
 def split_windows(samples: torch.Tensor, layers: Layers) -> list[Window]:

@@ -1,14 +1,17 @@
-"""The rows of the tables of results: trained arms, what they must beat on the same clips, and their order."""
+"""The rows of the tables of results: trained arms, the baselines that they must beat on the same clips, and the order of the rows."""
 
 from collections.abc import Iterable
 
 from mfer_core.base.modalities import ARMS, MODALITIES
 from mfer_core.base.settings import Settings
 
-LATE = {"late": "mean", "late_product": "product"}  # of the single arms' probabilities; nothing is trained
+LATE = {
+    "late": "mean",
+    "late_product": "product",
+}  # Late fusion of the single arms' probabilities, which trains nothing.
 PROBES = {"probe_visual": ("visual",), "probe_audio": ("audio",), "probe_both": MODALITIES}
 BASELINE = "baseline"  # MFCC statistics and an SVM
-OF_SPEAKER = "_speaker"  # ends the name of a probe or baseline whose features are standardised by speaker
+OF_SPEAKER = "_speaker"  # The suffix of a probe or baseline whose features are standardised by speaker.
 ORDER = (
     *ARMS,
     *LATE,
@@ -18,9 +21,9 @@ ORDER = (
     BASELINE + OF_SPEAKER,
 )
 TITLES = {"late": "late, mean", "late_product": "late, product"}
-SVM = (BASELINE, BASELINE + OF_SPEAKER)  # their decision values are no probabilities
+SVM = (BASELINE, BASELINE + OF_SPEAKER)  # An SVM's decision values are no probabilities.
 PROBE_OF = {"visual": "probe_visual", "audio": "probe_audio", "fused": "probe_both"}
-# Named before any figure was seen: does the method beat a linear probe on the same embeddings?
+# The primary comparisons were named before any figure was seen: does the method beat a linear probe on the same embeddings?
 PRIMARY = (("fused", "probe_both"), ("audio", "probe_audio"), ("visual", "probe_visual"))
 SECONDARY = (
     ("fused", "late_product"),
@@ -48,7 +51,7 @@ def normalised_arms(settings: Settings) -> list[str]:
 
 
 def counterpart(arm: str, rival: str, normalised: Iterable[str]) -> str:
-    """The rival that takes what the arm takes: standardised by speaker where the arm is."""
+    """The rival with the arm's inputs: its features are standardised by speaker where the arm's are."""
     plain = rival != BASELINE and rival not in PROBES
     return rival if plain or arm not in normalised else rival + OF_SPEAKER
 
@@ -57,5 +60,5 @@ def pairs_of(arms: Iterable[str], normalised: Iterable[str]) -> list[tuple[str, 
     """Which arms are compared, the primary comparison first."""
     present = set(arms)
     pairs = [(first, counterpart(first, second, normalised)) for first, second in (*PRIMARY, *SECONDARY)]
-    found = [pair for pair in pairs if present.issuperset(pair)]
-    return list(dict.fromkeys(found))
+    present_pairs = [pair for pair in pairs if present.issuperset(pair)]
+    return list(dict.fromkeys(present_pairs))

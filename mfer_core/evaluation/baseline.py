@@ -25,7 +25,7 @@ COEFFICIENTS = 20
 MIN_SAMPLES = SAMPLE_RATE // 2  # shorter clips are padded with silence, so that every statistic exists
 SPECTRUM = {"n_fft": 512, "hop_length": 160, "n_mels": 64}
 WINDOW = 400  # samples, 25 ms, of the level by which silence is trimmed
-SILENCE = 0.02  # of the loudest window's level; RAVDESS's clips begin and end with a second of it
+SILENCE = 0.02  # Windows below this share of the loudest window's level are silent; RAVDESS's clips begin and end with a second of silence.
 
 
 def trimmed(waveform: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the figures of stage evaluate stand on: corpus, clips, speakers, classes, and what the encoders know of it."""
+"""The benchmark of stage evaluate: corpus, clips, speakers, classes, and whether the encoders have seen its labels."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,8 @@ from mfer_core.encoders.labels_seen import labels_of
 from mfer_core.evaluation.arms import BASELINE, LATE, OF_SPEAKER, PROBES
 from mfer_core.protocol.protocols import protocol
 
-UNKNOWN = "-unknown"  # ends the name that ingest gives the speakers that a corpus does not name
+# The suffix of the speaker that ingest gives clips whose speaker the corpus does not name.
+UNKNOWN = "-unknown"
 SYNTHETIC = "synthetic"
 FEW_SPEAKERS = 10
 FREE_SPEECH = (
@@ -24,7 +25,7 @@ FREE_SPEECH = (
 class Benchmark:
     """The corpus that is trained and tested on, as far as its clips are in a fold."""
 
-    name: str  # in the settings
+    name: str  # The corpus's name in the settings.
     adapter: str
     synthetic: bool
     manifest: pd.DataFrame  # a row per clip that is in a fold, indexed by clip_id
@@ -36,19 +37,19 @@ class Benchmark:
 
     @property
     def speakers(self) -> int:
-        """How many; clips of unknown speakers count as one."""
+        """The number of speakers; clips of unknown speakers count as one."""
         return int(self.manifest.speaker.nunique())
 
     @property
     def classes(self) -> list[str]:
-        """Those of CLASSES that occur."""
+        """The names of CLASSES that occur."""
         return [name for name in CLASSES if (self.manifest.label == name).any()]
 
     def speaker_of(self, clips: pd.Series) -> pd.Series:
         return clips.map(self.manifest.speaker)
 
     def label(self, name: str) -> str:
-        """A protocol's name for tables, with what of its actors is there."""
+        """A protocol's name for tables, with the number of its actors that are there."""
         return protocol(name).label_with(self.speakers)
 
     def labels_seen(self, arm: str) -> str:

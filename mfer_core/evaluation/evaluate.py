@@ -99,8 +99,8 @@ def _result_tables(
     }
 
 
-def _material_tables(data: Path, out: Path, settings: Settings) -> dict[str, ReportTable]:
-    """What stands behind the results: corpora, hyperparameters, stage 2a, the face encoder frame by frame."""
+def _setup_tables(data: Path, out: Path, settings: Settings) -> dict[str, ReportTable]:
+    """The tables behind the results: corpora, hyperparameters, stage 2a, the face encoder frame by frame."""
     manifests = {
         name: read_manifest(path)
         for name in sorted(settings.corpora)
@@ -144,18 +144,17 @@ def evaluate(data: Path, settings: Settings) -> dict:
     metrics = compute_metrics(predictions, benchmark, settings)
     groups = group_figures(predictions, benchmark, options.bootstrap, settings.seed)
     heads, head_figures = zero_shot_table(predictions, benchmark, options.bootstrap, settings.seed)
-    tables = _material_tables(data, out, settings)
+    tables = _setup_tables(data, out, settings)
     tables |= _result_tables(data, settings, benchmark, metrics, predictions)
     tables["groups"] = groups_table(groups, benchmark)
     if len(heads.frame):
-        gaps = head_gaps(data / "embed", settings.roles.benchmark, CLASSES)
+        gaps = head_gaps(data, settings.roles.benchmark, CLASSES)
         tables["zero_shot"] = replace(heads, notes=f"{heads.notes} {gaps}")
     if features:
         tables["normalisation"] = _curve(features, benchmark, folds, settings.seed)
     for name in ("tables", "plots"):
-        shutil.rmtree(
-            out / name, ignore_errors=True
-        )  # some are of a protocol or an encoder that is no longer there
+        # Some files are of a protocol or an encoder that is no longer there.
+        shutil.rmtree(out / name, ignore_errors=True)
     _write_tables(out / "tables", tables, benchmark)
     _write_plots(out, data, settings, predictions)
     summary = inner_validation(data, settings, [name for name in metrics if not protocol(name).peeks])
@@ -181,7 +180,7 @@ def _write_tables(folder: Path, tables: dict[str, ReportTable], benchmark: Bench
 
 
 def _about(benchmark: Benchmark, groups: list[dict], heads: dict) -> dict:
-    """What the figures of metrics.json stand on, and those that have no place among its protocols and arms."""
+    """The data behind the figures of metrics.json, and the figures that belong to no protocol and arm."""
     return {
         "data": SYNTHETIC if benchmark.synthetic else "recordings",
         "benchmark": {

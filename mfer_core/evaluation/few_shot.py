@@ -1,4 +1,4 @@
-"""Adaptation with k labelled clips per class: which clips, and what is learned from them."""
+"""Few-shot adaptation: drawing k labelled clips per class, and fitting the classifier to them (L2-SP)."""
 
 import numpy as np
 import torch

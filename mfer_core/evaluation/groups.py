@@ -32,21 +32,21 @@ def group_figures(predictions: pd.DataFrame, benchmark: Benchmark, resamples: in
             groups = table.clip_id.map(benchmark.manifest[grouping])
             if groups.nunique() < 2:
                 continue
-            found = []
+            group_rows = []
             for group in sorted(groups.dropna().unique()):
-                own = table[groups == group].reset_index(drop=True)
-                speakers = benchmark.speaker_of(own.clip_id)
-                scores = summarise(own, speakers, CLASSES, resamples, seed)
+                members = table[groups == group].reset_index(drop=True)
+                speakers = benchmark.speaker_of(members.clip_id)
+                scores = summarise(members, speakers, CLASSES, resamples, seed)
                 facts = {"protocol": name, "arm": arm, "grouping": grouping, "group": group}
-                sizes = {"clips": len(own), "speakers": int(speakers.nunique())}
-                found.append(facts | sizes | {key: scores[key] for key in ("accuracy", "uar")})
-            lowest = min(row["accuracy"]["pooled"] for row in found)
-            rows += [row | {"worst": row["accuracy"]["pooled"] == lowest} for row in found]
+                sizes = {"clips": len(members), "speakers": int(speakers.nunique())}
+                group_rows.append(facts | sizes | {key: scores[key] for key in ("accuracy", "uar")})
+            lowest = min(row["accuracy"]["pooled"] for row in group_rows)
+            rows += [row | {"worst": row["accuracy"]["pooled"] == lowest} for row in group_rows]
     return rows
 
 
 def groups_table(figures: list[dict], benchmark: Benchmark) -> ReportTable:
-    """The figures as text."""
+    """The table of group figures."""
     rows = [
         {
             "protocol": benchmark.label(row["protocol"]),

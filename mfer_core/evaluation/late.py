@@ -1,4 +1,4 @@
-"""Late fusion: the single arms' probabilities put together without training, which stage 3 must beat to earn its place."""
+"""Late fusion: the single arms' probabilities combined without training; stage 3 must beat the result to be worth its training."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What a random split of clips adds to accuracy: by peeking at the test fold, and by people on both sides."""
+"""The leakage gap: the accuracy that a random split adds by peeking at the test fold and by people in both parts."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from mfer_core.protocol.protocols import protocol
 PEEKING, INNER = (
     "report5",
     "report5-inner",
-)  # the reference's folds, the epoch picked on the test fold or inside
+)  # Both have the reference's folds; the epoch is chosen on the test fold (peeking) or on an inner split.
 NOTE = (
     "Pooled accuracy on the clips that all protocols of a row test; 95 % intervals by resampling speakers. "
     f"Peeking: {PEEKING} picks its epoch on the fold that it reports, {INNER} on an inner split of the same "

@@ -14,7 +14,7 @@ from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.tables import ReportTable, percent
 from mfer_core.protocol.protocols import protocol
 
-DRAWS = 5  # of the clips or emotions that moments are taken from
+DRAWS = 5  # Random draws of the clips or emotions from which moments are taken.
 COUNTS = (4, 8, 16)  # clips
 SESSIONS = (4, 2)  # emotions in one session
 RAW, ALL, NEUTRAL = "none: not standardised", "all their clips", "their neutral clips"
@@ -33,8 +33,8 @@ def normalisation_curve(values: Values, benchmark: Benchmark, folds: pd.DataFram
     """The curve under the first protocol that holds speakers out. ``values``: the baseline's features."""
     names = [name for name in folds.protocol.unique() if protocol(name).honest]
     rows = _rows(values, benchmark, folds[folds.protocol == names[0]], seed) if names else []
-    where = f"Under {benchmark.label(names[0])}. " if names else "No protocol holds speakers out. "
-    return ReportTable("What standardising by speaker assumes", pd.DataFrame(rows), where + NOTE)
+    protocol_note = f"Under {benchmark.label(names[0])}. " if names else "No protocol holds speakers out. "
+    return ReportTable("What standardising by speaker assumes", pd.DataFrame(rows), protocol_note + NOTE)
 
 
 def _rows(values: Values, benchmark: Benchmark, folds: pd.DataFrame, seed: int) -> list[dict]:

@@ -104,7 +104,7 @@ def pairs_table(
     """Per protocol: the primary comparison, then the others, corrected; differences are first minus second, in points."""
     rows, tested = [], {}
     for name, table in predictions.groupby("protocol", sort=False):
-        arms = {str(arm): own.reset_index(drop=True) for arm, own in table.groupby("arm", sort=False)}
+        arms = {str(arm): rows_of.reset_index(drop=True) for arm, rows_of in table.groupby("arm", sort=False)}
         pairs = pairs_of(arms, normalised)
         tests = [
             compare(arms[first], arms[second], benchmark.manifest.speaker, CLASSES, permutations, seed)

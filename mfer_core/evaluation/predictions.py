@@ -1,4 +1,4 @@
-"""The predictions of everything that is compared on the benchmark, in one table, and which encoders are behind each."""
+"""One table of the predictions of all arms and baselines on the benchmark, and the encoders behind each arm."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def all_predictions(
         if normalised_arms(settings):
             moved = by_speaker(baseline, manifest)
             tables.append(baseline_predictions(moved, manifest, folds, CLASSES, BASELINE + OF_SPEAKER))
-    tables.append(zero_shot_predictions(data / "embed", settings.roles.benchmark, manifest, folds, CLASSES))
+    tables.append(zero_shot_predictions(data, settings.roles.benchmark, manifest, folds, CLASSES))
     table = pd.concat([table for table in tables if len(table)], ignore_index=True)
     return table[predictions_schema(CLASSES).names]
 

@@ -75,14 +75,14 @@ def _our_row(
         speakers = table.clip_id.map(manifest.speaker)
         return summarise(table, speakers, FOUR, options.bootstrap, settings.seed)
 
-    own, svm_rows = scores(rows), svm[svm.clip_id.isin(set(rows.clip_id))].reset_index(drop=True)
+    arm, svm_rows = scores(rows), svm[svm.clip_id.isin(set(rows.clip_id))].reset_index(drop=True)
     return {
         "corpus": corpus,
         "clips": str(len(rows)),
         "speakers": str(rows.clip_id.map(manifest.speaker).nunique()),
-        "accuracy": interval(own["accuracy"]),
+        "accuracy": interval(arm["accuracy"]),
         "SVM accuracy": interval(scores(svm_rows)["accuracy"]) if len(svm_rows) else "-",
-        "UAR": interval(own["uar"]),
+        "UAR": interval(arm["uar"]),
         **{label: percent(value) for label, value in class_recalls(rows, FOUR).items()},
         SEEN: "-" if corpus == "all" else labels_of(corpus, "audio", settings),
     }

@@ -95,9 +95,7 @@ def probe_of(
     return pd.concat(tables, ignore_index=True)
 
 
-@threadpool_limits.wrap(
-    limits=1
-)  # threads wait for each other over products this small, most on a busy machine
+@threadpool_limits.wrap(limits=1)  # With products this small, threads mostly wait for each other.
 def _fit_predict(
     features: Mapping[str, Statistics], labels: pd.Series, parts: dict[str, list[str]], again: bool
 ) -> np.ndarray:
@@ -108,7 +106,7 @@ def _fit_predict(
     train, valid = parts["train"], parts["valid"]
     inputs = design(features, train, valid)
     targets = labels[valid].to_numpy()
-    model = LogisticRegression(max_iter=1000, warm_start=True)  # each strength starts from the one before
+    model = LogisticRegression(max_iter=1000, warm_start=True)  # Each fit starts from the one before.
     errors = []
     for strength in STRENGTHS:
         model.set_params(C=strength).fit(inputs[0], labels[train].to_numpy())

@@ -12,7 +12,7 @@ from mfer_core.evaluation.tables import ReportTable, percent
 from mfer_core.protocol.protocols import protocol
 
 FILE = Path(__file__).with_name("published_results.json")
-MISSING = 0.005  # of the published clips: what ingest leaves out (of RAVDESS one exact duplicate) makes no other corpus
+MISSING = 0.005  # A corpus may lack this share of the published clips (ingest leaves out one exact duplicate of RAVDESS) and still be compared.
 NOTE = (
     "Accuracy in %, UAR in brackets where a paper gives it. Ours: mean over folds ± sample deviation. The "
     "reference's ± is the population deviation (numpy's default): over five folds its 1.27 would read 1.42 "
@@ -36,7 +36,7 @@ def reference_cell(entry: dict, arm: str) -> str | None:
 
 
 def why_not_beside(benchmark: Benchmark) -> str:
-    """Why this run's figures are not figures on the published clips; nothing where they are."""
+    """The reason why this run's figures do not compare with published ones; empty where they do."""
     known = published()["benchmark"].get(benchmark.adapter)
     if known is None:
         return f"no published figures are known for the benchmark {benchmark.name}"

@@ -33,12 +33,12 @@ def results_table(
     rows = []
     for name, arms in metrics.items():
         for arm in (arm for arm in ORDER if arm in arms or arm in ARMS):
-            found = arms.get(arm, {})
+            statistics = arms.get(arm, {})
             cells = {
-                "accuracy %, mean ± sd over folds [lowest-highest]": spread(found.get("accuracy")),
-                "accuracy %, pooled (95 % CI by speaker)": interval(found.get("accuracy")),
-                "UAR %, pooled (95 % CI)": interval(found.get("uar")),
-                "macro F1 %, pooled (95 % CI)": interval(found.get("macro_f1")),
+                "accuracy %, mean ± sd over folds [lowest-highest]": spread(statistics.get("accuracy")),
+                "accuracy %, pooled (95 % CI by speaker)": interval(statistics.get("accuracy")),
+                "UAR %, pooled (95 % CI)": interval(statistics.get("uar")),
+                "macro F1 %, pooled (95 % CI)": interval(statistics.get("macro_f1")),
             }
             rows.append(
                 {"protocol": benchmark.label(name), "arm": title(arm), **cells}
@@ -63,20 +63,20 @@ def shortfalls(metrics: Metrics, benchmark: Benchmark, normalised: list[str]) ->
     """A line per protocol: the trained arms below their probe or the SVM, and a stage 3 below the untrained product."""
     lines = []
     for name, arms in metrics.items():
-        found = []
+        gaps = []
         for arm in (arm for arm in ARMS if arm in arms):
             rivals = [counterpart(arm, rival, normalised) for rival in (PROBE_OF[arm], BASELINE)]
             rivals += ["late_product"] if arm == "fused" else []
             for rival in (rival for rival in rivals if rival in arms):
                 behind = arms[rival]["accuracy"]["pooled"] - arms[arm]["accuracy"]["pooled"]
                 if behind > 0:
-                    found.append(f"{arm} is {percent(behind)} points below {title(rival)}")
-        lines += [f"- {benchmark.label(name)}: {', '.join(found)}."] if found else []
+                    gaps.append(f"{arm} is {percent(behind)} points below {title(rival)}")
+        lines += [f"- {benchmark.label(name)}: {', '.join(gaps)}."] if gaps else []
     return "Below what they should beat (pooled accuracy):\n\n" + "\n".join(lines) if lines else ""
 
 
 def calibration_table(metrics: Metrics, benchmark: Benchmark) -> ReportTable:
-    """How far the probabilities can be believed; an SVM's decision values are none."""
+    """The calibration of each arm's probabilities; an SVM's decision values are no probabilities and are left out."""
     rows = [
         {
             "protocol": benchmark.label(name),

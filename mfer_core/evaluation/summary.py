@@ -16,8 +16,8 @@ from mfer_core.protocol.metrics import (
 )
 
 ABOUT = "about"  # key of metrics.json beside the protocols: what the figures stand on
-LOSSES = ("brier", "log_loss")  # in the order of ``losses``
-WITH_INTERVAL = (*SCORES, *LOSSES)  # the ECE has none: see ``calibration_error``
+LOSSES = ("brier", "log_loss")  # The order of ``losses``'s columns.
+WITH_INTERVAL = (*SCORES, *LOSSES)  # The ECE has no interval: see ``calibration_error``.
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tables as Markdown and CSV, each with a caption that says what the figures stand on."""
+"""Tables as Markdown and CSV, each with a caption that names the data behind the figures."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -29,14 +29,14 @@ def normalise(clips: Clips, arm: Arm, normalisation: str) -> Clips:
         return clips
     name = arm.config.modality
     groups = clips.speakers if normalisation == "speaker" else ("all",) * len(clips)
-    found: list[Tensor | None] = list(clips.modalities[name])
+    scaled: list[Tensor | None] = list(clips.modalities[name])
     for group in sorted(set(groups)):
-        members = [i for i, own in enumerate(groups) if own == group and found[i] is not None]
+        members = [i for i, of_clip in enumerate(groups) if of_clip == group and scaled[i] is not None]
         if members:
             mean, std = moments([clips.modalities[name][i] for i in members])
             for i in members:
-                found[i] = (clips.modalities[name][i] - mean) / std / arm.scale + arm.mean
-    return Clips(clips.clip_ids, clips.speakers, clips.labels, {**clips.modalities, name: found}, clips.dims)
+                scaled[i] = (clips.modalities[name][i] - mean) / std / arm.scale + arm.mean
+    return Clips(clips.clip_ids, clips.speakers, clips.labels, {**clips.modalities, name: scaled}, clips.dims)
 
 
 def shift(clips: Clips, arm: Arm) -> dict[str, float]:
@@ -72,7 +72,7 @@ class Models:
     )  # the encoders that were trained with an arm
 
     def seen_by(self, arm: str, clips: Clips) -> Clips:
-        """The clips as the arm's own encoders see them: the cached embeddings where it has none."""
+        """The clips embedded by the encoders that were trained with the arm; the cached embeddings without such encoders."""
         for source in self.sources.get(arm, []):
             clips = source.embed_clips(clips)
         return clips
@@ -85,7 +85,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Features:
-    """What an arm's classifier reads, and the classifier: logits are ``inputs @ weight.T + bias``."""
+    """The inputs of an arm's classifier, and the classifier: logits are ``inputs @ weight.T + bias``."""
 
     inputs: Tensor  # [N, H]
     weight: Tensor  # [C, H]

@@ -11,6 +11,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table, write_json, write_table
 from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import MODALITIES
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, Transfer
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clips import Clips
@@ -47,15 +48,15 @@ AS_TRAINED = "zero-shot, none normalisation"
 
 def honest_folds(data: Path) -> list[tuple[str, int]]:
     """(protocol, fold) of every honest protocol. Raises MferError when there is none."""
-    folds = read_table(data / "folds" / "folds.parquet", ["protocol", "fold"]).drop_duplicates()
-    found = [
+    folds = read_table(DataPaths(data).folds, ["protocol", "fold"]).drop_duplicates()
+    honest = [
         (str(row.protocol), int(row.fold)) for row in folds.itertuples() if protocol(str(row.protocol)).honest
     ]
-    if not found:
+    if not honest:
         raise MferError(
             "transfer needs models of a protocol that holds speakers out: add one (luna5) to folds.protocols"
         )
-    return found
+    return honest
 
 
 def _load(data: Path, corpus: str, settings: Settings) -> tuple[pd.DataFrame, dict[str, ModalityEmbeddings]]:
@@ -65,9 +66,9 @@ def _load(data: Path, corpus: str, settings: Settings) -> tuple[pd.DataFrame, di
 
 def outcome_scores(outcome: Outcome, labels: np.ndarray) -> dict[str, float]:
     """Metrics of one outcome; ``labels`` are those of all target clips."""
-    own = labels[outcome.clips]
-    return decision_scores(own, outcome.probabilities.argmax(1), len(CLASSES)) | {
-        "ece": float(calibration_error(calibration(outcome.probabilities, own)))
+    truth = labels[outcome.clips]
+    return decision_scores(truth, outcome.probabilities.argmax(1), len(CLASSES)) | {
+        "ece": float(calibration_error(calibration(outcome.probabilities, truth)))
     }
 
 
@@ -76,8 +77,8 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
     target_manifest, target_modalities = _load(data, settings.roles.transfer, settings)
     _, source_modalities = _load(data, settings.roles.benchmark, settings)
     target = make_clips(sorted(target_manifest.index), target_manifest, CLASSES, target_modalities)
-    for name, found in target_modalities.items():
-        if found.values and not same_encoder(found.metadata, source_modalities[name].metadata):
+    for name, embeddings in target_modalities.items():
+        if embeddings.values and not same_encoder(embeddings.metadata, source_modalities[name].metadata):
             raise MferError(
                 f"{settings.roles.transfer} has other {name} embeddings than {settings.roles.benchmark}: "
                 "run embed for both"
@@ -91,7 +92,7 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
             load_models(data, name, number, settings.arms, corpora, selection) for selection in (False, True)
         )
         source = Fold.read(data, settings.roles.benchmark, name, number).clips(source_modalities)
-        fold, place = (
+        fold, fold_columns = (
             FoldTransfer(models, selection, source["valid"], target),
             {"protocol": name, "fold": number},
         )
@@ -106,18 +107,18 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
                 "draw": outcome.draw,
                 "speaker_disjoint": outcome.speaker_disjoint,
             }
-            rows.append(place | facts | outcome_scores(outcome, target.labels.numpy()))
-            predictions.append(_predictions(outcome, target).assign(**place))
+            rows.append(fold_columns | facts | outcome_scores(outcome, target.labels.numpy()))
+            predictions.append(_predictions(outcome, target).assign(**fold_columns))
         rows += [
-            place | row
+            fold_columns | row
             for row in _source_rows(FoldTransfer(models, selection, source["valid"], source["test"]))
         ]
-        moved += [place | {"arm": arm, **values} for arm, values in shifts(fold).items()]
+        moved += [fold_columns | {"arm": arm, **values} for arm, values in shifts(fold).items()]
     return pd.DataFrame(rows), pd.concat(predictions, ignore_index=True), pd.DataFrame(moved)
 
 
 def _source_rows(fold: FoldTransfer) -> list[dict]:
-    """Every arm on the fold's own test part, under every normalisation: what robustness costs at home."""
+    """Every arm on the fold's own test part, under every normalisation: the cost of the robust fusion without domain shift."""
     labels = fold.target.labels.numpy()
     facts = {"draw": 0, "speaker_disjoint": True}
     renamed = (
@@ -166,8 +167,8 @@ def transfer_metrics(rows: pd.DataFrame, predictions: pd.DataFrame, settings: Se
     metrics: dict = {}
     for (name, arm, setting), group in rows.groupby(["protocol", "arm", "setting"], sort=False):
         by_fold = group.groupby("fold")[["accuracy", "uar", "macro_f1", "ece"]].mean()
-        found = {metric: fold_statistics(values.to_numpy()) for metric, values in by_fold.items()}
-        metrics.setdefault(name, {}).setdefault(arm, {})[setting] = found
+        statistics = {metric: fold_statistics(values.to_numpy()) for metric, values in by_fold.items()}
+        metrics.setdefault(name, {}).setdefault(arm, {})[setting] = statistics
     for (name, arm, setting), table in predictions.groupby(["protocol", "arm", "setting"], sort=False):
         counts = count(table, table.speaker, CLASSES)
         pooled = counts.metrics(np.ones((1, len(counts.groups))))
@@ -187,11 +188,11 @@ def transfer(data: Path, settings: Settings) -> dict:
     data = Path(data)
     corpus = settings.roles.transfer
     if settings.corpora[corpus].source == "absent":
-        return _left_out(data / "transfer")
+        return _left_out(DataPaths(data).stage("transfer"))
     with one_thread():
         rows, predictions, moved = run_folds(data, settings)
     metrics = transfer_metrics(rows, predictions, settings)
-    out = data / "transfer"
+    out = DataPaths(data).stage("transfer")
     write_table(out / "predictions.parquet", predictions)
     _write_tables(out / "tables", settings, metrics, rows, predictions, moved)
     whole = {ABOUT: {"data": "synthetic" if _synthetic(settings) else "recordings"}} | metrics
@@ -254,13 +255,13 @@ def _write_tables(
     predictions: pd.DataFrame,
     moved: pd.DataFrame,
 ) -> None:
-    own, options = settings.transfer, settings.evaluate
+    section, options = settings.transfer, settings.evaluate
     as_trained = predictions[predictions.setting == AS_TRAINED]
     tables = {
         "transfer": ReportTable(
             "On the transfer corpus (accuracy, %)",
-            shots_table(metrics, own.shots, own.normalisation),
-            _shots_note(own, bool(rows.speaker_disjoint.all())),
+            shots_table(metrics, section.shots, section.normalisation),
+            _shots_note(section, bool(rows.speaker_disjoint.all())),
         ),
         "pairs": pairs_table(as_trained, options.permutations, settings.seed),
         "folds": ReportTable(

@@ -43,14 +43,14 @@ def load_models(
         models[arm], config, blocks = load_trained(
             DataPaths(data).fold(f"train_{arm}", protocol, fold), selection
         )
-        for modality, own in blocks.items():
+        for modality, weights in blocks.items():
             trained_on = config["encoders"][modality]
             key = (
                 modality,
                 trained_on["finetuned"],
             )  # stage 3 keeps the encoder of stages 1 and 2b unless it trains on
             if key not in opened:
-                opened[key] = open_encoder(data, modality, corpora, trained_on, "auto", Finetune(), own)
+                opened[key] = open_encoder(data, modality, corpora, trained_on, "auto", Finetune(), weights)
             sources.setdefault(arm, []).append(opened[key])
     return Models(models, sources)
 
@@ -134,7 +134,7 @@ def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iter
     }
     labels, speakers = fold.target.labels.numpy(), np.array(fold.target.speakers)
     if 0 in settings.shots:
-        yield from fold.outcomes({arm: own.logits() for arm, own in read.items()}, "0-shot")
+        yield from fold.outcomes({arm: features_of.logits() for arm, features_of in read.items()}, "0-shot")
     shots = [count for count in settings.shots if count]
     for draw in range(settings.draws if shots else 0):
         supports, query, disjoint = draw_supports(labels, speakers, shots, draw, seed)
@@ -146,9 +146,13 @@ def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iter
 def _adapted(fold: FoldTransfer, read: dict[str, Features], support: np.ndarray) -> dict[str, Tensor]:
     """arm -> logits after adaptation to what the arm can see of the support; unchanged where that is nothing."""
     result = {}
-    for arm, own in read.items():
+    for arm, features_of in read.items():
         seen = np.intersect1d(support, usable(fold.target, arm))
-        result[arm] = adapt(own, fold.target.labels, torch.from_numpy(seen)) if len(seen) else own.logits()
+        result[arm] = (
+            adapt(features_of, fold.target.labels, torch.from_numpy(seen))
+            if len(seen)
+            else features_of.logits()
+        )
     return result
 
 

@@ -22,11 +22,11 @@ PAIRS = (
 
 
 def _accuracy(arms: dict, arm: str, setting: str) -> str:
-    found = arms.get(arm, {}).get(setting)
-    if found is None:
+    metrics = arms.get(arm, {}).get(setting)
+    if metrics is None:
         return ABSENT
-    stats = found["accuracy"]
-    if "pooled" not in stats:  # a source test part
+    stats = metrics["accuracy"]
+    if "pooled" not in stats:  # Only scores on the transfer corpus are pooled.
         return spread(stats)
     low, high = stats.get("ci95", (None, None))
     return spread(stats) + (" (one speaker)" if low is None else f" ({percent(low)}-{percent(high)})")
@@ -65,7 +65,7 @@ def _margins(arms: dict, arm: str, normalisation: str) -> list[float]:
     if any(setting not in arms.get(name, {}) for name in (*MODALITIES, arm)):
         return []
     folds = {name: arms[name][setting]["accuracy"]["folds"] for name in (*MODALITIES, arm)}
-    return [own - max(pair) for *pair, own in zip(*folds.values(), strict=True)]
+    return [fused - max(single) for *single, fused in zip(*folds.values(), strict=True)]
 
 
 def target_note(metrics: dict) -> str:
@@ -115,13 +115,13 @@ def folds_table(metrics: dict) -> pd.DataFrame:
     rows = []
     for name, arms in metrics.items():
         for normalisation in NORMALISATIONS:
-            found = {
+            accuracies = {
                 arm: arms[arm][f"zero-shot, {normalisation} normalisation"]["accuracy"]["folds"]
                 for arm in COLUMNS
                 if f"zero-shot, {normalisation} normalisation" in arms.get(arm, {})
             }
-            for fold, values in enumerate(zip(*found.values(), strict=True)):
-                accuracy = dict(zip(found, values, strict=True))
+            for fold, values in enumerate(zip(*accuracies.values(), strict=True)):
+                accuracy = dict(zip(accuracies, values, strict=True))
                 best = max(accuracy.get(arm, 0.0) for arm in MODALITIES)
                 margins = {
                     f"{TITLES.get(arm, arm)} - best": f"{100 * (accuracy[arm] - best):+.1f}"
@@ -150,13 +150,13 @@ def collapse_table(predictions: pd.DataFrame) -> pd.DataFrame:
     )
     for (name, arm), table in decided.groupby(["protocol", "arm"], sort=False):
         for label in CLASSES:
-            own = table[table.label == label]
-            if own.empty:
+            clips = table[table.label == label]
+            if clips.empty:
                 continue
-            wrong = own.predicted[own.predicted != label].value_counts()
-            taken = f"{wrong.index[0]} ({percent(wrong.iloc[0] / len(own), 0)} %)" if len(wrong) else "-"
+            wrong = clips.predicted[clips.predicted != label].value_counts()
+            taken = f"{wrong.index[0]} ({percent(wrong.iloc[0] / len(clips), 0)} %)" if len(wrong) else "-"
             cells = {
-                "recall %": percent((own.predicted == label).mean()),
+                "recall %": percent((clips.predicted == label).mean()),
                 "mostly taken for": taken,
                 "predicted %": percent((table.predicted == label).mean()),
             }
@@ -166,7 +166,7 @@ def collapse_table(predictions: pd.DataFrame) -> pd.DataFrame:
                     "arm": TITLES.get(arm, arm),
                     "emotion": label,
                     **cells,
-                    "mean confidence %": percent(own.confidence.mean()),
+                    "mean confidence %": percent(clips.confidence.mean()),
                 }
             )
     return pd.DataFrame(rows)
@@ -176,17 +176,17 @@ def shift_table(moved: pd.DataFrame, metrics: dict) -> pd.DataFrame:
     """Per single arm: distance and spread of the embeddings, accuracy guessed without labels, true accuracy, calibration error."""
     rows = []
     for (name, arm), table in moved.groupby(["protocol", "arm"], sort=False):
-        found = metrics[name][arm]["zero-shot, none normalisation"]
+        scores = metrics[name][arm]["zero-shot, none normalisation"]
         cells = {
             "mean shift": f"{table.mean_shift.mean():.2f}",
             "spread ratio": f"{table.spread_ratio.mean():.2f}",
         }
         cells |= {
             "accuracy % guessed without labels": percent(table.estimated_accuracy.mean()),
-            "accuracy %": percent(found["accuracy"]["mean"]),
+            "accuracy %": percent(scores["accuracy"]["mean"]),
         }
         rows.append(
-            {"protocol": protocol(name).label, "arm": arm, **cells, "ECE %": percent(found["ece"]["mean"])}
+            {"protocol": protocol(name).label, "arm": arm, **cells, "ECE %": percent(scores["ece"]["mean"])}
         )
     return pd.DataFrame(rows)
 
@@ -196,7 +196,7 @@ def pairs_table(predictions: pd.DataFrame, permutations: int, seed: int) -> Repo
     rows = []
     speakers = predictions.drop_duplicates("clip_id").set_index("clip_id").speaker
     for name, table in predictions.groupby("protocol", sort=False):
-        arms = {str(arm): own.reset_index(drop=True) for arm, own in table.groupby("arm", sort=False)}
+        arms = {str(arm): rows_of.reset_index(drop=True) for arm, rows_of in table.groupby("arm", sort=False)}
         pairs = [pair for pair in PAIRS if set(pair) <= set(arms)]
         tests = [
             compare(arms[first], arms[second], speakers, CLASSES, permutations, seed)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.labels import CLASSES, head_classes
+from mfer_core.base.paths import DataPaths
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, read_head
 from mfer_core.evaluation.arms import BASELINE, PROBE_OF, title
@@ -38,31 +39,31 @@ def by_class(labels: list[str], shares: np.ndarray, classes: tuple[str, ...]) ->
     names = head_classes(labels)
     result = np.full((len(shares), len(classes)), np.nan)
     for column, name in enumerate(classes):
-        own = [number for number, found in enumerate(names) if found == name]
-        if own:
-            result[:, column] = shares[:, own].sum(1)
+        columns = [number for number, label in enumerate(names) if label == name]
+        if columns:
+            result[:, column] = shares[:, columns].sum(1)
     return result / np.nansum(result, 1, keepdims=True)
 
 
 def zero_shot_predictions(
-    embed: Path, corpus: str, manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...]
+    data: Path, corpus: str, manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...]
 ) -> pd.DataFrame:
     """Rows of the predictions contract for the test parts of all folds; none of an encoder without a head that knows two of ``classes``.
 
-    ``embed`` is data/embed. Raises MferError when the embed stage has not run.
+    Raises MferError when the embed stage has not run.
     """
     tables = [pd.DataFrame(columns=["clip_id", "protocol", "fold", "arm", "label", *classes])]
     test = folds[folds.part == "test"].merge(manifest[["clip_id", "label"]], on="clip_id")
     for modality, arm in HEADS.items():
-        head = read_head(Path(embed) / modality / corpus)
+        head = read_head(DataPaths(data).embeddings(modality, corpus))
         known = known_classes(head.labels, classes) if head else []
         if len(known) < 2:
             continue
-        values = open_embeddings(Path(embed) / modality / corpus)
+        values = open_embeddings(DataPaths(data).embeddings(modality, corpus))
         clips = [clip for clip, steps in values.items() if len(steps)]
         shares = np.stack([clip_probabilities(head, modality, values[clip]) for clip in clips])
-        found = by_class(head.labels, shares, classes).astype(np.float32)
-        scored = pd.DataFrame(found, columns=list(classes)).assign(clip_id=clips, arm=arm)
+        matched = by_class(head.labels, shares, classes).astype(np.float32)
+        scored = pd.DataFrame(matched, columns=list(classes)).assign(clip_id=clips, arm=arm)
         tables.append(test[test.label.isin(known)].merge(scored, on="clip_id"))
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[
         tables[0].columns
@@ -82,27 +83,27 @@ def zero_shot_table(
     Also as figures: protocol -> head -> clips, classes, and the accuracy and UAR of head and arms with their intervals.
     """
     rows, figures = [], {}
-    for (name, head), own in predictions[predictions.arm.isin(HEADS.values())].groupby(
+    for (name, head), head_rows in predictions[predictions.arm.isin(HEADS.values())].groupby(
         ["protocol", "arm"], sort=False
     ):
-        known = [label for label in CLASSES if own[label].notna().all()]
-        same = predictions[(predictions.protocol == name) & predictions.clip_id.isin(set(own.clip_id))]
+        known = [label for label in CLASSES if head_rows[label].notna().all()]
+        same = predictions[(predictions.protocol == name) & predictions.clip_id.isin(set(head_rows.clip_id))]
         rivals = [arm for arm in _rivals(head) if (same.arm == arm).any()]
         common = set.intersection(*(set(same.clip_id[same.arm == arm]) for arm in (head, *rivals)))
         scored = {"clips": len(common), "classes": known, "arms": {}}
         for arm in (head, *rivals):
             table = same[(same.arm == arm) & same.clip_id.isin(common)].reset_index(drop=True)
             table = table.assign(**dict.fromkeys(set(CLASSES) - set(known), 0.0))
-            found = summarise(table, benchmark.speaker_of(table.clip_id), CLASSES, resamples, seed)
-            scored["arms"][arm] = {metric: found[metric] for metric in ("accuracy", "uar")}
+            scores = summarise(table, benchmark.speaker_of(table.clip_id), CLASSES, resamples, seed)
+            scored["arms"][arm] = {metric: scores[metric] for metric in ("accuracy", "uar")}
             rows.append(
                 {
                     "protocol": benchmark.label(str(name)),
                     "arm": title(arm),
                     "clips": str(len(common)),
                     "classes": ", ".join(known),
-                    "accuracy %, pooled (95 % CI)": interval(found["accuracy"]),
-                    "UAR %, pooled (95 % CI)": interval(found["uar"]),
+                    "accuracy %, pooled (95 % CI)": interval(scores["accuracy"]),
+                    "UAR %, pooled (95 % CI)": interval(scores["uar"]),
                     "labels of the benchmark seen by the encoder": benchmark.labels_seen(arm),
                 }
             )
@@ -117,11 +118,11 @@ def _rivals(head: str) -> tuple[str, ...]:
     return (*rivals, BASELINE) if modality == "audio" else rivals
 
 
-def head_gaps(embed: Path, corpus: str, classes: tuple[str, ...]) -> str:
+def head_gaps(data: Path, corpus: str, classes: tuple[str, ...]) -> str:
     """Per encoder: the classes that its head lacks, and its labels that have no counterpart."""
     sentences = []
     for modality, arm in HEADS.items():
-        if head := read_head(Path(embed) / modality / corpus):
+        if head := read_head(DataPaths(data).embeddings(modality, corpus)):
             lacks = [name for name in classes if name not in known_classes(head.labels, classes)]
             extra = [
                 label

@@ -61,8 +61,8 @@ def frames_table(path: Path, manifest: pd.DataFrame, classes: tuple[str, ...]) -
         right = pd.Series(guesses == label_of[scored.index], scored.index).groupby(
             label_of[scored.index].to_numpy()
         )
-        found = right.agg(["size", "sum"]).reindex(known, fill_value=0)
-        for name, count in [*found.iterrows(), ("all", found.sum())]:
+        counts = right.agg(["size", "sum"]).reindex(known, fill_value=0)
+        for name, count in [*counts.iterrows(), ("all", counts.sum())]:
             share = count["sum"] / count["size"] if count["size"] else None
             rows[name] |= {f"{unit}s": str(int(count["size"])), f"{unit}s right %": percent(share)}
     return pd.DataFrame(rows.values())

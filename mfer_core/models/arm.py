@@ -16,7 +16,7 @@ class ArmConfig:
     input_dim: int  # D of the embeddings
     hidden_size: int  # H of the GRU
     layers: int
-    dropout: float  # on the state that is classified, in training only
+    dropout: float  # Dropout of the classified state, in training only.
     pool: int = 1  # consecutive steps averaged into one before the GRU; 1 keeps every step
     # What is classified: the "last" valid state, the "mean", or "statistics" (mean, deviation, maximum).
     readout: str = "last"
@@ -76,7 +76,7 @@ class Arm(nn.Module):
     def __init__(self, config: ArmConfig):
         super().__init__()
         self.config = config
-        self.register_buffer("mean", torch.zeros(config.input_dim))  # of the training clips' steps
+        self.register_buffer("mean", torch.zeros(config.input_dim))  # The mean of the training clips' steps.
         self.register_buffer("scale", torch.ones(config.input_dim))  # 1 / standard deviation
         self.gru = nn.GRU(config.input_dim, config.hidden_size, config.layers, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)

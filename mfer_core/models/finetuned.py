@@ -61,7 +61,7 @@ class TrainableEncoder(nn.Module):
                 block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
     def blocks(self) -> dict[str, Tensor]:
-        """What learns, by its name in the encoder's own model."""
+        """The weights that learn, by name in the encoder's own model."""
         return {name.replace("/", "."): value.detach().cpu().clone() for name, value in self.weights.items()}
 
     def train(self, mode: bool = True) -> "TrainableEncoder":

@@ -23,7 +23,7 @@ Blocks = dict[str, dict[str, Tensor]]  # modality -> name in the encoder's model
 
 
 def describe_model(model: Arm | Fused) -> dict:
-    """What ``build_model`` needs, JSON-able."""
+    """The JSON-able description from which ``build_model`` builds the model."""
     if isinstance(model, Fused):
         return {"kind": "fused", "visual": asdict(model.visual.config), "audio": asdict(model.audio.config)}
     return {"kind": "arm", **asdict(model.config)}
@@ -42,7 +42,7 @@ def _arm(values: dict) -> Arm:
 
 
 def build_model(description: dict) -> Arm | Fused:
-    """A model of that shape with fresh weights."""
+    """A model of the described shape with fresh weights."""
     return (
         Fused(_arm(description["visual"]), _arm(description["audio"]))
         if description["kind"] == "fused"
@@ -70,8 +70,8 @@ def save_weights(
 ) -> None:
     """``blocks``: the weights of the encoders that were trained with the model."""
     weights = dict(model.state_dict())
-    for modality, own in (blocks or {}).items():
-        weights |= {f"{ENCODER}{modality}.{name}": value for name, value in own.items()}
+    for modality, learned in (blocks or {}).items():
+        weights |= {f"{ENCODER}{modality}.{name}": value for name, value in learned.items()}
     with atomic_path(Path(folder) / file) as temporary:
         save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, temporary)
 

@@ -14,9 +14,11 @@ class MediaFiles:
     """What was found, each file once, in the order of the paths that were named."""
 
     recordings: list[Path] = field(default_factory=list)
-    unsure: set[Path] = field(default_factory=set)  # of them, those that only their content can tell
-    others: list[Path] = field(default_factory=list)  # in folders: pictures, tables, texts, archives
-    faults: dict[Path, ClipError] = field(default_factory=dict)  # what cannot be read as a file
+    # The recordings of which only their content can tell that they are recordings.
+    unsure: set[Path] = field(default_factory=set)
+    # Files of folders that are no recordings: pictures, tables, texts, archives.
+    others: list[Path] = field(default_factory=list)
+    faults: dict[Path, ClipError] = field(default_factory=dict)  # The paths that cannot be read as a file.
 
 
 def find_media(paths: Iterable[Path], but: Path | None = None) -> MediaFiles:

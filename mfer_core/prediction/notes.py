@@ -1,4 +1,4 @@
-"""What a person must know of a recording beside its emotions: which faces and which sound the arms had."""
+"""Notes on a recording beside its emotions: which faces and which sound the arms had."""
 
 from mfer_core.base.settings import Extract
 

@@ -18,10 +18,8 @@ from mfer_core.prediction.run import PredictionRun
 from mfer_core.prediction.windows import label_segments
 
 TEMPLATES = Path(__file__).with_name("templates")
-SHOWN_IN_REPORT = (
-    20  # with more recordings the report only links to their pages: hundreds of megabytes open nowhere
-)
-WIDTH, PANEL, GAP = 900, 96, 26  # of the timeline's drawing, in its own units
+SHOWN_IN_REPORT = 20  # With more recordings the report only links to their pages, because no browser opens hundreds of megabytes.
+WIDTH, PANEL, GAP = 900, 96, 26  # Sizes of the timeline's drawing, in its own units.
 
 
 def write_recording(run: PredictionRun, path: Path, seen: RecordingResult) -> None:
@@ -84,10 +82,10 @@ def _drawing(seen: RecordingResult, run: PredictionRun) -> dict:
     panels = [
         {
             "arm": arm,
-            "top": GAP + place * (PANEL + GAP),
-            "lines": _lines(timeline[timeline.arm == arm], run, scale, GAP + place * (PANEL + GAP)),
+            "top": GAP + index * (PANEL + GAP),
+            "lines": _lines(timeline[timeline.arm == arm], run, scale, GAP + index * (PANEL + GAP)),
         }
-        for place, arm in enumerate(arms)
+        for index, arm in enumerate(arms)
     ]
     band = [
         {"x": start * scale, "width": (end - start) * scale, "colour": classes.index(label), "label": label}
@@ -125,7 +123,7 @@ def _ticks(duration_s: float, scale: float) -> list[dict]:
 
 
 def _windows(timeline: pd.DataFrame, scale: float) -> list[dict]:
-    """What the pointer reads: the centre of each window and a line of words."""
+    """The text under the pointer: the centre of each window and a line of words."""
     windows = []
     for (start, end), rows in timeline.groupby(["start_s", "end_s"]):
         said = ", ".join(

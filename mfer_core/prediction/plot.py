@@ -15,7 +15,7 @@ from mfer_core.prediction.predictor import Prediction
 
 # One per emotion in the label set's order, after Okabe & Ito's for the colour-blind; templates/base.html has the same for light and dark.
 COLOURS = ("#808080", "#56b4e9", "#d9b300", "#0057a3", "#d55e00", "#b5508c", "#009e73", "#222222")
-LONGEST_NAME = 80  # signs of a name in a title; its middle is left out beyond
+LONGEST_NAME = 80  # The most characters of a name in a title; the middle of a longer name is left out.
 HATCHES = {"visual": "//", "audio": "..", "fused": ""}
 
 
@@ -60,8 +60,9 @@ def _classes(table: pd.DataFrame) -> list[str]:
 def _draw_curves(axes: np.ndarray, arms: list[str], prediction: Prediction) -> None:
     for axis, arm in zip(axes, arms, strict=True):
         rows = prediction.timeline[prediction.timeline.arm == arm]
-        place = (rows.start_s / prediction.step_s).round().astype(int)
-        rows = rows.set_index(place).reindex(range(place.max() + 1))  # a window without a row breaks the line
+        window = (rows.start_s / prediction.step_s).round().astype(int)
+        # A window without a row breaks the line.
+        rows = rows.set_index(window).reindex(range(window.max() + 1))
         for name, colour in zip(_classes(rows), COLOURS, strict=False):
             axis.plot(
                 (rows.start_s + rows.end_s) / 2,
@@ -87,11 +88,11 @@ def _draw_curves(axes: np.ndarray, arms: list[str], prediction: Prediction) -> N
 
 def _draw_bars(axis: Axes, arms: list[str], table: pd.DataFrame) -> None:
     names = _classes(table)
-    for place, arm in enumerate(arms):
+    for index, arm in enumerate(arms):
         (row,) = table[table.arm == arm][names].to_numpy()
-        where = np.arange(len(names)) + 0.27 * (place - (len(arms) - 1) / 2)
+        positions = np.arange(len(names)) + 0.27 * (index - (len(arms) - 1) / 2)
         axis.bar(
-            where,
+            positions,
             row,
             0.25,
             color=COLOURS[: len(names)],

@@ -40,10 +40,10 @@ from mfer_core.prediction.windows import STEP_S, WINDOW_S, RecordingEmbeddings, 
 
 SETTINGS = "settings.json"
 log = logging.getLogger("mfer")
-LIMITS = {"max_duration_s", "clip_time_limit_s", "rejects_limit"}  # shape no figure
+LIMITS = {"max_duration_s", "clip_time_limit_s", "rejects_limit"}  # These settings shape no figure.
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time
-BATCH_GIB = 0.1  # of working memory of an encoder: one recording needs no more to be quick
+BATCH_GIB = 0.1  # An encoder's working memory; one recording is no quicker with more.
 BATCH = 64  # windows through the arms at a time
 
 
@@ -54,7 +54,7 @@ class ModelSettings(BaseModel):
     synthetic: bool  # trained on demonstration corpora
 
     def allowing(self, max_minutes: float) -> "ModelSettings":
-        """With another limit of length, and time to match. Raises MferError for one that is not above 0."""
+        """The settings with another limit of length and a time limit to match. Raises MferError for a limit not above 0."""
         if not max_minutes > 0:
             raise MferError(f"max minutes {max_minutes:g}: it must be above 0")
         longest_s = 60 * max_minutes
@@ -67,27 +67,27 @@ class ModelSettings(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> "ModelSettings":
-        """Raises MferError when it is missing or not this version's."""
+        """Read ``settings.json``. Raises MferError when the file is missing or not this version's."""
         try:
             return cls.model_validate(read_json(folder / SETTINGS))
         except ValidationError as error:
             fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
+            setting = ".".join(map(str, fault["loc"]))
             raise MferError(
-                f"{folder / SETTINGS}: {where}: {fault['msg']}: made by another version? Run stage register "
+                f"{folder / SETTINGS}: {setting}: {fault['msg']}: made by another version? Run stage register "
                 "again"
             ) from error
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one recording gave. Both tables: path, start_s, end_s, arm, label, and a probability per class name.
+    """The prediction of one recording. Both tables: path, start_s, end_s, arm, label, and a probability per class name.
 
     A row for an arm stands only where the recording has its modality; the fused row where it has either.
     """
 
     path: str
-    clip: ExtractedClip  # to look at: some of its frames, of a long one only the outline of its sound, and its facts
+    clip: ExtractedClip  # Some frames, the sound (of a long recording only its outline) and the facts, for drawing.
     table: pd.DataFrame  # the whole recording, a row per arm
     timeline: pd.DataFrame  # a row per window and arm; a recording no longer than a window has one window
     step_s: float  # between two windows
@@ -112,7 +112,8 @@ class Predictor:
     model: Fused
     settings: ModelSettings
     apart: bool  # whether recordings are opened in a process of their own
-    identity: str  # of everything that shapes the figures; two models of one identity are the same model
+    # A hash of everything that shapes the figures: two models with one identity are the same model.
+    identity: str
 
     @classmethod
     def load(
@@ -142,15 +143,15 @@ class Predictor:
             )
         visual = load_vit(*checkpoint_of(folder / "visual"), device, "fp32")
         audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")
-        for modality, own in blocks.items():
-            put_blocks({"visual": visual, "audio": audio}[modality], own, config["encoders"][modality])
+        for modality, weights_of in blocks.items():
+            put_blocks({"visual": visual, "audio": audio}[modality], weights_of, config["encoders"][modality])
         parts = [visual.metadata, audio.metadata, settings.model_dump(exclude={"extract": LIMITS})]
         weights = [sha256_file(file) for file in sorted((folder / "fused").iterdir()) if file.is_file()]
         return cls(visual, audio, model, settings, apart, digest(parts, weights))
 
     @property
     def warning(self) -> str | None:
-        """What must stand beside its figures."""
+        """A warning that must stand beside the model's figures; None for a model of real recordings."""
         return (
             "trained on synthetic demonstration corpora: of no use on people"
             if self.settings.synthetic
@@ -217,7 +218,7 @@ class Predictor:
         return RecordingEmbeddings(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
 
     def _embed_sound(self, sound: dict) -> tuple[np.ndarray, np.ndarray]:
-        """Values [T, D] and times [T] of what the method keeps of a WAVEFORM."""
+        """Values [T, D] and times [T] of the speech that the method keeps of a WAVEFORM."""
         speech = keep_speech("", "", sound, self.settings.extract.vad_min_clip_s)
         (values,) = self.audio.embed([speech.waveform], BATCH_GIB)
         return values, speech.times(self.audio.centres(len(values)))
@@ -247,9 +248,9 @@ class Predictor:
     ) -> pd.DataFrame:
         rows = []
         for span, arms in zip(spans, decisions, strict=True):
-            place = {"path": path, "start_s": span[0], "end_s": span[1]}
+            location = {"path": path, "start_s": span[0], "end_s": span[1]}
             rows += [
-                place | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values)
+                location | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values)
                 for arm, values in arms.items()
             ]
         return pd.DataFrame(rows)
@@ -266,11 +267,11 @@ class Predictor:
                 logits = self.model.visual(*visual), self.model.audio(*audio), self.model(*visual, *audio)
             shares = [values.softmax(1) for values in logits]
             present = visual[1] > 0, audio[1] > 0, visual[1] + audio[1] > 0
-            for place in range(len(visual[1])):
+            for index in range(len(visual[1])):
                 yield {
-                    arm: values[place]
+                    arm: values[index]
                     for arm, values, has in zip(ARMS, shares, present, strict=True)
-                    if has[place]
+                    if has[index]
                 }
 
 

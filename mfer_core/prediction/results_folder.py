@@ -1,4 +1,4 @@
-"""What is kept of every recording that is done: written at once, found again by a later run.
+"""The stored results of every recording: written as soon as they are computed, and reused by a later run.
 
 A recording has up to three files, all of one name: ``plots/<name>.png``, ``recordings/<name>.html`` and, written last,
 ``done/<name>.parquet`` with its tables, notes and the key of everything that shaped them.
@@ -23,16 +23,16 @@ KINDS = {"plots": ".png", "recordings": ".html", "done": ".parquet"}
 LONGEST_NAME = (
     100  # bytes of a recording's own name; file systems take 143 (encrypted ones) to 255 for all of it
 )
-_NO_FILE_NAME = re.compile(r'[\\/:*?"<>|]')  # what file systems of other systems refuse
+_NO_FILE_NAME = re.compile(r'[\\/:*?"<>|]')  # Characters that file systems of other operating systems refuse.
 _OURS = re.compile(r".+-[0-9a-f]{8}\.(png|html|parquet)")
 _FACTS = b"mfer"
 
 
 @dataclass(frozen=True)
 class RecordingResult:
-    """What is kept of a recording's prediction once its media are out of memory."""
+    """A recording's prediction without its media."""
 
-    path: str  # as it can be shown
+    path: str  # The path as it can be shown.
     duration_s: float
     notes: list[str]
     table: pd.DataFrame
@@ -73,10 +73,10 @@ class ResultsFolder:
         try:
             return self._facts(pq.read_schema(self.file("done", path)))["key"] == key
         except (OSError, pa.ArrowException, KeyError, ValueError):
-            return False  # nothing that this version wrote: it is computed again
+            return False  # Another version wrote this file, so the recording is computed again.
 
     def write(self, path: Path, key: str, seen: RecordingResult) -> None:
-        """Commit a recording: its other files are there already."""
+        """Write a recording's tables, which mark it as done; its other files are there already."""
         rows = pd.concat(
             [seen.table.assign(whole=True), seen.timeline.assign(whole=False)], ignore_index=True
         )
@@ -86,7 +86,7 @@ class ResultsFolder:
         write_table(self.file("done", path), table.replace_schema_metadata(metadata))
 
     def read(self, path: Path) -> RecordingResult:
-        """What ``write`` was given."""
+        """Read the result that ``write`` stored."""
         table = pq.read_table(self.file("done", path), partitioning=None)
         facts, rows = self._facts(table.schema), table.to_pandas()
         parts = [

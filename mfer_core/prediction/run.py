@@ -1,4 +1,4 @@
-"""What one call of predict finds."""
+"""The result of one call of predict."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ class Rejected:
 
 @dataclass
 class PredictionRun:
-    """Everything that one call of predict found. Recordings are read back one by one: no more than one is in memory."""
+    """The result of one call of predict. Recordings are read back one by one, so no more than one is in memory."""
 
     model: str
-    warning: str | None  # what must stand beside the model's figures
+    warning: str | None  # A warning that must stand beside the model's figures.
     window_s: float
     step_s: float
     classes: tuple[str, ...]

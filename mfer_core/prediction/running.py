@@ -1,4 +1,4 @@
-"""An arm over a recording of any length: the GRU goes on from piece to piece, and what it is read out from is summed up."""
+"""An arm over a recording of any length: the GRU's state is carried from piece to piece, and the statistics of its states are accumulated."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mfer_core.models.arm import Arm, pool_steps
 
-STEPS = 10_000  # of embeddings at a time, about three minutes of sound
+STEPS = 10_000  # Steps of embeddings at a time, about three minutes of sound.
 
 
 def encode_running(arm: Arm, values: np.ndarray, steps: int = STEPS) -> Tensor:

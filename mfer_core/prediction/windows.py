@@ -10,7 +10,7 @@ import torch
 
 from mfer_core.base.errors import MferError
 
-WINDOW_S = 4.0  # about as long as the clips that the arms are trained on
+WINDOW_S = 4.0  # A window is about as long as the clips that the arms are trained on.
 STEP_S = 1.0
 
 
@@ -77,7 +77,7 @@ def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tupl
             "window"
         )
     count = 1 + max(0, math.ceil((duration_s - window_s) / step_s - 1e-9))
-    return [(place * step_s, min(place * step_s + window_s, duration_s)) for place in range(count)]
+    return [(index * step_s, min(index * step_s + window_s, duration_s)) for index in range(count)]
 
 
 def label_segments(timeline: pd.DataFrame, arm: str, step_s: float) -> list[tuple[float, float, str]]:

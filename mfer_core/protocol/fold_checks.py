@@ -14,9 +14,9 @@ TAKE = [
 ]  # two files of one take differ in modality alone
 
 
-def _straddling(rows: pd.DataFrame, what: pd.Series) -> str | None:
-    """The first value of ``what`` (aligned with ``rows``) that occurs in two parts."""
-    parts = rows.part.groupby(what).nunique()
+def _straddling(rows: pd.DataFrame, groups: pd.Series) -> str | None:
+    """The first value of ``groups`` (aligned with ``rows``) that occurs in two parts."""
+    parts = rows.part.groupby(groups).nunique()
     return None if (parts <= 1).all() else str(parts.index[parts > 1][0])
 
 
@@ -60,16 +60,16 @@ def check_corpora(clips: pd.DataFrame) -> None:
         )
 
 
-def _check_fold(rows: pd.DataFrame, rule: Protocol, where: str) -> None:
+def _check_fold(rows: pd.DataFrame, rule: Protocol, fold_name: str) -> None:
     identities = {"clip": rows.clip_id, "content": rows.sha256}
     if rule.honest:
         identities["speaker"] = rows.speaker
     identities["take"] = rows["take"]
-    for what, values in identities.items():
+    for identity, values in identities.items():
         leak = _straddling(rows, values)
         if leak:
-            raise MferError(f"{where} leaks: {what} {leak} is on both sides")
+            raise MferError(f"{fold_name} leaks: {identity} {leak} is on both sides")
     if rule.holds_out_statement:
         outer = rows.assign(part=rows.part.where(rows.part == "test", "train"))
         if _straddling(outer, outer.statement):
-            raise MferError(f"{where} leaks: a statement is on both sides")
+            raise MferError(f"{fold_name} leaks: a statement is on both sides")

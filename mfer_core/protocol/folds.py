@@ -45,7 +45,7 @@ def inner_speakers(speakers: pd.DataFrame, share: float, rng: np.random.Generato
     """
     count = min(max(1, round(share * len(speakers))), len(speakers) - 1)
     shuffled = speakers.sort_values("speaker").iloc[rng.permutation(len(speakers))]
-    rank = shuffled.groupby(shuffled.sex.fillna("unknown")).cumcount()  # within the sex
+    rank = shuffled.groupby(shuffled.sex.fillna("unknown")).cumcount()  # The rank is within the sex.
     return set(shuffled.speaker[rank.sort_values(kind="stable").index].head(count))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 ECE_BINS = 15
 SCORES = ("accuracy", "uar", "macro_f1")
-SMALLEST = 1e-7  # of a probability under the logarithm: single precision rounds smaller ones to 0
+SMALLEST = 1e-7  # The smallest probability under the logarithm: single precision rounds smaller ones to 0.
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

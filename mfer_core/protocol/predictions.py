@@ -1,10 +1,10 @@
-"""The table of predictions: what every arm leaves and evaluation reads."""
+"""The table of predictions, which every arm writes and evaluation reads."""
 
 import pyarrow as pa
 
 
 def predictions_schema(classes: tuple[str, ...]) -> pa.Schema:
-    """One row per prediction: who, where, by which arm, the true label, and a probability per class name."""
+    """One row per prediction: clip, protocol and fold, arm, true label, and a probability per class name."""
     fields = [
         ("clip_id", pa.string()),
         ("protocol", pa.string()),

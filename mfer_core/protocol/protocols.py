@@ -45,9 +45,7 @@ PRESET_CORPUS = dict.fromkeys(("luna5", "emobox6", "hicmae6", "chumachenko"), "r
 # How many actors that corpus has as published: a preset over fewer is not the published one.
 PRESET_ACTORS = {"ravdess": 24, "crema_d": 91}
 
-STATEMENT = (
-    "statement+"  # before the name of a protocol whose test speakers are then heard in one statement only
-)
+STATEMENT = "statement+"  # The prefix of a protocol whose test speakers are heard in one statement only.
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ SCORE = "mfer.accuracy"
 SYNTHETIC = "synthetic"  # "true" or "false"
 # In a model's folder: the fused arm's test predictions under its protocol, with the speakers.
 PREDICTIONS = "test_predictions.parquet"
-LEVEL = 0.05  # a larger p is no difference
+LEVEL = 0.05  # Only a smaller p counts as a difference.
 
 
 def standing(protocol_name: str, benchmark: str, synthetic: bool, accuracy: float) -> dict[str, str]:

@@ -41,7 +41,7 @@ folds' predictions together (95 % interval, speakers resampled). {basis}{leaky}
 """
 SHARED = " Leaky or same speakers: people or clips of the test part were trained on; for comparison only."
 METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
-# Of published checkpoints, where their publishers state one.
+# Licences of published checkpoints, where their publishers state one.
 CHECKPOINT_LICENCES = {
     "dima806/facial_emotions_image_detection": "Apache-2.0",
     "trpakov/vit-face-expression": "Apache-2.0",

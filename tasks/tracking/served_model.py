@@ -13,7 +13,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
-SUFFIX = re.compile(r"\.\w{1,10}")  # what of an upload's name is taken over: a name may hold anything
+# Only the suffix of an upload's name is taken over, because a name may hold anything.
+SUFFIX = re.compile(r"\.\w{1,10}")
 
 
 class MferModel(PythonModel):

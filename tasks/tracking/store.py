@@ -29,14 +29,14 @@ SERVERS = ("postgresql", "mysql")  # databases that are asked over the network
 SILENCE = (
     requests.RequestException,
     OperationalError,
-)  # behind MLflow's exception when a server does not answer
-KEY_TAG = "mfer.key"  # of what a run holds: the same key is not logged twice
+)  # MLflow's exception has one of these as its cause when a server does not answer.
+KEY_TAG = "mfer.key"  # The tag holds the key of a run's content: the same key is not logged twice.
 PIPELINE_TAG = "mfer.pipeline"
 TITLE_TAG = "mfer.title"
-ANSWER_S = 5  # a server that is there answers within
+ANSWER_S = 5  # A reachable server answers within this time.
 PAUSE_S = 300  # a server that did not answer is not asked again for so long
 silent_since: dict[str, float] = {}  # tracking URI -> the moment at which it did not answer
-missed: list[str] = []  # what MLflow did not take from this process
+missed: list[str] = []  # Descriptions of what MLflow did not take from this process.
 
 
 def project_folder() -> Path:
@@ -76,7 +76,7 @@ def _ask(uri: str) -> None:
     """Whether a server or its database is there. Raises MlflowException: MLflow itself waits for minutes."""
     try:
         if uri.startswith("http"):
-            requests.get(uri, timeout=ANSWER_S)  # any answer will do
+            requests.get(uri, timeout=ANSWER_S)  # Any answer proves that the server is there.
         elif uri.startswith(SERVERS):
             create_engine(uri, connect_args={"connect_timeout": ANSWER_S}).connect().close()
     except (requests.RequestException, SQLAlchemyError) as error:

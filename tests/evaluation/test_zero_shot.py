@@ -81,7 +81,7 @@ def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(t
         read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"),
         read_table(tmp_path / "folds" / "folds.parquet"),
     )
-    table = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, label_set("eight"))
+    table = zero_shot_predictions(tmp_path, "ravdess", manifest, folds, label_set("eight"))
     known, absent = ["neutral", "happy", "sad", "angry", "fearful"], ["calm", "disgust", "surprised"]
     assert set(table.arm) == {"zero_shot_audio"} and set(table.label) == set(known)
     assert table[absent].isna().all(axis=None)
@@ -89,7 +89,7 @@ def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(t
     assert (table[known].idxmax(axis=1) == table.label).mean() > 0.7
     for _, rows in table.groupby("protocol"):
         assert not rows.clip_id.duplicated().any()
-    note = head_gaps(tmp_path / "embed", "ravdess", label_set("eight"))
+    note = head_gaps(tmp_path, "ravdess", label_set("eight"))
     assert "calm, disgust, surprised" in note and "other, <unk>" in note and "visual" not in note
 
 
@@ -101,7 +101,7 @@ def test_a_head_stands_beside_arms_on_its_own_clips_and_classes(tmp_path):
         read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"),
         read_table(tmp_path / "folds" / "folds.parquet"),
     )
-    head = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, EIGHT)
+    head = zero_shot_predictions(tmp_path, "ravdess", manifest, folds, EIGHT)
     # An arm that is right about every clip but calls the happy ones calm, a class that the head does not know.
     tested = folds[folds.part == "test"].merge(manifest[["clip_id", "label"]], on="clip_id")
     shares = np.stack([np.eye(8)[EIGHT.index(label)] for label in tested.label])
@@ -137,7 +137,7 @@ def test_frames_are_scored_one_by_one_and_a_clip_is_their_mean(tmp_path):
         read_manifest(tmp_path / "ingest" / "ravdess" / "manifest.parquet"),
         read_table(tmp_path / "folds" / "folds.parquet"),
     )
-    clips = zero_shot_predictions(tmp_path / "embed", "ravdess", manifest, folds, EIGHT).set_index("clip_id")
+    clips = zero_shot_predictions(tmp_path, "ravdess", manifest, folds, EIGHT).set_index("clip_id")
     means = frames.groupby("clip_id")[list(FACE_LABELS)].mean().rename(columns=FACE_LABELS).loc[clips.index]
     assert len(clips) == 66 and set(clips.label) == set(
         FACE_LABELS.values()

@@ -38,7 +38,7 @@ def right_parts(values: dict, settings: type[BaseModel]) -> dict[str, Any]:
 
 
 def _parse(value: Any, kind: Any) -> Any:
-    """``value`` as ``kind``; None where it is none."""
+    """``value`` as ``kind``; None where ``value`` is not valid."""
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError:
@@ -54,7 +54,7 @@ def _explain(fault: ErrorDetails, settings: type[BaseModel]) -> str:
     if fault["type"] == "missing":
         return f"missing key {where}"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if isinstance(fault["input"], dict):  # of a section as a whole
+    if isinstance(fault["input"], dict):  # The fault is of the section as a whole.
         return f"{where}: {message}"
     return f"{where} is {_shortened(fault['input'])}: {message}"
 

@@ -26,7 +26,7 @@ def read_yaml(path: Path, keep_layout: bool = False) -> Any:
         ) from error
     try:
         return yaml_layout().load(text) if keep_layout else YAML(typ="safe").load(text)
-    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or number that is none
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError means an impossible date or number.
         raise MferError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from error
 
 

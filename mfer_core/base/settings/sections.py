@@ -31,7 +31,7 @@ class Section(BaseModel):
 
 
 class DemoSize(Section):
-    """How much of a synthetic corpus is written."""
+    """The size of a synthetic corpus."""
 
     speakers: int = Field(ge=2)
     """People."""

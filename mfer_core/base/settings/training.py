@@ -71,7 +71,7 @@ class Train(Section):
 
 
 class TrainArm(Train):
-    """Stage 1, and what stage 2a has beside it."""
+    """Hyperparameters of stage 1, which stage 2a has too."""
 
     finetune: Finetune = Finetune()
     """Training of the encoder's last blocks."""

@@ -82,7 +82,7 @@ def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path,
     for name, source in (("urdu", "local"), ("shemo", "local"), ("sdc", "absent")):
         LAYOUTS[name].build(tmp_path / "raw" / name)
         corpus = LAYOUTS[name].settings(tmp_path / "raw" / name, source=source)
-        read_corpus.fn(name, corpus, settings.ingest, workers=1, out=data.ingest(name))
+        read_corpus.fn(name, corpus, settings.ingest, workers=1, data=data)
     for corpus in ("urdu", "shemo", "sdc", "urdu"):
         log_dataset(corpus, data, settings)
     logged = runs(settings, "dataset", "datasets")
