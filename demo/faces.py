@@ -41,8 +41,10 @@ def identity_faces(number: int, count: int, seed: int) -> Iterator[tuple[int, np
         if index % _SITTING == 0:
             setting = generator(seed, "fer2013", number, "sitting", index)
             still = portrait.paint(who.looks, portrait.anywhere(setting), _CANVAS, setting)
-        turn, place = divmod(index, len(names))
-        label = names[generator(seed, "fer2013", number, "round", turn).permutation(len(names))[place]]
+        round_number, position = divmod(index, len(names))
+        label = names[
+            generator(seed, "fer2013", number, "round", round_number).permutation(len(names))[position]
+        ]
         yield CODES[label], _face(who, label, still, generator(seed, "fer2013", number, index))
 
 

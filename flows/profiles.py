@@ -77,15 +77,15 @@ def _stack_lists(section: MutableMapping) -> None:
             section[key] = list(value)
 
 
-def _differences(one: object, other: object, where: str = "") -> list[str]:
+def _differences(one: object, other: object, key: str = "") -> list[str]:
     """The dotted keys at which two trees of settings differ."""
     if isinstance(one, MutableMapping) and isinstance(other, MutableMapping):
         return [
-            key
+            differing
             for name in {**one, **other}
-            for key in _differences(one.get(name), other.get(name), f"{where}.{name}".lstrip("."))
+            for differing in _differences(one.get(name), other.get(name), f"{key}.{name}".lstrip("."))
         ]
-    return [] if one == other else [where]
+    return [] if one == other else [key]
 
 
 def _merge(base: MutableMapping, change: MutableMapping) -> None:

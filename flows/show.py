@@ -111,10 +111,10 @@ def _predictions_table(run: PredictionRun) -> Table:
     common = os.path.commonpath([path.absolute().parent for path in run.done])
     for path, seen in zip(run.done, run.seen, strict=True):
         name = readable(os.path.relpath(path.absolute(), common))
-        for place, (_, row) in enumerate(seen.table.iterrows()):
+        for index, (_, row) in enumerate(seen.table.iterrows()):
             likeliest = row[list(run.classes)].astype(float).nlargest(3)
             shares = ", ".join(f"{label} {100 * value:.0f} %" for label, value in likeliest.items())
-            table.add_row(Text("" if place else name), row["arm"], row["label"], shares)
+            table.add_row(Text("" if index else name), row["arm"], row["label"], shares)
         table.add_section()
     return table
 

@@ -15,10 +15,10 @@ WORKER_SETTINGS = {
 START_TIMEOUT_S = 30
 
 
-def dask_runner(where: str, workers: int) -> DaskTaskRunner:
-    """``where``: "dask" for a cluster of ``workers`` processes here and now, else the address of a running scheduler."""
-    if where != "dask":
-        return DaskTaskRunner(address=where, client_kwargs={"timeout": START_TIMEOUT_S})
+def dask_runner(address: str, workers: int) -> DaskTaskRunner:
+    """``address``: "dask" for a cluster of ``workers`` processes here and now, else the address of a running scheduler."""
+    if address != "dask":
+        return DaskTaskRunner(address=address, client_kwargs={"timeout": START_TIMEOUT_S})
     dask.config.set(WORKER_SETTINGS)
     # Dask would otherwise log a line for each connection.
     logging.getLogger("distributed").setLevel(logging.WARNING)
@@ -35,9 +35,9 @@ def check_workers(runner: DaskTaskRunner) -> None:
         client = runner.client
         client.wait_for_workers(1, timeout=START_TIMEOUT_S)
     except (OSError, TimeoutError) as error:
-        where = runner.address or "the local cluster"
+        address = runner.address or "the local cluster"
         raise MferError(
-            f"no Dask scheduler with a worker answers at {where}: see docs/cluster.md for how they are "
+            f"no Dask scheduler with a worker answers at {address}: see docs/cluster.md for how they are "
             "started"
         ) from error
     ours = project_digest()

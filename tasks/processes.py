@@ -18,11 +18,11 @@ HOME = Path(".prefect")
 
 def owner() -> psutil.Process:
     """The nearest `dvc` process above this one, or this process itself: what a whole run has in common."""
-    here = psutil.Process()
-    for parent in here.parents():
+    process = psutil.Process()
+    for parent in process.parents():
         if any(Path(word).name == "dvc" for word in parent.cmdline()[:3]):
             return parent
-    return here
+    return process
 
 
 def mark(process: psutil.Process) -> None:

@@ -82,9 +82,9 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
 def _test_predictions(data: DataPaths, settings: Settings) -> pd.DataFrame:
     """The fused arm's predictions under the registered protocol, with the speakers: what a later model is tested against."""
     table = read_table(data.predictions("evaluate"))
-    own = table[(table.protocol == settings.register_model.protocol) & (table.arm == "fused")]
+    fused = table[(table.protocol == settings.register_model.protocol) & (table.arm == "fused")]
     manifest = read_manifest(data.manifest(settings.roles.benchmark)).set_index("clip_id")
-    return own.assign(speaker=own.clip_id.map(manifest.speaker)).reset_index(drop=True)
+    return fused.assign(speaker=fused.clip_id.map(manifest.speaker)).reset_index(drop=True)
 
 
 @task(cache_policy=NO_CACHE)

@@ -82,8 +82,8 @@ def _wait_for(pid: int, say: Callable[[str], None]) -> None:
 
 def _fault(lines: list[str]) -> str:
     """What a stage said, or else what DVC said (it names who holds a lock on the lines after), or else the last words."""
-    if own := next((line for line in lines if line.startswith(FAULT)), None):
-        return own.removeprefix(FAULT)
+    if fault := next((line for line in lines if line.startswith(FAULT)), None):
+        return fault.removeprefix(FAULT)
     start = next((at for at, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines) - 1)
     said = itertools.takewhile(bool, lines[max(start, 0) :])
     return " ".join(line.strip() for line in said).removeprefix("ERROR: ") or "no output"

@@ -18,12 +18,12 @@ from mfer_core.base.progress import track
 from tasks.fault_lines import drop_faults
 
 
-def task_runner(where: str, kind: Literal["threads", "processes"], workers: int) -> TaskRunner:
-    """``where`` as in params.yaml. Locally: threads for work that waits for other processes, processes for training."""
-    if where != "local":
+def task_runner(runner: str, kind: Literal["threads", "processes"], workers: int) -> TaskRunner:
+    """``runner`` as in params.yaml. Locally: threads for work that waits for other processes, processes for training."""
+    if runner != "local":
         from tasks.cluster import dask_runner
 
-        return dask_runner(where, workers)
+        return dask_runner(runner, workers)
     if kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
     return ProcessPoolTaskRunner(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),))
@@ -38,7 +38,7 @@ def _start_worker(parent: int) -> None:
 def run_side_by_side(
     task: Task,
     calls: list[dict[str, Any]],
-    where: str,
+    runner_setting: str,
     kind: Literal["threads", "processes"],
     workers: int,
     title: str,
@@ -51,8 +51,8 @@ def run_side_by_side(
     if not calls:
         return
     failures = []
-    with task_runner(where, kind, workers) as runner, _not_waiting():
-        if where != "local":
+    with task_runner(runner_setting, kind, workers) as runner, _not_waiting():
+        if runner_setting != "local":
             from tasks.cluster import check_workers
 
             check_workers(runner)

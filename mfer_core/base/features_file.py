@@ -90,11 +90,11 @@ def open_features(path: Path) -> FeaturesFile:
     if path.suffix.lower() not in FORMATS or not path.is_file():
         raise MferError(f"no features at {path}: expected a file that ends in {' or '.join(FORMATS)}")
     try:
-        found = ds.dataset(path, format=FORMATS[path.suffix.lower()]).schema
-        name = _one_of(NAMES, found.names)
-        time = _one_of(TIMES, found.names)
+        schema = ds.dataset(path, format=FORMATS[path.suffix.lower()]).schema
+        name = _one_of(NAMES, schema.names)
+        time = _one_of(TIMES, schema.names)
         data = ds.dataset(
-            path, pa.schema([_typed(field, name) for field in found]), format=FORMATS[path.suffix.lower()]
+            path, pa.schema([_typed(field, name) for field in schema]), format=FORMATS[path.suffix.lower()]
         )
     except (OSError, pa.ArrowException) as error:
         raise MferError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
@@ -103,7 +103,7 @@ def open_features(path: Path) -> FeaturesFile:
             f"{path} does not say which clip a row is of: one column must be called {', '.join(NAMES[:-1])} "
             f"or {NAMES[-1]}"
         )
-    columns = [column for column in found.names if column not in (name, time)]
+    columns = [column for column in schema.names if column not in (name, time)]
     if answers := [column for column in columns if column.lower() in ANSWERS]:
         raise MferError(
             f"{path}: {', '.join(answers)} would tell a model the answer or whom it hears: features only, "

@@ -102,19 +102,19 @@ def write_rejects(path: Path, rejects: list[Reject]) -> pd.DataFrame:
 
 
 def summarise(
-    corpus: str, stage: str, accepted: int, rejects: pd.DataFrame, limit: float, where: Path
+    corpus: str, stage: str, accepted: int, rejects: pd.DataFrame, limit: float, rejects_file: Path
 ) -> str:
     """One plain line of counts.
 
-    Raises MferError when the share of rejects (listed in ``where``) is above ``limit``; files that a rule leaves out
+    Raises MferError when the share of rejects (listed in ``rejects_file``) is above ``limit``; files that a rule leaves out
     (BY_RULE) do not count there: of RAVDESS in full, songs and second files of a take are four fifths.
     """
-    found = accepted + len(rejects)
+    files = accepted + len(rejects)
     reasons = ", ".join(f"{count} {reason}" for reason, count in rejects.reason.value_counts().items())
-    line = f"{stage} {corpus}: {found} found = {accepted} accepted + {len(rejects)} rejected" + (
+    line = f"{stage} {corpus}: {files} found = {accepted} accepted + {len(rejects)} rejected" + (
         f" ({reasons})" if reasons else ""
     )
     faults = int((~rejects.reason.isin(BY_RULE)).sum())
     if faults and faults / (accepted + faults) > limit:
-        raise MferError(f"{line}; more than rejects_limit={limit:.0%}: see {where}")
+        raise MferError(f"{line}; more than rejects_limit={limit:.0%}: see {rejects_file}")
     return line

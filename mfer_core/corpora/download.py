@@ -118,9 +118,9 @@ def _verify(remote: Remote, part: Path) -> None:
     if remote.size and size > remote.size:
         part.unlink()
         raise TransientError(f"{remote.name}: more than the {remote.size} bytes published; dropped")
-    if remote.checksum and (found := _hash(part, remote.checksum.partition(":")[0])) != remote.checksum:
+    if remote.checksum and (checksum := _hash(part, remote.checksum.partition(":")[0])) != remote.checksum:
         part.unlink()
-        raise TransientError(f"{remote.name}: checksum {found}, published is {remote.checksum}; dropped")
+        raise TransientError(f"{remote.name}: checksum {checksum}, published is {remote.checksum}; dropped")
 
 
 def _hash(path: Path, algorithm: str) -> str:

@@ -20,6 +20,7 @@ from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.evaluation.arms import BASELINE
 from mfer_core.media.extracted import open_extracted
 from mfer_core.media.pitch import pitch
+from mfer_core.protocol.predictions import prediction_rows
 
 COEFFICIENTS = 20
 MIN_SAMPLES = SAMPLE_RATE // 2  # shorter clips are padded with silence, so that every statistic exists
@@ -123,15 +124,7 @@ def baseline_predictions(
         test = sorted(rows.clip_id[rows.part == "test"])
         train = sorted(set(rows.clip_id) - set(test))
         shares = _shares(fit_baseline(values, labels, train), values, test, classes)
-        table = pd.DataFrame(shares, columns=list(classes)).astype(np.float32)
-        facts = {
-            "clip_id": test,
-            "protocol": protocol,
-            "fold": fold,
-            "arm": arm,
-            "label": labels[test].to_numpy(),
-        }
-        tables.append(pd.concat([pd.DataFrame(facts), table], axis=1))
+        tables.append(prediction_rows(labels[test], protocol, fold, arm, shares, classes))
     return (
         pd.concat(tables, ignore_index=True)
         if tables

@@ -66,10 +66,10 @@ def compute_metrics(predictions: pd.DataFrame, benchmark: Benchmark, settings: S
     for name in predictions.protocol.unique():
         for arm, table in by_arm(predictions, name).items():
             speakers = benchmark.speaker_of(table.clip_id)
-            found = summarise(table, speakers, CLASSES, options.bootstrap, settings.seed)
+            statistics = summarise(table, speakers, CLASSES, options.bootstrap, settings.seed)
             skipped = (*LOSSES, "ece") if arm in SVM else ()
             metrics.setdefault(name, {})[arm] = {
-                metric: stats for metric, stats in found.items() if metric not in skipped
+                metric: stats for metric, stats in statistics.items() if metric not in skipped
             }
     return metrics
 

@@ -62,12 +62,12 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
     """arm -> the encoders behind it, as the folds' models or the embeddings name them."""
     names = dict.fromkeys(SVM, "none")
     for arm in settings.arms:
-        found: set[str] = set()
+        encoders: set[str] = set()
         for path in sorted((data / ARM_STAGES[arm]).glob("*/fold-*/config.json")):
             for encoder in read_json(path)["encoders"].values():
                 tuned = ", fine-tuned in each fold" if "finetuned" in encoder else ""
-                found.add(f"{encoder.get('name')}{tuned}")
-        names[arm] = ", ".join(sorted(found))
+                encoders.add(f"{encoder.get('name')}{tuned}")
+        names[arm] = ", ".join(sorted(encoders))
     cached = {
         modality: str(
             open_embeddings(DataPaths(data).embeddings(modality, settings.roles.benchmark)).metadata.get(
@@ -86,14 +86,14 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
 
 def histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.DataFrame]:
     """arm -> the training history of all its folds."""
-    found = {}
+    rows = {}
     for arm in settings.arms:
         folder = DataPaths(data).fold(ARM_STAGES[arm], protocol, 0).parent
         files = sorted(folder.glob("fold-*/history.csv"))
-        found[arm] = pd.concat(
+        rows[arm] = pd.concat(
             [pd.read_csv(path).assign(fold=int(path.parent.name.removeprefix("fold-"))) for path in files]
         )
-    return found
+    return rows
 
 
 def inner_validation(data: Path, settings: Settings, protocols: list[str]) -> dict:

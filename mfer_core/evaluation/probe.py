@@ -20,6 +20,7 @@ from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.evaluation.arms import OF_SPEAKER, PROBES, normalised_arms
 from mfer_core.evaluation.baseline import by_speaker
 from mfer_core.protocol.metrics import losses
+from mfer_core.protocol.predictions import prediction_rows
 from mfer_core.protocol.protocols import protocol
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, inverse of the regularisation, tried on the inner split
@@ -82,16 +83,7 @@ def probe_of(
             continue
         again = refit and protocol(name).inner
         shares = _fit_predict(features, labels, parts, again)
-        table = pd.DataFrame(shares, columns=list(CLASSES)).astype(np.float32)
-        test = parts["test"]
-        facts = {
-            "clip_id": test,
-            "protocol": name,
-            "fold": fold,
-            "arm": arm,
-            "label": labels[test].to_numpy(),
-        }
-        tables.append(pd.concat([pd.DataFrame(facts), table], axis=1))
+        tables.append(prediction_rows(labels[parts["test"]], name, fold, arm, shares, CLASSES))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -84,8 +84,10 @@ def _our_row(name: str, arms: dict, encoders: dict[str, str], benchmark: Benchma
 def _our_cell(stats: dict | None) -> str:
     if stats is None:
         return "-"
-    found = stats["accuracy"]
-    return percent(found["mean"], 2) + ("" if found["std"] is None else f" ± {percent(found['std'], 2)}")
+    accuracy = stats["accuracy"]
+    return percent(accuracy["mean"], 2) + (
+        "" if accuracy["std"] is None else f" ± {percent(accuracy['std'], 2)}"
+    )
 
 
 def _published_row(entry: dict) -> dict:

@@ -67,14 +67,13 @@ class Models:
     """One fold's trained models by arm."""
 
     by_arm: Mapping[str, Arm | Fused]
-    sources: Mapping[str, list[ClipEncoder]] = field(
-        default_factory=dict
-    )  # the encoders that were trained with an arm
+    # arm -> the encoders that were trained with it
+    clip_encoders: Mapping[str, list[ClipEncoder]] = field(default_factory=dict)
 
     def seen_by(self, arm: str, clips: Clips) -> Clips:
         """The clips embedded by the encoders that were trained with the arm; the cached embeddings without such encoders."""
-        for source in self.sources.get(arm, []):
-            clips = source.embed_clips(clips)
+        for encoder in self.clip_encoders.get(arm, []):
+            clips = encoder.embed_clips(clips)
         return clips
 
     def encoder(self, arm: str, modality: str) -> Arm:

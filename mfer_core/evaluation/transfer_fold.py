@@ -38,7 +38,7 @@ def load_models(
 
     ``selection``: those that have not seen the validation clips.
     """
-    models, sources, opened = {}, {}, {}
+    models, clip_encoders, opened = {}, {}, {}
     for arm in arms:
         models[arm], config, blocks = load_trained(
             DataPaths(data).fold(f"train_{arm}", protocol, fold), selection
@@ -51,8 +51,8 @@ def load_models(
             )  # stage 3 keeps the encoder of stages 1 and 2b unless it trains on
             if key not in opened:
                 opened[key] = open_encoder(data, modality, corpora, trained_on, "auto", Finetune(), weights)
-            sources.setdefault(arm, []).append(opened[key])
-    return Models(models, sources)
+            clip_encoders.setdefault(arm, []).append(opened[key])
+    return Models(models, clip_encoders)
 
 
 def usable(clips: Clips, arm: str) -> np.ndarray:

@@ -35,8 +35,8 @@ REPORT_FOLDS = 5
 
 def actor_number(speaker: str) -> int | None:
     """The number a speaker's name ends with (``ravdess-07`` -> 7), None without one."""
-    found = re.search(r"(\d+)$", speaker)
-    return int(found[1]) if found else None
+    number = re.search(r"(\d+)$", speaker)
+    return int(number[1]) if number else None
 
 
 def inner_speakers(speakers: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:

@@ -1,5 +1,7 @@
 """The table of predictions, which every arm writes and evaluation reads."""
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 
@@ -13,3 +15,23 @@ def predictions_schema(classes: tuple[str, ...]) -> pa.Schema:
         ("label", pa.string()),
     ]
     return pa.schema(fields + [(name, pa.float32()) for name in classes])
+
+
+def prediction_rows(
+    labels: pd.Series,
+    protocol: str,
+    fold: int,
+    arm: str,
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+) -> pd.DataFrame:
+    """Rows of the table of predictions: ``probabilities`` [N, C] of the N clips whose true ``labels`` are given by clip_id."""
+    facts = {
+        "clip_id": list(labels.index),
+        "protocol": protocol,
+        "fold": fold,
+        "arm": arm,
+        "label": labels.to_numpy(),
+    }
+    table = pd.DataFrame(probabilities, columns=list(classes)).astype(np.float32)
+    return pd.concat([pd.DataFrame(facts), table], axis=1)

@@ -41,9 +41,9 @@ missed: list[str] = []  # Descriptions of what MLflow did not take from this pro
 
 def project_folder() -> Path:
     """The folder of the project. `dvc exp run --temp` and `--queue` run a copy below it that is deleted."""
-    here = Path.cwd()
-    root = Path(os.environ.get("DVC_ROOT", here)).resolve()
-    return root if root in here.parents else here
+    folder = Path.cwd()
+    root = Path(os.environ.get("DVC_ROOT", folder)).resolve()
+    return root if root in folder.parents else folder
 
 
 def tracking_uri(tracking: Tracking) -> str:

@@ -46,17 +46,17 @@ def _parse(value: Any, kind: Any) -> Any:
 
 
 def _explain(fault: ErrorDetails, settings: type[BaseModel]) -> str:
-    """Where, what, and the choices when a key is unknown."""
+    """A fault in one line: its key, the message, and the choices when the key is unknown."""
     location = tuple(part for part in fault["loc"] if part != "[key]")
-    where = ".".join(str(part) for part in location)
+    key = ".".join(str(part) for part in location)
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {where}; choices there: {', '.join(_choices(location[:-1], settings))}"
+        return f"unknown key {key}; choices there: {', '.join(_choices(location[:-1], settings))}"
     if fault["type"] == "missing":
-        return f"missing key {where}"
+        return f"missing key {key}"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if isinstance(fault["input"], dict):  # The fault is of the section as a whole.
-        return f"{where}: {message}"
-    return f"{where} is {_shortened(fault['input'])}: {message}"
+        return f"{key}: {message}"
+    return f"{key} is {_shortened(fault['input'])}: {message}"
 
 
 def _printable(text: str) -> str:
