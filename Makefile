@@ -1,5 +1,5 @@
 # make run    the whole pipeline on the embedded default
-# make test   the test suite                make lint   the linter
+# make test   the test suite                make lint   ruff and mypy
 # make ui     MLflow's and Prefect's pages  make serve  a Prefect server and worker
 PYTHON ?= python3
 BIN := .venv/bin
@@ -37,6 +37,7 @@ bench: .venv/.installed
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 ui: .venv/.installed
 	$(BIN)/python -m flows ui

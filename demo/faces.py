@@ -68,7 +68,7 @@ def _develop(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Cut the face out, a little askew, with a camera's contrast, blur and noise."""
     scale = SIDE / (2 * _BOX * _CANVAS.scale) * np.exp(rng.normal(0, 0.05))
     middle = _CANVAS.x, _CANVAS.y + _BOX_Y * _CANVAS.scale
-    matrix = cv2.getRotationMatrix2D(middle, float(rng.normal(0, 3)), float(scale))
+    matrix = np.asarray(cv2.getRotationMatrix2D(middle, float(rng.normal(0, 3)), float(scale)), np.float64)
     matrix[:, 2] += SIDE / 2 - np.array(middle) + rng.normal(0, 1.0, 2)
     small = cv2.warpAffine(
         cv2.GaussianBlur(grey, (0, 0), 0.8),

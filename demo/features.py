@@ -26,13 +26,8 @@ class Pose:
 def draw(image: np.ndarray, view: View, looks: Looks, face: dict[str, float], pose: Pose) -> None:
     """Draw the features onto a portrait painted with the same ``view`` and ``looks``."""
     shade = looks.skin * 0.55
-    shifted = View(
-        view.width,
-        view.height,
-        *view.pixels(np.array([(0.12 * pose.turn, 0.10 * pose.nod)]))[0],
-        view.scale,
-        view.roll,
-    )
+    x, y = view.pixels(np.array([(0.12 * pose.turn, 0.10 * pose.nod)]))[0]
+    shifted = View(view.width, view.height, x, y, view.scale, view.roll)
     _folds(image, shifted, looks, face, shade)
     _nose(image, shifted, looks, face, shade)
     for side in (-1, 1):

@@ -57,8 +57,8 @@ def paint(looks: Looks, scene: Scene, view: View, rng: np.random.Generator) -> n
 
 def _background(scene: Scene, view: View, rng: np.random.Generator) -> np.ndarray:
     across = np.linspace(0, 1, view.width)[None, :, None]
-    image = np.clip(scene.left * (1 - across) + scene.right * across, 0, 255).astype(np.uint8)
-    image = np.repeat(image, view.height, axis=0)
+    stripe = np.clip(scene.left * (1 - across) + scene.right * across, 0, 255).astype(np.uint8)
+    image: np.ndarray = np.repeat(stripe, view.height, axis=0)
     if scene.furniture:
         for _ in range(4):
             x, y = int(rng.uniform(-0.1, 0.9) * view.width), int(rng.uniform(0, 0.8) * view.height)

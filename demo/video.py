@@ -29,9 +29,8 @@ def write_video(
             stream.codec_context.thread_count = 1
             stream.codec_context.flags |= Flags.bitexact
         for number, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(
-                cv2.cvtColor(picture, cv2.COLOR_BGRA2YUV_I420), format="yuv420p"
-            )
+            planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2YUV_I420), np.uint8)
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts = number
             frame.time_base = 1 / FRAME_RATE
             container.mux(video.encode(frame))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from demo.layout import FaceTable, File, Text, file_key, files
+from demo.plans import PlannedClip
 from mfer_core.base import parent_watchdog
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path, read_json, write_json
@@ -67,7 +68,7 @@ def _write(folder: Path, stale: list[File], seed: int, workers: int, title: str)
         if isinstance(file, FaceTable):
             jobs = [partial(_face_lines, number, file.faces, seed) for number in range(file.identities)]
             _write_text(folder / file.path, "".join([_FACE_HEADER, *_run(jobs, workers, title)]))
-    clips = [file for file in stale if not isinstance(file, Text | FaceTable)]
+    clips = [file for file in stale if isinstance(file, PlannedClip)]
     list(_run([partial(_write_clip, folder, clip, seed) for clip in clips], workers, title))
 
 
@@ -85,7 +86,7 @@ def _face_lines(number: int, count: int, seed: int) -> str:
     return csv_lines(number, count, seed)
 
 
-def _write_clip(folder: Path, clip: File, seed: int) -> None:
+def _write_clip(folder: Path, clip: PlannedClip, seed: int) -> None:
     from demo.clips import write_clip
 
     write_clip(folder, clip, seed)
@@ -111,5 +112,5 @@ def _context() -> multiprocessing.context.BaseContext:
     return context
 
 
-def _call(job: partial):
+def _call(job: partial) -> object:
     return job()

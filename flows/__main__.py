@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 from flows.environment import set_environment
@@ -15,14 +16,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what was asked; returns the exit status. A fault that a person can mend is one line on stderr and status 1."""
     set_environment()
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a pipe that takes ASCII only loses no letter
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a pipe that takes ASCII only loses no letter
     from flows.commands import STOPPED, app
 
     program = "mfer" if Path(sys.argv[0]).stem == "mfer" else "python -m flows"
     try:
         app(arguments, prog_name=program)
     except SystemExit as end:
-        status = end.code or 0
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
         status = INTERRUPTED
     except BrokenPipeError:  # A reader such as `head` closed the pipe.

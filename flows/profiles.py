@@ -3,6 +3,8 @@
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from ruamel.yaml.comments import CommentedMap
+
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path
 from mfer_core.base.settings import load_settings
@@ -88,7 +90,7 @@ def _differences(one: object, other: object, key: str = "") -> list[str]:
     return [] if one == other else [key]
 
 
-def _merge(base: MutableMapping, change: MutableMapping) -> None:
+def _merge(base: CommentedMap, change: MutableMapping) -> None:
     """Overlay ``change``: sections merge; values, lists and the map of corpora replace; new keys come first
     in a section."""
     added = [key for key in change if key not in base]

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -119,7 +119,7 @@ def running(*module: str) -> Iterator[subprocess.Popen]:
         process.wait()
 
 
-def end_former_runs(url: str, started_before: datetime, mine: set[int] = frozenset()) -> None:
+def end_former_runs(url: str, started_before: datetime, mine: Set[int] = frozenset()) -> None:
     """Show runs that were cut off (a power cut, kill -9) as crashed, unless a process other than ``mine`` works here.
 
     Runs that started later are left alone: their process may be about to leave its mark.

@@ -10,4 +10,5 @@ def write_corpus(corpus: Corpus, seed: int, workers: int) -> None:
     """Write or update one synthetic corpus."""
     from demo import write
 
+    assert corpus.demo is not None  # the settings give every demonstration corpus a size
     write.write_corpus(corpus.adapter, corpus.path, corpus.demo, seed, workers)

@@ -34,7 +34,7 @@ def mark(process: psutil.Process) -> None:
 
 def wait_for_earlier(say: Callable[[str], None]) -> None:
     """Return when none that was marked before this process works here; ``say`` is told of each one, once."""
-    told = set()
+    told: set[psutil.Process] = set()
     while earlier := _marked_before(psutil.Process()):
         for process in sorted(set(earlier) - told, key=lambda process: process.pid):
             told.add(process)

@@ -1,6 +1,7 @@
 """Progress of the long loops as Prefect artifacts: every loop that `mfer_core.base.progress.track` follows has one."""
 
 import time
+from collections.abc import Coroutine
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -27,4 +28,6 @@ class ProgressArtifacts:
             update_progress_artifact(artifact, share)
         else:
             key = artifact_key("progress", title)
-            self._artifacts[title] = create_progress_artifact(share, key=key, description=title)
+            made = create_progress_artifact(share, key=key, description=title)
+            assert not isinstance(made, Coroutine)  # which it is only inside an event loop
+            self._artifacts[title] = made

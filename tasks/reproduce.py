@@ -109,6 +109,7 @@ def _environment(folder: Path) -> dict[str, str]:
 def _follow_output(process: subprocess.Popen) -> list[str]:
     """Pass the output on as it comes, but for a stage's fault; DVC's own lines also go to the flow's log."""
     logger = get_run_logger()
+    assert process.stdout is not None  # the process was started with a pipe
     lines = []
     for line in process.stdout:
         if not line.startswith(FAULT):

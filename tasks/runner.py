@@ -53,10 +53,13 @@ def run_side_by_side(
     failures = []
     with task_runner(runner_setting, kind, workers) as runner, _not_waiting():
         if runner_setting != "local":
+            from prefect_dask import DaskTaskRunner
+
             from tasks.cluster import check_workers
 
+            assert isinstance(runner, DaskTaskRunner)
             check_workers(runner)
-        futures = []
+        futures: list[PrefectFuture] = []
         for call in calls:
             with tags(*tag(call)):
                 futures.append(runner.submit(task, parameters=call))

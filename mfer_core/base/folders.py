@@ -66,7 +66,9 @@ class _Walk:
     def __init__(self, root: Path):
         self._root = root
         self._seen: dict[tuple[int, int], str] = {}  # device and inode of a folder -> where it was read
-        self.listing, self.folders, self.links = Listing(), [], []
+        self.listing = Listing()
+        self.folders: list[str] = []
+        self.links: list[str] = []
 
     def read(self, path: str) -> None:
         """Sort the entries of one folder into files, faults, folders and links to folders."""

@@ -4,5 +4,5 @@ from typing import Literal, get_args
 
 Modality = Literal["visual", "audio"]
 Arm = Literal["visual", "audio", "fused"]
-MODALITIES: tuple[Modality, ...] = get_args(Modality)  # The order of the fused model's inputs.
-ARMS: tuple[Arm, ...] = get_args(Arm)
+MODALITIES: tuple[str, ...] = get_args(Modality)  # The order of the fused model's inputs.
+ARMS: tuple[str, ...] = get_args(Arm)

@@ -79,7 +79,17 @@ def read(path: str, metadata: Metadata) -> Facts:
     if label is None:
         raise ClipError("unknown label", f"{row.label!r} in the manifest: add it to the corpus's aliases")
     speaker = row.speaker or _speaker(path, metadata.speaker)
-    return Facts(label=label, speaker=speaker, **row.facts)
+    given = row.facts.get
+    return Facts(
+        label=label,
+        speaker=speaker,
+        sex=given("sex"),
+        language=given("language"),
+        intensity=given("intensity"),
+        statement=given("statement"),
+        repetition=given("repetition"),
+        split=given("split"),
+    )
 
 
 def notes(folder: Path, metadata: Metadata) -> list[str]:

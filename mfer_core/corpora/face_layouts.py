@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
@@ -134,7 +134,7 @@ class ZipFaces(FolderFaces):
         return self.archive.read(member)
 
 
-def _decode(read, name: str) -> Picture:
+def _decode(read: Callable[[str], bytes], name: str) -> Picture:
     try:
         with Image.open(io.BytesIO(read(name))) as image:
             if image.size != (SIDE, SIDE):

@@ -56,7 +56,11 @@ def report_tables(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, pd
 
 def report_figures(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, float]:
     """Numbers of a corpus by name, for tracking: counts, hours, and how strongly each trace goes with the label."""
-    figures = {"clips": len(manifest), "rejects": len(rejects), "speakers": len(_one_emotion(manifest))}
+    figures: dict[str, float] = {
+        "clips": len(manifest),
+        "rejects": len(rejects),
+        "speakers": len(_one_emotion(manifest)),
+    }
     figures |= {"hours": float(manifest.duration_s.sum()) / 3600, "classes": manifest.label.nunique()}
     figures |= {
         "clips_with_video": int(manifest.has_video.sum()),
@@ -146,7 +150,7 @@ def _headline(manifest: pd.DataFrame, rejects: pd.DataFrame) -> str:
 def _labels(facts: pd.DataFrame) -> pd.DataFrame:
     by_sex = pd.crosstab(facts.label, facts.sex.fillna(f"sex {UNKNOWN}"))
     speakers, seconds = facts.groupby("label").speaker.nunique(), facts.groupby("label").duration_s.mean()
-    rows = []
+    rows: list[dict[str, object]] = []
     for label, count in count_labels(facts.label).items():
         if count is None:
             rows.append({"label": label, "clips": ABSENT})
@@ -216,7 +220,7 @@ def _markdown(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(value) -> str:
+def _cell(value: object) -> str:
     if pd.isna(value):
         return ""
     return (

@@ -18,9 +18,10 @@ from mfer_core.base.files import digest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune
 from mfer_core.cache.embeddings import PRECOMPUTED
-from mfer_core.dataset.clips import Clips, LazyClip
+from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import ModalityEmbeddings
+from mfer_core.dataset.steps import LazyClip
 from mfer_core.encoders.checkpoint_pointer import checkpoint_of
 from mfer_core.encoders.contract import Encoder
 from mfer_core.media.extracted import Extracted, open_extracted
@@ -83,6 +84,7 @@ class ClipEncoder:
 
     def learned(self) -> None:
         """Call it after training: the trained weights become part of ``blocks``."""
+        assert self.learning is not None  # ``learn`` comes first
         self.blocks, self.embeddings = {**self.blocks, **self.learning.blocks()}, {}
         self.encoder.model.to(self.encoder.device).eval()
 
@@ -105,7 +107,7 @@ class ClipEncoder:
         }
         return {**self.base, "finetuned": digest(hashes)}
 
-    def _cached(self, clips: Clips) -> Iterable[tuple[str, Tensor | None]]:
+    def _cached(self, clips: Clips) -> Iterable[tuple[str, Tensor | LazyClip | None]]:
         return zip(clips.clip_ids, clips.modalities[self.modality], strict=True)
 
     def _with(self, clips: Clips, values: list) -> Clips:
@@ -116,6 +118,7 @@ class ClipEncoder:
         return replace(clips, modalities={**clips.modalities, self.modality: values}, views=views)
 
     def _prepared(self, clip_id: str, rng: np.random.Generator | None) -> Tensor:
+        assert self.learning is not None  # ``learn`` comes first
         return self.learning.prepare(self.read(clip_id), rng)
 
 

@@ -1,6 +1,6 @@
 """Clips in memory and batches of them: what every stage trains on and predicts."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -8,23 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mfer_core.dataset.steps import DrawnSteps, lengths_of, take
+from mfer_core.dataset.steps import DrawnSteps, LazyClip, Values, lengths_of, take
 
 Batch = tuple[list[Tensor], Tensor]  # model inputs (values, lengths per modality), label ids [B]
 BUCKET_BATCHES = 8  # batches whose clips are sorted by length together
-
-
-@dataclass(frozen=True)
-class LazyClip:
-    """A clip's frames or waveform, read when a batch needs them: changed at random where ``read`` is given a
-    generator.
-    """
-
-    steps: int  # of its embeddings: what batches are sorted by
-    read: Callable[[np.random.Generator | None], Tensor]
-
-    def __len__(self) -> int:
-        return self.steps
 
 
 @dataclass(frozen=True)
@@ -38,9 +25,9 @@ class Clips:
     clip_ids: tuple[str, ...]
     speakers: tuple[str, ...]
     labels: Tensor  # int64 [N], ids in the declared label set
-    modalities: Mapping[str, Sequence[Tensor | LazyClip | None]]
+    modalities: Mapping[str, Values]
     dims: Mapping[str, int]  # D of each modality, also where no clip has it
-    views: Mapping[str, Sequence[Sequence[Tensor | None]]] = field(default_factory=dict)
+    views: Mapping[str, Sequence[Values]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.clip_ids)

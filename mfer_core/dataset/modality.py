@@ -84,7 +84,7 @@ def make_clips(
     clip_ids: Iterable[str],
     manifest: pd.DataFrame,
     classes: tuple[str, ...],
-    modalities: dict[str, ModalityEmbeddings],
+    modalities: Mapping[str, ModalityEmbeddings],
 ) -> Clips:
     """The clips that have at least one of ``modalities``, in the order given. Raises MferError on a label
     outside ``classes``.
@@ -124,7 +124,7 @@ def normalised(
 
 def _by_speaker(values: Mapping[str, Tensor], manifest: pd.DataFrame) -> Mapping[str, Tensor]:
     groups: dict[str, int] = {}
-    statistics = []
+    statistics: list[tuple[Tensor, Tensor]] = []
     for _, clips in manifest.groupby("speaker").clip_id:
         present = [clip for clip in clips if clip in values]
         if present:

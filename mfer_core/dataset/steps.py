@@ -4,9 +4,9 @@ Nothing here holds a clip's values or an object per clip: training goes through 
 holds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import reduce
 
 import numpy as np
 import torch
@@ -15,10 +15,20 @@ from torch import Tensor
 from mfer_core.cache.embeddings import Embeddings
 
 
-class Lengthy(Protocol):
-    """A clip's values or a promise of them: its length is the number of steps."""
+@dataclass(frozen=True)
+class LazyClip:
+    """A clip's frames or waveform, read when a batch needs them: changed at random where ``read`` is given a
+    generator.
+    """
 
-    def __len__(self) -> int: ...
+    steps: int  # of its embeddings: what batches are sorted by
+    read: Callable[[np.random.Generator | None], Tensor]
+
+    def __len__(self) -> int:
+        return self.steps
+
+
+Values = Sequence[Tensor | LazyClip | None]  # one modality by clip; None where the clip lacks it
 
 
 class StoredSteps(Mapping[str, Tensor]):
@@ -98,17 +108,17 @@ class ClipSteps(Sequence[Tensor | None]):
 
 
 @dataclass(frozen=True)
-class DrawnSteps(Sequence[Tensor | None]):
+class DrawnSteps(Sequence[Tensor | LazyClip | None]):
     """Clip i in the view that was drawn for it."""
 
-    views: Sequence[Sequence[Tensor | None]]
+    views: Sequence[Values]
     drawn: np.ndarray  # int [N], which of ``views``
 
     @property
     def lengths(self) -> np.ndarray:
         return np.stack([lengths_of(view) for view in self.views])[self.drawn, np.arange(len(self))]
 
-    def __getitem__(self, i: int) -> Tensor | None:  # type: ignore[override]
+    def __getitem__(self, i: int) -> Tensor | LazyClip | None:  # type: ignore[override]
         return self.views[self.drawn[i]][i]
 
     def __len__(self) -> int:
@@ -120,7 +130,7 @@ def steps_of(values: Mapping[str, Tensor], clip_ids: Sequence[str]) -> ClipSteps
     return ClipSteps(values, clip_ids, np.array([length_of(values, clip) for clip in clip_ids], np.int64))
 
 
-def lengths_of(values: Sequence[Lengthy | None]) -> np.ndarray:
+def lengths_of(values: Values) -> np.ndarray:
     """T of each clip, int64 [N]; 0 where it lacks the modality."""
     if isinstance(values, ClipSteps | DrawnSteps):
         return values.lengths
@@ -134,14 +144,28 @@ def take(values: Sequence, indices: Sequence[int]) -> Sequence:
     return [values[i] for i in indices]
 
 
-def moments(values: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+def in_memory(value: Tensor | LazyClip | None) -> Tensor | None:
+    """A clip's steps. Raises TypeError for a clip that is not embedded yet."""
+    if isinstance(value, LazyClip):
+        raise TypeError("a clip that is not embedded yet has no steps")
+    return value
+
+
+def moments(values: Values) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation [D], float32, over all steps of some clips, the latter at least 1e-6;
     absent clips do not count.
 
     Clips are read twice, one at a time.
     """
-    present = np.flatnonzero(lengths_of(values))
     count = int(lengths_of(values).sum())
-    mean = sum(values[i].double().sum(0) for i in present) / count
-    variance = sum(((values[i].double() - mean) ** 2).sum(0) for i in present) / count
+    mean = reduce(torch.add, (steps.sum(0) for steps in _present(values))) / count
+    variance = reduce(torch.add, (((steps - mean) ** 2).sum(0) for steps in _present(values))) / count
     return mean.float(), variance.sqrt().clamp(min=1e-6).float()
+
+
+def _present(values: Values) -> Iterator[Tensor]:
+    """The steps of the clips that have some, float64."""
+    for value in values:
+        steps = in_memory(value)
+        if steps is not None and len(steps):
+            yield steps.double()

@@ -8,9 +8,12 @@ import torch
 class Encoder(Protocol):
     """A model in evaluation mode with the preprocessing of its checkpoint."""
 
-    model: torch.nn.Module
     metadata: dict  # name, revision, hash of the checkpoint
     device: torch.device
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The network, on ``device``."""
 
     @property
     def dim(self) -> int:

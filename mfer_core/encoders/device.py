@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mfer_core.base.errors import MferError
 
-Item = TypeVar("Item")
+Items = TypeVar("Items", Sequence, torch.Tensor)  # what can be counted and cut in two
 Result = TypeVar("Result")
 BATCH_GIB = 1.0  # Working memory beside the weights.
 
@@ -83,7 +83,7 @@ def to_device(values: Tensor, device: torch.device) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True)
 
 
-def in_halves(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:
+def in_halves(run: Callable[[Items], list[Result]], items: Items) -> list[Result]:
     """``run(items)``; when memory runs out, the items are halved until each part fits. Raises MferError when a single item does
     not fit.
     """

@@ -5,7 +5,9 @@ is that a clip's frames do not depend on its batch mates (see ``emotion2vec_batc
 folder cannot run code, and that the same arithmetic takes less time (see ``emotion2vec_fast.py``).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -28,6 +30,9 @@ from mfer_core.encoders.emotion2vec_fast import speed_up
 from mfer_core.encoders.emotion2vec_model import load_model
 from mfer_core.encoders.windows import join_windows, split_windows
 
+if TYPE_CHECKING:
+    from funasr.models.emotion2vec.model import Emotion2vec
+
 SHAPING_FILES = ("config.yaml", "tokens.txt")
 
 
@@ -35,7 +40,7 @@ SHAPING_FILES = ("config.yaml", "tokens.txt")
 class Emotion2vecEncoder:
     """An emotion2vec in evaluation mode, ready to embed waveforms."""
 
-    model: torch.nn.Module
+    model: "Emotion2vec"
     layers: Layers
     normalize: bool  # zero mean, unit variance over each whole clip
     labels: list[str]  # The labels of the checkpoint's own head as it spells them; [] without a head.
@@ -43,7 +48,7 @@ class Emotion2vecEncoder:
     device: torch.device
     precision: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.batches = ExactBatches(self.model, self.layers)
 
     def embed(self, waveforms: list[np.ndarray], batch_gib: float = BATCH_GIB) -> list[np.ndarray]:
@@ -119,8 +124,8 @@ class Emotion2vecEncoder:
             by_piece = dict(zip(order, frames, strict=True))
             return [by_piece[index].cpu().numpy() for index in range(len(pieces))]
 
-    def _run(self, pieces) -> list[torch.Tensor]:
-        return [values.float() for values in self.batches(pieces)]
+    def _run(self, pieces: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [values.float() for values in self.batches(list(pieces))]
 
 
 def load_emotion2vec(

@@ -7,10 +7,15 @@ padded frames are set to zero before each of these convolutions. The front end n
 never sees a padded sample.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from mfer_core.encoders.device import to_device
 from mfer_core.encoders.emotion2vec_config import Layers, frame_count, receptive_field
+
+if TYPE_CHECKING:
+    from funasr.models.emotion2vec.model import Emotion2vec
 
 
 class ExactBatches:
@@ -18,7 +23,7 @@ class ExactBatches:
     device, of each.
     """
 
-    def __init__(self, model: torch.nn.Module, layers: Layers):
+    def __init__(self, model: "Emotion2vec", layers: Layers):
         self.model = model
         self.layers = layers
         self._valid: torch.Tensor | None = None  # [B, T], set while a padded batch runs

@@ -44,7 +44,7 @@ def _layers(node: ast.expr) -> Layers:
         for triple in triples
     ):
         raise ValueError("triple")
-    return triples  # type: ignore[return-value]
+    return triples
 
 
 def receptive_field(layers: Layers) -> int:

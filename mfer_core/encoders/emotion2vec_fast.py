@@ -8,13 +8,19 @@ copy of frozen weights).
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
+if TYPE_CHECKING:
+    from funasr.models.emotion2vec.fairseq_modules import ConvFeatureExtractionModel
+    from funasr.models.emotion2vec.model import Emotion2vec
+    from funasr.models.emotion2vec.modules import AltAttention
 
-def speed_up(model: nn.Module, precision: str) -> None:
+
+def speed_up(model: "Emotion2vec", precision: str) -> None:
     """Change an Emotion2vec in evaluation mode in place. Its parameters keep their names; in bf16 some change
     their type.
     """
@@ -32,14 +38,14 @@ def speed_up(model: nn.Module, precision: str) -> None:
                 module.to(torch.bfloat16)
 
 
-def _for_any_batch(alibi_bias: Callable[..., Tensor], batch_size: int, **shape) -> Tensor:
+def _for_any_batch(alibi_bias: Callable[..., Tensor], batch_size: int, **shape: object) -> Tensor:
     """[1, heads, T, T]: the same for each clip. The published code keeps one per clip of the largest batch at
     the longest T.
     """
     return alibi_bias(batch_size=1, **shape)
 
 
-def _front(encoder: nn.Module, samples: Tensor) -> Tensor:
+def _front(encoder: "ConvFeatureExtractionModel", samples: Tensor) -> Tensor:
     """[B, C, T] (a view of [B, T, C]) of [B, N] samples."""
     values = samples[:, :, None]  # [B, N, 1]
     for conv, _, norm, _ in encoder.conv_layers:
@@ -63,7 +69,10 @@ def _convolve(values: Tensor, conv: nn.Conv1d) -> Tensor:
 
 
 def _attend(
-    attention: nn.Module, values: Tensor, padding_mask: Tensor | None = None, alibi_bias: Tensor | None = None
+    attention: "AltAttention",
+    values: Tensor,
+    padding_mask: Tensor | None = None,
+    alibi_bias: Tensor | None = None,
 ) -> Tensor:
     """[B, T, D] -> [B, T, D]; ``padding_mask`` [B, T] marks what is not attended to, ``alibi_bias`` [B or 1,
     heads, T, T] is added.

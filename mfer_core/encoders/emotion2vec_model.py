@@ -4,7 +4,7 @@ written to one.
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from ruamel.yaml import YAML
@@ -15,6 +15,9 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path, write_json
 from mfer_core.encoders.checkpoints import weights_file
 from mfer_core.encoders.funasr_module import emotion2vec_class
+
+if TYPE_CHECKING:
+    from funasr.models.emotion2vec.model import Emotion2vec
 
 # As the published tokens.txt spells them; 'calm' has no published token.
 TOKENS = {
@@ -29,13 +32,13 @@ TOKENS = {
 }
 
 
-def build_model(model_conf: dict[str, Any], classes: int) -> torch.nn.Module:
+def build_model(model_conf: dict[str, Any], classes: int) -> "Emotion2vec":
     """An Emotion2vec with random weights (torch's global generator) and a head of ``classes`` (0: none)."""
     with emotion2vec_class() as emotion2vec:
         return emotion2vec(model_conf=copy.deepcopy(model_conf), vocab_size=classes or -1)
 
 
-def load_model(folder: Path, config: dict[str, Any], classes: int) -> torch.nn.Module:
+def load_model(folder: Path, config: dict[str, Any], classes: int) -> "Emotion2vec":
     """The model of a FunASR folder in evaluation mode. Raises MferError when weights are unsafe, missing or
     misshapen.
     """

@@ -34,7 +34,8 @@ def augment_frames(images: np.ndarray, generator: np.random.Generator) -> np.nda
     changed = trivial_augment(pixels, int(generator.integers(2**31))).numpy()
     result = np.array(changed[:, 0] if gray else changed.transpose(0, 2, 3, 1), order="C")
     if generator.random() < ERASED:
-        result[_rectangle(*images.shape[1:3], generator)] = GREY
+        height, width = images.shape[1:3]
+        result[_rectangle(height, width, generator)] = GREY
     return result
 
 

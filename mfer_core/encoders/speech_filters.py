@@ -7,12 +7,16 @@ activation behind the convolution keeps one sign: together the four show the mag
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.encoders.emotion2vec_config import Layers
+
+if TYPE_CHECKING:
+    from funasr.models.emotion2vec.model import Emotion2vec
 
 WINDOW, STEP = 400, 320  # samples: 25 ms every 20 ms
 HARMONICS = np.linspace(60, 1200, 30)  # Hz: pitch and its harmonics
@@ -44,7 +48,7 @@ def speech_filters() -> torch.Tensor:
     return torch.from_numpy(np.concatenate([filters, np.zeros((SILENT, 1, WINDOW))])).float()
 
 
-def install_filters(model: torch.nn.Module) -> None:
+def install_filters(model: "Emotion2vec") -> None:
     """Set the front end of an Emotion2vec built with FILTER_LAYERS; its filters are frozen."""
     front = model.modality_encoders["AUDIO"].local_encoder.conv_layers[0]
     norm = next(module for module in front.modules() if isinstance(module, torch.nn.LayerNorm))

@@ -25,7 +25,7 @@ SIZE = 2 * MELS + 1
 class FrameTargets:
     """waveform [N] -> [T, SIZE], a row per frame of the encoder: log mel spectrum, its slope, log pitch."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.spectrum = MelSpectrogram(
             SAMPLE_RATE, WINDOW, hop_length=STEP, n_mels=MELS, f_min=60, f_max=7600, center=False
         )

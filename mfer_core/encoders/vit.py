@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import ViTConfig
+from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils.logging import disable_progress_bar
 
 from mfer_core.base.errors import MferError
@@ -28,7 +28,7 @@ SHAPING_FILES = ("config.json", FILE)
 class VitEncoder:
     """A ViT in evaluation mode, ready to embed face images."""
 
-    model: torch.nn.Module
+    model: ViTForImageClassification
     preprocessing: Preprocessing
     labels: list[str]  # The labels of the checkpoint's classifier, in class order, as it spells them.
     metadata: dict  # name, revision, hash
@@ -61,17 +61,19 @@ class VitEncoder:
     def frame_bytes(self) -> float:
         """Working memory of one frame: of a block at its widest, or of a stem's convolutions."""
         config = self.model.config
-        tokens = (config.image_size // config.patch_size) ** 2 + 1
+        tokens = self.model.vit.embeddings.patch_embeddings.num_patches + 1
         block = tokens * (4 * config.hidden_size + 2 * config.intermediate_size)
-        pixels, widths = config.image_size**2, getattr(config, "stem_channels", None) or []
+        pixels = self.preprocessing.height * self.preprocessing.width
+        widths = getattr(config, "stem_channels", None) or []
         stem = max((2 * width * pixels / 4**halved for halved, width in enumerate(widths)), default=0)
         return 4.0 * (max(block, stem) + 2 * 3 * pixels)
 
     def head(self) -> Head:
         """The checkpoint's own classifier of the CLS feature."""
+        classifier = self.model.classifier
+        assert isinstance(classifier, torch.nn.Linear)  # load_vit takes no other
         weight, bias = (
-            value.detach().float().cpu().numpy()
-            for value in (self.model.classifier.weight, self.model.classifier.bias)
+            value.detach().float().cpu().numpy() for value in (classifier.weight, classifier.bias)
         )
         return Head(weight, bias, self.labels)
 
@@ -94,25 +96,30 @@ def load_vit(checkpoint: str, revision: str | None, device: str, precision: str)
     """
     located = find_checkpoint(checkpoint, revision, SHAPING_FILES)
     target = choose_device(device)
-    model = _load_model(located.folder).to(target)
+    # transformers' types take the wrapped method for one that is not bound.
+    model = _load_model(located.folder).to(target)  # type: ignore[arg-type]
     labels = [model.config.id2label[number] for number in range(model.config.num_labels)]
     return VitEncoder(model, read_preprocessing(located.folder), labels, located.metadata, target, precision)
 
 
-def _load_model(folder: Path) -> torch.nn.Module:
+def _load_model(folder: Path) -> ViTForImageClassification:
     kind = read_json(folder / "config.json").get("model_type")
     if kind != "vit":
         raise MferError(f"{folder} holds a {kind!r} model: this encoder reads model_type 'vit'")
     config = ViTConfig.from_pretrained(folder, local_files_only=True)
     disable_progress_bar()  # The bars last milliseconds, and a terminal would keep a line for each.
     try:
-        model, report = vit_class(config).from_pretrained(
+        # transformers' types leave out that a pair comes back where the loading info is asked for.
+        loaded: tuple[ViTForImageClassification, dict] = vit_class(config).from_pretrained(  # type: ignore[assignment]
             folder, config=config, local_files_only=True, attn_implementation="sdpa", output_loading_info=True
         )
+        model, report = loaded
     except (OSError, RuntimeError, ValueError) as error:
         raise MferError(f"cannot load the ViT in {folder}: {' '.join(str(error).split())[:300]}") from error
     if missing := sorted(report["missing_keys"]):
         raise MferError(
             f"the weights in {folder} lack {', '.join(missing[:3])}: this is not a complete ViT classifier"
         )
+    if not isinstance(model.classifier, torch.nn.Linear):
+        raise MferError(f"the ViT in {folder} has no classes: this is not a complete ViT classifier")
     return model.eval()

@@ -26,7 +26,8 @@ def preprocessing_of(settings: PretrainVit) -> Preprocessing:
 
 def build_vit(settings: PretrainVit) -> ViTForImageClassification:
     """A fresh compact ViT with random weights (torch's global generator)."""
-    config = ViTConfig(
+    # A ViTConfig keeps settings that it does not know, such as the stem's, but its types do not say so.
+    config = ViTConfig(  # type: ignore[call-arg]
         image_size=settings.image_size,
         patch_size=settings.patch_size,
         stem_channels=settings.stem_channels,
@@ -49,6 +50,7 @@ def published_vit(settings: PretrainVit) -> tuple[ViTForImageClassification, Pre
     encoder = load_vit(str(settings.checkpoint), settings.revision, "cpu", "fp32")
     model, known = encoder.model, head_classes(encoder.labels)
     published, fresh = model.classifier, torch.nn.Linear(encoder.dim, len(LABELS))
+    assert isinstance(published, torch.nn.Linear)  # load_vit takes no other
     with torch.no_grad():
         for row, label in enumerate(LABELS):
             if label in known:

@@ -33,7 +33,9 @@ class ConvStem(nn.Sequential):
     @property
     def weight(self) -> Tensor:
         """The last layer's weight, from which transformers' patch embedding reads the data type."""
-        return self[-1].weight
+        last = self[-1]
+        assert isinstance(last, nn.Conv2d)
+        return last.weight
 
 
 class StemVit(ViTForImageClassification):
@@ -41,7 +43,8 @@ class StemVit(ViTForImageClassification):
 
     def __init__(self, config: ViTConfig):
         super().__init__(config)
-        self.vit.embeddings.patch_embeddings.projection = ConvStem(
+        # transformers' types know only the convolution that it makes itself.
+        self.vit.embeddings.patch_embeddings.projection = ConvStem(  # type: ignore[assignment]
             config.num_channels, config.stem_channels, config.hidden_size
         )
 

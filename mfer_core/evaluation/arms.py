@@ -46,7 +46,9 @@ def title(arm: str) -> str:
 def normalised_arms(settings: Settings) -> list[str]:
     """The trained arms whose steps are standardised by speaker; the fused one where either of its own is."""
     shapes = {"visual": settings.train_visual, "audio": settings.pretrain_audio}
-    single = [arm for arm in shapes if arm in settings.arms and shapes[arm].normalisation == "speaker"]
+    single: list[str] = [
+        arm for arm in shapes if arm in settings.arms and shapes[arm].normalisation == "speaker"
+    ]
     return [*single, "fused"] if single and "fused" in settings.arms else single
 
 

@@ -65,18 +65,19 @@ def leakage_table(
     for name in honest:
         for arm in ORDER:
             trio = [tables.get((rule, arm)) for rule in (PEEKING, INNER, name)]
-            if trio[2] is None or (trio[0] is None and trio[1] is None):
-                continue
             gap, peeking, people = (
                 None
                 if trio[a] is None or trio[b] is None
                 else accuracy_difference(trio[a], trio[b], benchmark, weights_of)
                 for a, b in ((0, 2), (0, 1), (1, 2))
             )
+            compared = gap or people
+            if compared is None:
+                continue
             cells = {
                 f"{PEEKING} (leaky) %": percent(gap["first"] if gap else None),
                 f"{INNER} (leaky) %": percent(people["first"] if people else None),
-                "honest %": percent((gap or people)["second"]),
+                "honest %": percent(compared["second"]),
             }
             rows.append(
                 {"arm": title(arm), "honest protocol": benchmark.label(name)}

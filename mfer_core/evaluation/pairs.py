@@ -76,7 +76,7 @@ def compare(
     common = a.index.intersection(b.index)
     a, b = a.loc[common].reset_index(), b.loc[common].reset_index()
     speakers = a.clip_id.map(speaker_of)
-    counts = [count(table, speakers, classes) for table in (a, b)]
+    first_counts, second_counts = (count(table, speakers, classes) for table in (a, b))
     hits = [
         table[list(classes)].to_numpy().argmax(1)
         == pd.Categorical(table.label, categories=list(classes)).codes
@@ -84,7 +84,7 @@ def compare(
     ]
     result = {"clips": len(common), "speakers": int(speakers.nunique()), "mcnemar_p": mcnemar_p(*hits)}
     for metric in ("accuracy", "uar"):
-        difference, p = permutation_p(*counts, metric, permutations, seed)
+        difference, p = permutation_p(first_counts, second_counts, metric, permutations, seed)
         result |= {f"{metric}_difference": difference, f"{metric}_p": p}
     return result
 

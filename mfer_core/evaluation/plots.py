@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -89,7 +90,8 @@ def plot_reliability(
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     axes.set_title(f"{name}: reliability, a dot's area is its clips{note}", fontsize=9)
     for handle in axes.legend(fontsize=8).legend_handles:
-        handle.set_sizes([30])
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([30])
     _save(figure, folder / f"reliability_{name}.png")
 
 
@@ -99,12 +101,13 @@ def plot_curves(folder: Path, name: str, histories: Mapping[str, pd.DataFrame], 
     ``histories``: arm -> rows of every fold (columns fold, epoch, train_loss, valid_loss, valid_uar).
     """
     figure, panels = _panels(len(histories))
-    line = {"alpha": 0.6, "linewidth": 1, "marker": ".", "markersize": 3}
+    colours = {"valid_uar": "C0", "train_loss": "C1", "valid_loss": "C2"}
     for axes, (arm, rows) in zip(panels, histories.items(), strict=True):
         for _, fold in rows.groupby("fold"):
-            axes.plot(fold.epoch, fold.valid_uar, color="C0", **line)
-            axes.plot(fold.epoch, fold.train_loss, color="C1", **line)
-            axes.plot(fold.epoch, fold.valid_loss, color="C2", **line)
+            for column, colour in colours.items():
+                axes.plot(
+                    fold.epoch, fold[column], color=colour, alpha=0.6, linewidth=1, marker=".", markersize=3
+                )
         axes.set(xlabel="epoch", ylim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title(arm, fontsize=9)

@@ -86,7 +86,7 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
 
 def histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.DataFrame]:
     """arm -> the training history of all its folds."""
-    rows = {}
+    rows: dict[str, pd.DataFrame] = {}
     for arm in settings.arms:
         folder = DataPaths(data).fold(ARM_STAGES[arm], protocol, 0).parent
         files = sorted(folder.glob("fold-*/history.csv"))

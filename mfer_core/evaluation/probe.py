@@ -47,8 +47,8 @@ def probe_predictions(
     """Yield rows of the predictions contract: a probe per modality that has an arm, one of both, and, where an arm is
     standardised by speaker, the same of features standardised so.
     """
-    modalities = [arm for arm in MODALITIES if arm in settings.arms]
-    plain = {
+    modalities: list[str] = [arm for arm in MODALITIES if arm in settings.arms]
+    plain: dict[str, Statistics] = {
         modality: embedding_statistics(data, modality, settings.roles.benchmark) for modality in modalities
     }
     normalised = normalised_arms(settings)

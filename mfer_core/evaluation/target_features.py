@@ -9,7 +9,7 @@ from torch import Tensor
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.dataset.clip_encoder import ClipEncoder
 from mfer_core.dataset.clips import Clips, in_order
-from mfer_core.dataset.steps import moments
+from mfer_core.dataset.steps import in_memory, moments
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 
@@ -29,13 +29,13 @@ def normalise(clips: Clips, arm: Arm, normalisation: str) -> Clips:
         return clips
     name = arm.config.modality
     groups = clips.speakers if normalisation == "speaker" else ("all",) * len(clips)
-    scaled: list[Tensor | None] = list(clips.modalities[name])
+    scaled = [in_memory(value) for value in clips.modalities[name]]
     for group in sorted(set(groups)):
-        members = [i for i, of_clip in enumerate(groups) if of_clip == group and scaled[i] is not None]
+        members = {i: steps for i, steps in enumerate(scaled) if groups[i] == group and steps is not None}
         if members:
-            mean, std = moments([clips.modalities[name][i] for i in members])
-            for i in members:
-                scaled[i] = (clips.modalities[name][i] - mean) / std / arm.scale + arm.mean
+            mean, std = moments(list(members.values()))
+            for i, steps in members.items():
+                scaled[i] = (steps - mean) / std / arm.scale + arm.mean
     return Clips(clips.clip_ids, clips.speakers, clips.labels, {**clips.modalities, name: scaled}, clips.dims)
 
 

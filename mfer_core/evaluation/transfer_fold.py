@@ -1,6 +1,6 @@
 """One fold's models on the transfer corpus: decisions of every arm, zero-shot and after a few clips per class."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,13 @@ from torch import Tensor
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Transfer
-from mfer_core.dataset.clip_encoder import open_encoder
+from mfer_core.dataset.clip_encoder import ClipEncoder, open_encoder
 from mfer_core.dataset.clips import Clips
 from mfer_core.evaluation.few_shot import adapt, draw_supports
 from mfer_core.evaluation.robust_fusion import estimated_accuracy, in_domain, robust_fusion
 from mfer_core.evaluation.target_features import NORMALISATIONS, Features, Models, features, shift
+from mfer_core.models.arm import Arm
+from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_trained
 
 
@@ -32,13 +34,15 @@ class Outcome:
 
 
 def load_models(
-    data: Path, protocol: str, fold: int, arms: list[str], corpora: list[str], selection: bool = False
+    data: Path, protocol: str, fold: int, arms: Sequence[str], corpora: list[str], selection: bool = False
 ) -> Models:
     """The fold's models, and the encoders that were trained with them, which read clips of ``corpora``.
 
     ``selection``: those that have not seen the validation clips.
     """
-    models, clip_encoders, opened = {}, {}, {}
+    models: dict[str, Arm | Fused] = {}
+    clip_encoders: dict[str, list[ClipEncoder]] = {}
+    opened: dict[tuple[str, str], ClipEncoder] = {}
     for arm in arms:
         models[arm], config, blocks = load_trained(
             DataPaths(data).fold(f"train_{arm}", protocol, fold), selection
@@ -160,8 +164,10 @@ def shifts(fold: FoldTransfer) -> dict[str, dict[str, float]]:
     """Per single arm: how far the target lies from the training data, and the accuracy guessed without labels."""
     logits = {arm: features(fold.models, arm, fold.target, "none").logits() for arm in fold.single}
     guesses = dict(zip(fold.single, fold.accuracies(logits), strict=True))
-    return {
-        arm: shift(fold.models.seen_by(arm, fold.target), fold.models.by_arm[arm])
-        | {"estimated_accuracy": guesses[arm]}
-        for arm in fold.single
-    }
+    result = {}
+    for name in fold.single:
+        arm = fold.models.by_arm[name]
+        assert isinstance(arm, Arm)
+        result[name] = shift(fold.models.seen_by(name, fold.target), arm)
+        result[name]["estimated_accuracy"] = guesses[name]
+    return result

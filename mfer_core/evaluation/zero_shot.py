@@ -56,8 +56,7 @@ def zero_shot_predictions(
     test = folds[folds.part == "test"].merge(manifest[["clip_id", "label"]], on="clip_id")
     for modality, arm in HEADS.items():
         head = read_head(DataPaths(data).embeddings(modality, corpus))
-        known = known_classes(head.labels, classes) if head else []
-        if len(known) < 2:
+        if head is None or len(known := known_classes(head.labels, classes)) < 2:
             continue
         values = open_embeddings(DataPaths(data).embeddings(modality, corpus))
         clips = [clip for clip, steps in values.items() if len(steps)]
@@ -82,7 +81,8 @@ def zero_shot_table(
 
     Also as figures: protocol -> head -> clips, classes, and the accuracy and UAR of head and arms with their intervals.
     """
-    rows, figures = [], {}
+    rows = []
+    figures: dict[str, dict[str, dict]] = {}
     for (name, head), head_rows in predictions[predictions.arm.isin(HEADS.values())].groupby(
         ["protocol", "arm"], sort=False
     ):
@@ -90,12 +90,12 @@ def zero_shot_table(
         same = predictions[(predictions.protocol == name) & predictions.clip_id.isin(set(head_rows.clip_id))]
         rivals = [arm for arm in _rivals(head) if (same.arm == arm).any()]
         common = set.intersection(*(set(same.clip_id[same.arm == arm]) for arm in (head, *rivals)))
-        scored = {"clips": len(common), "classes": known, "arms": {}}
+        scored: dict[str, dict] = {}
         for arm in (head, *rivals):
             table = same[(same.arm == arm) & same.clip_id.isin(common)].reset_index(drop=True)
             table = table.assign(**dict.fromkeys(set(CLASSES) - set(known), 0.0))
             scores = summarise(table, benchmark.speaker_of(table.clip_id), CLASSES, resamples, seed)
-            scored["arms"][arm] = {metric: scores[metric] for metric in ("accuracy", "uar")}
+            scored[arm] = {metric: scores[metric] for metric in ("accuracy", "uar")}
             rows.append(
                 {
                     "protocol": benchmark.label(str(name)),
@@ -107,7 +107,8 @@ def zero_shot_table(
                     "labels of the benchmark seen by the encoder": benchmark.labels_seen(arm),
                 }
             )
-        figures.setdefault(str(name), {})[str(head)] = scored
+        facts = {"clips": len(common), "classes": known, "arms": scored}
+        figures.setdefault(str(name), {})[str(head)] = facts
     return ReportTable("The encoders' own classifiers beside the arms", pd.DataFrame(rows), NOTE), figures
 
 

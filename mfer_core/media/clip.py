@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import av
 import cv2
@@ -30,10 +31,11 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
     earlier. Digital silence is no sound. Raises ClipError with the reason when the clip cannot be used.
     """
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
-        reader = Reader(recording, settings, SoundCollector(settings.max_duration_s))
+        collector = SoundCollector(settings.max_duration_s)
+        reader = Reader(recording, settings, collector)
         cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
         frames = [frame_row(crop, settings) for crop in cropper.crops(reader.samples())]
-        sound = reader.sound.finish()
+        sound = collector.finish()
         if not frames and not (sound and sound.peak):
             raise ClipError(
                 "no usable stream", "no picture, and no sound" + (" but digital silence" if sound else "")
@@ -49,10 +51,9 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
 
 def _one_clock(sampler: Sampler, sound: Waveform | None) -> tuple[float, float, float]:
     """Where pictures and sound start on the clip's clock, and its length, seconds."""
-    starts = [start for start in (sampler.start_s, sound and sound.start_s) if start is not None]
-    picture_s, sound_s = (
-        (start or 0.0) - min(starts) for start in (sampler.start_s, sound and sound.start_s)
-    )
+    given = (sampler.start_s, None if sound is None else sound.start_s)
+    earliest = min(start for start in given if start is not None)
+    picture_s, sound_s = ((start or 0.0) - earliest for start in given)
     ends = [picture_s + sampler.end_s] if sampler.frames else []
     return picture_s, sound_s, max([*ends, sound_s + sound.length_s] if sound else ends)
 
@@ -66,10 +67,16 @@ def check_length(duration_s: float, settings: Extract) -> None:
         )
 
 
+class SoundSink(Protocol):
+    """Takes a recording's sound frame by frame."""
+
+    def push(self, frame: av.AudioFrame) -> None: ...
+
+
 class Reader:
     """Splits a recording into samples of its video (as they come) and its sound (which ``sound`` takes on the way)."""
 
-    def __init__(self, recording: Recording, settings: Extract, sound):
+    def __init__(self, recording: Recording, settings: Extract, sound: SoundSink):
         self._recording = recording
         self.sampler = Sampler(settings.frames_per_second, settings.max_duration_s)
         self.sound = sound

@@ -43,17 +43,17 @@ class Clock:
         """Move ``packet``'s times; packets of a stream come in decoding order."""
         stream = self._streams.setdefault(packet.stream_index, _Stream())
         if packet.dts is not None:
-            self._follow(stream, packet)
+            self._follow(stream, packet, packet.dts)
         shift = round(self._shifts[stream.restarts] / packet.time_base)
         if shift and packet.dts is not None:
             packet.dts += shift
         if shift and packet.pts is not None:
             packet.pts += shift
 
-    def _follow(self, stream: _Stream, packet: av.Packet) -> None:
+    def _follow(self, stream: _Stream, packet: av.Packet, dts: int) -> None:
         """Notice a restart of ``stream``: its decoding time goes back, or leaps beyond all streams."""
         base, end_s = packet.time_base, max(other.end_s for other in self._streams.values())
-        decoded_s = seconds(packet.dts, base)
+        decoded_s = seconds(dts, base)
         shown_s = decoded_s if packet.pts is None else seconds(packet.pts, base)
         step_s = 0.0
         if stream.decoded_s is not None:

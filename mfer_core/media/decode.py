@@ -8,7 +8,7 @@ import heapq
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,7 +132,7 @@ class Recording:
             # PyAV's way to say that the demuxer made up a stream on the way (a damaged FLV).
             raise ClipError("corrupt", "a stream appears in the middle of the file") from error
 
-    def _decode(self, packet: av.Packet) -> list[av.VideoFrame | av.AudioFrame]:
+    def _decode(self, packet: av.Packet) -> Sequence[av.VideoFrame | av.AudioFrame]:
         damage = self._damage[packet.stream.index]
         damage.packets += packet.size > 0
         try:

@@ -9,6 +9,7 @@ stays where the main face is nearest in time ("held", at most ``HOLD_S`` away), 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -50,10 +51,17 @@ class _Undecided:
         )
 
 
-class FaceCropper:
-    """Streams samples into crops. ``detector`` has ``detect(BGR) -> [n, 5]`` and sees pictures reduced to ``detect_side``."""
+class Detector(Protocol):
+    """Finds the faces of a picture."""
 
-    def __init__(self, display: Display, detector, settings: Extract):
+    def detect(self, image: np.ndarray) -> np.ndarray:
+        """float32 [n, 5] of a BGR picture [H, W, 3]: x0, y0, x1, y1 in its pixels, and the confidence."""
+
+
+class FaceCropper:
+    """Streams samples into crops. ``detector`` sees pictures reduced to ``detect_side``."""
+
+    def __init__(self, display: Display, detector: Detector, settings: Extract):
         self._display, self._detector, self._settings = display, detector, settings
         self._tracker = Tracker(self._detect, settings.detect_every_s)
         self._area: dict[int, float] = defaultdict(float)
@@ -101,9 +109,9 @@ class FaceCropper:
         return self._crop(frame.tracked, frame.crops[face.track], source, face.box, face.confidence)
 
     def _no_face(self, frame: _Undecided, held: np.ndarray | None) -> Crop:
-        return self._crop(
-            frame.tracked, self._cut(frame.still, held), "centre" if held is None else "held", None, None
-        )
+        assert frame.still is not None  # kept of every frame without a face
+        source = "centre" if held is None else "held"
+        return self._crop(frame.tracked, self._cut(frame.still, held), source, None, None)
 
     def _crop(
         self,
@@ -122,7 +130,9 @@ class FaceCropper:
 def _nearest(time_s: float, times: list[float], main: list[FaceBox | None]) -> np.ndarray | None:
     """The main face's box nearest in time within ``HOLD_S``; the earlier of two equally near."""
     near = [(abs(when - time_s), when, face) for when, face in zip(times, main, strict=True) if face]
-    distance, _, face = min(near, key=lambda entry: entry[:2], default=(np.inf, 0.0, None))
+    if not near:
+        return None
+    distance, _, face = min(near, key=lambda entry: entry[:2])
     return face.box if distance <= HOLD_S + 1e-6 else None
 
 

@@ -31,7 +31,8 @@ def inspect_clip(folder: Path, clip_id: str, png: Path) -> dict:
     shown = spread(clip["frames"], MAX_FACES)
     rows = -(-len(shown) // COLUMNS)
     figure = Figure(figsize=(12, 1.7 * rows + 4.2), layout="constrained")
-    faces, wave, text = figure.subfigures(3, 1, height_ratios=(max(1.7 * rows, 0.4), 2.4, 1.6))
+    heights = (max(1.7 * rows, 0.4), 2.4, 1.6)
+    faces, wave, text = figure.subfigures(3, 1, squeeze=False, height_ratios=heights)[:, 0]
     draw_faces(faces, shown, rows)
     draw_wave(wave.subplots(), clip["waveform"], clip)
     text.text(0.02, 0.95, _describe(clip), va="top", family="monospace", fontsize=9, parse_math=False)

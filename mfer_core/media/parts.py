@@ -59,7 +59,7 @@ class _Writer:
         self._sound_s = self._speech_s = self._sound_end_s = 0.0
         self._peak: float | None = None
         self._notes: dict[str, None] = {}
-        self.reader: Reader | None = None  # set before the first picture and sound come
+        self.reader: Reader  # set before the first picture and sound come
 
     @cached_property
     def _start_s(self) -> float:
@@ -79,7 +79,7 @@ class _Writer:
     def push(self, frame: av.AudioFrame) -> None:
         """Take the next piece of sound. Raises ClipError ("too long")."""
         now, limit_s = frame_time(frame), self._settings.max_duration_s
-        if self._sound_from_s is None:
+        if self._sound_from_s is None or self._first_sound_s is None:
             self._sound_from_s = self._first_sound_s = now or 0.0
         elif now is not None and now - self._first_sound_s > limit_s:
             length_s = now - self._first_sound_s
@@ -126,7 +126,7 @@ class _Writer:
     def facts(self, recording: Recording) -> dict:
         """What there is to say of the whole recording. Raises ClipError ("too long")."""
         sampler = self.reader.sampler
-        ends = [sampler.start_s + sampler.end_s] if sampler.frames else []
+        ends = [] if sampler.start_s is None else [sampler.start_s + sampler.end_s]
         ends += [self._sound_end_s] if self._sound_s else []
         duration_s = max(ends) - self._start_s
         check_length(duration_s, self._settings)
@@ -168,10 +168,12 @@ class RecordingParts:
     def some_frames(self, most: int) -> list[dict]:
         """At most ``most`` FRAMEs, evenly over the recording."""
         count = self.facts["frame_count"]
-        wanted = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)) if count else []
-        frames, first = [], 0
+        shown = np.linspace(0, count - 1, min(count, most))
+        wanted: set[int] = set(shown.astype(int).tolist()) if count else set()
+        frames: list[dict] = []
+        first = 0
         for rows in self.pictures():
-            frames += [rows[place - first] for place in wanted if first <= place < first + len(rows)]
+            frames += [row for place, row in enumerate(rows, first) if place in wanted]
             first += len(rows)
         return frames
 
@@ -180,7 +182,7 @@ class RecordingParts:
         sounds = iter(self.sounds())
         first = next(sounds, None)
         second = next(sounds, None)
-        if second is None:
+        if first is None or second is None:
             return first
         block = SAMPLE_RATE // 100
         start_s = first["offset_s"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.reformatter import VideoReformatter
 
 # 8-bit formats whose first plane is the luma: read without any conversion.
@@ -79,7 +80,9 @@ class Display:
         if frame.format.name not in LUMA_FIRST:
             frame = self._to_image.reformat(frame, format="yuv444p")
         plane = frame.planes[0]
-        luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+        # A plane has Python's buffer protocol, which its types can only say from Python 3.12 on.
+        luma = np.frombuffer(plane, np.uint8)  # type: ignore[call-overload]
+        luma = luma.reshape(-1, plane.line_size)[: frame.height, : frame.width]
         full = (
             frame.color_range == FULL_RANGE
             or frame.format.name.startswith("yuvj")
@@ -107,7 +110,7 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     (ISO/IEC 14496-12, 8.3.2).
     """
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
+    if not isinstance(matrix, SideData):
         return False, False, False
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
     transposed = abs(b) + abs(c) > abs(a) + abs(d)

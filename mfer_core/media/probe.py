@@ -1,8 +1,10 @@
 """What a container holds, read with PyAV (FFmpeg): streams, duration, displayed size."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Stream
@@ -52,20 +54,21 @@ def _facts(container: InputContainer, path: Path) -> Media:
     facts: dict = {"has_video": streams.video is not None, "has_audio": streams.audio is not None}
     if streams.audio is not None:
         facts["sample_rate"] = streams.audio.codec_context.sample_rate or None
-    frame = _first_frame(container, streams.video or streams.audio)
-    if streams.video is not None:
+    frame = _first_frame(container, next(iter(streams)))
+    if streams.video is not None and isinstance(frame, av.VideoFrame):
         facts["width"], facts["height"] = displayed_size(frame)
         facts["rate"] = _plausible_rate(streams.video.average_rate)
     return Media(**facts, duration_s=_header_duration(container, streams, path))
 
 
-def _first_frame(container: InputContainer, stream: Stream):
+def _first_frame(container: InputContainer, stream: Stream) -> av.VideoFrame | av.AudioFrame:
     """Decode one frame: the size and the rotation that a viewer sees, and proof that the stream decodes."""
     stream.codec_context.thread_count = 1  # many files are probed side by side
     for count, packet in enumerate(container.demux(stream)):
         try:
             for frame in packet.decode():
-                return frame
+                if isinstance(frame, av.VideoFrame | av.AudioFrame):
+                    return frame
         except FFmpegError:
             pass  # the next packet may do
         if count == FIRST_PACKETS:
@@ -97,5 +100,5 @@ def _packet_duration(path: Path) -> float | None:
     return end_s - start_s if end_s > start_s else None
 
 
-def _plausible_rate(rate) -> float | None:
+def _plausible_rate(rate: Fraction | None) -> float | None:
     return float(rate) if rate and 0 < rate <= RATE_LIMIT else None

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from mfer_core.base.errors import MferError
 from mfer_core.cache.schemas import SAMPLE_RATE
 
 
@@ -44,8 +45,12 @@ def decode_frames(images: Sequence[bytes]) -> np.ndarray:
 
 
 def decode_image(data: bytes) -> np.ndarray:
-    """uint8 [H, W], or RGB [H, W, 3] for a colour image."""
+    """uint8 [H, W], or RGB [H, W, 3] for a colour image. Raises MferError for bytes that are no image."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise MferError(
+            "an extracted picture is damaged: remove its corpus's folder below data/extract and run extract"
+        )
     return image if image.ndim == 2 else image[:, :, ::-1]
 
 

@@ -52,7 +52,7 @@ class Sampler:
         if self._shown is not None:
             self._frame_s = now - self._shown[0]
             self._claims_hold = abs(_claimed_s(self._shown[1]) - self._frame_s) <= CLAIM_TOLERANCE_S
-            yield from self._take(before=now - TOLERANCE_S)
+            yield from self._take(self._shown, before=now - TOLERANCE_S)
         self._shown = (now, frame)
         self.frames += 1
 
@@ -63,7 +63,7 @@ class Sampler:
         the bounds that the header sets (on the recording's clock); a bound that only repeats a false claim is none.
         Raises ClipError ("too long").
         """
-        if self._shown is None:
+        if self._shown is None or self.start_s is None:
             return
         shown_s, frame = self._shown
         earliest_s, latest_s = (bound - self.start_s for bound in end_bounds_s)
@@ -75,23 +75,20 @@ class Sampler:
         if self.end_s > self._max_duration_s + TOLERANCE_S:
             limit = f"max_duration_s is {self._max_duration_s:.0f}"
             raise ClipError("too long", f"the last picture stands until {self.end_s:.0f} s, {limit}")
-        yield from self._take(before=max(shown_s + TOLERANCE_S, self.end_s - TOLERANCE_S))
+        yield from self._take(self._shown, before=max(shown_s + TOLERANCE_S, self.end_s - TOLERANCE_S))
 
     def _time(self, frame: av.VideoFrame) -> float:
         """Seconds since the first frame; a frame without a time of its own follows the one before it."""
         now = frame_time(frame)
-        if self.start_s is None:
-            if now is None:
-                raise ClipError(
-                    "no timestamps", "the first picture has neither presentation nor decoding time"
-                )
-            self.start_s = now
-        if now is None:
-            return self._shown[0] + (self._frame_s or _claimed_s(self._shown[1]))
-        return now - self.start_s
+        if now is not None:
+            self.start_s = now if self.start_s is None else self.start_s
+            return now - self.start_s
+        if self._shown is None:
+            raise ClipError("no timestamps", "the first picture has neither presentation nor decoding time")
+        return self._shown[0] + (self._frame_s or _claimed_s(self._shown[1]))
 
-    def _take(self, before: float) -> Iterator[Sample]:
-        shown_s, frame = self._shown
+    def _take(self, shown: tuple[float, av.VideoFrame], before: float) -> Iterator[Sample]:
+        shown_s, frame = shown
         while self._ticks / self._rate < before:
             yield Sample(self._ticks / self._rate, shown_s, frame)
             self._ticks += 1

@@ -68,12 +68,13 @@ class SoundCollector:
             )
         if hole_s < -GAP_S:
             data = data[:, round(-hole_s * frame.sample_rate) :]
-        if hole_s > GAP_S or not self._goes_on(frame.sample_rate, len(data)):
+        stretch, shape = self._stretch, (frame.sample_rate, len(data))
+        if stretch is None or hole_s > GAP_S or (stretch.rate, stretch.count) != shape:
             self._close()
             self._end_s += hole_s if hole_s > GAP_S else 0.0
             self._fill(self._end_s)
-            self._stretch = _Stretch(frame.sample_rate, len(data))
-        self._stretch.push(self._checked(data))
+            stretch = self._stretch = _Stretch(*shape)
+        stretch.push(self._checked(data))
         self._end_s += data.shape[1] / frame.sample_rate
 
     def finish(self) -> Waveform | None:
@@ -88,9 +89,6 @@ class SoundCollector:
         if self._clipped > CLIPPED_SHARE * self._samples:
             notes.append(f"the sound is clipped: {self._clipped / self._samples:.0%} of it beyond full scale")
         return Waveform(samples, self._start_s, tuple(notes))
-
-    def _goes_on(self, rate: int, count: int) -> bool:
-        return self._stretch is not None and (self._stretch.rate, self._stretch.count) == (rate, count)
 
     def _close(self) -> None:
         if self._stretch is not None:
@@ -151,7 +149,7 @@ class _Stretch:
 
 def channels(frame: av.AudioFrame) -> np.ndarray:
     """A frame's samples as float32 [channels, N]; full scale is -1..1, which float formats may leave."""
-    data = frame.to_ndarray()
+    data: np.ndarray = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(-1, frame.layout.nb_channels).T
     if data.dtype == np.uint8:

@@ -25,11 +25,11 @@ class FaceBox:
 
 @dataclass
 class TrackedFrame:
-    """One frame: its time, what the caller gave with it, and the boxes of its faces (None while undecided)."""
+    """One frame: its time, what the caller gave with it, and the boxes of its faces (none while undecided)."""
 
     time_s: float
     payload: Any
-    boxes: list[FaceBox] | None = None
+    boxes: list[FaceBox] = field(default_factory=list)
     faces: int | None = None  # number of faces that the detector saw; None where it did not run
 
 
@@ -72,12 +72,14 @@ class Tracker:
 
     def _bridge(self, detections: np.ndarray, time_s: float) -> bool:
         """Fill the waiting frames by interpolation; False when the faces at both ends do not pair up."""
-        start = self._anchor.boxes if self._anchor else []
+        if self._anchor is None:
+            return False
+        start, start_s = self._anchor.boxes, self._anchor.time_s
         pairs = match([face.box for face in start], detections[:, :4])
         if len(pairs) != len(start) or len(pairs) != len(detections):
             return False
         for between in self._pending:
-            share = (between.time_s - self._anchor.time_s) / (time_s - self._anchor.time_s)
+            share = (between.time_s - start_s) / (time_s - start_s)
             between.boxes = [
                 FaceBox(start[old].track, (1 - share) * start[old].box + share * detections[new, :4], None)
                 for old, new in pairs

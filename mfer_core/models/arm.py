@@ -73,11 +73,14 @@ class Arm(nn.Module):
     prediction.
     """
 
+    mean: Tensor  # [D], of the training clips' steps
+    scale: Tensor  # [D], 1 / standard deviation
+
     def __init__(self, config: ArmConfig):
         super().__init__()
         self.config = config
-        self.register_buffer("mean", torch.zeros(config.input_dim))  # The mean of the training clips' steps.
-        self.register_buffer("scale", torch.ones(config.input_dim))  # 1 / standard deviation
+        self.register_buffer("mean", torch.zeros(config.input_dim))
+        self.register_buffer("scale", torch.ones(config.input_dim))
         self.gru = nn.GRU(config.input_dim, config.hidden_size, config.layers, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(config.state_size, len(config.classes))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -19,6 +20,7 @@ WEIGHTS = "model.safetensors"
 SELECTION = "selection.safetensors"
 CONFIG = "config.json"
 ENCODER = "encoder."  # prefix, before the modality, of the encoders' blocks that were trained with a model
+Kind = TypeVar("Kind", Arm, Fused)
 Blocks = dict[str, dict[str, Tensor]]  # modality -> name in the encoder's model -> weights
 
 
@@ -30,15 +32,8 @@ def describe_model(model: Arm | Fused) -> dict:
 
 
 def _arm(values: dict) -> Arm:
-    return Arm(
-        ArmConfig(
-            **{
-                name: tuple(value) if name == "classes" else value
-                for name, value in values.items()
-                if name != "kind"
-            }
-        )
-    )
+    shape = {name: value for name, value in values.items() if name not in ("kind", "classes")}
+    return Arm(ArmConfig(**shape, classes=tuple(values["classes"])))
 
 
 def build_model(description: dict) -> Arm | Fused:
@@ -74,6 +69,16 @@ def save_weights(
         weights |= {f"{ENCODER}{modality}.{name}": value for name, value in learned.items()}
     with atomic_path(Path(folder) / file) as temporary:
         save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, temporary)
+
+
+def load_kind(kind: type[Kind], folder: Path, selection: bool = False) -> tuple[Kind, dict, Blocks]:
+    """``load_trained`` of a folder whose model is an ``Arm``, or ``Fused``. Raises MferError also for the
+    other.
+    """
+    model, config, blocks = load_trained(folder, selection)
+    if not isinstance(model, kind):
+        raise MferError(f"{folder} holds a model of kind {config['model']['kind']}: train its stage again")
+    return model, config, blocks
 
 
 def load_trained(folder: Path, selection: bool = False) -> tuple[Arm | Fused, dict, Blocks]:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from mfer_core.encoders.face_views import augment_frames
-from mfer_core.encoders.vit import load_vit
+from mfer_core.encoders.vit import VitEncoder, load_vit
 from mfer_core.models.finetuned import TrainableEncoder
 
 load = load_vit
@@ -13,6 +13,8 @@ load = load_vit
 
 class Trainable(TrainableEncoder):
     """ViT on frames: [B, T, C, H, W] bytes of the encoder's image size."""
+
+    encoder: VitEncoder
 
     def prepare(self, raw: np.ndarray, rng: np.random.Generator | None) -> Tensor:
         if rng is not None and self.settings.augment:

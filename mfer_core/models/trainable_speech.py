@@ -15,6 +15,8 @@ load = load_emotion2vec
 class Trainable(TrainableEncoder):
     """emotion2vec on waveforms: [B, N] samples."""
 
+    encoder: Emotion2vecEncoder
+
     def __init__(self, encoder: Emotion2vecEncoder, settings: Finetune):
         super().__init__(encoder, settings)
         # The model keeps these from call to call; those made in inference mode could take no gradient.

@@ -32,7 +32,8 @@ def draw_prediction(prediction: Prediction) -> Figure:
     panels = len(arms) if windows > 1 else 1
     figure = Figure(figsize=(11, 5.0 + 1.6 * panels), layout="constrained")
     figure.suptitle(_title(prediction.path, prediction.table), fontsize=11, parse_math=False)
-    faces, rest = figure.subfigures(2, 1, height_ratios=(1.8 if clip.frames else 0.3, 2.4 + 1.6 * panels))
+    heights = (1.8 if clip.frames else 0.3, 2.4 + 1.6 * panels)
+    faces, rest = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     draw_faces(faces, spread(clip.frames, COLUMNS), 1)
     axes = rest.subplots(1 + panels, 1, squeeze=False)[:, 0]
     draw_wave(axes[0], clip.waveform, clip.facts)

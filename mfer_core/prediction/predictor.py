@@ -26,6 +26,7 @@ from mfer_core.base.settings import Extract
 from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.encoders.checkpoint_pointer import checkpoint_of
+from mfer_core.encoders.contract import Encoder
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.vit import VitEncoder, load_vit
 from mfer_core.media.inspect import COLUMNS
@@ -34,7 +35,7 @@ from mfer_core.media.read import decode_image, keep_speech
 from mfer_core.media.result import ExtractedClip
 from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
-from mfer_core.models.store import load_trained
+from mfer_core.models.store import load_kind
 from mfer_core.prediction.running import STEPS, encode_running
 from mfer_core.prediction.windows import STEP_S, WINDOW_S, RecordingEmbeddings, StepsFile, window_spans
 
@@ -134,7 +135,7 @@ class Predictor:
         settings = ModelSettings.read(folder)
         if max_minutes is not None:
             settings = settings.allowing(max_minutes)
-        model, config, blocks = load_trained(folder / "fused")
+        model, config, blocks = load_kind(Fused, folder / "fused")
         _refuse_precomputed(folder, config)
         if any(arm.config.normalisation == "speaker" for arm in (model.visual, model.audio)):
             raise MferError(
@@ -143,8 +144,9 @@ class Predictor:
             )
         visual = load_vit(*checkpoint_of(folder / "visual"), device, "fp32")
         audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")
+        encoders: dict[str, Encoder] = {"visual": visual, "audio": audio}
         for modality, weights_of in blocks.items():
-            put_blocks({"visual": visual, "audio": audio}[modality], weights_of, config["encoders"][modality])
+            put_blocks(encoders[modality], weights_of, config["encoders"][modality])
         parts = [visual.metadata, audio.metadata, settings.model_dump(exclude={"extract": LIMITS})]
         weights = [sha256_file(file) for file in sorted((folder / "fused").iterdir()) if file.is_file()]
         return cls(visual, audio, model, settings, apart, digest(parts, weights))

@@ -110,6 +110,6 @@ class ResultsFolder:
 class PassingFolder(ResultsFolder):
     """A folder of results that is removed with this object."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="mfer-")
         super().__init__(Path(self._temporary.name))

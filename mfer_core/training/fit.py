@@ -156,6 +156,7 @@ class ClipTraining(Training):
         self.epochs, self.patience = (hyper.epochs, hyper.patience) if self.chooses else (len(rates), 0)
         self.optimiser = build_optimiser(groups, hyper)
         self.schedule = build_schedule(self.optimiser, hyper, rates)
+        self.classes = classes
         weights = class_weights(train.labels, classes, hyper.class_weight_power).to(device)
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=hyper.label_smoothing)
 
@@ -184,7 +185,7 @@ class ClipTraining(Training):
         """One pass over the training clips, each in one of its views; returns the mean loss per clip."""
         self.model.train()
         hyper, clips = self.hyper, self.train.draw_views(rng)
-        order = draw(clips.labels.numpy(), self.loss.weight.numel(), hyper.sampler_power, rng)
+        order = draw(clips.labels.numpy(), self.classes, hyper.sampler_power, rng)
         share = hyper.modality_dropout
         hidden = hide_modalities(clips.present(), share, rng) if share else None
         batches = bucketed(order, clips.lengths(), hyper.batch_size, rng)
@@ -242,11 +243,12 @@ def fit_with_encoders(
     learning = learning_encoders(encoders.values())
     if not learning:
         return fit(model, groups, train, valid, classes, hyper, run, rates)
-    whole = FineTuned(model, {encoder.modality: encoder.learn() for encoder in learning})
+    modules = {encoder.modality: encoder.learn() for encoder in learning}
+    whole = FineTuned(model, modules)
     for encoder in learning:
         train, valid = encoder.raw_clips(train), encoder.raw_clips(valid)
         rate = encoder.settings.learning_rate
-        groups = [*groups, {"params": list(encoder.learning.parameters()), "lr": rate}]
+        groups = [*groups, {"params": list(modules[encoder.modality].parameters()), "lr": rate}]
     progress = fit(whole, groups, train, valid, classes, hyper, run, rates)
     for encoder in learning:
         encoder.learned()

@@ -107,7 +107,7 @@ def _run(
     """The key covers the samples themselves."""
     samples = hashlib.sha256()
     for waveform in waveforms:
-        samples.update(np.ascontiguousarray(waveform, np.float32))
+        samples.update(np.ascontiguousarray(waveform, np.float32).data)
     lengths = [len(waveform) for waveform in waveforms]
     shaped_by = [settings.model_dump(), samples.hexdigest(), lengths, labels, held_out, code_digest(__name__)]
     return Run(out, digest(STAGE, seed, *shaped_by), seed, STAGE)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, interpolate
+from transformers import ViTForImageClassification
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest
@@ -74,7 +75,7 @@ def _run(
     images: np.ndarray, labels: list[str], splits: list[str], settings: PretrainVit, seed: int, out: Path
 ) -> Run:
     """The key covers the pixels themselves, so that it holds whatever layout they came in."""
-    pixels = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+    pixels = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     published = (
         settings.checkpoint and find_checkpoint(settings.checkpoint, settings.revision, SHAPING_FILES).hash
     )
@@ -139,13 +140,15 @@ def _sharpness(images: np.ndarray) -> float:
 class FaceClassifier:
     """A ViT with the preprocessing that it takes faces by."""
 
-    model: torch.nn.Module
+    model: ViTForImageClassification
     preprocessing: Preprocessing
     device: torch.device
     precision: str
 
     def on(self, device: torch.device) -> "FaceClassifier":
-        return FaceClassifier(self.model.to(device), self.preprocessing, device, self.precision)
+        # transformers' types take the wrapped method for one that is not bound.
+        model = self.model.to(device)  # type: ignore[arg-type]
+        return FaceClassifier(model, self.preprocessing, device, self.precision)
 
     def logits(self, faces: torch.Tensor) -> torch.Tensor:
         """[N, C] of faces float32 [N, 1, H, W] in 0..1."""
@@ -178,7 +181,7 @@ class VitTraining(Training):
             model, preprocessing = published_vit(settings)
         else:
             model, preprocessing = build_vit(settings), preprocessing_of(settings)
-        self.classifier = FaceClassifier(model.to(device), preprocessing, device, settings.precision)
+        self.classifier = FaceClassifier(model, preprocessing, device, settings.precision).on(device)
         self.model, self.parts, self.settings = model, parts, settings
         self.epochs, self.patience = settings.epochs, settings.patience
         rate = settings.learning_rate

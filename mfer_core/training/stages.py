@@ -5,7 +5,7 @@ Picklable functions of plain arguments, as the flows call them.
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mfer_core.base.files import digest, read_json, read_table
 from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
-from mfer_core.base.settings import Finetune, Settings, Train, TrainArm
+from mfer_core.base.settings import Finetune, Settings, Train, TrainArm, TrainAudio, TrainFused
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
@@ -30,7 +30,7 @@ from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.finetuned import TRAINABLE_MODULES
 from mfer_core.models.fusion import Fused
-from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, begin, is_done, load_trained
+from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, begin, is_done, load_kind
 from mfer_core.protocol.protocols import protocol as rules
 from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states, trainable
 from mfer_core.training.loop import Progress, Run, seed_of
@@ -72,8 +72,9 @@ class FoldStage(ABC):
         ``selection``: from parents that have not seen the validation clips, where there are such.
         """
 
+    @abstractmethod
     def finetune_of(self, modality: str) -> Finetune:
-        return self.hyper.finetune
+        """How the encoder of ``modality`` learns with the model."""
 
     def blocks(self, selection: bool) -> Blocks:
         """Blocks of the encoders that an earlier stage trained."""
@@ -102,10 +103,14 @@ class VisualStage(FoldStage):
     """Stage 1: the image arm alone."""
 
     arm, modalities = "visual", ("visual",)
+    hyper: TrainArm
 
     def __init__(self, fold: Fold, settings: Settings):
         super().__init__(fold, settings)
         self.hyper = settings.train_visual
+
+    def finetune_of(self, modality: str) -> Finetune:
+        return self.hyper.finetune
 
     def shaped_by(self) -> list:
         return []
@@ -122,12 +127,16 @@ class AudioStage(FoldStage):
     """Stage 2b: the audio arm, its GRU taken over from stage 2a, its classifier new."""
 
     arm, modalities = "audio", ("audio",)
+    hyper: TrainAudio
 
     def __init__(self, fold: Fold, settings: Settings):
         """Raises MferError when there is no stage 2a model to start from."""
         super().__init__(fold, settings)
         self.hyper = settings.train_audio
-        self.parent, self.parent_key, self.parent_encoder, self.parent_blocks = None, "scratch", {}, {}
+        self.parent: Arm | None = None
+        self.parent_key = "scratch"
+        self.parent_encoder: dict = {}
+        self.parent_blocks: Blocks = {}
         if self.hyper.start == "pretrain_audio":
             folder = fold.paths.stage("pretrain_audio")
             if skipped := read_json(folder / CONFIG).get("skipped"):
@@ -135,8 +144,11 @@ class AudioStage(FoldStage):
                     f"stage 2a left no model ({skipped}): set train_audio.start to scratch or give it a "
                     "corpus"
                 )
-            self.parent, config, self.parent_blocks = load_trained(folder)
+            self.parent, config, self.parent_blocks = load_kind(Arm, folder)
             self.parent_key, self.parent_encoder = config["key"], config["encoders"]["audio"]
+
+    def finetune_of(self, modality: str) -> Finetune:
+        return self.hyper.finetune
 
     def shaped_by(self) -> list:
         return [self.settings.pretrain_audio.model_dump(include=SHAPE), self.parent_key]
@@ -165,6 +177,7 @@ class FusedStage(FoldStage):
     """Stage 3: both arms of the same fold together."""
 
     arm, modalities = "fused", MODALITIES
+    hyper: TrainFused
 
     def __init__(self, fold: Fold, settings: Settings):
         super().__init__(fold, settings)
@@ -181,7 +194,7 @@ class FusedStage(FoldStage):
 
     def arms(self, selection: bool) -> dict[str, tuple[Arm, dict[str, Tensor]]]:
         """Each arm with the blocks of its encoder."""
-        loaded = {name: load_trained(folder, selection) for name, folder in self.folders.items()}
+        loaded = {name: load_kind(Arm, folder, selection) for name, folder in self.folders.items()}
         return {name: (arm, blocks.get(name, {})) for name, (arm, _, blocks) in loaded.items()}
 
     def blocks(self, selection: bool) -> Blocks:
@@ -218,7 +231,9 @@ class Fitted:
 def fit_once(stage: FoldStage, fold: Fold, run: Run, rates: Sequence[float] = ()) -> Fitted:
     """Train the stage's model on ``fold``. With ``rates`` nothing is chosen (see ``fit``)."""
     hyper, selection, device = stage.hyper, not rates, run.device(stage.hyper.device)
-    modalities, encoders, blocks = {}, {}, stage.blocks(selection)
+    modalities: dict[str, ModalityEmbeddings] = {}
+    encoders: dict[str, ClipEncoder] = {}
+    blocks = stage.blocks(selection)
     for name in stage.modalities:
         finetune = stage.finetune_of(name)
         modalities[name], encoder = open_modality(fold, name, str(device), finetune, blocks.get(name, {}))
@@ -232,7 +247,7 @@ def fit_once(stage: FoldStage, fold: Fold, run: Run, rates: Sequence[float] = ()
     clips = fold.clips(inputs)
     if isinstance(model, Arm):
         model.standardise(*moments(clips["train"].modalities[stage.arm]))
-    if isinstance(model, Fused) and hyper.trainable == "classifier":
+    if isinstance(model, Fused) and isinstance(hyper, TrainFused) and hyper.trainable == "classifier":
         # Nothing below the head changes, so the arms' states are computed once.
         train, valid = (hidden_states(model, clips[part]) for part in ("train", "valid"))
         progress = fit(model.head, groups, train, valid, len(CLASSES), hyper, run, rates)
@@ -242,7 +257,11 @@ def fit_once(stage: FoldStage, fold: Fold, run: Run, rates: Sequence[float] = ()
     return Fitted(model, clips, encoders, metadata, progress)
 
 
-STAGES = {"train_visual": VisualStage, "train_audio": AudioStage, "train_fused": FusedStage}
+STAGES: dict[str, Callable[[Fold, Settings], FoldStage]] = {
+    "train_visual": VisualStage,
+    "train_audio": AudioStage,
+    "train_fused": FusedStage,
+}
 
 
 def used_clips(clips: dict[str, Clips]) -> set[str]:

@@ -33,11 +33,11 @@ def register_folder(data: DataPaths, settings: Settings) -> str:
         if version.tags.get(KEY_TAG) == key:
             return f"{name} version {version.version} is this model already"
     champion, paired = _champion(data.model, store, settings)
-    version = _new_version(data, key, store, settings)
-    promoted, reason = beats(store.get_model_version(name, version).tags, champion, paired)
+    new = _new_version(data, key, store, settings)
+    promoted, reason = beats(store.get_model_version(name, new).tags, champion, paired)
     if promoted:
-        store.set_registered_model_alias(name, CHAMPION, version)
-    return f"registered {name} version {version}, {'now' if promoted else 'not'} the {CHAMPION}: {reason}"
+        store.set_registered_model_alias(name, CHAMPION, new)
+    return f"registered {name} version {new}, {'now' if promoted else 'not'} the {CHAMPION}: {reason}"
 
 
 def registered_folder(uri: str, tracking: Tracking) -> Path:

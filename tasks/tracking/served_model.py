@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc import PythonModel, PythonModelContext
 
 # Only the suffix of an upload's name is taken over, because a name may hold anything.
 SUFFIX = re.compile(r"\.\w{1,10}")
@@ -26,12 +26,14 @@ class MferModel(PythonModel):
     and the ``reason``; when no row can be used, or there is none, the request is refused.
     """
 
-    def load_context(self, context) -> None:
+    def load_context(self, context: PythonModelContext) -> None:
         from mfer_core.prediction import Predictor
 
         self.predictor = Predictor.load(context.artifacts["model"], "cpu", apart=True)
 
-    def predict(self, context, model_input: pd.DataFrame, params: dict | None = None) -> pd.DataFrame:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None
+    ) -> pd.DataFrame:
         from mfer_core.base.errors import MferError
 
         window_s, step_s = (params or {}).get("window_s", 0.0), (params or {}).get("step_s", 1.0)

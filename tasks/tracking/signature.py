@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from mfer_core.base.labels import CLASSES
 from mfer_core.cache.schemas import SAMPLE_RATE
@@ -18,8 +18,10 @@ def model_signature() -> ModelSignature:
 
     A row that cannot be used is answered by ``path`` and ``reason``.
     """
-    inputs = [ColSpec("string", name, required=False) for name in ("path", "content", "name")]
-    outputs = [
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec("string", name, required=False) for name in ("path", "content", "name")
+    ]
+    outputs: list[ColSpec | TensorSpec] = [
         ColSpec("string", "path"),
         ColSpec("double", "start_s", required=False),
         ColSpec("double", "end_s", required=False),

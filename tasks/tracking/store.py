@@ -50,8 +50,9 @@ def tracking_uri(tracking: Tracking) -> str:
     """The tracking store: MLFLOW_TRACKING_URI or the settings' URI. A relative database is the project's."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
     file = _database(uri)
-    copied = file is not None and not file.is_absolute() and project_folder() != Path.cwd()
-    return f"{SQLITE}{project_folder() / file}" if copied else uri
+    if file is None or file.is_absolute() or project_folder() == Path.cwd():
+        return uri
+    return f"{SQLITE}{project_folder() / file}"
 
 
 def _database(uri: str) -> Path | None:

@@ -136,3 +136,12 @@ def test_what_is_no_vit_is_refused(tmp_path, vit_folder):
     (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
     with pytest.raises(MferError, match="not a complete ViT"):
         load_vit(str(folder), None, "cpu", "fp32")
+
+
+def test_a_vit_without_classes_is_refused(tmp_path, vit_folder):
+    config = ViTConfig.from_pretrained(vit_folder)
+    config.num_labels = 0
+    ViTForImageClassification(config).save_pretrained(tmp_path)
+    shutil.copy(vit_folder / "preprocessor_config.json", tmp_path)
+    with pytest.raises(MferError, match="has no classes"):
+        load_vit(str(tmp_path), None, "cpu", "fp32")

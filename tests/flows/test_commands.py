@@ -242,3 +242,9 @@ def test_a_broken_record_of_seconds_is_made_anew(project, content):
     (project / ".prefect").mkdir()
     (project / ".prefect" / "seconds.json").write_text(content)
     assert recorded_seconds() in ({}, {"demo": {"seconds": 2.5, "ended": 1.0}})
+
+
+def test_an_exit_with_a_message_is_shown_and_a_failure(monkeypatch, capsys):
+    monkeypatch.setattr("flows.commands.app", lambda *given, **named: sys.exit("no such thing"))
+    assert main([]) == 1
+    assert capsys.readouterr().err == "no such thing\n"

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mfer_core.base.errors import MferError
 from mfer_core.media.clip import encode
 from mfer_core.media.read import decode_image, keep_speech, kept_spans
 
@@ -54,3 +55,10 @@ def test_kept_spans_never_lose_a_clip(length, edges, longest_whole):
 def test_an_image_is_what_was_encoded():
     image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     assert np.array_equal(decode_image(encode(image, "png")), image)
+
+
+def test_a_damaged_picture_is_a_fault_that_says_what_to_do():
+    whole = encode(np.zeros((8, 8), np.uint8), "png")
+    assert decode_image(whole).shape == (8, 8)
+    with pytest.raises(MferError, match=r"damaged: remove .* and run extract"):
+        decode_image(whole[:20])

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.files import write_json
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
-from mfer_core.models.store import CONFIG, WEIGHTS, describe_model, load_trained, save_weights
+from mfer_core.models.store import CONFIG, WEIGHTS, describe_model, load_kind, load_trained, save_weights
 
 SIZES = {"visual": (4, 3), "audio": (6, 5)}  # input dim, hidden size
 
@@ -74,3 +75,11 @@ def test_damaged_weights_are_named(fused, tmp_path):
     (tmp_path / WEIGHTS).write_bytes(b"no weights")
     with pytest.raises(MferError, match=str(tmp_path)):
         load_trained(tmp_path)
+
+
+def test_a_model_of_the_other_kind_is_refused(tmp_path, fused):
+    write_json(tmp_path / CONFIG, {"key": "k", "model": describe_model(fused)})
+    save_weights(tmp_path, fused)
+    assert isinstance(load_kind(Fused, tmp_path)[0], Fused)
+    with pytest.raises(MferError, match="holds a model of kind fused"):
+        load_kind(Arm, tmp_path)

@@ -2,6 +2,7 @@
 reads it."""
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -97,7 +98,7 @@ class Settings(Section):
         return self.corpora[self.roles.benchmark].source == "demo"
 
     @model_validator(mode="after")
-    def _parts_fit(self):
+    def _parts_fit(self) -> Self:
         parts = {name: getattr(self, name) for name in type(self).model_fields}
         if faults := contradictions(parts | {"corpus_names": list(self.corpora)}):
             raise ValueError("; ".join(faults))

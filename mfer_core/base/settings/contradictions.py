@@ -103,10 +103,11 @@ def _registered_folds_are_made(folds: Folds, register_model: Register) -> Iterat
 def _normalised_embeddings_are_stored(
     train_visual: TrainArm, pretrain_audio: TrainArm, train_audio: TrainAudio
 ) -> Iterator[str]:
-    for arm, section, learning in (
+    arms: list[tuple[str, TrainArm, list[TrainArm | TrainAudio]]] = [
         ("train_visual", train_visual, [train_visual]),
         ("pretrain_audio", pretrain_audio, [pretrain_audio, train_audio]),
-    ):
+    ]
+    for arm, section, learning in arms:
         if section.normalisation != "none" and any(stage.finetune.blocks for stage in learning):
             yield (
                 f"{arm}.normalisation moves stored embeddings, and an encoder that learns has none: "

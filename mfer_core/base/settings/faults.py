@@ -24,7 +24,7 @@ def find_faults(values: Any, settings: type[BaseModel]) -> list[str]:
 def right_parts(values: dict, settings: type[BaseModel]) -> dict[str, Any]:
     """The sections of ``values`` that are right in themselves, by name; of corpora those that are, and all
     their names."""
-    parts = {}
+    parts: dict[str, Any] = {}
     for name, field in settings.model_fields.items():
         given = values.get(field.alias or name, field.default)
         kinds = get_args(field.annotation)

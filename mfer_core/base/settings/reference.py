@@ -35,7 +35,7 @@ def reference_page() -> str:
 
 def _flat(section: dict, kinds: dict) -> dict[str, dict]:
     """The fields of a section, those of a section inside it under dotted names."""
-    fields = {}
+    fields: dict[str, dict] = {}
     for name, field in section["properties"].items():
         inner = _section(field, kinds)
         fields |= (

@@ -4,7 +4,7 @@ The line below a setting is its help: docs/reference_settings.md is made of thes
 need not stand in params.yaml.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -62,13 +62,13 @@ class Corpus(Section):
     """csv or Parquet of features in the corpus's folder, by modality, in place of an encoder."""
 
     @model_validator(mode="after")
-    def _demo_needs_size(self):
+    def _demo_needs_size(self) -> Self:
         if self.source == "demo" and self.demo is None:
             raise ValueError("source: demo needs a demo section with speakers and clips_per_speaker")
         return self
 
     @model_validator(mode="after")
-    def _features_are_watched(self):
+    def _features_are_watched(self) -> Self:
         for path in self.precomputed.values():
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(
@@ -163,7 +163,7 @@ class Pretrain(Section):
     """Share of the target that is spread over all classes."""
 
     @model_validator(mode="after")
-    def _heads_fit(self):
+    def _heads_fit(self) -> Self:
         if self.hidden_size % self.heads:
             raise ValueError("heads must divide hidden_size")
         return self
@@ -191,7 +191,7 @@ class PretrainVit(Pretrain):
     """Of its training; bf16 is for GPUs."""
 
     @model_validator(mode="after")
-    def _shapes_fit(self):
+    def _shapes_fit(self) -> Self:
         if self.image_size % self.patch_size:
             raise ValueError("patch_size must divide image_size")
         if self.finetune and not self.checkpoint:
@@ -234,7 +234,7 @@ class Embed(Section):
     speed."""
 
     @model_validator(mode="after")
-    def _speeds_are_speeds(self):
+    def _speeds_are_speeds(self) -> Self:
         if any(not 0.5 <= speed <= 2 for speed in self.view_speeds):
             raise ValueError("view_speeds: a speed is between 0.5 and 2")
         return self

@@ -1,6 +1,6 @@
 """The sections of params.yaml that the training stages read."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -125,7 +125,7 @@ class TrainFused(Train):
         return {"visual": self.finetune_visual, "audio": self.finetune_audio}[modality]
 
     @model_validator(mode="after")
-    def _encoders_learn_with_the_arms(self):
+    def _encoders_learn_with_the_arms(self) -> Self:
         if self.trainable != "all" and (self.finetune_visual.blocks or self.finetune_audio.blocks):
             raise ValueError(
                 "finetune_visual and finetune_audio train encoders through the arms: set trainable to all"
