@@ -10,7 +10,9 @@ from tests.media.recordings import draw_face, tone
 
 
 def write_ravdess_like(path: Path, seed: int, seconds: float = 3.7) -> Path:
-    """1280x720, 29.97 frames per second, H.264 at about 10 Mbit/s, AAC 48 kHz: a nodding face before a grainy wall."""
+    """1280x720, 29.97 frames per second, H.264 at about 10 Mbit/s, AAC 48 kHz: a nodding face before a grainy
+    wall.
+    """
     options = {"preset": "veryfast", "b": "10M", "maxrate": "10M", "bufsize": "10M"}
     return _write(path, seed, (1280, 720), Fraction(30_000, 1001), seconds, options, grain=9.0)
 

@@ -1,4 +1,6 @@
-"""What a way of doing something costs: seconds by the clock and by the processors, and memory, in processes of its own."""
+"""What a way of doing something costs: seconds by the clock and by the processors, and memory, in processes
+of its own.
+"""
 
 import multiprocessing
 import resource
@@ -47,14 +49,18 @@ def _timed(name: str, way: Callable[[list[Path]], None], clips: list[Path]) -> C
 
 
 def _cpu_s() -> float:
-    """Of this process, of children that ended, and of those that live with whatever children of theirs ended."""
+    """Of this process, of children that ended, and of those that live with whatever children of theirs
+    ended.
+    """
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     alive = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
     return time.process_time() + ended.ru_utime + ended.ru_stime + sum(sum(times[:4]) for times in alive)
 
 
 class PeakMemory(threading.Thread):
-    """Looks every few seconds at what this process and its children hold together; a page that they share counts once."""
+    """Looks every few seconds at what this process and its children hold together; a page that they share
+    counts once.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)

@@ -1,9 +1,11 @@
-"""How fast the encoders are, on this machine and in one run: published implementation against this one, fp32 and bf16.
+"""How fast the encoders are, on this machine and in one run: published implementation against this one, fp32
+and bf16.
 
-python -m benchmarks.embed [--threads N]: random weights of the real architectures (emotion2vec base, ViT-B/16), the same clips
-and cores for every row; on a GPU: --device cuda --clips 256 --frames 2048 --batch-gib 4. Clips go through as the embed stage sends
-them: one by one on a CPU, together on a GPU. Speech: seconds of audio per second; frames: per second; next to the machine's measured matrix
-product, in FLOP per second, and the share of it that a forward reaches.
+python -m benchmarks.embed [--threads N]: random weights of the real architectures (emotion2vec base,
+ViT-B/16), the same clips and cores for every row; on a GPU: --device cuda --clips 256 --frames 2048
+--batch-gib 4. Clips go through as the embed stage sends them: one by one on a CPU, together on a GPU. Speech:
+seconds of audio per second; frames: per second; next to the machine's measured matrix product, in FLOP per
+second, and the share of it that a forward reaches.
 """
 
 import argparse
@@ -37,7 +39,9 @@ Run = Callable[[], object]
 
 
 def fastest(runs: dict[str, Run], rounds: int, device: str) -> dict[str, float]:
-    """Seconds of each run's fastest turn; the runs take turns, so that a busy machine slows all of them alike."""
+    """Seconds of each run's fastest turn; the runs take turns, so that a busy machine slows all of them
+    alike.
+    """
     best: dict[str, float] = {}
     for turn in range(rounds + 1):
         for name, run in runs.items():

@@ -4,8 +4,9 @@
     python -m benchmarks.extract --clips FOLDER           on your own recordings
     python -m benchmarks.extract --count 40 --scale 100 2000
 
-Every line is measured in a process of its own, on the same cores, after a warm-up; lines are compared within one run.
-The reference's way: ffmpeg writes PNG frames, MTCNN sees each at full size, a second ffmpeg call writes the waveform.
+Every line is measured in a process of its own, on the same cores, after a warm-up; lines are compared within
+one run. The reference's way: ffmpeg writes PNG frames, MTCNN sees each at full size, a second ffmpeg call
+writes the waveform.
 """
 
 import argparse
@@ -110,7 +111,9 @@ def _reference_detector():
 
 
 def quality(settings: Extract, clips: list[Path]) -> dict[str, float]:
-    """Boxes of the pipeline against the largest face that plain MTCNN finds in every sampled frame at full size."""
+    """Boxes of the pipeline against the largest face that plain MTCNN finds in every sampled frame at full
+    size.
+    """
     import numpy as np
 
     from mfer_core.media.clip import extract_clip

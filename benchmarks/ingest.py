@@ -1,10 +1,12 @@
-"""Time and memory of ingesting a corpus with RAVDESS's 7,356 names and sizes: at most 60 s on two cores and 500 MB.
+"""Time and memory of ingesting a corpus with RAVDESS's 7,356 names and sizes: at most 60 s on two cores and
+500 MB.
 
 python -m benchmarks.ingest
 
-The tree is made of two templates (a 1280x720 H.264 + AAC mp4, a 48 kHz wav), each file made different by a few bytes and
-grown to the size of the real one (24.9 GB in all) by a hole that takes no disk space: what is used of it is hashed,
-nothing is read from a disk. For comparison the files that are used are then hashed once more and nothing else.
+The tree is made of two templates (a 1280x720 H.264 + AAC mp4, a 48 kHz wav), each file made different by a
+few bytes and grown to the size of the real one (24.9 GB in all) by a hole that takes no disk space: what is
+used of it is hashed, nothing is read from a disk. For comparison the files that are used are then hashed once
+more and nothing else.
 """
 
 import resource

@@ -1,4 +1,6 @@
-"""Which recordings of known truth are written: containers, codecs, rates, offsets, joins, holes, turns; drawn at random."""
+"""Which recordings of known truth are written: containers, codecs, rates, offsets, joins, holes, turns; drawn
+at random.
+"""
 
 from dataclasses import dataclass
 
@@ -87,7 +89,9 @@ HOLED = {"mp4", "mov", "mkv", "ts", "webm", "flv"}
 
 @dataclass(frozen=True)
 class Plan:
-    """What a recording is like; a stream starts ``late`` by seconds; ``change`` is done to the file once it is written."""
+    """What a recording is like; a stream starts ``late`` by seconds; ``change`` is done to the file once it
+    is written.
+    """
 
     suffix: str
     video: str | None = None

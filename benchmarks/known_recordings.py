@@ -1,6 +1,8 @@
-"""Recordings whose truth is burnt into them: every picture shows its number, every tone burst its own by its pitch.
+"""Recordings whose truth is burnt into them: every picture shows its number, every tone burst its own by its
+pitch.
 
-The ffmpeg command that imageio-ffmpeg brings writes them, in all containers, codecs, rates and offsets that it can.
+The ffmpeg command that imageio-ffmpeg brings writes them, in all containers, codecs, rates and offsets that
+it can.
 """
 
 import subprocess
@@ -24,7 +26,8 @@ PITCHES = 25
 class Truth:
     """What a player shows and when, seconds: (time, number) of pictures, (time, number) of bursts.
 
-    ``second`` is the place of the first picture and of the first burst of a second recording in the same file.
+    ``second`` is the place of the first picture and of the first burst of a second recording in the same
+    file.
     """
 
     pictures: list[tuple[float, int]] = field(default_factory=list)
@@ -62,7 +65,9 @@ def run_ffmpeg(*arguments: object, data: bytes | None = None) -> subprocess.Comp
 
 
 def write_recording(plan: Plan, folder: Path, name: str) -> tuple[Path, Truth]:
-    """Write the recording of a plan into ``folder``. Raises CalledProcessError where the codec refuses its settings."""
+    """Write the recording of a plan into ``folder``. Raises CalledProcessError where the codec refuses its
+    settings.
+    """
     path = folder / f"{name}.{plan.suffix}"
     if plan.change in {"concatenated", "joined"}:
         return path, _write_joined(plan, folder, name, path)
@@ -86,7 +91,9 @@ def pictures(numbers: list[int]) -> bytes:
 
 
 def bursts(seconds: float, first: int) -> tuple[np.ndarray, list[tuple[float, int]]]:
-    """float32 [N] at 48 kHz with a burst of its own pitch every 0.3 s, numbers from ``first``; and their times."""
+    """float32 [N] at 48 kHz with a burst of its own pitch every 0.3 s, numbers from ``first``; and their
+    times.
+    """
     sound, times = np.zeros(round(seconds * SOUND_RATE), np.float32), []
     length = round(BURST_S * SOUND_RATE)
     for count in range(int((seconds - FIRST_S - BURST_S) / EVERY_S) + 1):
@@ -104,7 +111,9 @@ def pitch_of(number: int) -> float:
 
 
 def _encode(plan: Plan, path: Path, first: int) -> Truth:
-    """Write pictures numbered from ``first`` and bursts likewise; everything counts from the earlier stream's start."""
+    """Write pictures numbered from ``first`` and bursts likewise; everything counts from the earlier stream's
+    start.
+    """
     rate = _number(plan.picture_rate)
     random = np.random.default_rng(plan.seed)
     count = round(plan.seconds * rate)
@@ -252,7 +261,9 @@ def _packet_times(path: Path, kind: str) -> list[float]:
 
 
 def _without(truth: Truth, kind: str, lost: list[tuple[float, float]]) -> Truth:
-    """``lost`` are (start, end) of packets since the first of their kind, seconds; a burst that lost a part is gone."""
+    """``lost`` are (start, end) of packets since the first of their kind, seconds; a burst that lost a part
+    is gone.
+    """
     if not lost:
         return truth
     if kind == "video":

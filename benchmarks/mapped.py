@@ -3,12 +3,13 @@
     python -m benchmarks.mapped                          1,000 and 100,000 clips, some 6 GB on the disk
     python -m benchmarks.mapped --clips 1000 200000 --steps 30 --folder /a/large/disk
 
-Each cache holds random embeddings as stage embed writes them, a manifest and a table of folds. A process of its own opens
-the fold as stage 1 does and trains the image arm on four fifths of the clips for two epochs: the first with the files
-dropped from the page cache, the second with what the system kept of them. "anonymous" is the largest resident memory of
-that process beside the mapped pages (RssAnon, sampled), "at start" what it held before it opened anything. Times are seconds
-of the processor on one thread, beside the "elapsed" ones; "per clip" is of the second epoch. With --epoch 8000 an epoch is as
-many clips from all over the cache.
+Each cache holds random embeddings as stage embed writes them, a manifest and a table of folds. A process of
+its own opens the fold as stage 1 does and trains the image arm on four fifths of the clips for two epochs:
+the first with the files dropped from the page cache, the second with what the system kept of them.
+"anonymous" is the largest resident memory of that process beside the mapped pages (RssAnon, sampled), "at
+start" what it held before it opened anything. Times are seconds of the processor on one thread, beside the
+"elapsed" ones; "per clip" is of the second epoch. With --epoch 8000 an epoch is as many clips from all over
+the cache.
 """
 
 import argparse

@@ -2,8 +2,9 @@
 
     python -m benchmarks.mutations [clip.mp4 --count 1500 --seed 0]
 
-Each mutation changes 1 to 6 bytes of the header of an MP4 (all that is no sample); without one, of a recording made on
-the spot. Exit status 1 after any other exception, and after any file that takes longer than ``LIMIT_S``.
+Each mutation changes 1 to 6 bytes of the header of an MP4 (all that is no sample); without one, of a
+recording made on the spot. Exit status 1 after any other exception, and after any file that takes longer than
+``LIMIT_S``.
 """
 
 import argparse
@@ -47,7 +48,9 @@ def mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
 
 
 def outcome(data: bytes, path: Path) -> str:
-    """What the probe makes of ``data``, written to ``path``: "accepted", a ClipError's reason, or "FAULT: ..."."""
+    """What the probe makes of ``data``, written to ``path``: "accepted", a ClipError's reason, or "FAULT:
+    ...".
+    """
     path.write_bytes(data)
     start = time.monotonic()
     try:

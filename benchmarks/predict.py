@@ -3,8 +3,8 @@
     python -m benchmarks.predict                              the default's compact encoders, random weights
     python -m benchmarks.predict --model data/register/model  a trained model, or one on published encoders
 
-Parts take turns, and each is given its best round, so that a busy machine disturbs them alike. The peer that nobody can
-do without is decoding: the last column says how many times as long as decoding alone a part takes.
+Parts take turns, and each is given its best round, so that a busy machine disturbs them alike. The peer that
+nobody can do without is decoding: the last column says how many times as long as decoding alone a part takes.
 """
 
 import argparse

@@ -1,9 +1,11 @@
-"""How much faster extraction is on two Dask workers than on one: a real scheduler and real workers on loopback.
+"""How much faster extraction is on two Dask workers than on one: a real scheduler and real workers on
+loopback.
 
     python -m benchmarks.scaling                      on clips that it makes
     python -m benchmarks.scaling --clips FOLDER       on your own recordings
 
-Each number of workers has a cluster of its own, warmed up before it is timed; the results are compared byte by byte.
+Each number of workers has a cluster of its own, warmed up before it is timed; the results are compared byte
+by byte.
 """
 
 import argparse
@@ -25,7 +27,9 @@ from mfer_core.base.settings import Extract, load_settings
 
 @contextmanager
 def cluster(workers: int) -> Iterator[str]:
-    """The address of a scheduler with ``workers`` worker processes of one thread each, started as docs/cluster.md says."""
+    """The address of a scheduler with ``workers`` worker processes of one thread each, started as
+    docs/cluster.md says.
+    """
     from distributed import Client
 
     with socket.socket() as probe:

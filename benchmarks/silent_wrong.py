@@ -1,11 +1,12 @@
-"""Recordings of known truth through extraction: every picture's time, every burst's, and the duration, or a reason why not.
+"""Recordings of known truth through extraction: every picture's time, every burst's, and the duration, or a
+reason why not.
 
     python -m benchmarks.silent_wrong [--count 300 --seed 0 --keep folder]
 
-Each recording (see ``known_recordings``) is extracted. A difference from its truth above one frame or 20 ms of sound is
-looked at with the ffmpeg command: where that decodes the file alike, the file itself differs (its container cannot hold
-what was asked for), and this explains it. Exit status 1 after any difference that is not explained so, and after a
-recording that is refused.
+Each recording (see ``known_recordings``) is extracted. A difference from its truth above one frame or 20 ms
+of sound is looked at with the ffmpeg command: where that decodes the file alike, the file itself differs (its
+container cannot hold what was asked for), and this explains it. Exit status 1 after any difference that is
+not explained so, and after a recording that is refused.
 """
 
 import argparse
@@ -68,7 +69,9 @@ def extracted(path: Path, plan: Plan, settings: Extract) -> Seen:
 
 
 def commanded(path: Path, plan: Plan) -> Seen:
-    """The same by the ffmpeg command: its own times of frames (showinfo, ashowinfo), counted from the earliest one."""
+    """The same by the ffmpeg command: its own times of frames (showinfo, ashowinfo), counted from the
+    earliest one.
+    """
     pictures, end_s = [], 0.0
     if plan.video:
         scale = f"scale={SIZE[0]}:{SIZE[1]}"
@@ -89,7 +92,9 @@ def commanded(path: Path, plan: Plan) -> Seen:
 
 
 def _commanded_sound(path: Path) -> tuple[np.ndarray, float]:
-    """Mono float32 [N] at 16 kHz, every frame at the time that ashowinfo gives it, and the time of the first."""
+    """Mono float32 [N] at 16 kHz, every frame at the time that ashowinfo gives it, and the time of the
+    first.
+    """
     chain = f"aformat=channel_layouts=mono,aresample={RATE},ashowinfo"
     done = run_ffmpeg("-copyts", "-i", path, "-map", "0:a:0", "-af", chain, "-f", "f32le", "-")
     frames = re.findall(rb"Parsed_ashowinfo.*? pts_time:(\S+).*? nb_samples:(\d+)", done.stderr)
@@ -148,7 +153,9 @@ def _pitch_number(sound: np.ndarray) -> int:
 
 
 def differences(seen: Seen, truth: Truth, delay_s: float) -> Iterator[str]:
-    """Every difference above one frame or 20 ms of sound; a delay that sound and picture share is the encoder's."""
+    """Every difference above one frame or 20 ms of sound; a delay that sound and picture share is the
+    encoder's.
+    """
     join_s = JOIN_S if truth.second else 0.0
     second = truth.second or (len(truth.pictures), len(truth.bursts))
     spans = _spans(truth)
@@ -169,13 +176,16 @@ def differences(seen: Seen, truth: Truth, delay_s: float) -> Iterator[str]:
         missing = _never_shown(seen, truth, 1 / FRAMES_PER_SECOND + delay_s + join_s)
         if missing:
             yield missing
-    # A last picture of which the file does not say how long it stays, and a last codec frame that is not full.
+    # A last picture of which the file does not say how long it stays, and a last codec frame that is not
+    # full.
     if abs(seen.end_s - truth.end_s) > 2 * delay_s + _widest_s(truth) + join_s:
         yield f"lasts {seen.end_s:.3f} s, not {truth.end_s:.3f} s"
 
 
 def _spans(truth: Truth) -> dict[int, tuple[float, float]]:
-    """From when until when each picture is on screen; where rates vary, few files say how long the last one stays."""
+    """From when until when each picture is on screen; where rates vary, few files say how long the last one
+    stays.
+    """
     last_end_s = truth.picture_end_s + _widest_s(truth) - truth.frame_s
     ends = [*(when for when, _ in truth.pictures[1:]), last_end_s][: len(truth.pictures)]
     if truth.second and truth.second[0]:
@@ -184,7 +194,9 @@ def _spans(truth: Truth) -> dict[int, tuple[float, float]]:
 
 
 def _paired(heard: list[tuple[float, int]], bursts: list[tuple[float, int]]) -> list[tuple[int, float]]:
-    """(place in the truth, difference in time) of every burst that is heard, in order, the same pitch with the same."""
+    """(place in the truth, difference in time) of every burst that is heard, in order, the same pitch with
+    the same.
+    """
     pairs, place = [], 0
     for when, number in heard:
         near = [at for at in range(place, min(len(bursts), place + 4)) if abs(bursts[at][1] - number) <= 0]
@@ -227,7 +239,9 @@ def _median(values: Iterable[float]) -> float:
 
 
 def _never_shown(seen: Seen, truth: Truth, step_s: float) -> str | None:
-    """Stretches of the picture that no sampled frame shows; two sampled frames lie at most ``step_s`` apart."""
+    """Stretches of the picture that no sampled frame shows; two sampled frames lie at most ``step_s``
+    apart.
+    """
     shown = sorted(when for when, _ in seen.pictures)
     if not shown:
         return "no picture at all"
@@ -244,7 +258,9 @@ def _widest_s(truth: Truth) -> float:
 
 
 def examine(plan: Plan, folder: Path, name: str, settings: Extract) -> tuple[str, list[str]] | None:
-    """ "right", "explained", "refused" or "WRONG", and the differences; None where ffmpeg cannot write such a file."""
+    """ "right", "explained", "refused" or "WRONG", and the differences; None where ffmpeg cannot write such a
+    file.
+    """
     try:
         path, truth = write_recording(plan, folder, name)
     except (subprocess.CalledProcessError, ValueError, OSError):

@@ -1,20 +1,25 @@
-"""One epoch of each training stage at RAVDESS size and the reference's dimensions, in several ways over one cache.
+"""One epoch of each training stage at RAVDESS size and the reference's dimensions, in several ways over one
+cache.
 
 The cache is written first, as stage embed writes it: shards of 1440 clips with random embeddings. The ways:
 
-ours, fp32 and bf16   the project's: the shards mapped, batches of like length, stage 3 on hidden states computed once
-plain                 a DataLoader, an item per clip in shuffled batches, torch's GRU and AdamW by their defaults. Its items come from
+ours, fp32 and bf16   the project's: the shards mapped, batches of like length, stage 3 on hidden states
+computed once
+plain                 a DataLoader, an item per clip in shuffled batches, torch's GRU and AdamW by their
+                      defaults. Its items come from
     mapped            the same mapped embeddings that ours reads
     memory            the whole cache read once into tensors: the plain loop at its best
-  packed, padded      batches packed with pack_padded_sequence, or the state at each clip's last step taken out of the padded batch
-reference             the reference's way: the stage's encoders run again for every clip of every epoch, then the fastest plain loop
+  packed, padded      batches packed with pack_padded_sequence, or the state at each clip's last step taken
+                      out of the padded batch
+reference             the reference's way: the stage's encoders run again for every clip of every epoch, then
+                      the fastest plain loop
 
     python benchmarks/train.py --batches 6
 
-Times are seconds of the processor, on one thread, as a fold trains. An epoch is timed on --batches batches of clips from all over
-the cache and scaled to 1440 clips; --batches 90 runs it whole. The ways take turns and each is given its best round. "once" is
-what a way does before its first epoch, timed on the whole cache; "whole" is an epoch with its share of that, over the epochs of
-the stage's 5 folds.
+Times are seconds of the processor, on one thread, as a fold trains. An epoch is timed on --batches batches of
+clips from all over the cache and scaled to 1440 clips; --batches 90 runs it whole. The ways take turns and
+each is given its best round. "once" is what a way does before its first epoch, timed on the whole cache;
+"whole" is an epoch with its share of that, over the epochs of the stage's 5 folds.
 """
 
 import argparse
@@ -187,7 +192,9 @@ def best_times(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
 
 
 def encoder_seconds() -> dict[str, float]:
-    """Seconds per clip of each modality's encoder at the reference's size (random weights of the same shape), as it runs them."""
+    """Seconds per clip of each modality's encoder at the reference's size (random weights of the same shape),
+    as it runs them.
+    """
     from transformers import ViTConfig, ViTModel, Wav2Vec2Config, Wav2Vec2Model
 
     vit, speech = ViTModel(ViTConfig()).eval(), Wav2Vec2Model(Wav2Vec2Config()).eval()
@@ -256,7 +263,9 @@ STAGES = (
 def print_stage(
     stage: Stage, epochs: dict[str, float], once: dict[str, float], encoders: dict[str, float]
 ) -> None:
-    """A row per way: seconds of an epoch, of what is done once, of an epoch with its share of that, and how much faster ours are."""
+    """A row per way: seconds of an epoch, of what is done once, of an epoch with its share of that, and how
+    much faster ours are.
+    """
     encoding = sum(encoders[name] for name in stage.modalities) * CLIPS
     whole = {way: seconds + once[way] / (FOLDS * stage.epochs) for way, seconds in epochs.items()}
     peer = min((way for way in whole if way.startswith("plain")), key=whole.get)

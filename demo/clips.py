@@ -46,7 +46,9 @@ RAVDESS_STATEMENTS = {"1": "ti a to ti ma me to", "2": "to a si ti ma me to"}
 
 
 def write_clip(folder: Path, clip: PlannedClip, seed: int) -> str:
-    """Write ``clip`` below ``folder`` atomically; returns its relative path. The bytes follow from (clip, seed) alone."""
+    """Write ``clip`` below ``folder`` atomically; returns its relative path. The bytes follow from (clip,
+    seed) alone.
+    """
     cv2.setNumThreads(1)
     who = person(seed, clip.corpus, clip.speaker, clip.sex)
     rng = generator(seed, clip.corpus, clip.path)

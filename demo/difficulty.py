@@ -3,9 +3,9 @@
 All values are in the units of the expression axes of ``emotions.py``, where 1 is a full-blown expression.
 """
 
-# Share of clips whose face (or voice) is drawn towards the label's partner in that modality, and how far it may go:
-# beyond 0.5 the modality shows the partner rather than the label. Faces and voices have different partners, so the
-# other modality can settle it.
+# Share of clips whose face (or voice) is drawn towards the label's partner in that modality, and how far it
+# may go: beyond 0.5 the modality shows the partner rather than the label. Faces and voices have different
+# partners, so the other modality can settle it.
 FACE_AMBIGUOUS = 0.10
 VOICE_AMBIGUOUS = 0.08
 MIX = (0.30, 0.70)

@@ -1,4 +1,6 @@
-"""Antialiased shapes in face coordinates: the origin between eyes and mouth, 1 = half the head's width, y downwards."""
+"""Antialiased shapes in face coordinates: the origin between eyes and mouth, 1 = half the head's width, y
+downwards.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property

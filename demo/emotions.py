@@ -1,7 +1,7 @@
 """What an emotion looks and sounds like: points on a few axes, shared by every synthetic corpus.
 
-The face axes follow the action units of the Facial Action Coding System (Ekman & Friesen 1978), the voice axes
-the acoustic correlates of emotion of Juslin & Laukka (2003).
+The face axes follow the action units of the Facial Action Coding System (Ekman & Friesen 1978), the voice
+axes the acoustic correlates of emotion of Juslin & Laukka (2003).
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,8 @@ VOICES: dict[str, tuple[float, ...]] = {
 }
 # fmt: on
 
-# Whom an ambiguous clip resembles. The two tables share no pair: what one modality mixes up, the other tells apart.
+# Whom an ambiguous clip resembles. The two tables share no pair: what one modality mixes up, the other tells
+# apart.
 FACE_PARTNER = {
     "neutral": "calm",
     "calm": "neutral",
@@ -135,7 +136,9 @@ def manner(modality: Channel, seed: int, corpus: str, speaker: str) -> Manner:
 
 
 def express(person: Manner, label: str, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Axis values of one clip's apex: the person's target for ``label``, maybe mixed with its partner, plus noise."""
+    """Axis values of one clip's apex: the person's target for ``label``, maybe mixed with its partner, plus
+    noise.
+    """
     modality = person.modality
     mix = rng.uniform(*difficulty.MIX) if rng.random() < person.ease * modality.ambiguous else 0.0
     target = (1 - mix) * person.targets[label] + mix * person.targets[modality.partner[label]]

@@ -1,4 +1,6 @@
-"""The moving part of a face: brows, eyes, nose and mouth drawn from expression axes (see emotions.FACE_AXES)."""
+"""The moving part of a face: brows, eyes, nose and mouth drawn from expression axes (see
+emotions.FACE_AXES).
+"""
 
 from dataclasses import dataclass
 
@@ -15,7 +17,9 @@ _DARK = np.array([24.0, 22.0, 30.0])
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the face looks: shifts of the features in face units, and how far the eyes are closed by a blink."""
+    """Where the face looks: shifts of the features in face units, and how far the eyes are closed by a
+    blink.
+    """
 
     turn: float = 0.0
     nod: float = 0.0

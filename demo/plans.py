@@ -1,7 +1,8 @@
-"""Which clips a synthetic corpus holds, named as the real corpora name theirs (datasheets: mfer_core/corpora/*.py).
+"""Which clips a synthetic corpus holds, named as the real corpora name theirs (datasheets:
+mfer_core/corpora/*.py).
 
-Every speaker's list is a fixed order of which a size takes the first so many: another size adds or removes clips at its
-end and leaves the others as they are.
+Every speaker's list is a fixed order of which a size takes the first so many: another size adds or removes
+clips at its end and leaves the others as they are.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,9 @@ from mfer_core.base.errors import MferError
 
 @dataclass(frozen=True)
 class PlannedClip:
-    """One file to be written: where, who, what. ``statement`` names the sentence, the same words for the same name."""
+    """One file to be written: where, who, what. ``statement`` names the sentence, the same words for the same
+    name.
+    """
 
     path: str
     corpus: str
@@ -26,7 +29,8 @@ class PlannedClip:
     statement: str
 
 
-# A plan yields one speaker's clips, in order, given the speaker's number (from 0) and a generator of their own.
+# A plan yields one speaker's clips, in order, given the speaker's number (from 0) and a generator of their
+# own.
 Plan = Callable[[int, np.random.Generator], Iterator[PlannedClip]]
 _SEXES = ("male", "female")  # The sexes of speakers 0, 1, 0, 1, ... alternate.
 RAVDESS_CODES = {
@@ -46,7 +50,9 @@ def _shuffled(rng: np.random.Generator, items: list) -> list:
 
 
 def ravdess(number: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
-    """Up to 60: rounds of all eight emotions, each emotion's next clip unlike its last one (intensity and statement)."""
+    """Up to 60: rounds of all eight emotions, each emotion's next clip unlike its last one (intensity and
+    statement).
+    """
     takes = {label: _ravdess_takes(label, rng) for label in RAVDESS_CODES}
     actor = f"{number + 1:02d}"
     for position in range(8):
@@ -67,7 +73,9 @@ def ravdess(number: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
 
 
 def _ravdess_takes(label: str, rng: np.random.Generator) -> list[tuple[int, int, int]]:
-    """All (intensity, statement, repetition) of an emotion in complementary pairs; neutral has one intensity."""
+    """All (intensity, statement, repetition) of an emotion in complementary pairs; neutral has one
+    intensity.
+    """
     half = [(1, statement, repetition) for statement in (1, 2) for repetition in (1, 2)]
     if label == "neutral":
         first = _shuffled(rng, half[:2])

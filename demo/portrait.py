@@ -1,4 +1,6 @@
-"""The still part of a face: background, shoulders, head, hair and their light. The moving part is in features.py."""
+"""The still part of a face: background, shoulders, head, hair and their light. The moving part is in
+features.py.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,6 @@
-"""One generator per thing: what is drawn for a clip depends on its names alone, never on what was drawn before."""
+"""One generator per thing: what is drawn for a clip depends on its names alone, never on what was drawn
+before.
+"""
 
 import hashlib
 import json

@@ -15,7 +15,8 @@ FRAME_RATE = Fraction(30000, 1001)
 def write_video(
     path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray, rate: int, size: tuple[int, int]
 ) -> None:
-    """Write uint8 BGRA pictures [height, width, 4] at 30000/1001 per second and mono int16 sound [N] at ``rate`` Hz.
+    """Write uint8 BGRA pictures [height, width, 4] at 30000/1001 per second and mono int16 sound [N] at
+    ``rate`` Hz.
 
     ``size`` is (width, height) in pixels; the suffix of ``path`` (.mp4 or .mov) chooses the container.
     """

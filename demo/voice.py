@@ -46,7 +46,9 @@ class Timing:
     staccato: float = 0.0  # share of a syllable that is silence instead
 
     def within(self, shortest: float, longest: float) -> "Timing":
-        """The same statement, said faster if the clip would last longer than ``longest``, silence after it if too short."""
+        """The same statement, said faster if the clip would last longer than ``longest``, silence after it if
+        too short.
+        """
         squeeze = min(1.0, longest / self.duration)
         return Timing(
             self.syllables,

@@ -15,14 +15,16 @@ from mfer_core.base.files import atomic_path, read_json, write_json
 from mfer_core.base.progress import track
 from mfer_core.base.settings import DemoSize
 
-INDEX = ".demo.json"  # relative path -> key of what the file holds, if it is there; null while it is being cleared away
+# relative path -> key of what the file holds, if it is there; null while it is being cleared away
+INDEX = ".demo.json"
 
 
 def write_corpus(adapter: str, folder: Path, size: DemoSize, seed: int, workers: int) -> None:
-    """Make ``folder`` hold the synthetic corpus of ``adapter``: writes what differs, removes what no longer belongs.
+    """Make ``folder`` hold the synthetic corpus of ``adapter``: writes what differs, removes what no longer
+    belongs.
 
-    The same arguments give the same bytes on the same machine. Raises MferError for a folder that holds files which
-    this function did not write, and for a size that the real corpus's names have no room for.
+    The same arguments give the same bytes on the same machine. Raises MferError for a folder that holds files
+    which this function did not write, and for a size that the real corpus's names have no room for.
     """
     folder = Path(folder)
     wanted = {file.path: file for file in files(adapter, size, seed)}
@@ -33,8 +35,9 @@ def write_corpus(adapter: str, folder: Path, size: DemoSize, seed: int, workers:
     gone = sorted(held.keys() - keys.keys())
     if not stale and not gone:
         return
-    # Claim what is about to change, clear it away, and only then promise it: files are written atomically, so after
-    # a killed run one that is there is whole and of its key, and the next run goes on with the missing ones.
+    # Claim what is about to change, clear it away, and only then promise it: files are written atomically, so
+    # after a killed run one that is there is whole and of its key, and the next run goes on with the missing
+    # ones.
     write_json(folder / INDEX, {**keys, **dict.fromkeys([*stale, *gone])})
     _remove(folder, [*stale, *gone])
     write_json(folder / INDEX, keys)

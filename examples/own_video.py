@@ -1,5 +1,6 @@
 # %% [markdown]
-# Your own video from Python. Run it from the project's folder, cell by cell in an editor that knows "# %%", or as
+# Your own video from Python. Run it from the project's folder, cell by cell in an editor that knows "# %%",
+# or as
 # `python examples/own_video.py`. It needs a model (`dvc repro`, or any model's folder) and a recording.
 
 # %%

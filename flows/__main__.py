@@ -1,4 +1,6 @@
-"""The program behind `mfer` and `python -m flows`: one command, and the one line for what a person can mend."""
+"""The program behind `mfer` and `python -m flows`: one command, and the one line for what a person can
+mend.
+"""
 
 import os
 import sys
@@ -13,7 +15,9 @@ INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was asked; returns the exit status. A fault that a person can mend is one line on stderr and status 1."""
+    """Run what was asked; returns the exit status. A fault that a person can mend is one line on stderr and
+    status 1.
+    """
     set_environment()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -21,8 +21,8 @@ Sections = dict[str, Any]
 def check_project(may_fetch: bool = False) -> Settings:
     """Validate params.yaml and look whether all that it names is there.
 
-    With ``may_fetch`` a corpus may still be fetched. Raises Faults, an MferError: a line for each thing that is
-    wrong or missing, with what to do.
+    With ``may_fetch`` a corpus may still be fetched. Raises Faults, an MferError: a line for each thing that
+    is wrong or missing, with what to do.
     """
     values = read_yaml(PARAMS)
     faults = [f"{PARAMS}: {fault}" for fault in find_faults(values, Settings)]

@@ -1,4 +1,5 @@
-"""The command line: the stages of dvc.yaml, and the commands beside them, each a function whose docstring is its help.
+"""The command line: the stages of dvc.yaml, and the commands beside them, each a function whose docstring is
+its help.
 
 What a command needs is imported inside it, so that `--help` and completion answer at once.
 """
@@ -166,7 +167,9 @@ def predict(
         typer.Option(help="refuse longer recordings (default: predict.max_minutes of params.yaml)"),
     ] = None,
 ) -> None:
-    """Say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some rejected."""
+    """Say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some
+    rejected.
+    """
     from flows.predict import predict_media
     from flows.show import show_predictions
 

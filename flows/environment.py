@@ -1,4 +1,6 @@
-"""The libraries' switches in the environment: nothing calls home, nothing chatters. Set before any of them is imported."""
+"""The libraries' switches in the environment: nothing calls home, nothing chatters. Set before any of them is
+imported.
+"""
 
 import os
 
@@ -12,7 +14,8 @@ SWITCHES = {
     "DVC_NO_ANALYTICS": "true",
     "TOKENIZERS_PARALLELISM": "false",
 }
-# A server that is down or hangs costs seconds, not many minutes; `flows track` catches up. A person may set others.
+# A server that is down or hangs costs seconds, not many minutes; `flows track` catches up. A person may set
+# others.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 

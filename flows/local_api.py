@@ -1,8 +1,8 @@
 """One local Prefect API for all stages of a `dvc repro` that no server was started for.
 
 The first stage starts it on loopback, the others find it, and it ends with the processes that use it. With
-PREFECT_API_URL set (a real server) none of this runs. `prefect server start --background` would outlive its users, and
-a power cut would leave a mark that keeps the next one from starting.
+PREFECT_API_URL set (a real server) none of this runs. `prefect server start --background` would outlive its
+users, and a power cut would leave a mark that keeps the next one from starting.
 """
 
 import os
@@ -26,7 +26,9 @@ START_TIMEOUT_S = 300  # seconds usually; a busy machine is slow at making the d
 
 
 def ensure_api() -> None:
-    """Set PREFECT_API_URL to a running API, starting one if need be. Raises MferError when it does not come up."""
+    """Set PREFECT_API_URL to a running API, starting one if need be. Raises MferError when it does not come
+    up.
+    """
     if url := os.environ.get("PREFECT_API_URL"):
         if not answers(f"{url}/health"):
             raise MferError(f"no Prefect server answers at {url}: start it, or unset PREFECT_API_URL")
@@ -47,7 +49,9 @@ def _url(port: int) -> str:
 
 
 def _recorded_port() -> int:
-    """Where the last API was started; 0, where none answers, when the record is missing or broken (a full disk, a power cut)."""
+    """Where the last API was started; 0, where none answers, when the record is missing or broken (a full
+    disk, a power cut).
+    """
     try:
         return int(read_json(RECORD)["port"])
     except (MferError, TypeError, KeyError, ValueError):

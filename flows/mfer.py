@@ -25,7 +25,8 @@ from tasks.fetch import download_corpus
 from tasks.processes import mark, wait_for_earlier
 from tasks.reproduce import reproduce
 
-# Prefect's form offers the choices, and its server refuses others; so does this flow, in one line, where no server does.
+# Prefect's form offers the choices, and its server refuses others; so does this flow, in one line, where no
+# server does.
 Stage = Annotated[str, Field(json_schema_extra={"enum": list(listed(ROOT / "dvc.yaml"))})]
 Profile = Annotated[str, Field(json_schema_extra={"enum": names(ROOT / "profiles")})]
 
@@ -41,11 +42,13 @@ def mfer(
     """Bring the pipeline up to date, as `dvc repro` does: what did not change is skipped.
 
     Args:
-        profile: Switch params.yaml to this profile first, and leave it so. Refused when params.yaml holds edits that no
+        profile: Switch params.yaml to this profile first, and leave it so. Refused when params.yaml holds
+        edits that no
             profile has. Empty: params.yaml as it is.
         stages: Only these stages, and what they depend on. Empty: all.
         start_from: This stage and everything after it, and nothing before. Not together with stages.
-        corpora: Keys of corpora in params.yaml. Stages that run per corpus (ingest, extract, embed) do so for these only.
+        corpora: Keys of corpora in params.yaml. Stages that run per corpus (ingest, extract, embed) do so for
+        these only.
         force: Run the chosen stages even when nothing changed; with stages, what they depend on too.
     """
     set_environment()
@@ -72,7 +75,9 @@ def mfer(
 
 @flow(name="fetch", flow_run_name="fetch {corpus}")
 def fetch(corpus: str) -> None:
-    """Download a corpus that is openly available to where the settings say it is; goes on where it stopped."""
+    """Download a corpus that is openly available to where the settings say it is; goes on where it
+    stopped.
+    """
     source = load_settings().corpus(corpus)
     files = download_corpus(source.adapter, source.path)
     get_run_logger().info(f"fetch {corpus}: {files} files came into {source.path}")

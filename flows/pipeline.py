@@ -65,10 +65,11 @@ def known(names: list[str]) -> list[Stage]:
 
 
 def targets(chosen: list[Stage], corpora: list[str], settings: "Settings") -> list[str]:
-    """What to hand to `dvc repro`: the chosen stages, those that run per corpus narrowed to ``corpora`` (``extract@ravdess``).
+    """What to hand to `dvc repro`: the chosen stages, those that run per corpus narrowed to ``corpora``
+    (``extract@ravdess``).
 
-    With corpora and no stage: all that run per corpus. With neither: an empty list, which is everything. Raises MferError
-    naming the choices.
+    With corpora and no stage: all that run per corpus. With neither: an empty list, which is everything.
+    Raises MferError naming the choices.
     """
     if not corpora:
         return [stage.name for stage in chosen]

@@ -28,9 +28,11 @@ def predict_media(
     out: Path | None,
     max_minutes: float | None = None,
 ) -> tuple[PredictionRun, int]:
-    """Predict every media file of ``paths``, into ``out`` where it is given; returns what was found and the exit status.
+    """Predict every media file of ``paths``, into ``out`` where it is given; returns what was found and the
+    exit status.
 
-    Raises MferError where nothing can start: everything that can be refused is refused before anything is computed.
+    Raises MferError where nothing can start: everything that can be refused is refused before anything is
+    computed.
     """
     window_spans(0.0, window_s, step_s)  # Raises before any file is opened if window and step are impossible.
     files = find_media(paths, out)
@@ -48,7 +50,9 @@ def predict_media(
 
 
 def model_folder(model: str) -> Path:
-    """A folder as it stands, or that of a version in the MLflow registry (``models:/mfer@champion``, ``models:/mfer/3``)."""
+    """A folder as it stands, or that of a version in the MLflow registry (``models:/mfer@champion``,
+    ``models:/mfer/3``).
+    """
     if not model.startswith(REGISTRY):
         return Path(model)
     from tasks.tracking.registry import registered_folder

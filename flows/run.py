@@ -49,8 +49,8 @@ def run_flow(name: str, **parameters: Any) -> None:
 def _end_on_interrupt() -> None:
     """Ctrl-C: the flow unwinds, and after ``UNWIND_S`` this process and its children end wherever they are.
 
-    What is written is whole or not there, so that the next run goes on. The signal's number also comes through a socket to
-    a thread, since Python's own handler waits for the end of a long computation in C.
+    What is written is whole or not there, so that the next run goes on. The signal's number also comes
+    through a socket to a thread, since Python's own handler waits for the end of a long computation in C.
     """
     received, sent = socket.socketpair()
     sent.setblocking(False)
@@ -121,7 +121,9 @@ def _parent_context() -> Iterator[None]:
 
 
 def _set_up_logging() -> None:
-    """Log lines of the library go where Prefect's go: to the terminal and, through `extra_loggers`, to the API."""
+    """Log lines of the library go where Prefect's go: to the terminal and, through `extra_loggers`, to the
+    API.
+    """
     import logging
 
     from prefect.logging.configuration import setup_logging

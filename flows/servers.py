@@ -1,4 +1,6 @@
-"""The servers a person starts by hand, all on loopback. Ctrl-C (or SIGTERM) ends them and all that they started."""
+"""The servers a person starts by hand, all on loopback. Ctrl-C (or SIGTERM) ends them and all that they
+started.
+"""
 
 import os
 import signal
@@ -31,8 +33,8 @@ SCHEDULER_S = 30
 def serve_ui(tracking: "Tracking", mlflow_port: int, prefect_port: int) -> None:
     """MLflow's pages over the tracking store and Prefect's over the runs of this folder, until interrupted.
 
-    A server that runs already (MLFLOW_TRACKING_URI names one, or `make serve` started Prefect's) is shown as it is. A port
-    that another program has is left to it.
+    A server that runs already (MLFLOW_TRACKING_URI names one, or `make serve` started Prefect's) is shown as
+    it is. A port that another program has is left to it.
     """
     from tasks.tracking.pages import fold_views
     from tasks.tracking.store import client, tracking_uri
@@ -101,7 +103,9 @@ def _mlflow_server(tracking_uri: str, port: int) -> tuple[str, ...]:
 
 @contextmanager
 def running(*module: str) -> Iterator[subprocess.Popen]:
-    """A Python module as a process, ended with all its children when the block is left or this process dies."""
+    """A Python module as a process, ended with all its children when the block is left or this process
+    dies.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     command = [sys.executable, "-m", "mfer_core.base.parent_watchdog", str(os.getpid()), *module]
     # Prefect's home is absolute here, so that its server can be asked whose it is.
@@ -120,7 +124,8 @@ def running(*module: str) -> Iterator[subprocess.Popen]:
 
 
 def end_former_runs(url: str, started_before: datetime, mine: Set[int] = frozenset()) -> None:
-    """Show runs that were cut off (a power cut, kill -9) as crashed, unless a process other than ``mine`` works here.
+    """Show runs that were cut off (a power cut, kill -9) as crashed, unless a process other than ``mine``
+    works here.
 
     Runs that started later are left alone: their process may be about to leave its mark.
     """
@@ -206,7 +211,9 @@ def _prefect(*arguments: str) -> None:
 
 
 def serve_dask_worker(address: str, workers: int) -> None:
-    """Become ``workers`` Dask workers of the scheduler at ``address``, bound to the interface that leads there, until interrupted."""
+    """Become ``workers`` Dask workers of the scheduler at ``address``, bound to the interface that leads
+    there, until interrupted.
+    """
     interface = _interface_to(address)
     os.environ["DASK_DISTRIBUTED__WORKER__DAEMON"] = "False"  # extraction starts processes of its own
     options = ["--nworkers", str(workers), "--nthreads", "1", "--host", interface, "--no-dashboard"]

@@ -1,6 +1,7 @@
 """The stages of dvc.yaml as Prefect flows, in its order: which tasks each one calls, and with what.
 
-Each flow imports its own tasks, so that a stage loads no more than it needs and dvc.yaml can name what that is.
+Each flow imports its own tasks, so that a stage loads no more than it needs and dvc.yaml can name what that
+is.
 """
 
 from prefect import flow, get_run_logger
@@ -63,7 +64,9 @@ def extract(corpus: str) -> None:
 
 @flow(name="pool_clips", flow_run_name="pool_clips")
 def pool_clips() -> None:
-    """The clips of the pretraining corpora by content; what is left of corpora that are no more is removed."""
+    """The clips of the pretraining corpora by content; what is left of corpora that are no more is
+    removed.
+    """
     from tasks.pool import clear_others, pool_corpora
 
     settings = load_settings()
@@ -74,7 +77,9 @@ def pool_clips() -> None:
 
 @flow(name="pretrain_vit", flow_run_name="pretrain_vit")
 def pretrain_vit() -> None:
-    """A checkpoint of the face encoder in Hugging Face layout, trained or fine-tuned, or a pointer to a published one."""
+    """A checkpoint of the face encoder in Hugging Face layout, trained or fine-tuned, or a pointer to a
+    published one.
+    """
     from tasks.pretrain import name_checkpoint, publish_metrics, train_vit
 
     settings = load_settings()
@@ -113,7 +118,9 @@ def embed(corpus: str) -> None:
 
 @flow(name="pool_embeddings", flow_run_name="pool_embeddings")
 def pool_embeddings() -> None:
-    """The sound's embeddings of the pretraining corpora by content; what is left of other corpora is removed."""
+    """The sound's embeddings of the pretraining corpora by content; what is left of other corpora is
+    removed.
+    """
     from tasks.pool import clear_others, pool_corpora
 
     settings = load_settings()
@@ -124,7 +131,9 @@ def pool_embeddings() -> None:
 
 @flow(name="folds", flow_run_name="folds")
 def folds() -> None:
-    """Which clip is in which part of which fold, for every protocol, checked for people and content in two parts."""
+    """Which clip is in which part of which fold, for every protocol, checked for people and content in two
+    parts.
+    """
     from tasks.folds import assign_folds
 
     assign_folds(DATA.root, load_settings())
@@ -140,7 +149,9 @@ def train_visual() -> None:
 
 @flow(name="pretrain_audio", flow_run_name="pretrain_audio")
 def pretrain_audio() -> None:
-    """Stage 2a of the method: the audio arm on the pretraining corpora and four classes, speakers held out."""
+    """Stage 2a of the method: the audio arm on the pretraining corpora and four classes, speakers held
+    out.
+    """
     from tasks.train import train_pretraining
 
     train_pretraining(DATA.root, load_settings())

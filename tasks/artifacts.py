@@ -1,4 +1,6 @@
-"""Prefect artifacts: the keys of all stages' artifacts, and the table of rejects that accounts for every file."""
+"""Prefect artifacts: the keys of all stages' artifacts, and the table of rejects that accounts for every
+file.
+"""
 
 import re
 from pathlib import Path
@@ -12,7 +14,8 @@ _REFUSED = re.compile(r"[^a-z0-9]+")  # Prefect takes lower-case ASCII letters, 
 
 
 def artifact_key(*words: str) -> str:
-    """A key that Prefect takes for an artifact, such as "extract-crema-d-rejects". Different words give different keys.
+    """A key that Prefect takes for an artifact, such as "extract-crema-d-rejects". Different words give
+    different keys.
 
     Words that lose more than their case, blanks and underscores ("emo.db", "آمال") get a digest at the end.
     """

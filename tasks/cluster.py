@@ -16,7 +16,9 @@ START_TIMEOUT_S = 30
 
 
 def dask_runner(address: str, workers: int) -> DaskTaskRunner:
-    """``address``: "dask" for a cluster of ``workers`` processes here and now, else the address of a running scheduler."""
+    """``address``: "dask" for a cluster of ``workers`` processes here and now, else the address of a running
+    scheduler.
+    """
     if address != "dask":
         return DaskTaskRunner(address=address, client_kwargs={"timeout": START_TIMEOUT_S})
     dask.config.set(WORKER_SETTINGS)
@@ -27,7 +29,8 @@ def dask_runner(address: str, workers: int) -> DaskTaskRunner:
 
 
 def check_workers(runner: DaskTaskRunner) -> None:
-    """Wait for a worker, and look that all of them run this very code in a project's folder and may start processes.
+    """Wait for a worker, and look that all of them run this very code in a project's folder and may start
+    processes.
 
     Raises MferError naming the workers at fault.
     """

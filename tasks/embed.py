@@ -41,8 +41,8 @@ def embed_modality(corpus: str, modality: str, data: Path, settings: Settings) -
 def embed_side_by_side(task: Task, modality: str, call: dict[str, Any], settings: Settings) -> int:
     """Call ``task``; returns the number of clips computed.
 
-    Locally one process goes through all clips with one loaded encoder. On a cluster every shard of embeddings is first a task
-    of its own, on whichever worker is free; the call then fills in what is missing.
+    Locally one process goes through all clips with one loaded encoder. On a cluster every shard of embeddings
+    is first a task of its own, on whichever worker is free; the call then fills in what is missing.
     """
     parts = 0
     if settings.runner != "local":
@@ -56,7 +56,9 @@ def embed_side_by_side(task: Task, modality: str, call: dict[str, Any], settings
 
 
 def no_clips(out: Path) -> int:
-    """Leave an empty folder of embeddings: loading an encoder takes seconds, and there is nothing to embed."""
+    """Leave an empty folder of embeddings: loading an encoder takes seconds, and there is nothing to
+    embed.
+    """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     return 0
@@ -86,7 +88,9 @@ def embed_visual(
     part: Part = WHOLE,
     shard_clips: int = SHARD_CLIPS,
 ) -> int:
-    """ViT embeddings of a corpus's faces, clean and in augmented ``views``; returns the number of clips computed."""
+    """ViT embeddings of a corpus's faces, clean and in augmented ``views``; returns the number of clips
+    computed.
+    """
     paths = DataPaths(data)
     extracted, out = open_extracted(paths.extract(corpus)), paths.embeddings("visual", corpus)
     if not extracted.keys("visual"):
@@ -112,7 +116,8 @@ def embed_audio(
     part: Part = WHOLE,
     shard_clips: int = SHARD_CLIPS,
 ) -> int:
-    """emotion2vec embeddings of a corpus's waveforms, clean and in augmented ``views``; returns the number of clips computed.
+    """emotion2vec embeddings of a corpus's waveforms, clean and in augmented ``views``; returns the number of
+    clips computed.
 
     ``speed``: the chance that a view is faster or slower.
     """

@@ -1,5 +1,6 @@
-"""Prefect logs every exception with its traceback, for each task and flow on its way: a fault that a person can mend is
-one line on Prefect's page, and on the terminal what the command line says at the end."""
+"""Prefect logs every exception with its traceback, for each task and flow on its way: a fault that a person
+can mend is one line on Prefect's page, and on the terminal what the command line says at the end.
+"""
 
 import logging
 

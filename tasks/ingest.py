@@ -17,7 +17,9 @@ from tasks.artifacts import artifact_key
 
 @task(task_run_name="read {name}")
 def read_corpus(name: str, corpus: Corpus, settings: Ingest, workers: int, data: DataPaths) -> str:
-    """Write the manifest, the rejects and the report of a corpus; returns the line that accounts for every file."""
+    """Write the manifest, the rejects and the report of a corpus; returns the line that accounts for every
+    file.
+    """
     clips, rejects, notes = ingest_corpus(name, corpus, workers)
     rejected = write_rejects(data.ingest_rejects(name), rejects)
     line = summarise(name, "ingest", len(clips), rejected, settings.rejects_limit, data.ingest_rejects(name))

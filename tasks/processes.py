@@ -1,4 +1,6 @@
-"""Which processes run flows in this folder: each leaves a mark, a file named for its number in .prefect/working."""
+"""Which processes run flows in this folder: each leaves a mark, a file named for its number in
+.prefect/working.
+"""
 
 import time
 from collections.abc import Callable
@@ -71,7 +73,9 @@ def living() -> dict[psutil.Process, dict[str, Any]]:
 
 
 def _identity(process: psutil.Process) -> dict[str, Any]:
-    """Facts that no other process of the same number has. DVC's experiments work in a copy of the folder that it is in itself."""
+    """Facts that no other process of the same number has. DVC's experiments work in a copy of the folder that
+    it is in itself.
+    """
     return {"command": process.cmdline(), "folder": process.cwd()}
 
 

@@ -1,4 +1,6 @@
-"""Progress of the long loops as Prefect artifacts: every loop that `mfer_core.base.progress.track` follows has one."""
+"""Progress of the long loops as Prefect artifacts: every loop that `mfer_core.base.progress.track` follows
+has one.
+"""
 
 import time
 from collections.abc import Coroutine
@@ -12,7 +14,9 @@ EVERY_S = 5.0
 
 
 class ProgressArtifacts:
-    """Called after each item of a loop; a loop shorter than ``EVERY_S`` gets no artifact, and no loop more than one update in it."""
+    """Called after each item of a loop; a loop shorter than ``EVERY_S`` gets no artifact, and no loop more
+    than one update in it.
+    """
 
     def __init__(self) -> None:
         self._told: dict[str, float] = {}  # title -> the time at which its progress was last shown, or began

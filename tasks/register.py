@@ -80,7 +80,9 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
 
 
 def _test_predictions(data: DataPaths, settings: Settings) -> pd.DataFrame:
-    """The fused arm's predictions under the registered protocol, with the speakers: what a later model is tested against."""
+    """The fused arm's predictions under the registered protocol, with the speakers: what a later model is
+    tested against.
+    """
     table = read_table(data.predictions("evaluate"))
     fused = table[(table.protocol == settings.register_model.protocol) & (table.arm == "fused")]
     manifest = read_manifest(data.manifest(settings.roles.benchmark)).set_index("clip_id")

@@ -24,7 +24,8 @@ FAULT = "error: "  # A stage's error line begins with this; this flow's error re
 def reproduce(targets: list[str], force: bool, downstream: bool = False) -> tuple[list[str], list[str]]:
     """Run `dvc repro`; returns the stages that ran and those that were up to date.
 
-    Where another `dvc` works on what a stage needs, it waits for that one's end. Raises MferError when DVC fails otherwise.
+    Where another `dvc` works on what a stage needs, it waits for that one's end. Raises MferError when DVC
+    fails otherwise.
     """
     options = [*(["--force"] if force else []), *(["--downstream"] if downstream else [])]
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, *targets]
@@ -81,7 +82,9 @@ def _wait_for(pid: int, say: Callable[[str], None]) -> None:
 
 
 def _fault(lines: list[str]) -> str:
-    """What a stage said, or else what DVC said (it names who holds a lock on the lines after), or else the last words."""
+    """What a stage said, or else what DVC said (it names who holds a lock on the lines after), or else the
+    last words.
+    """
     if fault := next((line for line in lines if line.startswith(FAULT)), None):
         return fault.removeprefix(FAULT)
     start = next((at for at, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines) - 1)
@@ -90,7 +93,9 @@ def _fault(lines: list[str]) -> str:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What a stage process needs to join: the API, the parent's context in a private file, the parent's number."""
+    """What a stage process needs to join: the API, the parent's context in a private file, the parent's
+    number.
+    """
     import cloudpickle
     from prefect.context import serialize_context
     from prefect.settings import PREFECT_API_URL

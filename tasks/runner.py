@@ -19,7 +19,9 @@ from tasks.fault_lines import drop_faults
 
 
 def task_runner(runner: str, kind: Literal["threads", "processes"], workers: int) -> TaskRunner:
-    """``runner`` as in params.yaml. Locally: threads for work that waits for other processes, processes for training."""
+    """``runner`` as in params.yaml. Locally: threads for work that waits for other processes, processes for
+    training.
+    """
     if runner != "local":
         from tasks.cluster import dask_runner
 
@@ -44,9 +46,11 @@ def run_side_by_side(
     title: str,
     tag: Callable[[dict[str, Any]], list[str]] = lambda call: [],
 ) -> Iterator[Any]:
-    """Yield each call's result as it ends. One call's failure does not stop the others; it is raised after them.
+    """Yield each call's result as it ends. One call's failure does not stop the others; it is raised after
+    them.
 
-    Calls carry paths, not tensors; ``tag`` names a call's tags in Prefect. Raises MferError when a cluster's workers do not run this code.
+    Calls carry paths, not tensors; ``tag`` names a call's tags in Prefect. Raises MferError when a cluster's
+    workers do not run this code.
     """
     if not calls:
         return

@@ -1,4 +1,6 @@
-"""What every test stands on: the project's own switches, never a network, and the same examples in every run."""
+"""What every test stands on: the project's own switches, never a network, and the same examples in every
+run.
+"""
 
 import os
 import tempfile
@@ -16,7 +18,9 @@ settings.load_profile("repeatable")
 
 @pytest.fixture
 def as_nobody():
-    """A folder that everyone may enter, with the rights of a person who is not root: root may read whatever it likes."""
+    """A folder that everyone may enter, with the rights of a person who is not root: root may read whatever
+    it likes.
+    """
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         was = os.geteuid()

@@ -11,7 +11,9 @@ KEYS = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_
 
 @contextmanager
 def serve_s3(bucket: str) -> Iterator[str]:
-    """Yield the address of a store with one empty bucket; its credentials are ``KEYS``, to be set in the environment."""
+    """Yield the address of a store with one empty bucket; its credentials are ``KEYS``, to be set in the
+    environment.
+    """
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())

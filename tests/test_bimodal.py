@@ -1,4 +1,6 @@
-"""Sound through our arm, features that a person computed from the pictures as the other arm, under one protocol."""
+"""Sound through our arm, features that a person computed from the pictures as the other arm, under one
+protocol.
+"""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +34,9 @@ ABSENT = ("crema_d", "shemo", "sdc", "urdu", "custom")
 
 
 def write_ravdess(folder):
-    """Audio-only speech of all actors, a tone per emotion; and features of the pictures, named after the video files."""
+    """Audio-only speech of all actors, a tone per emotion; and features of the pictures, named after the
+    video files.
+    """
     rng = np.random.default_rng(0)
     rows = []
     for actor in ACTORS:

@@ -1,4 +1,6 @@
-"""The real pipeline on a shrunk real configuration: `dvc repro`, a kill, a Prefect server and worker, MLflow."""
+"""The real pipeline on a shrunk real configuration: `dvc repro`, a kill, a Prefect server and worker,
+MLflow.
+"""
 
 import json
 import os
@@ -126,7 +128,9 @@ def run(project: Path, *command: str, **more: str) -> str:
 
 @pytest.fixture(scope="module")
 def reproduced(project):
-    """The clone after a `dvc repro` that was killed in mid-run, with everything it had started, and begun again."""
+    """The clone after a `dvc repro` that was killed in mid-run, with everything it had started, and begun
+    again.
+    """
     log = project / "first.log"
     with log.open("w") as file:
         first = subprocess.Popen(

@@ -22,7 +22,9 @@ def csv_text(frame: pd.DataFrame, header: bool = True) -> str:
 
 
 def defused(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with an apostrophe before every text that a spreadsheet would take for a formula, column names too."""
+    """The table with an apostrophe before every text that a spreadsheet would take for a formula, column
+    names too.
+    """
     texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
     changed = {name: frame[name].map(_defused) for name in texts}
     return frame.assign(**changed).rename(columns=_defused)

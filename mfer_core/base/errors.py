@@ -59,7 +59,9 @@ def mendable(error: BaseException) -> str | None:
 
 
 def is_disk_full(error: BaseException, folder: Path = Path()) -> bool:
-    """Whether a write into ``folder`` failed for want of space: libraries wrap it (libsndfile: "System error")."""
+    """Whether a write into ``folder`` failed for want of space: libraries wrap it (libsndfile: "System
+    error").
+    """
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return True
     words = str(error)

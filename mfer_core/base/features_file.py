@@ -1,7 +1,8 @@
-"""A person's own features, csv or Parquet: a column that names the clip, perhaps one of seconds, the rest numbers.
+"""A person's own features, csv or Parquet: a column that names the clip, perhaps one of seconds, the rest
+numbers.
 
-One row per clip, or one per time step: in the order of the column of seconds where there is one, else of the file. The file is
-scanned, never held whole: one clip's rows may stand anywhere in it.
+One row per clip, or one per time step: in the order of the column of seconds where there is one, else of the
+file. The file is scanned, never held whole: one clip's rows may stand anywhere in it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,7 +45,9 @@ class FeaturesFile:
     columns: list[str]  # the features, in the file's order
 
     def count_rows(self) -> dict[str, int]:
-        """Clip name as written -> rows. Raises MferError for a value that is missing or not finite, and for a file without rows."""
+        """Clip name as written -> rows. Raises MferError for a value that is missing or not finite, and for a
+        file without rows.
+        """
         counts: dict[str, int] = {}
         for batch in self._batches(None):
             for field in (*self.columns, *([self.time] if self.time else [])):
@@ -59,7 +62,9 @@ class FeaturesFile:
         return counts
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Yield name, values float32 [T, D] and seconds [T] (NaN where they are not known) of the clips called ``names``."""
+        """Yield name, values float32 [T, D] and seconds [T] (NaN where they are not known) of the clips
+        called ``names``.
+        """
         table = pa.Table.from_batches(self._batches(pc.field(self.name).isin(list(names))), self.data.schema)
         for name in pc.unique(table[self.name]).to_pylist():
             rows = table.filter(pc.equal(table[self.name], name))
@@ -85,7 +90,9 @@ class FeaturesFile:
 
 
 def open_features(path: Path) -> FeaturesFile:
-    """Raises MferError, naming the columns at fault, for a file that is missing, of another format, or not of features."""
+    """Raises MferError, naming the columns at fault, for a file that is missing, of another format, or not of
+    features.
+    """
     path = Path(path)
     if path.suffix.lower() not in FORMATS or not path.is_file():
         raise MferError(f"no features at {path}: expected a file that ends in {' or '.join(FORMATS)}")
@@ -121,7 +128,9 @@ def _one_of(choices: tuple[str, ...], columns: list[str]) -> str | None:
 
 
 def _typed(field: pa.Field, name: str | None) -> pa.Field:
-    """Whole numbers may be followed by fractions further down, and a column may begin with gaps: numbers are floats."""
+    """Whole numbers may be followed by fractions further down, and a column may begin with gaps: numbers are
+    floats.
+    """
     if field.name == name:
         return pa.field(name, pa.string())
     number = (

@@ -19,7 +19,9 @@ _SPECIAL = {
 
 @dataclass
 class Listing:
-    """Paths relative to a folder, "/" as separator. Hidden entries ("." in front) and __MACOSX are in neither."""
+    """Paths relative to a folder, "/" as separator. Hidden entries ("." in front) and __MACOSX are in
+    neither.
+    """
 
     files: list[str] = field(default_factory=list)  # sorted; regular and readable
     faults: dict[str, ClipError] = field(
@@ -28,7 +30,8 @@ class Listing:
 
 
 def check_file(path: Path) -> None:
-    """Raise ClipError ("missing file", "broken link", "not a file", "no permission") for what cannot be read as a file.
+    """Raise ClipError ("missing file", "broken link", "not a file", "no permission") for what cannot be read
+    as a file.
 
     Nothing is opened: opening a named pipe would wait for ever.
     """

@@ -61,7 +61,9 @@ def count_labels(labels: Iterable[str], names: Iterable[str] = EMOTIONS) -> dict
 
 
 def fold_name(name: str) -> str:
-    """A name as it is compared: case, accents, vowel signs, hamza seats, tatweel and the article ``ال`` do not count."""
+    """A name as it is compared: case, accents, vowel signs, hamza seats, tatweel and the article ``ال`` do
+    not count.
+    """
     text = unicodedata.normalize("NFKD", name.strip()).casefold()
     text = "".join(sign for sign in text if not unicodedata.combining(sign)).translate(_ARABIC_FORMS)
     return text.removeprefix(_ARTICLE) if len(text) > len(_ARTICLE) + 2 else text
@@ -90,6 +92,8 @@ def canonical(name: str, aliases: dict[str, str] | None = None) -> str:
 
 
 def head_classes(labels: Iterable[str]) -> list[str | None]:
-    """The classes of an encoder's own classifier as names of ``EMOTIONS``; None where there is no counterpart ("other", "<unk>")."""
+    """The classes of an encoder's own classifier as names of ``EMOTIONS``; None where there is no counterpart
+    ("other", "<unk>").
+    """
     known = _known()
     return [known.get(fold_name(label)) for label in labels]

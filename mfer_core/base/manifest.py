@@ -106,8 +106,9 @@ def summarise(
 ) -> str:
     """One plain line of counts.
 
-    Raises MferError when the share of rejects (listed in ``rejects_file``) is above ``limit``; files that a rule leaves out
-    (BY_RULE) do not count there: of RAVDESS in full, songs and second files of a take are four fifths.
+    Raises MferError when the share of rejects (listed in ``rejects_file``) is above ``limit``; files that a
+    rule leaves out (BY_RULE) do not count there: of RAVDESS in full, songs and second files of a take are
+    four fifths.
     """
     files = accepted + len(rejects)
     reasons = ", ".join(f"{count} {reason}" for reason, count in rejects.reason.value_counts().items())

@@ -1,6 +1,7 @@
 """Parent watchdog: a process ends itself when the process that it works for is gone, even after SIGKILL.
 
-``python -m mfer_core.base.parent_watchdog PID MODULE ...`` is ``python -m MODULE ...`` for as long as process PID lives.
+``python -m mfer_core.base.parent_watchdog PID MODULE ...`` is ``python -m MODULE ...`` for as long as process
+PID lives.
 """
 
 import os
@@ -18,7 +19,9 @@ POLL_S = 1.0
 
 
 def follow(pid: int) -> None:
-    """Kill this process and its children as soon as process ``pid`` is gone. Safe against reuse of the number."""
+    """Kill this process and its children as soon as process ``pid`` is gone. Safe against reuse of the
+    number.
+    """
     if pid == os.getpid():
         return
     try:
@@ -29,7 +32,9 @@ def follow(pid: int) -> None:
 
 
 def work_for(pid: int) -> None:
-    """Prepare a pool's process: it ends with process ``pid``, and ignores Ctrl-C, which that process handles."""
+    """Prepare a pool's process: it ends with process ``pid``, and ignores Ctrl-C, which that process
+    handles.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     follow(pid)
 

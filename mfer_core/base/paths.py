@@ -1,4 +1,6 @@
-"""Where every file below `data` lies. The one place that joins these paths; `docs/architecture.md` draws them."""
+"""Where every file below `data` lies. The one place that joins these paths; `docs/architecture.md` draws
+them.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +70,9 @@ class DataPaths:
         return self.root / "folds" / "folds.parquet"
 
     def fold(self, stage: str, protocol: str, fold: int) -> Path:
-        """Folder of one fold's model; a colon in a protocol's name becomes a hyphen, as not every file system takes it."""
+        """Folder of one fold's model; a colon in a protocol's name becomes a hyphen, as not every file system
+        takes it.
+        """
         return self.root / stage / protocol.replace(":", "-") / f"fold-{fold}"
 
     def predictions(self, stage: str) -> Path:

@@ -1,4 +1,6 @@
-"""One progress bar on a terminal, a plain log line every few seconds elsewhere, and whoever else wants to know."""
+"""One progress bar on a terminal, a plain log line every few seconds elsewhere, and whoever else wants to
+know.
+"""
 
 import logging
 import sys

@@ -1,7 +1,8 @@
-"""Functions run in processes of their own: a file that hangs, crashes in C code or eats memory costs itself only.
+"""Functions run in processes of their own: a file that hangs, crashes in C code or eats memory costs itself
+only.
 
-The processes are forked from one that has imported what they need (multiprocessing's fork server): they share its memory
-and start in milliseconds. They end with the process that made them, also when that is killed.
+The processes are forked from one that has imported what they need (multiprocessing's fork server): they share
+its memory and start in milliseconds. They end with the process that made them, also when that is killed.
 """
 
 import atexit
@@ -24,7 +25,9 @@ from mfer_core.base.parent_watchdog import work_for
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MEMORY_GIB = 4.0  # A process may take this much beyond what it starts with; a clip takes a tenth of it.
-GRACE_S = 10.0  # A call may last this long beyond clip_time_limit_s, so that extraction first gives up by itself and says where.
+# A call may last this long beyond clip_time_limit_s, so that extraction first gives up by itself and says
+# where.
+GRACE_S = 10.0
 ORPHANED_S = 1.0  # The kernel ends a call this long after its limit if the parent has not ended it.
 AHEAD = 4  # So many calls per process wait for a free process.
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
@@ -33,14 +36,16 @@ _NO_MEMORY = re.compile("alloc|memory", re.IGNORECASE)
 
 
 class LostWorkerError(MferError):
-    """Somebody else (the kernel, for want of memory) ended a process, which says nothing of the file that it was processing."""
+    """Somebody else (the kernel, for want of memory) ended a process, which says nothing of the file that it
+    was processing.
+    """
 
 
 class Workers:
     """Processes that run functions. Use as a context manager. Functions, arguments and results are pickled.
 
-    ``preload`` names the module that the fork server imports, ``setup`` is called with ``arguments`` in each process.
-    Raises MferError where no process may be started.
+    ``preload`` names the module that the fork server imports, ``setup`` is called with ``arguments`` in each
+    process. Raises MferError where no process may be started.
     """
 
     def __init__(
@@ -62,7 +67,8 @@ class Workers:
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is None:
-            self._pool.close()  # A process that is still starting may finish: stopped in its start it prints a traceback.
+            # A process that is still starting may finish: stopped in its start it prints a traceback.
+            self._pool.close()
             self._pool.join()
         else:
             self.stop()
@@ -75,15 +81,17 @@ class Workers:
     def call(self, function: Callable[..., Result], *arguments: Any, limit_s: float) -> Result:
         """Run ``function`` in a process; return its result or raise its exception.
 
-        Raises ClipError ("time limit", "crash", "too large") where the call never returned, LostWorkerError where somebody
-        else ended the process.
+        Raises ClipError ("time limit", "crash", "too large") where the call never returned, LostWorkerError
+        where somebody else ended the process.
         """
         return _outcome(self._schedule(function, arguments, limit_s), limit_s)
 
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], limit_s: float
     ) -> Iterator[Result | ClipError]:
-        """Yield the result of ``call``, or the ClipError that it raises, for each item in order; items run in parallel."""
+        """Yield the result of ``call``, or the ClipError that it raises, for each item in order; items run in
+        parallel.
+        """
         waiting: deque[ProcessFuture] = deque()
         for item in items:
             waiting.append(self._schedule(function, (item,), limit_s))

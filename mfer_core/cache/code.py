@@ -1,4 +1,6 @@
-"""Which project files a module runs, read from its imports: keys and DVC's dependencies are both made from this list."""
+"""Which project files a module runs, read from its imports: keys and DVC's dependencies are both made from
+this list.
+"""
 
 import tokenize
 from functools import cache
@@ -10,7 +12,8 @@ from mfer_core.base.files import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mfer_core", "tasks", "flows", "demo")
-# Modules whose code never changes a computed value (keys hold the settings' values themselves) are left out of the digest.
+# Modules whose code never changes a computed value (keys hold the settings' values themselves) are left out
+# of the digest.
 SHAPE_NOTHING = tuple(
     ROOT / "mfer_core" / "base" / name for name in ("settings", "errors.py", "progress.py", "paths.py")
 )
@@ -26,7 +29,9 @@ def module_file(module: str) -> Path | None:
 
 
 def _imports(path: Path) -> set[str]:
-    """The imported names, read from compiled code, because CPython 3.11 builds ast objects wrongly when threads do so at once."""
+    """The imported names, read from compiled code, because CPython 3.11 builds ast objects wrongly when
+    threads do so at once.
+    """
     todo, names = [compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)], set()
     while todo:
         code = todo.pop()
@@ -42,7 +47,8 @@ def _imports(path: Path) -> set[str]:
 def project_files(entry: str, around: tuple[Path, ...] = ()) -> tuple[Path, ...]:
     """Every project file that importing ``entry`` (dotted) can run, imports inside functions included.
 
-    Files in ``around``, and what only they import, are left out. Empty ``__init__`` files shape nothing and are left out too.
+    Files in ``around``, and what only they import, are left out. Empty ``__init__`` files shape nothing and
+    are left out too.
     """
     todo, seen = [entry], set()
     while todo:

@@ -1,7 +1,7 @@
 """Embeddings in shards: uncompressed Arrow files, a row per clip, which every reader maps into memory.
 
-The operating system keeps one copy of a file's pages for all processes, and drops them when memory is short: there may be
-more embeddings than memory.
+The operating system keeps one copy of a file's pages for all processes, and drops them when memory is short:
+there may be more embeddings than memory.
 """
 
 import json
@@ -16,7 +16,8 @@ from mfer_core.base.errors import MferError
 from mfer_core.cache.schemas import embeddings_schema
 from mfer_core.cache.shards import ShardFolder, shard_files
 
-PRECOMPUTED = "precomputed"  # The "kind" in the metadata of features that a person brought; their "hash" is that of the columns' names.
+# The "kind" in the metadata of features that a person brought; their "hash" is that of the columns' names.
+PRECOMPUTED = "precomputed"
 SUFFIX = ".arrow"
 
 
@@ -30,7 +31,9 @@ class EmbeddingRow(NamedTuple):
 
 
 class EmbeddingShards(ShardFolder[EmbeddingRow]):
-    """A folder of embeddings to be written. ``metadata``: the encoder's name, revision and hash, and the ``dtype`` of values."""
+    """A folder of embeddings to be written. ``metadata``: the encoder's name, revision and hash, and the
+    ``dtype`` of values.
+    """
 
     suffix = SUFFIX
 
@@ -68,7 +71,9 @@ class EmbeddingShards(ShardFolder[EmbeddingRow]):
 
 
 class Embeddings(Mapping[str, np.ndarray]):
-    """clip_id -> [T, D], a read-only view of the mapped files in the dtype that they are stored in, clips in order."""
+    """clip_id -> [T, D], a read-only view of the mapped files in the dtype that they are stored in, clips in
+    order.
+    """
 
     def __init__(self, batches: list[pa.RecordBatch], metadata: dict):
         self.metadata = metadata
@@ -118,7 +123,9 @@ class Embeddings(Mapping[str, np.ndarray]):
         return keys
 
     def times(self) -> dict[str, np.ndarray]:
-        """clip_id -> [T], the centre of each step on the clip's clock, seconds (NaN where a person's features name none)."""
+        """clip_id -> [T], the centre of each step on the clip's clock, seconds (NaN where a person's features
+        name none).
+        """
         times: dict[str, np.ndarray] = {}
         for batch in self._batches:
             clips = batch["clip_id"].to_pylist()
@@ -153,7 +160,9 @@ def _steps(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def same_encoder(first: dict, second: dict) -> bool:
-    """Whether two folders' metadata say that one model can read both; files of features with the same columns may differ."""
+    """Whether two folders' metadata say that one model can read both; files of features with the same columns
+    may differ.
+    """
     of_file = ("name", "file_sha256")
     if PRECOMPUTED in (first.get("kind"), second.get("kind")):
         first, second = (
@@ -163,7 +172,9 @@ def same_encoder(first: dict, second: dict) -> bool:
 
 
 def view_folder(folder: Path, view: int) -> Path:
-    """Where a corpus's embeddings of one augmented view are; view 0 is the clean one, in ``folder`` itself."""
+    """Where a corpus's embeddings of one augmented view are; view 0 is the clean one, in ``folder``
+    itself.
+    """
     return Path(folder) / f"view-{view:02d}" if view else Path(folder)
 
 

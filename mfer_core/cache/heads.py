@@ -1,4 +1,6 @@
-"""An encoder's own classifier, stored beside the embeddings: a zero-shot baseline without a second pass of the encoder."""
+"""An encoder's own classifier, stored beside the embeddings: a zero-shot baseline without a second pass of
+the encoder.
+"""
 
 import json
 from dataclasses import dataclass
@@ -30,7 +32,9 @@ class Head:
 
 
 def write_head(folder: Path, head: Head | None) -> None:
-    """Write ``head`` into a folder of embeddings; None (a checkpoint without a head) removes an earlier head."""
+    """Write ``head`` into a folder of embeddings; None (a checkpoint without a head) removes an earlier
+    head.
+    """
     if head is None:
         (Path(folder) / FILE).unlink(missing_ok=True)
         return
@@ -43,7 +47,9 @@ def write_head(folder: Path, head: Head | None) -> None:
 
 
 def read_head(folder: Path) -> Head | None:
-    """The head of a folder of embeddings, None where their encoder has none. Raises MferError for a broken file."""
+    """The head of a folder of embeddings, None where their encoder has none. Raises MferError for a broken
+    file.
+    """
     path = Path(folder) / FILE
     if not path.exists():
         return None

@@ -1,8 +1,8 @@
 """One small file with a hash of each pretraining corpus.
 
-dvc.yaml cannot make a list of corpora into a list of dependencies, and a folder that holds all corpora changes
-with any of them. So the stages that read the pretraining corpora depend on this file, which changes when one of
-these does.
+dvc.yaml cannot make a list of corpora into a list of dependencies, and a folder that holds all corpora
+changes with any of them. So the stages that read the pretraining corpora depend on this file, which changes
+when one of these does.
 """
 
 import shutil
@@ -42,7 +42,8 @@ def folder_hash(folder: Path) -> str:
 def remove_others(folder: Path, names: Collection[str]) -> list[str]:
     """Remove the folders below ``folder`` of corpora that are not among ``names``; returns the removed names.
 
-    A folder left there would be part of DVC's hash of the whole folder. DVC's cache still holds what is removed.
+    A folder left there would be part of DVC's hash of the whole folder. DVC's cache still holds what is
+    removed.
     """
     others = sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in names)
     for path in others:

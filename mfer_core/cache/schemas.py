@@ -1,4 +1,6 @@
-"""The tables that stages hand to each other, a row per clip. Every row carries the key of all that shaped it (see shards.py)."""
+"""The tables that stages hand to each other, a row per clip. Every row carries the key of all that shaped it
+(see shards.py).
+"""
 
 import pyarrow as pa
 
@@ -52,7 +54,9 @@ EXTRACTED = pa.schema(
 
 
 def embeddings_schema(dim: int, dtype: str) -> pa.Schema:
-    """Stage embed: [T, ``dim``] values of each clip, T being the length of its lists; little-endian, as memory holds them."""
+    """Stage embed: [T, ``dim``] values of each clip, T being the length of its lists; little-endian, as
+    memory holds them.
+    """
     step = pa.list_(pa.from_numpy_dtype(dtype), dim)
     return pa.schema(
         [

@@ -1,4 +1,5 @@
-"""Shards: a stage's rows, one per clip, cut into files of a few hundred clips, keyed, resumable, history-free.
+"""Shards: a stage's rows, one per clip, cut into files of a few hundred clips, keyed, resumable,
+history-free.
 
 A clip's shard follows from its id alone, so the same clips and keys give the same files whatever was computed
 before, and a changed clip touches one shard. Rows whose key still holds are taken over, never computed again.
@@ -27,7 +28,9 @@ class Shard:
 
 
 def partition(keys: Mapping[str, str], shard_clips: int) -> list[Shard]:
-    """Cut clips into about ``len(keys) / shard_clips`` shards; the count is a power of two, so growth moves few clips."""
+    """Cut clips into about ``len(keys) / shard_clips`` shards; the count is a power of two, so growth moves
+    few clips.
+    """
     count = 1
     while count * shard_clips < len(keys):
         count *= 2
@@ -38,7 +41,9 @@ def partition(keys: Mapping[str, str], shard_clips: int) -> list[Shard]:
 
 
 def shard_files(folder: Path, suffix: str, stage: str) -> list[Path]:
-    """The files of a folder of shards, in order. Raises MferError when ``stage`` has not written it, or in another format."""
+    """The files of a folder of shards, in order. Raises MferError when ``stage`` has not written it, or in
+    another format.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise MferError(f"no shards at {folder}: run the stage that writes them first ({stage})")
@@ -82,9 +87,11 @@ class ShardFolder(ABC, Generic[Row]):
         return self._pairs[path]
 
     def _sources(self, shard: Shard) -> dict[str, tuple[Path, int]]:
-        """Which file and row hold each of the shard's clips under the right key: its own file, or one of another partition.
+        """Which file and row hold each of the shard's clips under the right key: its own file, or one of
+        another partition.
 
-        Other files of its own partition hold other clips, so a stage looks at few files however many there are.
+        Other files of its own partition hold other clips, so a stage looks at few files however many there
+        are.
         """
         partition_of = shard.name.partition("-of-")[2]
         others = [path for path in self.files() if path.stem.partition("-of-")[2] != partition_of]
@@ -106,7 +113,9 @@ class ShardFolder(ABC, Generic[Row]):
         return [clip_id for clip_id in shard.keys if clip_id not in sources]
 
     def fill(self, shard: Shard, new_row: Callable[[str], Row]) -> None:
-        """Write a shard's file, whole or not at all: rows that are held are taken over, ``new_row`` gives the missing clips'."""
+        """Write a shard's file, whole or not at all: rows that are held are taken over, ``new_row`` gives the
+        missing clips'.
+        """
         sources = self._sources(shard)
         rows = (
             self.read_row(*sources[clip_id]) if clip_id in sources else new_row(clip_id)

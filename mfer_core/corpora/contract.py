@@ -1,16 +1,18 @@
 """What a corpus module offers, and the defaults it may leave as they are.
 
-A corpus is one module of ``mfer_core.corpora``. Its docstring is the datasheet (source, licence, size, what a name
-means). It must have
+A corpus is one module of ``mfer_core.corpora``. Its docstring is the datasheet (source, licence, size, what a
+name means). It must have
 
     SOURCE: sources.Source         where to get it, its licence, what can be fetched
     LANGUAGE: str | None           ISO 639-1, None where clips differ or nothing is spoken
-    read(path, metadata) -> Facts  what the name says; ``path`` is relative to the corpus's folder, "/" as separator;
+    read(path, metadata) -> Facts  what the name says; ``path`` is relative to the corpus's folder, "/" as
+    separator;
                                    raises ClipError(reason, detail) for a file that is not used
 
 and may have, in place of the defaults in this module,
 
-    prepare(folder, corpus) -> metadata          what the corpus says beside its names, read once (tables, settings);
+    prepare(folder, corpus) -> metadata          what the corpus says beside its names, read once (tables,
+    settings);
                                                  all the others get it
     find(folder, metadata) -> list[str]          the relative paths of all files that claim to be clips
     measure(folder, paths, metadata, workers)    yield (path, Measured or ClipError) for every path
@@ -90,7 +92,9 @@ def prepare(folder: Path, corpus: Any) -> None:
 
 
 def find(folder: Path, metadata: Any) -> list[str]:
-    """All files below ``folder`` but hidden ones, tables, texts, code and archives, sorted. Links are followed."""
+    """All files below ``folder`` but hidden ones, tables, texts, code and archives, sorted. Links are
+    followed.
+    """
     return [path for path in list_files(folder).files if not is_side_file(PurePosixPath(path))]
 
 
@@ -99,8 +103,8 @@ def measure(
 ) -> Iterator[tuple[str, Measured | ClipError]]:
     """Hash and probe files in processes of their own, in the order of ``paths``.
 
-    Whatever the probe does at one file is a reason of that file: its containers come from anywhere, and a fault that all
-    files cause is above the limit of rejects. It is logged whole.
+    Whatever the probe does at one file is a reason of that file: its containers come from anywhere, and a
+    fault that all files cause is above the limit of rejects. It is logged whole.
     """
     pool = shared_workers(workers, "mfer_core.media.probe")
     files = [(folder / path).absolute() for path in paths]

@@ -1,15 +1,16 @@
 """CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset.
 
 Source: https://github.com/CheyneyComputerScience/CREMA-D (Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244).
-Licence: Open Database License. Size: 7,442 clips of 91 actors (48 male, 43 female). English.
-AudioWAV/*.wav (16 kHz, 1.27-5.01 s), AudioMP3/*.mp3 and VideoFlash/*.flv hold the same takes.
-VideoDemographics.csv (ActorID, Age, Sex, Race, Ethnicity), where present, gives the sex of each actor.
+Licence: Open Database License. Size: 7,442 clips of 91 actors (48 male, 43 female). English. AudioWAV/*.wav
+(16 kHz, 1.27-5.01 s), AudioMP3/*.mp3 and VideoFlash/*.flv hold the same takes. VideoDemographics.csv
+(ActorID, Age, Sex, Race, Ethnicity), where present, gives the sex of each actor.
 
-Name: actor_sentence_emotion_level, for instance 1001_DFA_ANG_XX.wav
-emotion ANG DIS FEA HAP NEU SAD; level LO MD HI XX (unspecified; old copies have a single X)
+Name: actor_sentence_emotion_level, for instance 1001_DFA_ANG_XX.wav emotion ANG DIS FEA HAP NEU SAD; level LO
+MD HI XX (unspecified; old copies have a single X)
 
-A take is used once: flv (both tracks) over lossless sound over mp3. 1064_IEO_DIS_MD.flv lasts 61 s and is refused
-by its length. Archive downloads hold git-LFS pointers in place of sound: they are rejected as what they are.
+A take is used once: flv (both tracks) over lossless sound over mp3. 1064_IEO_DIS_MD.flv lasts 61 s and is
+refused by its length. Archive downloads hold git-LFS pointers in place of sound: they are rejected as what
+they are.
 """
 
 import csv

@@ -1,15 +1,21 @@
-"""A person's own set: clips in folders named by class, clips named like the reference report's, or a manifest.
+"""A person's own set: clips in folders named by class, clips named like the reference report's, or a
+manifest.
 
-Source, licence, size: theirs. Sound or video of any kind (mfer_core.media.kinds); names may hold spaces and any script.
+Source, licence, size: theirs. Sound or video of any kind (mfer_core.media.kinds); names may hold spaces and
+any script.
 
 A clip's label is
-- the ``label`` column of ``corpora.<name>.manifest`` (csv or Parquet; see custom_manifest.py), where one is given; else
-- what the folders above it that are labels or aliases say (angry/..., غضب/...), and the third field of its name between
-  "_" (``x_P03_fear_2.MOV``), as the reference's own Arabic set has it. Where two of these disagree the clip is rejected.
+- the ``label`` column of ``corpora.<name>.manifest`` (csv or Parquet; see custom_manifest.py), where one is
+  given; else
+- what the folders above it that are labels or aliases say (angry/..., غضب/...), and the third field of its
+  name between
+  "_" (``x_P03_fear_2.MOV``), as the reference's own Arabic set has it. Where two of these disagree the clip
+  is rejected.
 Aliases: mfer_core.base.labels, and ``corpora.<name>.aliases``.
 
-A clip's speaker is the manifest's, or what ``corpora.<name>.speaker_pattern`` finds in its path (the group "speaker", or
-else the first one). Without either all clips have the speaker "unknown": no speaker-disjoint evaluation is possible.
+A clip's speaker is the manifest's, or what ``corpora.<name>.speaker_pattern`` finds in its path (the group
+"speaker", or else the first one). Without either all clips have the speaker "unknown": no speaker-disjoint
+evaluation is possible.
 """
 
 import re

@@ -1,7 +1,8 @@
 """The table a person writes for their own set: csv as spreadsheets write it (see spreadsheet.py), or Parquet.
 
-Columns: ``path`` (relative to the set's folder) and ``label``; and, where known, ``speaker``, ``sex``, ``language``,
-``intensity``, ``statement``, ``repetition``, ``split``. Other columns are left alone. An empty cell is an unknown fact.
+Columns: ``path`` (relative to the set's folder) and ``label``; and, where known, ``speaker``, ``sex``,
+``language``, ``intensity``, ``statement``, ``repetition``, ``split``. Other columns are left alone. An empty
+cell is an unknown fact.
 """
 
 import re
@@ -29,9 +30,9 @@ class ManifestRow:
 def read_rows(folder: Path, manifest: Path, names: "FileNames") -> dict[str, ManifestRow]:
     """Rows by path: that of the file in ``folder`` which a row means, else what it says.
 
-    ``manifest`` is looked for in the set's folder, then from where the program runs. Raises MferError for a table that
-    cannot be read (see ``read_lines``), names a file twice, leaves the folder, or names a sex that is neither female
-    nor male.
+    ``manifest`` is looked for in the set's folder, then from where the program runs. Raises MferError for a
+    table that cannot be read (see ``read_lines``), names a file twice, leaves the folder, or names a sex that
+    is neither female nor male.
     """
     table = folder / manifest if (folder / manifest).is_file() else manifest
     rows: dict[str, ManifestRow] = {}
@@ -47,8 +48,8 @@ def read_rows(folder: Path, manifest: Path, names: "FileNames") -> dict[str, Man
 class FileNames:
     """Finds the file that a written name means, where it can only mean one.
 
-    A name is compared as it stands, then in Unicode's composed form without invisible marks (a Mac's zip decomposes
-    names), then without regard to case.
+    A name is compared as it stands, then in Unicode's composed form without invisible marks (a Mac's zip
+    decomposes names), then without regard to case.
     """
 
     def __init__(self, files: Iterable[str]):

@@ -19,7 +19,9 @@ BUSY = {408, 425, 429, 500, 502, 503, 504}  # Statuses of faults that pass.
 
 
 class TransientError(MferError):
-    """A fault that may pass: try again after a while. What arrived is kept unless the message says otherwise."""
+    """A fault that may pass: try again after a while. What arrived is kept unless the message says
+    otherwise.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,9 @@ class Remote:
 def download(remote: Remote, folder: Path) -> Path:
     """Fetch ``remote`` into ``folder``; a file that is already there whole is not fetched again.
 
-    Bytes collect in ``<name>.part``; it is checked by size and checksum and only then renamed. Raises TransientError for
-    dropped connections, busy servers and content that is not what was promised, MferError for what will not pass.
+    Bytes collect in ``<name>.part``; it is checked by size and checksum and only then renamed. Raises
+    TransientError for dropped connections, busy servers and content that is not what was promised, MferError
+    for what will not pass.
     """
     path, part = folder / remote.name, folder / f"{remote.name}.part"
     if path.exists():

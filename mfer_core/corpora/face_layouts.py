@@ -41,7 +41,9 @@ class FaceLayout(Protocol):
 
 
 def open_layout(folder: Path) -> FaceLayout:
-    """The layout found in ``folder``: a csv, else image folders, else a zip of either. Raises MferError for none."""
+    """The layout found in ``folder``: a csv, else image folders, else a zip of either. Raises MferError for
+    none.
+    """
     files = list_files(folder).files
     by_suffix = {
         suffix: [name for name in files if name.lower().endswith(suffix)] for suffix in (".csv", ".zip")
@@ -181,7 +183,9 @@ class CsvFaces:
                     yield name, _parse_pixels(text.as_py())
 
     def _batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
-        """Some columns as text, a block at a time. Column names are met with other capitals and with spaces."""
+        """Some columns as text, a block at a time. Column names are met with other capitals and with
+        spaces.
+        """
         with self._open() as file:
             header = file.readline().decode("utf-8-sig").strip().split(",")
             names = [column.strip(' "').lower() for column in header]

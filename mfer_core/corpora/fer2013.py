@@ -1,17 +1,21 @@
 """FER-2013: faces labelled with seven emotions; what the ViT is trained on.
 
 Source: https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge
-(Goodfellow et al. 2013, doi:10.1016/j.neunet.2014.09.005). Licence: research use. Size: 35,887 grey images of 48x48 pixels.
+(Goodfellow et al. 2013, doi:10.1016/j.neunet.2014.09.005). Licence: research use. Size: 35,887 grey images of
+48x48 pixels.
 
 Three layouts, looked for in this order (see face_layouts.py):
-fer2013.csv        columns emotion (0 angry 1 disgust 2 fear 3 happy 4 sad 5 surprise 6 neutral), pixels, Usage
+fer2013.csv        columns emotion (0 angry 1 disgust 2 fear 3 happy 4 sad 5 surprise 6 neutral), pixels,
+                   Usage
                    (Training 28,709, PublicTest 3,589, PrivateTest 3,589); also inside a zip
-image folders      train/<emotion>/*, test/<emotion>/*; the emotion is the folder's name, never its alphabetical number
+image folders      train/<emotion>/*, test/<emotion>/*; the emotion is the folder's name, never its
+                   alphabetical number
 a zip of these     read without unpacking
 
-Part: the csv's Usage; of an image the prefix of its name (PublicTest_123.jpg), else its folder. A test/ whose names have
-no prefix merges both official test parts: its images count as PublicTest, for early stopping, and no PrivateTest exists.
-13 images are blank (one grey level, but for compression): rejected. A clip's content is its 48x48 grey levels.
+Part: the csv's Usage; of an image the prefix of its name (PublicTest_123.jpg), else its folder. A test/ whose
+names have no prefix merges both official test parts: its images count as PublicTest, for early stopping, and
+no PrivateTest exists. 13 images are blank (one grey level, but for compression): rejected. A clip's content
+is its 48x48 grey levels.
 """
 
 import hashlib

@@ -16,11 +16,13 @@ PARTS = ".fetch"  # Archives that are being downloaded lie in this folder.
 
 
 def fetch_corpus(adapter: str, folder: Path, source: Source | None = None) -> int:
-    """Bring a corpus into ``folder``; returns the number of files unpacked by this call (0: it was all there).
+    """Bring a corpus into ``folder``; returns the number of files unpacked by this call (0: it was all
+    there).
 
-    Each archive is downloaded, checked, unpacked and removed before the next, and noted in ``.fetched.json``: calling it
-    again goes on where it stopped. Raises TransientError (download.py) where trying again may help; MferError for a
-    corpus that cannot be fetched (says where to get it), for want of disk space and for archives that are not safe.
+    Each archive is downloaded, checked, unpacked and removed before the next, and noted in ``.fetched.json``:
+    calling it again goes on where it stopped. Raises TransientError (download.py) where trying again may
+    help; MferError for a corpus that cannot be fetched (says where to get it), for want of disk space and for
+    archives that are not safe.
     """
     source = source or find_adapter(adapter).source
     if source.record and is_fetched(folder):
@@ -94,7 +96,9 @@ def _fetch_archive(archive: Archive, folder: Path) -> int:
 
 
 def _unpack_once(archive: Archive, path: Path, folder: Path) -> int:
-    """Unpack and remove an archive; a damaged one without a published checksum is dropped, so that it is fetched again."""
+    """Unpack and remove an archive; a damaged one without a published checksum is dropped, so that it is
+    fetched again.
+    """
     try:
         count = unpack(path, folder, archive.strip, archive.keep)
     except BrokenArchiveError as error:

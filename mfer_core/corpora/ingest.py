@@ -1,8 +1,8 @@
 """Read a corpus into clips and rejects: every file found ends in exactly one of the two.
 
-Rules, in this order: what cannot be read as a file, and a file with an unknown name, is rejected. Of the files of one
-take the first that can be read is used, and the others are not even opened. Exact duplicates by content are rejected
-(see select.py). What is left gets its clip_id.
+Rules, in this order: what cannot be read as a file, and a file with an unknown name, is rejected. Of the
+files of one take the first that can be read is used, and the others are not even opened. Exact duplicates by
+content are rejected (see select.py). What is left gets its clip_id.
 """
 
 import logging
@@ -42,7 +42,8 @@ class Ingested(NamedTuple):
 def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> Ingested:
     """Clips, rejects and notes of a corpus; all empty where its source is "absent".
 
-    Raises MferError for a folder that is missing, holds no files of the corpus, or is a synthetic one read as real.
+    Raises MferError for a folder that is missing, holds no files of the corpus, or is a synthetic one read as
+    real.
     """
     if corpus.source == "absent":
         return Ingested([], [], [])
@@ -73,7 +74,9 @@ def missing_message(name: str, corpus: settings.Corpus) -> str:
 
 
 def check_folder(name: str, corpus: settings.Corpus) -> Path:
-    """The corpus's folder. Raises MferError where it is missing, or holds a synthetic corpus that is read as a real one."""
+    """The corpus's folder. Raises MferError where it is missing, or holds a synthetic corpus that is read as
+    a real one.
+    """
     folder = Path(corpus.path)
     if not folder.is_dir():
         raise MferError(missing_message(name, corpus))
@@ -143,7 +146,8 @@ def _name_clips(name: str, language: str | None, accepted: list[Candidate]) -> l
 
 
 def clip_ids(paths: list[str]) -> dict[str, str]:
-    """A unique id for each path: its stem; where stems repeat, the path without its suffix; where those do, the path.
+    """A unique id for each path: its stem; where stems repeat, the path without its suffix; where those do,
+    the path.
 
     Ids are in Unicode's composed form (NFC), whatever form the file system uses.
     """

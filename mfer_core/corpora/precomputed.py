@@ -1,7 +1,7 @@
 """Matching a person's own features with a corpus's clips, for stage ingest.
 
-A row's name may be a clip_id, a file name or its stem. Where the corpus's code says that several files are one take
-(RAVDESS: 01-, 02- and 03- of the same seven codes), the features of any of them are the clip's.
+A row's name may be a clip_id, a file name or its stem. Where the corpus's code says that several files are
+one take (RAVDESS: 01-, 02- and 03- of the same seven codes), the features of any of them are the clip's.
 """
 
 from collections.abc import Iterable
@@ -57,7 +57,8 @@ def _refuse_shared(matches: dict[str, str]) -> None:
 
 
 def take_over(clips: list[Clip], corpus: Corpus, out: Path) -> list[str]:
-    """Check the corpus's own features and write ``out``/precomputed.json, from which stage embed goes on; a line per modality.
+    """Check the corpus's own features and write ``out``/precomputed.json, from which stage embed goes on; a
+    line per modality.
 
     Raises MferError for a file that cannot be used, and for one that knows none of the clips.
     """

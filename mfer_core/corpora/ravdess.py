@@ -5,13 +5,13 @@ Licence: CC BY-NC-SA 4.0. Size: 7,356 files, 24.8 GB; speech is 60 clips of each
 Speech: 48 kHz 16 bit wav; video 1280x720, 29.97 frames/s, H.264 + AAC mp4. English.
 
 Name: modality-channel-emotion-intensity-statement-repetition-actor, for instance 01-01-05-02-01-02-11.mp4
-modality 01 audio and video, 02 video only (its AAC track is digitally silent), 03 audio only
-channel 01 speech, 02 song (not used: the method is one of speech)
-emotion 01 neutral .. 08 surprised; intensity 01 normal, 02 strong (never of neutral); actors: odd male, even female
+modality 01 audio and video, 02 video only (its AAC track is digitally silent), 03 audio only channel 01
+speech, 02 song (not used: the method is one of speech) emotion 01 neutral .. 08 surprised; intensity 01
+normal, 02 strong (never of neutral); actors: odd male, even female
 
-01, 02 and 03 of a name are one take; it is used once: 01 (both tracks) over 03 (sound) over 02 (picture), and of the
-same modality a video file over sound that was taken out of it.
-Folders are ignored, so Actor_01, ACTOR01 and Video_Speech_Actor_01/Actor_01 are all read.
+01, 02 and 03 of a name are one take; it is used once: 01 (both tracks) over 03 (sound) over 02 (picture), and
+of the same modality a video file over sound that was taken out of it. Folders are ignored, so Actor_01,
+ACTOR01 and Video_Speech_Actor_01/Actor_01 are all read.
 """
 
 import re

@@ -1,4 +1,6 @@
-"""The dataset report: a corpus's counts and confounds of emotion, as tables for people and figures for tracking."""
+"""The dataset report: a corpus's counts and confounds of emotion, as tables for people and figures for
+tracking.
+"""
 
 from collections.abc import Iterable
 
@@ -25,7 +27,9 @@ SUSPICIOUS = 0.3  # An association (from 0 to 1) above this is reported.
 
 
 def dataset_report(manifest: pd.DataFrame, rejects: pd.DataFrame, notes: Iterable[str] = ()) -> str:
-    """Markdown over a corpus's manifest and rejects (as in mfer_core.base.manifest); ``notes`` as of ingest.corpus_notes."""
+    """Markdown over a corpus's manifest and rejects (as in mfer_core.base.manifest); ``notes`` as of
+    ingest.corpus_notes.
+    """
     if not len(manifest):
         return "Absent: no clips.\n"
     sections = [
@@ -39,7 +43,9 @@ def dataset_report(manifest: pd.DataFrame, rejects: pd.DataFrame, notes: Iterabl
 
 
 def report_tables(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The report's tables by title. A class without clips is "absent", an unknown fact "unknown"; neither is 0."""
+    """The report's tables by title. A class without clips is "absent", an unknown fact "unknown"; neither is
+    0.
+    """
     facts = _facts(manifest)
     return {
         "Labels": _labels(facts),
@@ -55,7 +61,9 @@ def report_tables(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, pd
 
 
 def report_figures(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, float]:
-    """Numbers of a corpus by name, for tracking: counts, hours, and how strongly each trace goes with the label."""
+    """Numbers of a corpus by name, for tracking: counts, hours, and how strongly each trace goes with the
+    label.
+    """
     figures: dict[str, float] = {
         "clips": len(manifest),
         "rejects": len(rejects),
@@ -78,8 +86,8 @@ def report_figures(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, f
 def confounds(manifest: pd.DataFrame) -> pd.DataFrame:
     """How strongly each other fact goes with the label. Columns: trace, values, association, warning.
 
-    The association is Cramer's V with bias correction (Bergsma 2013, doi:10.1016/j.jkss.2012.10.002): 0 where the fact
-    says nothing about the label, even if it has many values, close to 1 where it settles it.
+    The association is Cramer's V with bias correction (Bergsma 2013, doi:10.1016/j.jkss.2012.10.002): 0 where
+    the fact says nothing about the label, even if it has many values, close to 1 where it settles it.
     """
     facts = _facts(manifest)
     rows = []

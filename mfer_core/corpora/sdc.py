@@ -1,11 +1,12 @@
 """SDC: Saudi Dialect Corpus.
 
-Source: Aljuhani et al. 2021, doi:10.1109/ACCESS.2021.3110992; no public download: ask its authors.
-Licence: none stated. Size: 175 wavs: 69 angry, 31 happy, 37 neutral, 38 sad. Arabic.
+Source: Aljuhani et al. 2021, doi:10.1109/ACCESS.2021.3110992; no public download: ask its authors. Licence:
+none stated. Size: 175 wavs: 69 angry, 31 happy, 37 neutral, 38 sad. Arabic.
 
-One folder per source (a film, a series, News, TikTok); names end in seg_ang, seg_hap, seg_nat or seg_sad (nat: neutral),
-some below <source>/wavs/, and "MANDOOB (Night Courier)" has a folder per emotion instead. Suffixes are partly upper case.
-Speakers are not given: the source folder, the first below the corpus's own, is the grouping unit.
+One folder per source (a film, a series, News, TikTok); names end in seg_ang, seg_hap, seg_nat or seg_sad
+(nat: neutral), some below <source>/wavs/, and "MANDOOB (Night Courier)" has a folder per emotion instead.
+Suffixes are partly upper case. Speakers are not given: the source folder, the first below the corpus's own,
+is the grouping unit.
 """
 
 import re

@@ -28,7 +28,8 @@ def order_takes(facts: dict[str, Facts]) -> list[list[str]]:
 
 
 def drop_duplicates(candidates: list[Candidate], rejected: dict[str, ClipError]) -> list[Candidate]:
-    """Keep the first (by stem, then path) of each content; none where its copies carry different labels. In path order.
+    """Keep the first (by stem, then path) of each content; none where its copies carry different labels. In
+    path order.
 
     What falls out is added to ``rejected`` by path.
     """

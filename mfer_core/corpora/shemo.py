@@ -1,11 +1,12 @@
 """ShEMO: Sharif Emotional Speech Database.
 
-Source: https://github.com/mansourehk/ShEMO (Nezami et al. 2019, doi:10.1007/s10579-018-9427-x).
-Licence: research use. Size: 3,000 wavs of 87 speakers (31 female, 56 male) in female/ and male/, 44.1 kHz (some 22.05 kHz). Persian.
+Source: https://github.com/mansourehk/ShEMO (Nezami et al. 2019, doi:10.1007/s10579-018-9427-x). Licence:
+research use. Size: 3,000 wavs of 87 speakers (31 female, 56 male) in female/ and male/, 44.1 kHz (some 22.05
+kHz). Persian.
 
-Name: sex, speaker, emotion, number, for instance F02A05.wav: A angry, F fearful, H happy, N neutral, S sad, W surprised.
-shemo.json (file -> speaker_id, gender, emotion, transcript, ipa), where present, disagrees with the names for some clips:
-the name counts, and the number of mismatches is reported in the notes.
+Name: sex, speaker, emotion, number, for instance F02A05.wav: A angry, F fearful, H happy, N neutral, S sad, W
+surprised. shemo.json (file -> speaker_id, gender, emotion, transcript, ipa), where present, disagrees with
+the names for some clips: the name counts, and the number of mismatches is reported in the notes.
 """
 
 import re

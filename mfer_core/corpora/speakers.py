@@ -12,8 +12,9 @@ from mfer_core.corpora.spreadsheet import visible
 def unify_speakers(facts: dict[str, Facts]) -> tuple[dict[str, Facts], list[str]]:
     """Facts by path with one spelling per speaker, and what a person should know of it, one sentence each.
 
-    Names that differ in case, blanks or Unicode's form only are one speaker, by the commonest spelling, of several the first. Names that also
-    differ in accents or the like stay two speakers, and a sentence says so.
+    Names that differ in case, blanks or Unicode's form only are one speaker, by the commonest spelling, of
+    several the first. Names that also differ in accents or the like stay two speakers, and a sentence says
+    so.
     """
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for fact in facts.values():

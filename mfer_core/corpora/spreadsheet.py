@@ -1,8 +1,9 @@
 """Tables as spreadsheets write them, read where only one reading is possible.
 
-Commas, semicolons or tabs; UTF-8 with or without a byte order mark, UTF-16 with one; any line ends; a first line
-``sep=;``; empty rows and columns at the edges; quoted cells. The delimiter is the one that gives the needed columns.
-Everything else is refused with what to do: a cell never slips into another column, no encoding is guessed.
+Commas, semicolons or tabs; UTF-8 with or without a byte order mark, UTF-16 with one; any line ends; a first
+line ``sep=;``; empty rows and columns at the edges; quoted cells. The delimiter is the one that gives the
+needed columns. Everything else is refused with what to do: a cell never slips into another column, no
+encoding is guessed.
 """
 
 import codecs
@@ -44,8 +45,9 @@ class Line:
 def read_lines(path: Path, needed: tuple[str, ...]) -> list[Line]:
     """The rows of a csv or Parquet file by their columns, whose names are lower case.
 
-    Raises MferError, with the line where there is one, for a file that is missing, in another encoding, no table, lacks
-    one of the ``needed`` columns or has a column twice, and for a row with more cells than columns.
+    Raises MferError, with the line where there is one, for a file that is missing, in another encoding, no
+    table, lacks one of the ``needed`` columns or has a column twice, and for a row with more cells than
+    columns.
     """
     if path.suffix.lower() == ".parquet":
         return _parquet_lines(path, needed)
@@ -102,7 +104,9 @@ def _decode(path: Path) -> str:
 
 
 def _find_header(path: Path, text: str, needed: tuple[str, ...]) -> tuple[_Header, str, str]:
-    """The header, the delimiter, and the text after the header. Empty lines and ``#`` comments may stand before it."""
+    """The header, the delimiter, and the text after the header. Empty lines and ``#`` comments may stand
+    before it.
+    """
     lines = text.split("\n")
     first = 0
     delimiters = DELIMITERS
@@ -138,7 +142,9 @@ def _columns(line: str, delimiter: str) -> list[str]:
 
 
 def _rows(path: Path, text: str, delimiter: str, above: int) -> Iterator[tuple[int, list[str]]]:
-    """The number of each row's last line, after the ``above`` lines before ``text``, and its cells but empty last ones."""
+    """The number of each row's last line, after the ``above`` lines before ``text``, and its cells but empty
+    last ones.
+    """
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         for row in reader:

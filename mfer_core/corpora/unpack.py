@@ -22,11 +22,13 @@ class BrokenArchiveError(MferError):
 
 
 def unpack(archive: Path, folder: Path, strip: int = 0, keep: tuple[str, ...] = ("*",)) -> int:
-    """Unpack the members that match ``keep`` into ``folder``, without their first ``strip`` folders; returns how many.
+    """Unpack the members that match ``keep`` into ``folder``, without their first ``strip`` folders; returns
+    how many.
 
-    Files are written beside ``folder`` and moved one by one when all are there: a file seen in ``folder`` is whole.
-    Raises BrokenArchiveError for a damaged archive, MferError for one that holds absolute paths, "..", links, special or
-    encrypted files, one name twice, or far more than its size lets expect (a bomb); ``folder`` is as before then.
+    Files are written beside ``folder`` and moved one by one when all are there: a file seen in ``folder`` is
+    whole. Raises BrokenArchiveError for a damaged archive, MferError for one that holds absolute paths, "..",
+    links, special or encrypted files, one name twice, or far more than its size lets expect (a bomb);
+    ``folder`` is as before then.
     """
     try:
         with zipfile.ZipFile(archive) as opened:

@@ -3,8 +3,9 @@
 Source: https://github.com/siddiquelatif/URDU-Dataset (Latif et al. 2018, doi:10.1109/FIT.2018.00023).
 Licence: research use. Size: 400 wavs, 44.1 kHz, 100 each in Angry, Happy, Neutral, Sad. Urdu.
 
-Name: speaker_file_emotion-and-number, for instance SM1_F10_A010.wav: SM male, SF female; A angry, H happy, N neutral, S sad.
-The paper says 38 speakers, the files name 29, and 26 of them occur in one emotion only: speaker and emotion are confounded.
+Name: speaker_file_emotion-and-number, for instance SM1_F10_A010.wav: SM male, SF female; A angry, H happy, N
+neutral, S sad. The paper says 38 speakers, the files name 29, and 26 of them occur in one emotion only:
+speaker and emotion are confounded.
 """
 
 import re

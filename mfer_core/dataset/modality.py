@@ -113,8 +113,8 @@ def normalised(
     """The embeddings as an arm with this ``normalisation`` takes them.
 
     "none": as they are. "speaker": each step less its speaker's mean, divided by its speaker's standard
-    deviation, over all clips of that speaker in ``manifest``; no label is used. Each augmented view is normalised
-    by moments of its own, because augmentation changes a speaker's voice or face.
+    deviation, over all clips of that speaker in ``manifest``; no label is used. Each augmented view is
+    normalised by moments of its own, because augmentation changes a speaker's voice or face.
     """
     if normalisation == "none":
         return modality

@@ -64,7 +64,8 @@ def why_missing(checkpoint: str, revision: str | None) -> str | None:
             fetch(checkpoint, revision, local_files_only=True)
         except (OSError, ValueError):
             ask(checkpoint, revision)
-    except Exception as error:  # The hubs raise whatever their transport raises; each error means that the model is not to be had.
+    # The hubs raise whatever their transport raises; each error means that the model is not to be had.
+    except Exception as error:
         return (
             f"no {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and its hub does "
             "not offer it now "
@@ -89,7 +90,8 @@ def _from_hub(checkpoint: str, revision: str | None) -> Path:
             return Path(fetch(checkpoint, revision, local_files_only=True))
         except (OSError, ValueError):
             return Path(fetch(checkpoint, revision, local_files_only=False))
-    except Exception as error:  # The hubs raise whatever their transport raises; each error means that the model is not to be had.
+    # The hubs raise whatever their transport raises; each error means that the model is not to be had.
+    except Exception as error:
         raise MferError(
             f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and "
             "could not be downloaded "

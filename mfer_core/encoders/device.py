@@ -77,15 +77,17 @@ def items_within(gib: float, item_bytes: float) -> int:
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """``values`` on ``device``; to a GPU from pinned memory, so that the GPU goes on computing during the transfer."""
+    """``values`` on ``device``; to a GPU from pinned memory, so that the GPU goes on computing during the
+    transfer.
+    """
     if values.device == device or device.type != "cuda":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
 
 
 def in_halves(run: Callable[[Items], list[Result]], items: Items) -> list[Result]:
-    """``run(items)``; when memory runs out, the items are halved until each part fits. Raises MferError when a single item does
-    not fit.
+    """``run(items)``; when memory runs out, the items are halved until each part fits. Raises MferError when
+    a single item does not fit.
     """
     try:
         return run(items)

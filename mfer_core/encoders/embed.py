@@ -1,9 +1,10 @@
 """The embed stage over shards: frames and waveforms in, one [T, D] array with its time axis per clip out.
 
-Rows that exist stay; only new or changed clips are computed. On a CPU each clip goes through the encoder alone, so that the
-bytes of its row do not depend on which other clips were missing; on a GPU many clips share batches, and a row is the same
-within the tolerance that the tests state. Three threads keep a GPU busy: one reads and decodes ahead, one computes, one
-writes the results. On a CPU one thread does all three, because others would take the processor and Python's lock from it.
+Rows that exist stay; only new or changed clips are computed. On a CPU each clip goes through the encoder
+alone, so that the bytes of its row do not depend on which other clips were missing; on a GPU many clips share
+batches, and a row is the same within the tolerance that the tests state. Three threads keep a GPU busy: one
+reads and decodes ahead, one computes, one writes the results. On a CPU one thread does all three, because
+others would take the processor and Python's lock from it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -65,8 +66,8 @@ def embed_corpus_visual(
 ) -> int:
     """Embed a corpus's face frames into its folder ``corpus``; returns how many clips were computed.
 
-    An augmented ``view`` (see views.py) goes into a folder of its own; of a ``part``'s shards only those are embedded, and
-    nothing is removed.
+    An augmented ``view`` (see views.py) goes into a folder of its own; of a ``part``'s shards only those are
+    embedded, and nothing is removed.
     """
 
     def prepare(clip_ids: list[str]) -> Iterator[tuple[list[FrameSequence], Any]]:
@@ -101,11 +102,12 @@ def embed_corpus_audio(
     part: Part = WHOLE,
     shard_clips: int = SHARD_CLIPS,
 ) -> int:
-    """Embed a corpus's speech into its folder ``corpus``, 50 steps per second; returns how many clips were computed.
+    """Embed a corpus's speech into its folder ``corpus``, 50 steps per second; returns how many clips were
+    computed.
 
-    ``vad_min_clip_s``: of longer clips only the speech is embedded (see media.read). A step's time is the centre of its
-    frame on the clip's clock, cut pauses included. An augmented ``view`` (see views.py), faster or slower with probability
-    ``speed``, goes into a folder of its own; ``part`` as above.
+    ``vad_min_clip_s``: of longer clips only the speech is embedded (see media.read). A step's time is the
+    centre of its frame on the clip's clock, cut pauses included. An augmented ``view`` (see views.py), faster
+    or slower with probability ``speed``, goes into a folder of its own; ``part`` as above.
     """
 
     def prepare(clip_ids: list[str]) -> Iterator[tuple[list[Speech], list]]:

@@ -185,8 +185,8 @@ def layers_of(config: dict[str, Any]) -> Layers:
 
 
 def read_tokens(folder: Path) -> list[str]:
-    """The label names of tokens.txt in class order ('生气/angry' gives 'angry'); [] where the checkpoint has no
-    head.
+    """The label names of tokens.txt in class order ('生气/angry' gives 'angry'); [] where the checkpoint
+    has no head.
     """
     path = folder / "tokens.txt"
     if not path.is_file():

@@ -1,15 +1,16 @@
 """Which corpora's emotion labels an encoder has learned from, before this project sees it.
 
-A figure on a corpus whose labels the encoder knows is not a figure on new people, whatever the folds hold out: where a
-number stands, this stands beside it.
+A figure on a corpus whose labels the encoder knows is not a figure on new people, whatever the folds hold
+out: where a number stands, this stands beside it.
 """
 
 from dataclasses import dataclass
 
 from mfer_core.base.settings import Settings
 
-# What EmoBox (Ma et al. 2024, 32 corpora) shares with this project; the "+" checkpoints of emotion2vec were fine-tuned on it
-# (emotion2vec's own README: the seed checkpoint on EmoBox's labels, base and large from the seed on pseudo-labels).
+# What EmoBox (Ma et al. 2024, 32 corpora) shares with this project; the "+" checkpoints of emotion2vec were
+# fine-tuned on it (emotion2vec's own README: the seed checkpoint on EmoBox's labels, base and large from the
+# seed on pseudo-labels).
 EMOBOX = ("ravdess", "crema_d", "shemo", "urdu")
 EMOBOX_SOURCE = "EmoBox, by way of emotion2vec+ seed"
 # Published checkpoint -> adapters of the corpora whose labels it was trained on, and where that is written.
@@ -21,7 +22,8 @@ PUBLISHED: dict[str, tuple[tuple[str, ...], str]] = {
     "facial_emotions_image_detection": (("fer2013",), "the checkpoint's card, test images included"),
     "vit-face-expression": (("fer2013",), "the checkpoint's card (FER-2013, MMI, AffectNet)"),
 }
-# Pretrained on speech or its transcripts alone. Exact names: fine-tuned ones begin alike (hubert-large-superb-er).
+# Pretrained on speech or its transcripts alone. Exact names: fine-tuned ones begin alike
+# (hubert-large-superb-er).
 SPEECH_ALONE = """
 wavlm-base wavlm-base-plus wavlm-large hubert-base-ls960 hubert-large-ll60k hubert-xlarge-ll60k
 wav2vec2-base wav2vec2-large wav2vec2-large-robust wav2vec2-large-xlsr-53 wav2vec2-xls-r-300m
@@ -35,14 +37,18 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class LabelsSeen:
-    """Adapters of the corpora whose emotion labels a published encoder was trained on, and where that is written."""
+    """Adapters of the corpora whose emotion labels a published encoder was trained on, and where that is
+    written.
+    """
 
     adapters: tuple[str, ...]
     source: str
 
 
 def labels_seen(encoder: str) -> LabelsSeen | None:
-    """The labels that a published encoder has seen, by hub id or folder name; None for an encoder that is not in the table."""
+    """The labels that a published encoder has seen, by hub id or folder name; None for an encoder that is not
+    in the table.
+    """
     name = encoder.rsplit("/", 1)[-1].lower()
     if name in PUBLISHED:
         return LabelsSeen(*PUBLISHED[name])
@@ -50,10 +56,11 @@ def labels_seen(encoder: str) -> LabelsSeen | None:
 
 
 def labels_of(corpus: str, modality: str, settings: Settings) -> str:
-    """Whether the encoder behind a corpus's embeddings has learned from that corpus's emotion labels, in words.
+    """Whether the encoder behind a corpus's embeddings has learned from that corpus's emotion labels, in
+    words.
 
-    Features that were brought along, and encoders that the table does not know: not stated. Synthetic clips are new to every
-    published checkpoint, not to an encoder that this pipeline trained on them.
+    Features that were brought along, and encoders that the table does not know: not stated. Synthetic clips
+    are new to every published checkpoint, not to an encoder that this pipeline trained on them.
     """
     facts, visual = settings.corpora[corpus], modality == "visual"
     if modality in facts.precomputed:

@@ -13,10 +13,11 @@ DTYPE = "float32"  # features may be of any size, which half precision does not 
 
 
 def store_features(ingested: Path, corpus: Path, modality: str, out: Path, shard_clips: int) -> int:
-    """Write the features of a corpus's clips as embeddings to ``out``; returns how many clips were written anew.
+    """Write the features of a corpus's clips as embeddings to ``out``; returns how many clips were written
+    anew.
 
-    ``ingested`` is the corpus's folder of stage ingest, ``corpus`` that of its files. The metadata name the file and its
-    hash. Raises MferError where the file is no longer the one that stage ingest looked at.
+    ``ingested`` is the corpus's folder of stage ingest, ``corpus`` that of its files. The metadata name the
+    file and its hash. Raises MferError where the file is no longer the one that stage ingest looked at.
     """
     known = read_json(ingested / FACTS)
     if modality not in known:

@@ -1,4 +1,5 @@
-"""The first layer of the compact Emotion2vec: a fixed short-time Fourier front end, in the form of a convolution.
+"""The first layer of the compact Emotion2vec: a fixed short-time Fourier front end, in the form of a
+convolution.
 
 Seven learned convolutions on raw samples need thousands of hours; from minutes of speech they learn little.
 One convolution with the published receptive field and step (400 and 320 samples) whose filters are windowed
@@ -23,9 +24,10 @@ HARMONICS = np.linspace(60, 1200, 30)  # Hz: pitch and its harmonics
 FORMANTS = np.geomspace(1280, 7500, 18)  # Hz
 FREQUENCIES = np.concatenate([HARMONICS, FORMANTS])
 EMPHASIS_HZ = 300  # above it a filter's gain grows with its frequency, as speech falls off
-# Layer normalisation follows the filters and adds 1e-5 to the variance. At this gain loud frames lie above that and
-# pauses below, so that loudness survives it. A second normalisation follows the activation: channels whose filters
-# are zero and whose value is CONSTANT give it a level that does not change with the loudness of the others.
+# Layer normalisation follows the filters and adds 1e-5 to the variance. At this gain loud frames lie above
+# that and pauses below, so that loudness survives it. A second normalisation follows the activation: channels
+# whose filters are zero and whose value is CONSTANT give it a level that does not change with the loudness of
+# the others.
 GAIN = 0.1
 SILENT = 32  # channels whose filters are zero
 CONSTANT = 3.0

@@ -1,8 +1,9 @@
-"""Augmented views of a clip, for the embed stage to cache: training keeps augmentation without running the encoders again.
+"""Augmented views of a clip, for the embed stage to cache: training keeps augmentation without running the
+encoders again.
 
-Reference method, "Augmentation". A view follows from the clip's id and the view's number alone. All frames of a clip share
-one draw: a face that is flipped, turned or darkened anew in every frame would move in a way that no face does, and the GRU
-behind the encoder reads movement; a camera or a lamp is the same for a whole clip.
+Reference method, "Augmentation". A view follows from the clip's id and the view's number alone. All frames of
+a clip share one draw: a face that is flipped, turned or darkened anew in every frame would move in a way that
+no face does, and the GRU behind the encoder reads movement; a camera or a lamp is the same for a whole clip.
 """
 
 import numpy as np

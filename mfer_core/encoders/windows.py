@@ -1,8 +1,8 @@
 """Long recordings cut into overlapping windows whose frames lie on the recording's own 20 ms grid.
 
-Attention is quadratic in time, so a recording above ``WINDOW_S`` is embedded piecewise: each window lends context of
-``CONTEXT_S`` on both sides, which is computed and thrown away. The frames are on the same times as in one pass; their
-values differ a little, because a frame no longer attends to what lies outside its window.
+Attention is quadratic in time, so a recording above ``WINDOW_S`` is embedded piecewise: each window lends
+context of ``CONTEXT_S`` on both sides, which is computed and thrown away. The frames are on the same times as
+in one pass; their values differ a little, because a frame no longer attends to what lies outside its window.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,9 @@ class Window:
 
 
 def split_windows(samples: torch.Tensor, layers: Layers) -> list[Window]:
-    """One window for a clip of at most WINDOW_S; else windows whose kept frames tile the recording's frames."""
+    """One window for a clip of at most WINDOW_S; else windows whose kept frames tile the recording's
+    frames.
+    """
     if len(samples) <= WINDOW_S * SAMPLE_RATE:
         return [Window(samples, 0, None)]
     step, field = hop(layers), receptive_field(layers)

@@ -1,4 +1,6 @@
-"""The rows of the tables of results: trained arms, the baselines that they must beat on the same clips, and the order of the rows."""
+"""The rows of the tables of results: trained arms, the baselines that they must beat on the same clips, and
+the order of the rows.
+"""
 
 from collections.abc import Iterable
 
@@ -23,7 +25,8 @@ ORDER = (
 TITLES = {"late": "late, mean", "late_product": "late, product"}
 SVM = (BASELINE, BASELINE + OF_SPEAKER)  # An SVM's decision values are no probabilities.
 PROBE_OF = {"visual": "probe_visual", "audio": "probe_audio", "fused": "probe_both"}
-# The primary comparisons were named before any figure was seen: does the method beat a linear probe on the same embeddings?
+# The primary comparisons were named before any figure was seen: does the method beat a linear probe on the
+# same embeddings?
 PRIMARY = (("fused", "probe_both"), ("audio", "probe_audio"), ("visual", "probe_visual"))
 SECONDARY = (
     ("fused", "late_product"),

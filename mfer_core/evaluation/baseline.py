@@ -26,7 +26,9 @@ COEFFICIENTS = 20
 MIN_SAMPLES = SAMPLE_RATE // 2  # shorter clips are padded with silence, so that every statistic exists
 SPECTRUM = {"n_fft": 512, "hop_length": 160, "n_mels": 64}
 WINDOW = 400  # samples, 25 ms, of the level by which silence is trimmed
-SILENCE = 0.02  # Windows below this share of the loudest window's level are silent; RAVDESS's clips begin and end with a second of silence.
+# Windows below this share of the loudest window's level are silent; RAVDESS's clips begin and end with a
+# second of silence.
+SILENCE = 0.02
 
 
 def trimmed(waveform: np.ndarray) -> np.ndarray:
@@ -45,7 +47,8 @@ def _statistics(rows: torch.Tensor) -> list[torch.Tensor]:
 def features(waveform: np.ndarray, mfcc: MFCC) -> np.ndarray:
     """Float32 [164] of a mono waveform [N] at 16 kHz, silence at its ends trimmed.
 
-    Mean, deviation, maximum and minimum of 20 MFCCs and their deltas; mean, deviation and median of the pitch; seconds.
+    Mean, deviation, maximum and minimum of 20 MFCCs and their deltas; mean, deviation and median of the
+    pitch; seconds.
     """
     spoken = trimmed(waveform)
     samples = np.pad(spoken, (0, max(0, MIN_SAMPLES - len(spoken))))
@@ -79,7 +82,9 @@ def standardised(
 
 
 def by_speaker(values: dict[str, np.ndarray], manifest: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The features standardised by all clips of their speaker: it takes no label, and assumes that all hold like emotions."""
+    """The features standardised by all clips of their speaker: it takes no label, and assumes that all hold
+    like emotions.
+    """
     result = dict(values)
     for _, clips in manifest.groupby("speaker").clip_id:
         if known := [clip for clip in clips if clip in values]:
@@ -96,7 +101,9 @@ def fit_baseline(values: dict[str, np.ndarray], labels: pd.Series, train: list[s
 def _shares(
     model: Pipeline, values: dict[str, np.ndarray], test: list[str], classes: tuple[str, ...]
 ) -> np.ndarray:
-    """[N, C] for the predictions contract: softmax of the decision values, no probabilities; 0 for classes never trained on."""
+    """[N, C] for the predictions contract: softmax of the decision values, no probabilities; 0 for classes
+    never trained on.
+    """
     decision = model.decision_function(np.stack([values[clip] for clip in test]))
     if decision.ndim == 1:  # two classes give one column
         decision = np.stack([-decision, decision], 1)

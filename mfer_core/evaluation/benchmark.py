@@ -1,4 +1,6 @@
-"""The benchmark of stage evaluate: corpus, clips, speakers, classes, and whether the encoders have seen its labels."""
+"""The benchmark of stage evaluate: corpus, clips, speakers, classes, and whether the encoders have seen its
+labels.
+"""
 
 from dataclasses import dataclass
 
@@ -93,7 +95,9 @@ def open_benchmark(settings: Settings, manifest: pd.DataFrame, folds: pd.DataFra
 
 
 def few_tested(tested: dict[str, int]) -> str:
-    """A sentence for the protocols that test few speakers (chumachenko: four); ``tested``: protocol -> how many."""
+    """A sentence for the protocols that test few speakers (chumachenko: four); ``tested``: protocol -> how
+    many.
+    """
     several: dict[int, list[str]] = {}
     for name, count in tested.items():
         if count < FEW_SPEAKERS:

@@ -40,7 +40,8 @@ from mfer_core.protocol.predictions import predictions_schema
 from mfer_core.protocol.protocols import protocol
 
 PLOTTED = (*ARMS, "probe_both", *SVM)
-# Tables whose figures are about the benchmark and carry its caption; the others name their corpora in their rows.
+# Tables whose figures are about the benchmark and carry its caption; the others name their corpora in their
+# rows.
 OF_BENCHMARK = (
     "results",
     "calibration",
@@ -54,13 +55,17 @@ OF_BENCHMARK = (
 
 
 def by_arm(predictions: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
-    """The predictions under one protocol by arm, in the order of the tables; the encoders' own heads are not among them."""
+    """The predictions under one protocol by arm, in the order of the tables; the encoders' own heads are not
+    among them.
+    """
     rows = predictions[predictions.protocol == name]
     return {arm: rows[rows.arm == arm].reset_index(drop=True) for arm in ORDER if (rows.arm == arm).any()}
 
 
 def compute_metrics(predictions: pd.DataFrame, benchmark: Benchmark, settings: Settings) -> dict:
-    """protocol -> arm -> metric -> statistics. An arm without predictions is not in it, nor a metric that makes no sense."""
+    """protocol -> arm -> metric -> statistics. An arm without predictions is not in it, nor a metric that
+    makes no sense.
+    """
     options = settings.evaluate
     metrics: dict = {}
     for name in predictions.protocol.unique():
@@ -130,7 +135,9 @@ def _write_plots(out: Path, data: Path, settings: Settings, predictions: pd.Data
 
 
 def evaluate(data: Path, settings: Settings) -> dict:
-    """Write ``data/evaluate`` and return its metrics.json. Raises MferError when a stage before it has not run."""
+    """Write ``data/evaluate`` and return its metrics.json. Raises MferError when a stage before it has not
+    run.
+    """
     data, paths = Path(data), DataPaths(data)
     out, options = paths.stage("evaluate"), settings.evaluate
     folds, manifest = read_table(paths.folds), read_manifest(paths.manifest(settings.roles.benchmark))

@@ -17,10 +17,10 @@ def draw_supports(
 ) -> tuple[dict[int, np.ndarray], np.ndarray, bool]:
     """Number of shots -> indices of support clips; indices of the query clips; whether no speaker is in both.
 
-    A support holds as many clips of each class (fewer where a class has fewer), a smaller one part of the larger, and all
-    are scored on the same query: the figures differ by the shots alone. Speakers are taken in turn, another first in each
-    ``draw``, until every class has enough clips, and the others are the query. When none would be left, clips are drawn
-    regardless of speaker.
+    A support holds as many clips of each class (fewer where a class has fewer), a smaller one part of the
+    larger, and all are scored on the same query: the figures differ by the shots alone. Speakers are taken in
+    turn, another first in each ``draw``, until every class has enough clips, and the others are the query.
+    When none would be left, clips are drawn regardless of speaker.
     """
     rng = np.random.default_rng([seed, draw])
     order = np.roll(np.random.default_rng(seed).permutation(sorted(set(speakers))), draw)
@@ -43,7 +43,9 @@ def _nested(
 
 
 def adapt(features: Features, labels: Tensor, support: Tensor) -> Tensor:
-    """Logits [N, C] of all clips after fitting the classifier to the ``support`` clips with an L2-SP penalty."""
+    """Logits [N, C] of all clips after fitting the classifier to the ``support`` clips with an L2-SP
+    penalty.
+    """
     weight, bias = nn.Parameter(features.weight.clone()), nn.Parameter(features.bias.clone())
     optimiser = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
     inputs, targets = features.inputs[support], labels[support]

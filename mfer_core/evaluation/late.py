@@ -1,4 +1,6 @@
-"""Late fusion: the single arms' probabilities combined without training; stage 3 must beat the result to be worth its training."""
+"""Late fusion: the single arms' probabilities combined without training; stage 3 must beat the result to be
+worth its training.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,11 @@ KEYS = ["protocol", "fold", "clip_id", "label"]
 
 
 def late_predictions(visual: pd.DataFrame, audio: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Rows of the predictions contract: ``late`` is the mean of both arms, ``late_product`` their product made to sum to 1.
+    """Rows of the predictions contract: ``late`` is the mean of both arms, ``late_product`` their product
+    made to sum to 1.
 
-    A clip that only one arm has seen is that arm's. The product takes both arms for independent, given the emotion.
+    A clip that only one arm has seen is that arm's. The product takes both arms for independent, given the
+    emotion.
     """
     names = list(classes)
     both = pd.concat([visual, audio]).astype(dict.fromkeys(names, np.float64))

@@ -1,4 +1,6 @@
-"""The leakage gap: the accuracy that a random split adds by peeking at the test fold and by people in both parts."""
+"""The leakage gap: the accuracy that a random split adds by peeking at the test fold and by people in both
+parts.
+"""
 
 import numpy as np
 import pandas as pd
@@ -58,7 +60,9 @@ def _cell(difference: dict | None) -> str:
 def leakage_table(
     predictions: pd.DataFrame, benchmark: Benchmark, weights_of: tuple[int, int]
 ) -> ReportTable:
-    """Per honest protocol and arm: the gap to the leaky one, and its two parts where ``report5-inner`` is among the protocols."""
+    """Per honest protocol and arm: the gap to the leaky one, and its two parts where ``report5-inner`` is
+    among the protocols.
+    """
     tables = dict(iter(predictions.groupby(["protocol", "arm"], sort=False)))
     honest = [name for name in predictions.protocol.unique() if protocol(name).honest]
     rows = []

@@ -1,7 +1,9 @@
-"""What standardising by speaker assumes: the same clips, their speaker's moments taken from other mixes of clips.
+"""What standardising by speaker assumes: the same clips, their speaker's moments taken from other mixes of
+clips.
 
-A test speaker's mean and deviation are those of the voice only where the clips hold all emotions alike. The curve shows the
-SVM baseline when they do not: taken from few clips, from a session of a few emotions, or from neutral clips alone.
+A test speaker's mean and deviation are those of the voice only where the clips hold all emotions alike. The
+curve shows the SVM baseline when they do not: taken from few clips, from a session of a few emotions, or from
+neutral clips alone.
 """
 
 from collections.abc import Callable

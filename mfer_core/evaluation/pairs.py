@@ -1,4 +1,6 @@
-"""Is one arm better than another on the same clips? Paired tests, one comparison per protocol named in advance."""
+"""Is one arm better than another on the same clips? Paired tests, one comparison per protocol named in
+advance.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -36,7 +38,8 @@ def permutation_p(
 ) -> tuple[float, float]:
     """Difference of a metric and its two-sided p, exchanging whole speakers between the arms.
 
-    All 2^S exchanges are tried where that is fewer than ``permutations``; else random ones, with the observed counted in.
+    All 2^S exchanges are tried where that is fewer than ``permutations``; else random ones, with the observed
+    counted in.
     """
     size = len(first.groups)
     observed = float(_differences(first, second, np.zeros((1, size)), metric)[0])
@@ -90,7 +93,9 @@ def compare(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values corrected for their number (Holm 1979): each times how many are not smaller, never falling, at most 1."""
+    """P values corrected for their number (Holm 1979): each times how many are not smaller, never falling, at
+    most 1.
+    """
     order = np.argsort(p_values, kind="stable")
     raised = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))
@@ -101,7 +106,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def pairs_table(
     predictions: pd.DataFrame, benchmark: Benchmark, normalised: list[str], permutations: int, seed: int
 ) -> ReportTable:
-    """Per protocol: the primary comparison, then the others, corrected; differences are first minus second, in points."""
+    """Per protocol: the primary comparison, then the others, corrected; differences are first minus second,
+    in points.
+    """
     rows, tested = [], {}
     for name, table in predictions.groupby("protocol", sort=False):
         arms = {str(arm): rows_of.reset_index(drop=True) for arm, rows_of in table.groupby("arm", sort=False)}

@@ -1,4 +1,6 @@
-"""Figures as PNG, which `dvc plots` and a browser show offline; their data are the predictions and histories."""
+"""Figures as PNG, which `dvc plots` and a browser show offline; their data are the predictions and
+histories.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

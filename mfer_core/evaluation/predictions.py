@@ -1,4 +1,6 @@
-"""One table of the predictions of all arms and baselines on the benchmark, and the encoders behind each arm."""
+"""One table of the predictions of all arms and baselines on the benchmark, and the encoders behind each
+arm.
+"""
 
 from pathlib import Path
 
@@ -99,7 +101,8 @@ def histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.Dat
 def inner_validation(data: Path, settings: Settings, protocols: list[str]) -> dict:
     """protocol -> arm -> accuracy and UAR on the inner validation split at the chosen epoch, mean over folds.
 
-    What settings may be tried on: no test clip has a say. A protocol that validates on its test fold is not in it.
+    What settings may be tried on: no test clip has a say. A protocol that validates on its test fold is not
+    in it.
     """
     result: dict = {}
     for name in protocols:

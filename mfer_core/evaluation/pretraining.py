@@ -1,4 +1,6 @@
-"""Stage 2a in tables: the audio arm on four corpora and four emotions, beside an SVM and beside the reference."""
+"""Stage 2a in tables: the audio arm on four corpora and four emotions, beside an SVM and beside the
+reference.
+"""
 
 from pathlib import Path
 
@@ -107,9 +109,11 @@ def _reference_row(corpus: str) -> dict:
 def pretraining_baseline(
     data: Path, settings: Settings, manifest: pd.DataFrame, tested: set[str]
 ) -> pd.DataFrame:
-    """Predictions of the SVM on the ``tested`` clips of stage 2a, trained on all its other clips in ``manifest``.
+    """Predictions of the SVM on the ``tested`` clips of stage 2a, trained on all its other clips in
+    ``manifest``.
 
-    Without rows where the baseline is left out or no test clip has a waveform. Raises MferError when extract has not run.
+    Without rows where the baseline is left out or no test clip has a waveform. Raises MferError when extract
+    has not run.
     """
     values: dict[str, np.ndarray] = {}
     if settings.evaluate.baseline:

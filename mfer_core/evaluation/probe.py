@@ -1,7 +1,8 @@
 """The field's standard probe of an encoder: a logistic regression on statistics of its cached embeddings.
 
-Each clip is the mean and the standard deviation over time of its embeddings, standardised by the training part. What the
-probe learns needs no recurrent model: an arm below its probe has lost what is in the embeddings.
+Each clip is the mean and the standard deviation over time of its embeddings, standardised by the training
+part. What the probe learns needs no recurrent model: an arm below its probe has lost what is in the
+embeddings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,8 @@ KEYS = ["protocol", "fold"]
 
 
 def embedding_statistics(data: Path, modality: str, corpus: str) -> Statistics:
-    """clip_id -> mean and standard deviation over time of its embeddings, [2 D]; a clip without steps is not in it.
+    """clip_id -> mean and standard deviation over time of its embeddings, [2 D]; a clip without steps is not
+    in it.
 
     Raises MferError when the embed stage has not run.
     """
@@ -44,8 +46,8 @@ def embedding_statistics(data: Path, modality: str, corpus: str) -> Statistics:
 def probe_predictions(
     data: Path, settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame
 ) -> Iterator[pd.DataFrame]:
-    """Yield rows of the predictions contract: a probe per modality that has an arm, one of both, and, where an arm is
-    standardised by speaker, the same of features standardised so.
+    """Yield rows of the predictions contract: a probe per modality that has an arm, one of both, and, where
+    an arm is standardised by speaker, the same of features standardised so.
     """
     modalities: list[str] = [arm for arm in MODALITIES if arm in settings.arms]
     plain: dict[str, Statistics] = {
@@ -91,7 +93,8 @@ def probe_of(
 def _fit_predict(
     features: Mapping[str, Statistics], labels: pd.Series, parts: dict[str, list[str]], again: bool
 ) -> np.ndarray:
-    """Probabilities [N, C] of the test clips: C is chosen on the validation part, on which the arms choose their epoch.
+    """Probabilities [N, C] of the test clips: C is chosen on the validation part, on which the arms choose
+    their epoch.
 
     ``again``: like a refitted arm, the probe then learns from both parts.
     """
@@ -111,10 +114,12 @@ def _fit_predict(
 
 
 def design(features: Mapping[str, Statistics], train: list[str], other: list[str]) -> list[np.ndarray]:
-    """The inputs of training clips and of others, [N, D]: standardised by the training clips that have the modality.
+    """The inputs of training clips and of others, [N, D]: standardised by the training clips that have the
+    modality.
 
-    A clip without a modality has zeros there, the training mean. The inputs are turned onto the training clips' principal
-    axes where those are fewer than the dimensions: an L2 penalty does not see the turn, and the fit is quicker.
+    A clip without a modality has zeros there, the training mean. The inputs are turned onto the training
+    clips' principal axes where those are fewer than the dimensions: an L2 penalty does not see the turn, and
+    the fit is quicker.
     """
     columns = []
     for values in features.values():

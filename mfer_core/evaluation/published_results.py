@@ -1,4 +1,6 @@
-"""Published figures, kept in one data file (published_results.json), and the table that puts ours beside them where they compare."""
+"""Published figures, kept in one data file (published_results.json), and the table that puts ours beside them
+where they compare.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from mfer_core.evaluation.tables import ReportTable, percent
 from mfer_core.protocol.protocols import protocol
 
 FILE = Path(__file__).with_name("published_results.json")
-MISSING = 0.005  # A corpus may lack this share of the published clips (ingest leaves out one exact duplicate of RAVDESS) and still be compared.
+# A corpus may lack this share of the published clips (ingest leaves out one exact duplicate of RAVDESS) and
+# still be compared.
+MISSING = 0.005
 NOTE = (
     "Accuracy in %, UAR in brackets where a paper gives it. Ours: mean over folds ± sample deviation. The "
     "reference's ± is the population deviation (numpy's default): over five folds its 1.27 would read 1.42 "
@@ -52,7 +56,9 @@ def why_not_beside(benchmark: Benchmark) -> str:
 
 
 def published_table(metrics: dict, encoders: dict[str, str], benchmark: Benchmark) -> ReportTable:
-    """Systems published on the benchmark's corpus; ours above them where clips, speakers and classes are the same."""
+    """Systems published on the benchmark's corpus; ours above them where clips, speakers and classes are the
+    same.
+    """
     known = published()["benchmark"].get(benchmark.adapter)
     reason = why_not_beside(benchmark)
     rows = [] if reason else [_our_row(name, metrics[name], encoders, benchmark) for name in metrics]

@@ -1,4 +1,6 @@
-"""The tables of results: every arm under every protocol, its calibration, its recalls, and in words where it falls short."""
+"""The tables of results: every arm under every protocol, its calibration, its recalls, and in words where it
+falls short.
+"""
 
 import pandas as pd
 
@@ -60,7 +62,9 @@ def results_table(
 
 
 def shortfalls(metrics: Metrics, benchmark: Benchmark, normalised: list[str]) -> str:
-    """A line per protocol: the trained arms below their probe or the SVM, and a stage 3 below the untrained product."""
+    """A line per protocol: the trained arms below their probe or the SVM, and a stage 3 below the untrained
+    product.
+    """
     lines = []
     for name, arms in metrics.items():
         gaps = []
@@ -76,7 +80,9 @@ def shortfalls(metrics: Metrics, benchmark: Benchmark, normalised: list[str]) ->
 
 
 def calibration_table(metrics: Metrics, benchmark: Benchmark) -> ReportTable:
-    """The calibration of each arm's probabilities; an SVM's decision values are no probabilities and are left out."""
+    """The calibration of each arm's probabilities; an SVM's decision values are no probabilities and are left
+    out.
+    """
     rows = [
         {
             "protocol": benchmark.label(name),

@@ -30,7 +30,9 @@ class Counts:
     calibration: np.ndarray  # [G, bins, 3]
 
     def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Metrics of weighted sums of groups: ``weights`` [B, G] -> [B] each; NaN where no clip has weight."""
+        """Metrics of weighted sums of groups: ``weights`` [B, G] -> [B] each; NaN where no clip has
+        weight.
+        """
         mixed = np.tensordot(weights, self.confusion, 1)  # [B, C, C]
         clips = np.where(mixed.any((-2, -1)), mixed.sum((-2, -1)), np.nan)
         means = np.tensordot(weights, self.losses, 1) / clips[:, None]
@@ -39,7 +41,9 @@ class Counts:
 
 
 def count(table: pd.DataFrame, groups: pd.Series, classes: tuple[str, ...], names: tuple = ()) -> Counts:
-    """Count a predictions table by group. ``groups`` is aligned with its rows; ``names`` orders them (default: sorted)."""
+    """Count a predictions table by group. ``groups`` is aligned with its rows; ``names`` orders them
+    (default: sorted).
+    """
     probabilities = table[list(classes)].to_numpy(np.float64)
     labels = pd.Categorical(table.label, categories=list(classes)).codes.astype(int)
     predicted, by_clip = probabilities.argmax(1), losses(probabilities, labels)
@@ -61,9 +65,11 @@ def percentiles(values: np.ndarray) -> list[float]:
 
 
 def intervals(counts: Counts, resamples: int, seed: int) -> dict[str, list[float]]:
-    """Bootstrap 95 % intervals of the pooled metrics, resampling speakers (the groups of ``counts``) with replacement.
+    """Bootstrap 95 % intervals of the pooled metrics, resampling speakers (the groups of ``counts``) with
+    replacement.
 
-    None for a single speaker: every resample would be the same, and an interval without width would look like certainty.
+    None for a single speaker: every resample would be the same, and an interval without width would look like
+    certainty.
     """
     if len(counts.groups) < 2:
         return {}
@@ -85,7 +91,9 @@ def fold_statistics(values: np.ndarray) -> dict:
 def summarise(
     table: pd.DataFrame, speakers: pd.Series, classes: tuple[str, ...], resamples: int, seed: int
 ) -> dict:
-    """metric -> its statistics over folds, its value over all predictions (pooled) and, where it has one, its interval."""
+    """metric -> its statistics over folds, its value over all predictions (pooled) and, where it has one, its
+    interval.
+    """
     by_fold, by_speaker = count(table, table.fold, classes), count(table, speakers, classes)
     folds = by_fold.metrics(np.eye(len(by_fold.groups)))
     pooled = by_fold.metrics(np.ones((1, len(by_fold.groups))))

@@ -38,7 +38,9 @@ def p_value(value: float) -> str:
 
 
 def spread(stats: dict | None) -> str:
-    """``mean ± deviation [lowest-highest]`` over folds, in per cent; one fold has no spread, an arm that is left out nothing."""
+    """``mean ± deviation [lowest-highest]`` over folds, in per cent; one fold has no spread, an arm that is
+    left out nothing.
+    """
     if stats is None:
         return ABSENT
     if stats["std"] is None:
@@ -76,8 +78,8 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def write_report_table(folder: Path, name: str, table: ReportTable, synthetic: bool) -> None:
-    """Write ``<name>.md`` and ``<name>.csv``. Where the corpora are synthetic the Markdown opens with a warning, and each
-    row of the CSV says so.
+    """Write ``<name>.md`` and ``<name>.csv``. Where the corpora are synthetic the Markdown opens with a
+    warning, and each row of the CSV says so.
     """
     warning = f"> {SYNTHETIC}\n\n" if synthetic else ""
     body = markdown(table.frame) if len(table.frame) else ""

@@ -1,4 +1,6 @@
-"""A fold's models applied to a corpus they were not trained on, with or without unsupervised normalisation."""
+"""A fold's models applied to a corpus they were not trained on, with or without unsupervised
+normalisation.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +20,8 @@ BATCH = 64
 
 
 def normalise(clips: Clips, arm: Arm, normalisation: str) -> Clips:
-    """The clips' embeddings of ``arm.config.modality`` moved and scaled, without labels, to the arm's training moments.
+    """The clips' embeddings of ``arm.config.modality`` moved and scaled, without labels, to the arm's
+    training moments.
 
     ``normalisation``: "none"; "corpus", with the moments of all clips; or "speaker", with each speaker's own.
     """
@@ -40,7 +43,9 @@ def normalise(clips: Clips, arm: Arm, normalisation: str) -> Clips:
 
 
 def shift(clips: Clips, arm: Arm) -> dict[str, float]:
-    """How far a corpus lies from what the arm was trained on, in the arm's standard deviations: of the mean, and the ratio of spreads."""
+    """How far a corpus lies from what the arm was trained on, in the arm's standard deviations: of the mean,
+    and the ratio of spreads.
+    """
     mean, std = moments(clips.modalities[arm.config.modality])
     moved = ((mean - arm.mean) * arm.scale).double().square().mean().sqrt().item()
     return {"mean_shift": moved, "spread_ratio": (std * arm.scale).double().median().item()}
@@ -71,7 +76,9 @@ class Models:
     clip_encoders: Mapping[str, list[ClipEncoder]] = field(default_factory=dict)
 
     def seen_by(self, arm: str, clips: Clips) -> Clips:
-        """The clips embedded by the encoders that were trained with the arm; the cached embeddings without such encoders."""
+        """The clips embedded by the encoders that were trained with the arm; the cached embeddings without
+        such encoders.
+        """
         for encoder in self.clip_encoders.get(arm, []):
             clips = encoder.embed_clips(clips)
         return clips

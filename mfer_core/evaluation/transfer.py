@@ -118,7 +118,9 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def _source_rows(fold: FoldTransfer) -> list[dict]:
-    """Every arm on the fold's own test part, under every normalisation: the cost of the robust fusion without domain shift."""
+    """Every arm on the fold's own test part, under every normalisation: the cost of the robust fusion without
+    domain shift.
+    """
     labels = fold.target.labels.numpy()
     facts = {"draw": 0, "speaker_disjoint": True}
     renamed = (
@@ -134,8 +136,8 @@ def _source_rows(fold: FoldTransfer) -> list[dict]:
 def one_baseline(outcome: Outcome, labels: np.ndarray) -> Outcome:
     """The outcome with the probability of calm given to neutral where the corpus knows no calm.
 
-    RAVDESS has two baselines, neutral and calm (Livingstone & Russo 2018); a corpus with one calls both neutral, and a calm
-    answer to its neutral clip is right.
+    RAVDESS has two baselines, neutral and calm (Livingstone & Russo 2018); a corpus with one calls both
+    neutral, and a calm answer to its neutral clip is right.
     """
     calm, neutral = CLASSES.index("calm"), CLASSES.index("neutral")
     if (labels == calm).any():
@@ -162,7 +164,8 @@ def _predictions(outcome: Outcome, target: Clips) -> pd.DataFrame:
 def transfer_metrics(rows: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict:
     """protocol -> arm -> setting -> metric -> statistics over folds (draws of one fold are averaged first).
 
-    On the transfer corpus also the value pooled over folds and draws and its 95 % interval, its speakers resampled.
+    On the transfer corpus also the value pooled over folds and draws and its 95 % interval, its speakers
+    resampled.
     """
     metrics: dict = {}
     for (name, arm, setting), group in rows.groupby(["protocol", "arm", "setting"], sort=False):

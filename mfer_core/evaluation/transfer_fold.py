@@ -1,4 +1,6 @@
-"""One fold's models on the transfer corpus: decisions of every arm, zero-shot and after a few clips per class."""
+"""One fold's models on the transfer corpus: decisions of every arm, zero-shot and after a few clips per
+class.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -67,9 +69,11 @@ def usable(clips: Clips, arm: str) -> np.ndarray:
 
 
 class FoldTransfer:
-    """Everything about one fold that the settings share. Arms that can see no clip of the target are left out.
+    """Everything about one fold that the settings share. Arms that can see no clip of the target are left
+    out.
 
-    ``source``: clips that the ``selection`` models have not seen; the models' accuracy on the target is estimated from theirs.
+    ``source``: clips that the ``selection`` models have not seen; the models' accuracy on the target is
+    estimated from theirs.
     """
 
     def __init__(self, models: Models, selection: Models, source: Clips, target: Clips):
@@ -112,7 +116,9 @@ class FoldTransfer:
         return self._source[arm][known].double(), self.source.labels[known]
 
     def robust(self, logits: dict[str, Tensor]) -> Tensor:
-        """Probabilities [N, C] of the fused model where the target is like the validation clips, else of the robust fusion of the single arms."""
+        """Probabilities [N, C] of the fused model where the target is like the validation clips, else of the
+        robust fusion of the single arms.
+        """
         estimated = self.accuracies(logits)
         validated = [
             (values.argmax(1) == labels).double().mean().item()
@@ -132,7 +138,9 @@ def zero_shot_outcomes(fold: FoldTransfer) -> Iterator[Outcome]:
 
 
 def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iterator[Outcome]:
-    """Every arm after adaptation to each number of shots, several draws each; 0 shots is the zero-shot result."""
+    """Every arm after adaptation to each number of shots, several draws each; 0 shots is the zero-shot
+    result.
+    """
     read = {
         arm: features(fold.models, arm, fold.target, settings.normalisation) for arm in fold.models.by_arm
     }
@@ -148,7 +156,9 @@ def few_shot_outcomes(fold: FoldTransfer, settings: Transfer, seed: int) -> Iter
 
 
 def _adapted(fold: FoldTransfer, read: dict[str, Features], support: np.ndarray) -> dict[str, Tensor]:
-    """arm -> logits after adaptation to what the arm can see of the support; unchanged where that is nothing."""
+    """arm -> logits after adaptation to what the arm can see of the support; unchanged where that is
+    nothing.
+    """
     result = {}
     for arm, features_of in read.items():
         seen = np.intersect1d(support, usable(fold.target, arm))
@@ -161,7 +171,9 @@ def _adapted(fold: FoldTransfer, read: dict[str, Features], support: np.ndarray)
 
 
 def shifts(fold: FoldTransfer) -> dict[str, dict[str, float]]:
-    """Per single arm: how far the target lies from the training data, and the accuracy guessed without labels."""
+    """Per single arm: how far the target lies from the training data, and the accuracy guessed without
+    labels.
+    """
     logits = {arm: features(fold.models, arm, fold.target, "none").logits() for arm in fold.single}
     guesses = dict(zip(fold.single, fold.accuracies(logits), strict=True))
     result = {}

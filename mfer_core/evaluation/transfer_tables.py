@@ -46,7 +46,9 @@ def _by_setting(metrics: dict, columns: dict[str, str]) -> list[dict]:
 
 
 def shots_table(metrics: dict, shots: list[int], normalisation: str) -> pd.DataFrame:
-    """Zero-shot as the models come, then normalised and after k clips per class; last, what the reference published."""
+    """Zero-shot as the models come, then normalised and after k clips per class; last, what the reference
+    published.
+    """
     columns = {"zero-shot, as trained": "zero-shot, none normalisation"}
     if normalisation != "none":
         columns[f"zero-shot, normalised per {normalisation}"] = f"zero-shot, {normalisation} normalisation"
@@ -60,7 +62,9 @@ def shots_table(metrics: dict, shots: list[int], normalisation: str) -> pd.DataF
 
 
 def _margins(arms: dict, arm: str, normalisation: str) -> list[float]:
-    """A fused decision's accuracy minus the better single arm's, fold by fold; nothing where one of them is absent."""
+    """A fused decision's accuracy minus the better single arm's, fold by fold; nothing where one of them is
+    absent.
+    """
     setting = f"zero-shot, {normalisation} normalisation"
     if any(setting not in arms.get(name, {}) for name in (*MODALITIES, arm)):
         return []
@@ -69,14 +73,16 @@ def _margins(arms: dict, arm: str, normalisation: str) -> list[float]:
 
 
 def target_note(metrics: dict) -> str:
-    """One line per protocol and fused decision: in how many folds it is at least as good as the better single arm."""
+    """One line per protocol and fused decision: in how many folds it is at least as good as the better single
+    arm.
+    """
     lines = []
     for name, arms in metrics.items():
         for arm in ("fused", "robust"):
             margins = {normalisation: _margins(arms, arm, normalisation) for normalisation in NORMALISATIONS}
             told = [
-                f"{sum(margin >= 0 for margin in values)} of {len(values)} folds with {normalisation} normalisation "
-                f"(worst {100 * min(values):+.1f})"
+                f"{sum(margin >= 0 for margin in values)} of {len(values)} folds with {normalisation} "
+                f"normalisation (worst {100 * min(values):+.1f})"
                 for normalisation, values in margins.items()
                 if values
             ]
@@ -142,7 +148,9 @@ def folds_table(metrics: dict) -> pd.DataFrame:
 
 
 def collapse_table(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Per arm and true class: recall, the class most often taken for it, and how often the class is predicted at all."""
+    """Per arm and true class: recall, the class most often taken for it, and how often the class is predicted
+    at all.
+    """
     rows = []
     names = list(CLASSES)
     decided = predictions.assign(
@@ -173,7 +181,9 @@ def collapse_table(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def shift_table(moved: pd.DataFrame, metrics: dict) -> pd.DataFrame:
-    """Per single arm: distance and spread of the embeddings, accuracy guessed without labels, true accuracy, calibration error."""
+    """Per single arm: distance and spread of the embeddings, accuracy guessed without labels, true accuracy,
+    calibration error.
+    """
     rows = []
     for (name, arm), table in moved.groupby(["protocol", "arm"], sort=False):
         scores = metrics[name][arm]["zero-shot, none normalisation"]
@@ -192,7 +202,9 @@ def shift_table(moved: pd.DataFrame, metrics: dict) -> pd.DataFrame:
 
 
 def pairs_table(predictions: pd.DataFrame, permutations: int, seed: int) -> ReportTable:
-    """Is the fused decision better than each single arm on the transfer corpus? Paired tests, whole speakers exchanged."""
+    """Is the fused decision better than each single arm on the transfer corpus? Paired tests, whole speakers
+    exchanged.
+    """
     rows = []
     speakers = predictions.drop_duplicates("clip_id").set_index("clip_id").speaker
     for name, table in predictions.groupby("protocol", sort=False):

@@ -1,8 +1,9 @@
-"""The encoders' own classifiers on the cached embeddings; this project has taught them nothing of the benchmark.
+"""The encoders' own classifiers on the cached embeddings; this project has taught them nothing of the
+benchmark.
 
-The image encoder scores every frame, and a clip is the mean of its frames' probabilities; the speech encoder scores the
-mean frame of a clip. Labels are matched by name (``labels.head_classes``). A class that the head does not know has no
-probability (null, not 0), and clips of that class are not scored.
+The image encoder scores every frame, and a clip is the mean of its frames' probabilities; the speech encoder
+scores the mean frame of a clip. Labels are matched by name (``labels.head_classes``). A class that the head
+does not know has no probability (null, not 0), and clips of that class are not scored.
 """
 
 from pathlib import Path
@@ -35,7 +36,9 @@ def clip_probabilities(head: Head, modality: str, values: np.ndarray) -> np.ndar
 
 
 def by_class(labels: list[str], shares: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
-    """float64 [N, C] of a head's probabilities [N, L] of ``labels``: those of names that are in ``classes``, made to sum to 1; else NaN."""
+    """float64 [N, C] of a head's probabilities [N, L] of ``labels``: those of names that are in ``classes``,
+    made to sum to 1; else NaN.
+    """
     names = head_classes(labels)
     result = np.full((len(shares), len(classes)), np.nan)
     for column, name in enumerate(classes):
@@ -48,7 +51,8 @@ def by_class(labels: list[str], shares: np.ndarray, classes: tuple[str, ...]) ->
 def zero_shot_predictions(
     data: Path, corpus: str, manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Rows of the predictions contract for the test parts of all folds; none of an encoder without a head that knows two of ``classes``.
+    """Rows of the predictions contract for the test parts of all folds; none of an encoder without a head
+    that knows two of ``classes``.
 
     Raises MferError when the embed stage has not run.
     """
@@ -77,9 +81,11 @@ def known_classes(labels: list[str], classes: tuple[str, ...]) -> list[str]:
 def zero_shot_table(
     predictions: pd.DataFrame, benchmark: Benchmark, resamples: int, seed: int
 ) -> tuple[ReportTable, dict]:
-    """Each head beside the arms on the same clips, every one of them choosing among the classes that the head knows.
+    """Each head beside the arms on the same clips, every one of them choosing among the classes that the head
+    knows.
 
-    Also as figures: protocol -> head -> clips, classes, and the accuracy and UAR of head and arms with their intervals.
+    Also as figures: protocol -> head -> clips, classes, and the accuracy and UAR of head and arms with their
+    intervals.
     """
     rows = []
     figures: dict[str, dict[str, dict]] = {}

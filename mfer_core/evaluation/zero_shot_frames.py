@@ -1,4 +1,6 @@
-"""The image encoder's own classifier frame by frame: the zero-shot baseline before a clip's frames are averaged."""
+"""The image encoder's own classifier frame by frame: the zero-shot baseline before a clip's frames are
+averaged.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +25,11 @@ FRAMES_NOTE = (
 
 
 def write_frames(folder: Path, path: Path) -> None:
-    """Write ``path``, a row per frame: clip_id, time_s on the clip's clock, and a float32 probability per label of the encoder's head.
+    """Write ``path``, a row per frame: clip_id, time_s on the clip's clock, and a float32 probability per
+    label of the encoder's head.
 
-    ``folder`` is data/embed/visual/<corpus>; the labels are spelt as in the checkpoint. An encoder without a head leaves no
-    rows and no labels. Raises MferError when the head is broken.
+    ``folder`` is data/embed/visual/<corpus>; the labels are spelt as in the checkpoint. An encoder without a
+    head leaves no rows and no labels. Raises MferError when the head is broken.
     """
     head = read_head(folder)
     schema = pa.schema([*FACTS, *((label, pa.float32()) for label in (head.labels if head else []))])
@@ -44,9 +47,11 @@ def _frames(folder: Path, head: Head) -> Iterator[list[pa.Array]]:
 
 
 def frames_table(path: Path, manifest: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Per class and over all: how often the head is right about a frame, and about a clip. Empty where it knows fewer than two of ``classes``.
+    """Per class and over all: how often the head is right about a frame, and about a clip. Empty where it
+    knows fewer than two of ``classes``.
 
-    ``path`` is what ``write_frames`` wrote. As for the clip rows, clips of a class that the head does not know are not scored.
+    ``path`` is what ``write_frames`` wrote. As for the clip rows, clips of a class that the head does not
+    know are not scored.
     """
     frames = read_table(path)
     labels = list(frames.columns[len(FACTS) :])

@@ -27,8 +27,9 @@ STILL_S = 1.0  # a recording longer than this with one picture is said to be a s
 def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedClip:
     """Decode, sample, find faces, crop, resample and look for speech, in one pass over the file.
 
-    The clip's clock starts where a player's does: with the first displayed frame or the first sample, whichever is
-    earlier. Digital silence is no sound. Raises ClipError with the reason when the clip cannot be used.
+    The clip's clock starts where a player's does: with the first displayed frame or the first sample,
+    whichever is earlier. Digital silence is no sound. Raises ClipError with the reason when the clip cannot
+    be used.
     """
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         collector = SoundCollector(settings.max_duration_s)
@@ -59,7 +60,9 @@ def _one_clock(sampler: Sampler, sound: Waveform | None) -> tuple[float, float, 
 
 
 def check_length(duration_s: float, settings: Extract) -> None:
-    """Raise ClipError ("too long") for a clip whose pictures and sound, taken together, last longer than allowed."""
+    """Raise ClipError ("too long") for a clip whose pictures and sound, taken together, last longer than
+    allowed.
+    """
     if duration_s > settings.max_duration_s + LAST_S:
         limit = f"max_duration_s is {settings.max_duration_s:.0f}"
         raise ClipError(
@@ -74,7 +77,9 @@ class SoundSink(Protocol):
 
 
 class Reader:
-    """Splits a recording into samples of its video (as they come) and its sound (which ``sound`` takes on the way)."""
+    """Splits a recording into samples of its video (as they come) and its sound (which ``sound`` takes on the
+    way).
+    """
 
     def __init__(self, recording: Recording, settings: Extract, sound: SoundSink):
         self._recording = recording

@@ -1,4 +1,6 @@
-"""The clock of a recording: the container's, continued where a file holds several recordings one after the other."""
+"""The clock of a recording: the container's, continued where a file holds several recordings one after the
+other.
+"""
 
 import math
 from dataclasses import dataclass
@@ -8,14 +10,17 @@ import av
 from av.container import InputContainer
 
 RESTART_S = 1.0  # a decoding time this far back is a clock that starts again
-# MPEG's transport and program streams (and Ogg) may be cut together: less far back will do, and so does a leap.
+# MPEG's transport and program streams (and Ogg) may be cut together: less far back will do, and so does a
+# leap.
 CUT_RESTART_S, CUT_LEAP_S = 0.1, 10.0
 OVERLAP_S = 0.1  # of another stream with a later recording, for which that does not wait
 EXPECTS_RESTARTS = 0x200  # FFmpeg's flag AVFMT_TS_DISCONT of such formats
 
 
 def seconds(ticks: int, base: Fraction | None) -> float:
-    """``ticks`` of ``base``, the same number as by Fraction's own product, in a tenth of the time; 0 without a base."""
+    """``ticks`` of ``base``, the same number as by Fraction's own product, in a tenth of the time; 0 without
+    a base.
+    """
     return 0.0 if base is None else ticks * base.numerator / base.denominator
 
 
@@ -29,8 +34,9 @@ class _Stream:
 class Clock:
     """Moves the times of packets so that a restarted clock goes on where the recording before it ended.
 
-    All streams that restart move alike, so that sound and picture of a later recording stay together. It goes on where
-    the stream that restarts first has ended; where another stream goes on for longer, it waits for that.
+    All streams that restart move alike, so that sound and picture of a later recording stay together. It goes
+    on where the stream that restarts first has ended; where another stream goes on for longer, it waits for
+    that.
     """
 
     def __init__(self, container: InputContainer):

@@ -25,9 +25,9 @@ WAV_PROBE_BYTES = "65536"
 def open_container(path: Path) -> InputContainer:
     """Open a media file.
 
-    Raises ClipError: "missing file", "not a file" (a folder, a pipe), "empty file", "git-lfs pointer" (the download
-    left the file itself behind), "truncated" (shorter than its header says, where FFmpeg would not notice), "not a
-    recording" (a picture), "unreadable" (not media, cut off, no permission).
+    Raises ClipError: "missing file", "not a file" (a folder, a pipe), "empty file", "git-lfs pointer" (the
+    download left the file itself behind), "truncated" (shorter than its header says, where FFmpeg would not
+    notice), "not a recording" (a picture), "unreadable" (not media, cut off, no permission).
     """
     start = _first_bytes(path)
     _check_size(path, _claimed_bytes(start))

@@ -38,8 +38,8 @@ class Damage:
 class Recording:
     """An open media file. Use as a context manager; iterate ``frames()`` once.
 
-    ``notes`` says what of the file is not used. Raises ClipError: what ``open_container`` and ``choose_streams``
-    raise, and "too long".
+    ``notes`` says what of the file is not used. Raises ClipError: what ``open_container`` and
+    ``choose_streams`` raise, and "too long".
     """
 
     def __init__(self, path: Path, time_limit_s: float, max_duration_s: float, threads: int = 1):
@@ -85,7 +85,9 @@ class Recording:
 
     @property
     def picture_end_s(self) -> tuple[float, float]:
-        """The earliest and the latest moment at which the last picture may go by the header, on the recording's clock."""
+        """The earliest and the latest moment at which the last picture may go by the header, on the
+        recording's clock.
+        """
         ends, whole = self._promised
         if self.video is None or (whole is None and self.video.index not in ends):
             return 0.0, math.inf
@@ -108,7 +110,8 @@ class Recording:
         used = list(self._streams)
         clock = Clock(self._container)
         for packet in self._packets():
-            # The packet that ends a data stream has index 0, whatever the stream's, so the stream itself is asked.
+            # The packet that ends a data stream has index 0, whatever the stream's, so the stream itself is
+            # asked.
             if packet.stream in used:
                 clock.place(packet)
                 yield from self._decode(packet)
@@ -175,6 +178,8 @@ class Recording:
 
 
 def frame_time(frame: av.VideoFrame | av.AudioFrame) -> float | None:
-    """Presentation time in seconds; the decoding time where a container knows no other; None without either."""
+    """Presentation time in seconds; the decoding time where a container knows no other; None without
+    either.
+    """
     ticks = frame.pts if frame.pts is not None else frame.dts
     return None if ticks is None or frame.time_base is None else seconds(ticks, frame.time_base)

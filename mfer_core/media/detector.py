@@ -1,4 +1,6 @@
-"""MTCNN (Zhang et al. 2016, arXiv:1604.02878) as mtcnn-runtime ships it: three ONNX nets, here on one thread each."""
+"""MTCNN (Zhang et al. 2016, arXiv:1604.02878) as mtcnn-runtime ships it: three ONNX nets, here on one thread
+each.
+"""
 
 import threading
 
@@ -30,7 +32,8 @@ class FaceDetector:
     def detect(self, image: np.ndarray) -> np.ndarray:
         """Faces of a BGR picture uint8 [H, W, 3] as float32 [n, 5]: x0, y0, x1, y1 in pixels, confidence.
 
-        Faces of at least a fifth of the shorter side are looked for first; only when there is none, all from 20 pixels up.
+        Faces of at least a fifth of the shorter side are looked for first; only when there is none, all from
+        20 pixels up.
         """
         large = max(SMALL_FACE_PX, LARGE_FACE * min(image.shape[:2]))
         faces = self._run(image, large)

@@ -1,4 +1,6 @@
-"""The extract stage over shards: what is there stays, what is missing is computed, what failed is a row with its reason."""
+"""The extract stage over shards: what is there stays, what is missing is computed, what failed is a row with
+its reason.
+"""
 
 import os
 import shutil
@@ -26,7 +28,9 @@ LIBRARIES = ("av", "mtcnn-runtime", "opencv-python-headless", "silero-vad", "tor
 
 
 def extract_keys(manifest: pd.DataFrame, settings: Extract) -> dict[str, str]:
-    """clip_id -> key of everything that shapes its row: content, settings, code, libraries, the table's columns."""
+    """clip_id -> key of everything that shapes its row: content, settings, code, libraries, the table's
+    columns.
+    """
     shape = settings.model_dump(exclude=SHAPES_NOTHING)
     code = [code_digest("mfer_core.media.clip"), EXTRACTED.to_string()]
     libraries = {name: version(name) for name in LIBRARIES}
@@ -36,10 +40,12 @@ def extract_keys(manifest: pd.DataFrame, settings: Extract) -> dict[str, str]:
 def extract_shard(
     shard: Shard, manifest: pd.DataFrame, raw: Path, folder: Path, settings: Extract, workers: int = 1
 ) -> dict[str, int]:
-    """Extract the clips of one shard that are not there yet, from the corpus's files in ``raw`` into its ``folder``.
+    """Extract the clips of one shard that are not there yet, from the corpus's files in ``raw`` into its
+    ``folder``.
 
-    Clips are decoded in a process of its own: one that hangs, crashes or eats memory is a row. A few clips are in memory at a
-    time; ``workers`` such calls, in threads or in processes, share the machine's cores. Returns counts: clips, computed.
+    Clips are decoded in a process of its own: one that hangs, crashes or eats memory is a row. A few clips
+    are in memory at a time; ``workers`` such calls, in threads or in processes, share the machine's cores.
+    Returns counts: clips, computed.
     """
     store = ExtractedShards(folder)
     missing = store.missing(shard)

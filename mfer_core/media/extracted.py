@@ -1,4 +1,5 @@
-"""What extraction keeps of a corpus: Parquet shards, a row per clip (see cache/schemas.py), in row groups of a few clips.
+"""What extraction keeps of a corpus: Parquet shards, a row per clip (see cache/schemas.py), in row groups of
+a few clips.
 
 So a clip, or a column of all clips, is read without the rest of its shard.
 """
@@ -21,7 +22,9 @@ from mfer_core.media.result import ExtractedClip
 SUFFIX = ".parquet"
 FACTS = [name for name in EXTRACTED.names if name not in ("frames", "waveform")]
 PICTURES = ["frames.list.element.time_s", "frames.list.element.image"]
-GROUP = 4  # clips of a row group: each costs the reader of all facts 0.2 ms, and the reader of one clip the others' bytes
+# clips of a row group: each costs the reader of all facts 0.2 ms, and the reader of one clip the others'
+# bytes
+GROUP = 4
 OPEN_FILES = 64  # shards whose footers stay in memory while clips are read in any order
 EARLIER = ("frames", "waveforms", "clips")  # the folders that one corpus had before
 
@@ -39,7 +42,8 @@ class ExtractedShards(ShardFolder[pa.Table]):
         return pq.ParquetFile(path).read_row_group(number // GROUP).slice(number % GROUP, 1)
 
     def write_rows(self, path: Path, rows: Iterable[pa.Table]) -> None:
-        # Images and samples hardly repeat, and nothing is searched for by its range: neither pays for its room.
+        # Images and samples hardly repeat, and nothing is searched for by its range: neither pays for its
+        # room.
         plain = {"use_dictionary": False, "write_statistics": False}
         with pq.ParquetWriter(path, EXTRACTED, compression="zstd", **plain) as writer:
             coming = iter(rows)
@@ -86,7 +90,9 @@ class Extracted:
         return FrameSequence(clip_id, row["key"][0].as_py(), times, decode_frames(images))
 
     def speech(self, clip_id: str, vad_min_clip_s: float) -> Speech:
-        """The sound of a clip that has some, after the method's rule (see ``keep_speech``). Raises KeyError."""
+        """The sound of a clip that has some, after the method's rule (see ``keep_speech``). Raises
+        KeyError.
+        """
         row = self._read(clip_id, ["key", "waveform"])
         waveform = row["waveform"].combine_chunks()
         if waveform.null_count:
@@ -105,7 +111,9 @@ class Extracted:
 
 
 def open_extracted(*folders: Path) -> Extracted:
-    """The extracted clips of some corpora. Raises MferError when the stage has not run, or ran in an earlier version."""
+    """The extracted clips of some corpora. Raises MferError when the stage has not run, or ran in an earlier
+    version.
+    """
     for folder in folders:
         if not folder.is_dir() and earlier_folders(folder):
             raise MferError(f"{folder.parent} is of an earlier version: run extract again for {folder.name}")

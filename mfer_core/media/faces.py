@@ -1,9 +1,9 @@
 """The main face of every sampled frame, cropped square.
 
-The rule for several faces: the track with the largest sum of box areas over its frames (size and length in one) is
-the main face; where it is missing, the best other track of that frame stands in. The rule for no face: the crop
-stays where the main face is nearest in time ("held", at most ``HOLD_S`` away), else it is the centre of the picture
-("centre"); the box of such a row is empty.
+The rule for several faces: the track with the largest sum of box areas over its frames (size and length in
+one) is the main face; where it is missing, the best other track of that frame stands in. The rule for no
+face: the crop stays where the main face is nearest in time ("held", at most ``HOLD_S`` away), else it is the
+centre of the picture ("centre"); the box of such a row is empty.
 """
 
 from collections import defaultdict
@@ -38,7 +38,9 @@ class Crop:
 
 @dataclass(frozen=True)
 class _Undecided:
-    """A frame whose main face is not known yet: its largest faces already cropped, the picture itself only without any."""
+    """A frame whose main face is not known yet: its largest faces already cropped, the picture itself only
+    without any.
+    """
 
     tracked: TrackedFrame
     crops: dict[int, np.ndarray]  # by track
@@ -67,7 +69,9 @@ class FaceCropper:
         self._area: dict[int, float] = defaultdict(float)
 
     def crops(self, samples: Iterable[Sample]) -> Iterator[Crop]:
-        """One crop per sample, in order. Memory is bounded: the main face is chosen per block, by the areas so far."""
+        """One crop per sample, in order. Memory is bounded: the main face is chosen per block, by the areas
+        so far.
+        """
         block: list[_Undecided] = []
         for sample in samples:
             block += map(self._develop, self._tracker.push(sample.time_s, sample))

@@ -18,7 +18,8 @@ EDGES = {"detected": "tab:green", "track": "tab:blue", "held": "tab:orange", "ce
 
 
 def inspect_clip(folder: Path, clip_id: str, png: Path) -> dict:
-    """Draw a clip of a corpus's ``folder`` of extracted clips into ``png``: contact sheet, waveform with speech, metadata.
+    """Draw a clip of a corpus's ``folder`` of extracted clips into ``png``: contact sheet, waveform with
+    speech, metadata.
 
     The frame's colour says where a crop comes from (detected, track, held, centre). Returns the clip's facts.
     Raises MferError when the stage has not run or knows no such clip.

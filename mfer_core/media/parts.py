@@ -1,7 +1,9 @@
-"""A recording of any length in parts: each is written as soon as it is whole, so memory does not grow with the length.
+"""A recording of any length in parts: each is written as soon as it is whole, so memory does not grow with
+the length.
 
-Pictures and sound are cut separately, every ``PART_S`` seconds of their own. Faces are followed across the cuts; speech is
-looked for in each part. A recording that is no longer than a part gives what ``extract_clip`` gives.
+Pictures and sound are cut separately, every ``PART_S`` seconds of their own. Faces are followed across the
+cuts; speech is looked for in each part. A recording that is no longer than a part gives what ``extract_clip``
+gives.
 """
 
 from collections.abc import Iterator
@@ -32,8 +34,8 @@ SOUND = pa.schema([EXTRACTED.field("waveform")])
 def extract_parts(path: Path, settings: Extract, threads: int, folder: Path, part_s: float = PART_S) -> dict:
     """Write a recording's parts into ``folder``; returns its facts.
 
-    Facts are EXTRACTED's, and ``most_faces`` (in one frame) and ``sound_s`` (length of the sound, seconds). Raises
-    ClipError as ``extract_clip`` does.
+    Facts are EXTRACTED's, and ``most_faces`` (in one frame) and ``sound_s`` (length of the sound, seconds).
+    Raises ClipError as ``extract_clip`` does.
     """
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         writer = _Writer(Path(folder), settings, part_s)
@@ -63,7 +65,9 @@ class _Writer:
 
     @cached_property
     def _start_s(self) -> float:
-        """When the stream that starts first does, on the recording's clock: known when the first part is whole."""
+        """When the stream that starts first does, on the recording's clock: known when the first part is
+        whole.
+        """
         starts = (self.reader.sampler.start_s, self._first_sound_s)
         return min(start for start in starts if start is not None)
 
@@ -178,7 +182,9 @@ class RecordingParts:
         return frames
 
     def outline(self) -> dict | None:
-        """A WAVEFORM to draw: the sound itself, or of several parts the lowest and highest sample of each 10 ms."""
+        """A WAVEFORM to draw: the sound itself, or of several parts the lowest and highest sample of each 10
+        ms.
+        """
         sounds = iter(self.sounds())
         first = next(sounds, None)
         second = next(sounds, None)

@@ -1,4 +1,6 @@
-"""Decoded frames as they are displayed: turned and mirrored as the file says, pixels square, one field if interlaced, full range."""
+"""Decoded frames as they are displayed: turned and mirrored as the file says, pixels square, one field if
+interlaced, full range.
+"""
 
 from dataclasses import dataclass
 
@@ -63,7 +65,9 @@ class Display:
         return Still(_displayed(pixels, frame), studio)
 
     def reduced(self, frame: av.VideoFrame, side: int) -> tuple[np.ndarray, float]:
-        """The displayed picture with its longer side at most ``side`` pixels, uint8 BGR [h, w, 3], and its scale (<= 1)."""
+        """The displayed picture with its longer side at most ``side`` pixels, uint8 BGR [h, w, 3], and its
+        scale (<= 1).
+        """
         width, height = self._size(frame)
         scale = min(1.0, side / max(width, height))
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -106,8 +110,8 @@ def _displayed(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     """Whether the displayed picture has rows and columns exchanged, and then columns and rows in reverse.
 
-    The matrix ((a, b, u), (c, d, v), (x, y, w)) shows the stored pixel (p, q) at (a p + c q + x, b p + d q + y)
-    (ISO/IEC 14496-12, 8.3.2).
+    The matrix ((a, b, u), (c, d, v), (x, y, w)) shows the stored pixel (p, q) at (a p + c q + x, b p + d q +
+    y) (ISO/IEC 14496-12, 8.3.2).
     """
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(matrix, SideData):

@@ -10,7 +10,9 @@ PITCH_FRAME, PITCH_HOP = 640, 320  # samples: 40 ms every 20 ms
 
 
 def pitch(waveform: np.ndarray) -> np.ndarray:
-    """Pitch in Hz [T] every 20 ms: the highest peak of the autocorrelation between 60 and 500 Hz, voiced or not."""
+    """Pitch in Hz [T] every 20 ms: the highest peak of the autocorrelation between 60 and 500 Hz, voiced or
+    not.
+    """
     frames = np.lib.stride_tricks.sliding_window_view(waveform, PITCH_FRAME)[::PITCH_HOP]
     frames = frames - frames.mean(1, keepdims=True)
     spectrum = rfft(frames, 2 * PITCH_FRAME)

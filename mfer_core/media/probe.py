@@ -35,9 +35,11 @@ class Media:
 
 
 def probe(path: Path) -> Media:
-    """Read the headers and the first frame of a media file, and all packets where the header only estimates the duration.
+    """Read the headers and the first frame of a media file, and all packets where the header only estimates
+    the duration.
 
-    Raises ClipError: what ``open_container`` and ``choose_streams`` raise, and "unreadable" (nothing to decode).
+    Raises ClipError: what ``open_container`` and ``choose_streams`` raise, and "unreadable" (nothing to
+    decode).
     """
     path = Path(path)
     try:
@@ -77,7 +79,9 @@ def _first_frame(container: InputContainer, stream: Stream) -> av.VideoFrame | a
 
 
 def _header_duration(container: InputContainer, streams: Streams, path: Path) -> float | None:
-    """Seconds from the earliest start to the latest end of the used streams, where the header says both exactly."""
+    """Seconds from the earliest start to the latest end of the used streams, where the header says both
+    exactly.
+    """
     ends, whole = promised_ends(container, path)
     starts = [seconds(stream.start_time or 0, stream.time_base) for stream in streams]
     if all(stream.index in ends for stream in streams):
@@ -88,7 +92,9 @@ def _header_duration(container: InputContainer, streams: Streams, path: Path) ->
 
 
 def _packet_duration(path: Path) -> float | None:
-    """Seconds between the first and the end of the last packet of the used streams, on the continued clock."""
+    """Seconds between the first and the end of the last packet of the used streams, on the continued
+    clock.
+    """
     start_s, end_s = float("inf"), 0.0
     with open_container(path) as container:
         clock = Clock(container)

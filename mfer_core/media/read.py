@@ -1,4 +1,6 @@
-"""Extracted frames and waveforms as the encoders take them: images decoded, pauses cut after the method's rule."""
+"""Extracted frames and waveforms as the encoders take them: images decoded, pauses cut after the method's
+rule.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -57,7 +59,8 @@ def decode_image(data: bytes) -> np.ndarray:
 def keep_speech(clip_id: str, key: str, waveform: Mapping[str, Any], vad_min_clip_s: float) -> Speech:
     """What the method hears of a WAVEFORM (its ``samples`` an int16 array).
 
-    Of sound that is longer than ``vad_min_clip_s`` only the speech is kept; when the detector hears none in it, all of it is.
+    Of sound that is longer than ``vad_min_clip_s`` only the speech is kept; when the detector hears none in
+    it, all of it is.
     """
     rate, offset = waveform["sample_rate"], waveform["offset_s"]
     samples = waveform["samples"].astype(np.float32) / 32768
@@ -68,5 +71,7 @@ def keep_speech(clip_id: str, key: str, waveform: Mapping[str, Any], vad_min_cli
 
 
 def kept_spans(length: int, speech: list[tuple[int, int]], longest_whole: float) -> list[tuple[int, int]]:
-    """The method's rule: what to keep of ``length`` samples, as spans. A clip of at most ``longest_whole`` is kept whole."""
+    """The method's rule: what to keep of ``length`` samples, as spans. A clip of at most ``longest_whole`` is
+    kept whole.
+    """
     return [(0, length)] if length <= longest_whole or not speech else speech

@@ -16,7 +16,9 @@ CLAIM_TOLERANCE_S = 2e-3  # between a frame's claimed and its real time on scree
 
 @dataclass(frozen=True)
 class Sample:
-    """The frame on screen at ``time_s``, on screen since ``shown_s``; both count from the first displayed frame, seconds."""
+    """The frame on screen at ``time_s``, on screen since ``shown_s``; both count from the first displayed
+    frame, seconds.
+    """
 
     time_s: float
     shown_s: float
@@ -41,7 +43,9 @@ class Sampler:
         self.frames = 0  # displayed
 
     def push(self, frame: av.VideoFrame) -> Iterator[Sample]:
-        """Yield the samples that ``frame``'s arrival decides. Raises ClipError ("no timestamps", "too long")."""
+        """Yield the samples that ``frame``'s arrival decides. Raises ClipError ("no timestamps", "too
+        long").
+        """
         now = self._time(frame)
         if self._shown is not None and now <= self._shown[0]:
             return
@@ -59,9 +63,9 @@ class Sampler:
     def finish(self, end_bounds_s: tuple[float, float] = (0.0, math.inf)) -> Iterator[Sample]:
         """Yield what the last frame still owes; it is taken at least where it appears.
 
-        It stays as long as it claims, where the frame before it claimed what was true, else as long as that one, within
-        the bounds that the header sets (on the recording's clock); a bound that only repeats a false claim is none.
-        Raises ClipError ("too long").
+        It stays as long as it claims, where the frame before it claimed what was true, else as long as that
+        one, within the bounds that the header sets (on the recording's clock); a bound that only repeats a
+        false claim is none. Raises ClipError ("too long").
         """
         if self._shown is None or self.start_s is None:
             return

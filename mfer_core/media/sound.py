@@ -39,7 +39,9 @@ class Waveform:
 
 
 class SoundCollector:
-    """Gathers decoded audio frames into one waveform on the recording's clock: holes are silent, overlaps are cut."""
+    """Gathers decoded audio frames into one waveform on the recording's clock: holes are silent, overlaps are
+    cut.
+    """
 
     def __init__(self, max_duration_s: float):
         self._max_duration_s = max_duration_s
@@ -113,7 +115,9 @@ class SoundCollector:
 
 
 class _Stretch:
-    """Sound without a hole at one rate: resampled to 16 kHz by libswresample, block by block, without delay or gap."""
+    """Sound without a hole at one rate: resampled to 16 kHz by libswresample, block by block, without delay
+    or gap.
+    """
 
     def __init__(self, rate: int, count: int):
         self.rate, self.count = rate, count  # Hz, and channels as decoded
@@ -160,13 +164,17 @@ def channels(frame: av.AudioFrame) -> np.ndarray:
 
 
 def _mid_and_side(data: np.ndarray) -> np.ndarray:
-    """The mean of the channels; of two, also half their difference, from which each channel can be had again."""
+    """The mean of the channels; of two, also half their difference, from which each channel can be had
+    again.
+    """
     mid = data.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
     return np.concatenate([mid, (data[:1] - data[1:]) / 2]) if len(data) == 2 else mid
 
 
 def _mixed(parts: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
-    """Mono int16 [N] of mids and sides, with a note: the mean, or where two channels cancel, the louder of them."""
+    """Mono int16 [N] of mids and sides, with a note: the mean, or where two channels cancel, the louder of
+    them.
+    """
     mid = np.concatenate([part[0] for part in parts])
     side = np.concatenate([part[1] if len(part) == 2 else np.zeros_like(part[0]) for part in parts])
     if not side.any():

@@ -81,9 +81,9 @@ def _choice_notes(kind: str, streams: Sequence[Stream], used: Stream | None) -> 
 def promised_ends(container: InputContainer, path: Path) -> tuple[dict[int, float], float | None]:
     """Where the header says, exactly, that streams end, seconds on the file's own clock.
 
-    Returns the end of each stream by its index, and the end of the longest stream (Matroska counts it from 0, other
-    formats from the start: the less is promised). A header that only estimates (from a bit rate, from the size) says
-    nothing: no entry, and None.
+    Returns the end of each stream by its index, and the end of the longest stream (Matroska counts it from 0,
+    other formats from the start: the less is promised). A header that only estimates (from a bit rate, from
+    the size) says nothing: no entry, and None.
     """
     names = set(container.format.name.split(","))
     if names & EXACT_STREAMS:

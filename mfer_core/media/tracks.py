@@ -25,7 +25,9 @@ class FaceBox:
 
 @dataclass
 class TrackedFrame:
-    """One frame: its time, what the caller gave with it, and the boxes of its faces (none while undecided)."""
+    """One frame: its time, what the caller gave with it, and the boxes of its faces (none while
+    undecided).
+    """
 
     time_s: float
     payload: Any
@@ -37,8 +39,8 @@ class TrackedFrame:
 class Tracker:
     """Runs ``detect`` (payload -> [n, 5] boxes and confidences) every ``every_s`` seconds.
 
-    When the faces of two such frames pair up one to one, the frames in between get boxes interpolated by time;
-    otherwise a face came or went, and the detector runs on each of them.
+    When the faces of two such frames pair up one to one, the frames in between get boxes interpolated by
+    time; otherwise a face came or went, and the detector runs on each of them.
     """
 
     detect: Callable[[Any], np.ndarray]

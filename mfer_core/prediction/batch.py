@@ -1,4 +1,6 @@
-"""Many recordings through one model: each is written as soon as it is done, and a later run goes on from there."""
+"""Many recordings through one model: each is written as soon as it is done, and a later run goes on from
+there.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,9 +40,11 @@ class Batch:
         return ResultsFolder(self.out) if self.out else PassingFolder()
 
     def run(self, files: MediaFiles) -> PredictionRun:
-        """Predict every recording. A file that cannot be used is a row of ``PredictionRun.rejected``, and the others go on.
+        """Predict every recording. A file that cannot be used is a row of ``PredictionRun.rejected``, and the
+        others go on.
 
-        KeyboardInterrupt ends the run, not what is done: tables and page are written, and ``PredictionRun.left`` says what is left.
+        KeyboardInterrupt ends the run, not what is done: tables and page are written, and
+        ``PredictionRun.left`` says what is left.
         """
         predictor = self.predictor
         run = PredictionRun(
@@ -89,7 +93,9 @@ class Batch:
         self.results.write(path, key, seen)
 
     def _key(self, path: Path) -> str:
-        """Everything that shapes a recording's results, its name included. Raises ClipError for an unreadable file."""
+        """Everything that shapes a recording's results, its name included. Raises ClipError for an unreadable
+        file.
+        """
         try:
             content = sha256_file(path)
         except OSError as error:

@@ -22,7 +22,8 @@ class MediaFiles:
 
 
 def find_media(paths: Iterable[Path], but: Path | None = None) -> MediaFiles:
-    """Every file that may be a recording; a file that is named itself is one whatever its name. Hidden files are not.
+    """Every file that may be a recording; a file that is named itself is one whatever its name. Hidden files
+    are not.
 
     ``but`` is a folder that is left out: that of the results. Raises MferError for a path that is not there.
     """

@@ -1,7 +1,7 @@
 """A run of predictions as pages to look at: self-contained HTML, nothing loaded from anywhere.
 
-Every recording has a page, written as soon as it is done. The report lists all of them; of a run over few recordings
-it also shows them.
+Every recording has a page, written as soon as it is done. The report lists all of them; of a run over few
+recordings it also shows them.
 """
 
 from base64 import b64encode
@@ -18,7 +18,8 @@ from mfer_core.prediction.run import PredictionRun
 from mfer_core.prediction.windows import label_segments
 
 TEMPLATES = Path(__file__).with_name("templates")
-SHOWN_IN_REPORT = 20  # With more recordings the report only links to their pages, because no browser opens hundreds of megabytes.
+# With more recordings the report only links to their pages, because no browser opens hundreds of megabytes.
+SHOWN_IN_REPORT = 20
 WIDTH, PANEL, GAP = 900, 96, 26  # Sizes of the timeline's drawing, in its own units.
 
 
@@ -75,7 +76,9 @@ def _clip(path: Path, seen: RecordingResult, run: PredictionRun) -> dict:
 
 
 def _drawing(seen: RecordingResult, run: PredictionRun) -> dict:
-    """The timeline as shapes: a panel per arm with a line per emotion, the fused labels as a band, and what a pointer reads."""
+    """The timeline as shapes: a panel per arm with a line per emotion, the fused labels as a band, and what a
+    pointer reads.
+    """
     timeline, duration_s, classes = seen.timeline, seen.duration_s, run.classes
     arms = [arm for arm in ARMS if arm in set(timeline.arm)]
     scale = WIDTH / duration_s

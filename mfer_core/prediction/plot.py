@@ -13,7 +13,8 @@ from mfer_core.base.modalities import ARMS
 from mfer_core.media.inspect import COLUMNS, draw_faces, draw_wave, spread
 from mfer_core.prediction.predictor import Prediction
 
-# One per emotion in the label set's order, after Okabe & Ito's for the colour-blind; templates/base.html has the same for light and dark.
+# One per emotion in the label set's order, after Okabe & Ito's for the colour-blind; templates/base.html has
+# the same for light and dark.
 COLOURS = ("#808080", "#56b4e9", "#d9b300", "#0057a3", "#d55e00", "#b5508c", "#009e73", "#222222")
 LONGEST_NAME = 80  # The most characters of a name in a title; the middle of a longer name is left out.
 HATCHES = {"visual": "//", "audio": "..", "fused": ""}
@@ -26,7 +27,9 @@ def plot_prediction(prediction: Prediction, png: Path) -> None:
 
 
 def draw_prediction(prediction: Prediction) -> Figure:
-    """Eight faces, the waveform with its speech, and the emotions: curves over windows, bars where there is one window only."""
+    """Eight faces, the waveform with its speech, and the emotions: curves over windows, bars where there is
+    one window only.
+    """
     clip, windows = prediction.clip, prediction.timeline.groupby(["start_s", "end_s"], sort=False).ngroups
     arms = [arm for arm in ARMS if arm in set(prediction.table.arm)]
     panels = len(arms) if windows > 1 else 1
@@ -45,7 +48,9 @@ def draw_prediction(prediction: Prediction) -> Figure:
 
 
 def _title(path: str, table: pd.DataFrame) -> str:
-    """The recording's name where the font can write it, on a line of its own for its own direction, and the labels."""
+    """The recording's name where the font can write it, on a line of its own for its own direction, and the
+    labels.
+    """
     labels = "   ".join(f"{row.arm} {row.label}" for row in table.itertuples())
     name = Path(path).name
     if len(name) > LONGEST_NAME:

@@ -1,7 +1,8 @@
 """From a media file to emotions: the trained system in one folder, without Prefect, DVC or MLflow.
 
-A folder holds ``fused/`` (model.safetensors, config.json), ``visual/`` and ``audio/`` (the encoders' checkpoints, or
-``published.json`` naming them) and ``settings.json`` (how media are extracted, whether the corpora were synthetic).
+A folder holds ``fused/`` (model.safetensors, config.json), ``visual/`` and ``audio/`` (the encoders'
+checkpoints, or ``published.json`` naming them) and ``settings.json`` (how media are extracted, whether the
+corpora were synthetic).
 """
 
 import logging
@@ -55,7 +56,9 @@ class ModelSettings(BaseModel):
     synthetic: bool  # trained on demonstration corpora
 
     def allowing(self, max_minutes: float) -> "ModelSettings":
-        """The settings with another limit of length and a time limit to match. Raises MferError for a limit not above 0."""
+        """The settings with another limit of length and a time limit to match. Raises MferError for a limit
+        not above 0.
+        """
         if not max_minutes > 0:
             raise MferError(f"max minutes {max_minutes:g}: it must be above 0")
         longest_s = 60 * max_minutes
@@ -75,20 +78,22 @@ class ModelSettings(BaseModel):
             fault = error.errors()[0]
             setting = ".".join(map(str, fault["loc"]))
             raise MferError(
-                f"{folder / SETTINGS}: {setting}: {fault['msg']}: made by another version? Run stage register "
-                "again"
+                f"{folder / SETTINGS}: {setting}: {fault['msg']}: made by another version? Run stage "
+                "register again"
             ) from error
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction of one recording. Both tables: path, start_s, end_s, arm, label, and a probability per class name.
+    """The prediction of one recording. Both tables: path, start_s, end_s, arm, label, and a probability per
+    class name.
 
     A row for an arm stands only where the recording has its modality; the fused row where it has either.
     """
 
     path: str
-    clip: ExtractedClip  # Some frames, the sound (of a long recording only its outline) and the facts, for drawing.
+    # Some frames, the sound (of a long recording only its outline) and the facts, for drawing.
+    clip: ExtractedClip
     table: pd.DataFrame  # the whole recording, a row per arm
     timeline: pd.DataFrame  # a row per window and arm; a recording no longer than a window has one window
     step_s: float  # between two windows
@@ -126,8 +131,9 @@ class Predictor:
     ) -> "Predictor":
         """``max_minutes`` is the longest recording that is looked at, in place of the model's own limit.
 
-        ``apart`` opens recordings in a process of their own, where one that hangs, crashes or eats memory ends nothing
-        else; a script then needs ``if __name__ == "__main__":``, as always with processes of Python's.
+        ``apart`` opens recordings in a process of their own, where one that hangs, crashes or eats memory
+        ends nothing else; a script then needs ``if __name__ == "__main__":``, as always with processes of
+        Python's.
 
         Raises MferError naming the file that is missing or broken, or the features that no media file holds.
         """
@@ -169,10 +175,11 @@ class Predictor:
         return pd.concat([self.examine(path).table for path in paths], ignore_index=True)
 
     def examine(self, path: Path | str, window_s: float = WINDOW_S, step_s: float = STEP_S) -> Prediction:
-        """One recording as a whole, and over windows of ``window_s`` seconds that start every ``step_s`` seconds.
+        """One recording as a whole, and over windows of ``window_s`` seconds that start every ``step_s``
+        seconds.
 
-        The encoders run once over all of it. Memory does not grow with its length: what is long lies on disk meanwhile.
-        Raises ClipError for a file that cannot be used.
+        The encoders run once over all of it. Memory does not grow with its length: what is long lies on disk
+        meanwhile. Raises ClipError for a file that cannot be used.
         """
         with TemporaryDirectory(prefix="mfer-") as folder:
             parts = self.extract(Path(path), Path(folder))
@@ -261,7 +268,9 @@ class Predictor:
         return dict(zip(self.classes, probabilities.tolist(), strict=True))
 
     def decide(self, parts: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
-        """For each part (visual [T, D], audio [T, D]; T is 0 without the modality): arm -> probabilities [C]."""
+        """For each part (visual [T, D], audio [T, D]; T is 0 without the modality): arm -> probabilities
+        [C].
+        """
         waiting = iter(parts)
         while batch := list(islice(waiting, BATCH)):
             visual, audio = (_padded(side) for side in zip(*batch, strict=True))

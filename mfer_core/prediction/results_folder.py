@@ -1,7 +1,7 @@
 """The stored results of every recording: written as soon as they are computed, and reused by a later run.
 
-A recording has up to three files, all of one name: ``plots/<name>.png``, ``recordings/<name>.html`` and, written last,
-``done/<name>.parquet`` with its tables, notes and the key of everything that shaped them.
+A recording has up to three files, all of one name: ``plots/<name>.png``, ``recordings/<name>.html`` and,
+written last, ``done/<name>.parquet`` with its tables, notes and the key of everything that shaped them.
 """
 
 import json
@@ -99,7 +99,9 @@ class ResultsFolder:
         return json.loads((schema.metadata or {})[_FACTS])
 
     def prune(self, paths: list[Path]) -> None:
-        """Remove the files of recordings that are not among ``paths``: those of an earlier run over others."""
+        """Remove the files of recordings that are not among ``paths``: those of an earlier run over
+        others.
+        """
         names = {result_name(path) for path in paths}
         for kind in KINDS:
             for file in (self.folder / kind).glob("*"):

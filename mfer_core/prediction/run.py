@@ -17,7 +17,9 @@ class Rejected:
 
 @dataclass
 class PredictionRun:
-    """The result of one call of predict. Recordings are read back one by one, so no more than one is in memory."""
+    """The result of one call of predict. Recordings are read back one by one, so no more than one is in
+    memory.
+    """
 
     model: str
     warning: str | None  # A warning that must stand beside the model's figures.

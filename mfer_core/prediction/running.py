@@ -1,4 +1,6 @@
-"""An arm over a recording of any length: the GRU's state is carried from piece to piece, and the statistics of its states are accumulated."""
+"""An arm over a recording of any length: the GRU's state is carried from piece to piece, and the statistics
+of its states are accumulated.
+"""
 
 import numpy as np
 import torch
@@ -10,7 +12,9 @@ STEPS = 10_000  # Steps of embeddings at a time, about three minutes of sound.
 
 
 def encode_running(arm: Arm, values: np.ndarray, steps: int = STEPS) -> Tensor:
-    """``Arm.encode`` of one recording [T, D] that may lie on disk: the state [1, H], equal but for rounding."""
+    """``Arm.encode`` of one recording [T, D] that may lie on disk: the state [1, H], equal but for
+    rounding.
+    """
     pool, hidden, count = arm.config.pool, None, 0
     total = square = torch.zeros(1, dtype=torch.float64)
     peak, output = torch.tensor(-torch.inf), torch.zeros(1, 1, arm.config.hidden_size)

@@ -27,7 +27,9 @@ PLACE = {
 
 
 def write_tables(run: PredictionRun, out: Path) -> None:
-    """predictions.{parquet,csv} (a row per clip and arm), timeline.{parquet,csv} (per window and arm) and predictions.json (all)."""
+    """predictions.{parquet,csv} (a row per clip and arm), timeline.{parquet,csv} (per window and arm) and
+    predictions.json (all).
+    """
     schema = pa.schema([*PLACE.items(), *((name, pa.float64()) for name in run.classes)])
     _write_table(out, "predictions", (seen.table for seen in run.seen), schema)
     _write_table(out, "timeline", (seen.timeline for seen in run.seen), schema)

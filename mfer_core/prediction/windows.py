@@ -16,7 +16,9 @@ STEP_S = 1.0
 
 @dataclass(frozen=True)
 class RecordingEmbeddings:
-    """Both modalities of one recording; T is 0 where it lacks one. Sound between two stretches of speech has no steps."""
+    """Both modalities of one recording; T is 0 where it lacks one. Sound between two stretches of speech has
+    no steps.
+    """
 
     visual: np.ndarray  # float32 [T, D], a step per sampled frame
     visual_s: np.ndarray  # [T] seconds on the clip's clock
@@ -25,7 +27,8 @@ class RecordingEmbeddings:
     duration_s: float
 
     def between(self, start_s: float, end_s: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """The steps of both modalities from ``start_s`` up to ``end_s``; from 0 and to the end: with all that lies beyond.
+        """The steps of both modalities from ``start_s`` up to ``end_s``; from 0 and to the end: with all that
+        lies beyond.
 
         (Sound may start before the first picture, at a negative time.)
         """
@@ -40,7 +43,9 @@ class RecordingEmbeddings:
 
 
 class StepsFile:
-    """Embeddings [T, D] written one after the other into a file, and then read from there as they are needed."""
+    """Embeddings [T, D] written one after the other into a file, and then read from there as they are
+    needed.
+    """
 
     def __init__(self, path: Path, dim: int):
         self._path, self._dim = path, dim
@@ -81,10 +86,11 @@ def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tupl
 
 
 def label_segments(timeline: pd.DataFrame, arm: str, step_s: float) -> list[tuple[float, float, str]]:
-    """Stretches of one label in an arm's windows, which start every ``step_s`` seconds: (start, end, label), seconds.
+    """Stretches of one label in an arm's windows, which start every ``step_s`` seconds: (start, end, label),
+    seconds.
 
-    A window speaks for the step about its centre, the first and the last one also for what lies before and after; a gap
-    stays where windows have no row for the arm.
+    A window speaks for the step about its centre, the first and the last one also for what lies before and
+    after; a gap stays where windows have no row for the arm.
     """
     window_s, end_s = (timeline.end_s - timeline.start_s).max(), timeline.end_s.max()
     segments: list[tuple[float, float, str]] = []

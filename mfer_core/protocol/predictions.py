@@ -25,7 +25,9 @@ def prediction_rows(
     probabilities: np.ndarray,
     classes: tuple[str, ...],
 ) -> pd.DataFrame:
-    """Rows of the table of predictions: ``probabilities`` [N, C] of the N clips whose true ``labels`` are given by clip_id."""
+    """Rows of the table of predictions: ``probabilities`` [N, C] of the N clips whose true ``labels`` are
+    given by clip_id.
+    """
     facts = {
         "clip_id": list(labels.index),
         "protocol": protocol,

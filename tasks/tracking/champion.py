@@ -1,6 +1,8 @@
-"""Which registered version is the champion: the best on one honest protocol and one benchmark, people before drawings.
+"""Which registered version is the champion: the best on one honest protocol and one benchmark, people before
+drawings.
 
-Best by a paired test on the test predictions of both, so that a difference that chance makes as often crowns nobody.
+Best by a paired test on the test predictions of both, so that a difference that chance makes as often crowns
+nobody.
 """
 
 from pathlib import Path
@@ -32,7 +34,9 @@ def standing(protocol_name: str, benchmark: str, synthetic: bool, accuracy: floa
 
 
 def paired_test(new: Path, champion: Path, settings: Settings) -> dict | None:
-    """``compare`` of the test predictions in two models' folders; None where they are not of the same clips."""
+    """``compare`` of the test predictions in two models' folders; None where they are not of the same
+    clips.
+    """
     if not all((folder / PREDICTIONS).exists() for folder in (new, champion)):
         return None
     first, second = (read_table(folder / PREDICTIONS) for folder in (new, champion))
@@ -45,7 +49,9 @@ def paired_test(new: Path, champion: Path, settings: Settings) -> dict | None:
 
 
 def refusal(new: dict[str, str], champion: dict[str, str] | None) -> str | None:
-    """Why two standings cannot be settled by a test, in words; None where they can, or where there is no champion."""
+    """Why two standings cannot be settled by a test, in words; None where they can, or where there is no
+    champion.
+    """
     rule = protocol(new["protocol"])
     if not rule.honest:
         return f"{rule.label}: its test people were trained on, so no champion comes of it"
@@ -59,7 +65,8 @@ def refusal(new: dict[str, str], champion: dict[str, str] | None) -> str | None:
 
 
 def beats(new: dict[str, str], champion: dict[str, str] | None, paired: dict | None) -> tuple[bool, str]:
-    """Whether the new version's standing makes it the champion in place of ``champion``, and the reason in words.
+    """Whether the new version's standing makes it the champion in place of ``champion``, and the reason in
+    words.
 
     ``paired`` is what ``paired_test`` says of both.
     """

@@ -91,7 +91,8 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
 def _champion(
     folder: Path, store: MlflowClient, settings: Settings
 ) -> tuple[dict[str, str] | None, dict | None]:
-    """The present champion's tags and its paired test against ``folder``; None where there is no champion yet.
+    """The present champion's tags and its paired test against ``folder``; None where there is no champion
+    yet.
 
     Raises MferError when the champion's files are gone.
     """

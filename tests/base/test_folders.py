@@ -1,4 +1,6 @@
-"""Paths as they can be shown. What is listed of a folder is tested where it is used (tests/corpora, tests/prediction)."""
+"""Paths as they can be shown. What is listed of a folder is tested where it is used (tests/corpora,
+tests/prediction).
+"""
 
 import os
 

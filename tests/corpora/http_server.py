@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Site:
     """Files by path, and what goes wrong with the next requests of a path ("" or nothing: all is well).
 
-    "drop N": the connection breaks after N bytes; "short N" and "long N": a Content-Length N bytes too small, too large;
-    "status N": an error; "no range": a server that does not know ranges; "html": a page in place of the file;
-    "endless": bytes without end.
+    "drop N": the connection breaks after N bytes; "short N" and "long N": a Content-Length N bytes too small,
+    too large; "status N": an error; "no range": a server that does not know ranges; "html": a page in place
+    of the file; "endless": bytes without end.
     """
 
     def __init__(self):

@@ -74,7 +74,9 @@ def test_a_missing_manifest_is_an_error(folder):
 
 
 def test_a_manifest_names_files_as_another_system_writes_them(folder):
-    """A Mac's zip decomposes names, editors add marks of direction, Windows writes backslashes and any case."""
+    """A Mac's zip decomposes names, editors add marks of direction, Windows writes backslashes and any
+    case.
+    """
     (folder / "one.wav").rename(folder / unicodedata.normalize("NFD", "élan.wav"))
     (folder / "in").mkdir()
     (folder / "two words.wav").rename(folder / "in" / "two words.wav")
@@ -128,7 +130,9 @@ def test_the_report_says_which_speakers_are_one(folder):
 
 @pytest.mark.parametrize("suffix", sorted(SOUND | VIDEO))
 def test_every_kind_of_media_is_read_by_its_content(tmp_path, suffix):
-    """The content decides: sound is sound under any of the names that recordings have, and also under none."""
+    """The content decides: sound is sound under any of the names that recordings have, and also under
+    none.
+    """
     for name in (f"calm/1{suffix}", f"calm/2{suffix.upper()}", "calm/3", "calm/4.dat"):
         write_wav(tmp_path / f"{name}.tmp", int(name[5])).rename(tmp_path / name)
     (tmp_path / "calm" / "5.jpg").write_bytes(b"no sound")

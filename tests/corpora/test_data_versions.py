@@ -12,7 +12,8 @@ from mfer_core.cache.code import ROOT
 from tests.corpora.media_files import write_wav
 from tests.s3_server import KEYS, serve_s3
 
-# The project's own pipeline takes minutes (tests/test_pipeline.py pushes and pulls its outputs); one stage stands for it here.
+# The project's own pipeline takes minutes (tests/test_pipeline.py pushes and pulls its outputs); one stage
+# stands for it here.
 STAGE = """
 stages:
   ingest:
@@ -48,7 +49,9 @@ def s3():
 
 @pytest.fixture
 def project(tmp_path, built, monkeypatch):
-    """A checkout with the project's own git and DVC settings, a small RAVDESS and a person's own set in it."""
+    """A checkout with the project's own git and DVC settings, a small RAVDESS and a person's own set in
+    it.
+    """
     for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
         (tmp_path / "here" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / "here" / name)

@@ -14,7 +14,9 @@ MANIFEST = pd.DataFrame({"clip_id": CLIPS, "speaker": ["a", "a", "a", "b", "b", 
 
 
 def modality(offset: float = 0.0, scale: float = 1.0) -> ModalityEmbeddings:
-    """Six clips of two speakers; what speaker b's microphone does to the steps is ``offset`` and ``scale``. A view shifts every step."""
+    """Six clips of two speakers; what speaker b's microphone does to the steps is ``offset`` and ``scale``. A
+    view shifts every step.
+    """
     generator = torch.Generator().manual_seed(0)
     values = {clip: torch.randn(number + 2, 3, generator=generator) for number, clip in enumerate(CLIPS)}
     values |= {clip: values[clip] * scale + offset for clip in CLIPS[3:]}

@@ -1,4 +1,6 @@
-"""Steps read from mapped embeddings: the same values as if all were in memory, and no more of them than is asked for."""
+"""Steps read from mapped embeddings: the same values as if all were in memory, and no more of them than is
+asked for.
+"""
 
 from pathlib import Path
 

@@ -83,7 +83,9 @@ SPEECH = [{"start_s": 0.5, "end_s": 1.0}, {"start_s": 1.5, "end_s": 2.0}]
 
 
 def extracted(folder, keys):
-    """Frames and waveforms of clips in ``folder``/toy; what a clip holds follows from its id and key alone."""
+    """Frames and waveforms of clips in ``folder``/toy; what a clip holds follows from its id and key
+    alone.
+    """
     store, shards = ExtractedShards(folder / "toy"), partition(keys, 3)
     for shard in shards:
         store.fill(

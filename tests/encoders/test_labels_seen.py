@@ -1,4 +1,6 @@
-"""Whose labels an encoder has seen: the field's published checkpoints, this pipeline's own, and those nobody knows."""
+"""Whose labels an encoder has seen: the field's published checkpoints, this pipeline's own, and those nobody
+knows.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""Batches are cut by how much working memory an item needs: these estimates must not be too low, nor far too high."""
+"""Batches are cut by how much working memory an item needs: these estimates must not be too low, nor far too
+high.
+"""
 
 import pytest
 import torch

@@ -21,7 +21,9 @@ def one_torch_thread():
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """(data folder, settings): all stages done under an honest and the leaky protocol; some clips lack a modality."""
+    """(data folder, settings): all stages done under an honest and the leaky protocol; some clips lack a
+    modality.
+    """
     data, settings = (
         tmp_path_factory.mktemp("data"),
         small_settings(folds={"protocols": ["groupk:2", "report5-inner", "report5"], "refit": True}),

@@ -40,7 +40,8 @@ TABLES = {
     "pretraining",
     "cross_corpus",
 }
-# Number of a table of the report: where its counterpart is, and what of the report's figures it shows beside ours.
+# Number of a table of the report: where its counterpart is, and what of the report's figures it shows beside
+# ours.
 REPORT = {
     "I": ("corpora", ["1271", "1059", "449", "2775", "6171"]),
     "II": ("pretraining", ["97.01 ± 0.47", "82.91 ± 2.14", "75.28 ± 4.26", "48.57 ± 14.57"]),

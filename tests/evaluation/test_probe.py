@@ -1,4 +1,6 @@
-"""The probe is a plain logistic regression: standardised by its training clips, chosen on the inner split, refitted."""
+"""The probe is a plain logistic regression: standardised by its training clips, chosen on the inner split,
+refitted.
+"""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,9 @@ EIGHT = label_set("eight")
 
 
 def world(dim: int, clips: int = 160):
-    """Features with a class each, labels and folds of one protocol: a quarter of the clips in valid, a quarter in test."""
+    """Features with a class each, labels and folds of one protocol: a quarter of the clips in valid, a
+    quarter in test.
+    """
     rng = np.random.default_rng(0)
     names = [f"c/{number:03d}" for number in range(clips)]
     labels = pd.Series([EIGHT[number % 8] for number in range(clips)], names)

@@ -102,7 +102,8 @@ def test_a_head_stands_beside_arms_on_its_own_clips_and_classes(tmp_path):
         read_table(tmp_path / "folds" / "folds.parquet"),
     )
     head = zero_shot_predictions(tmp_path, "ravdess", manifest, folds, EIGHT)
-    # An arm that is right about every clip but calls the happy ones calm, a class that the head does not know.
+    # An arm that is right about every clip but calls the happy ones calm, a class that the head does not
+    # know.
     tested = folds[folds.part == "test"].merge(manifest[["clip_id", "label"]], on="clip_id")
     shares = np.stack([np.eye(8)[EIGHT.index(label)] for label in tested.label])
     happy = tested.label == "happy"

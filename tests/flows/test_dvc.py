@@ -1,4 +1,6 @@
-"""dvc.yaml tells the truth: what a stage imports of the project is among its dependencies, and nothing else."""
+"""dvc.yaml tells the truth: what a stage imports of the project is among its dependencies, and nothing
+else.
+"""
 
 import ast
 import inspect
@@ -22,7 +24,9 @@ def declared_code(stage: str) -> list[Path]:
 
 
 def used_code(stage: str) -> set[Path]:
-    """The project files behind a stage's flow: what flows/stages.py imports for all, and the flow for itself."""
+    """The project files behind a stage's flow: what flows/stages.py imports for all, and the flow for
+    itself.
+    """
     tree = ast.parse(inspect.getsource(flows))
     flow = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == stage)
     imports = [node for node in (*tree.body, *ast.walk(flow)) if isinstance(node, ast.ImportFrom)]

@@ -42,7 +42,9 @@ def folder(tmp_path):
 
 
 def test_processes_share_one_api_which_ends_even_after_they_are_killed(folder):
-    """What a power cut leaves behind is no hindrance: an empty record, and a number that a stranger has by now."""
+    """What a power cut leaves behind is no hindrance: an empty record, and a number that a stranger has by
+    now.
+    """
     (folder / ".prefect" / "working").mkdir(parents=True)
     (folder / ".prefect" / "api.json").touch()
     (folder / ".prefect" / "working" / str(os.getpid())).touch()

@@ -1,4 +1,6 @@
-"""python -m flows predict: folders in, tables, plots and a page out, and the exit status that scripts read."""
+"""python -m flows predict: folders in, tables, plots and a page out, and the exit status that scripts
+read.
+"""
 
 import re
 import shutil
@@ -109,7 +111,9 @@ def test_every_recording_has_a_page_of_its_own(predicted):
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
 def test_the_page_works_in_a_browser(predicted, tmp_path):
-    """The page's own script answers the keyboard: a probe appended to a copy presses a key and leaves what it read."""
+    """The page's own script answers the keyboard: a probe appended to a copy presses a key and leaves what it
+    read.
+    """
     out, _ = predicted
     probe = """<script>
       const timeline = document.querySelector("svg[data-windows]");

@@ -1,4 +1,6 @@
-"""Ctrl-C in every kind of stage ends it within ten seconds and leaves no process behind; a fault is said once, in a line."""
+"""Ctrl-C in every kind of stage ends it within ten seconds and leaves no process behind; a fault is said
+once, in a line.
+"""
 
 import os
 import signal

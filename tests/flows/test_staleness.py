@@ -1,4 +1,6 @@
-"""Which stages DVC holds for stale after a change of params.yaml: asked of DVC itself, on files of a few bytes."""
+"""Which stages DVC holds for stale after a change of params.yaml: asked of DVC itself, on files of a few
+bytes.
+"""
 
 import shutil
 from pathlib import Path

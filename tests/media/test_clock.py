@@ -13,7 +13,9 @@ MILLI = Fraction(1, 1000)
 
 
 def placed(packets, expects_restarts=True):
-    """Presentation times, ms, of (stream, decoding time or None, delay of presentation, duration) in file order."""
+    """Presentation times, ms, of (stream, decoding time or None, delay of presentation, duration) in file
+    order.
+    """
     flags = EXPECTS_RESTARTS if expects_restarts else 0
     clock, times = Clock(SimpleNamespace(format=SimpleNamespace(flags=flags))), []
     for stream, dts, delay, duration in packets:

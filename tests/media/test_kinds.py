@@ -35,7 +35,9 @@ def rows(result) -> list[tuple[float, int]]:
 
 
 def heard_s(result) -> float:
-    """How long the tone is heard, seconds: all of it but the zero crossings is above a sixteenth of its peak."""
+    """How long the tone is heard, seconds: all of it but the zero crossings is above a sixteenth of its
+    peak.
+    """
     return float((np.abs(result.waveform["samples"].astype(int)) > 1000).sum() / 16_000)
 
 

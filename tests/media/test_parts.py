@@ -1,4 +1,6 @@
-"""A recording in parts is the recording: the same pictures at the same times, the same sound but at the cuts."""
+"""A recording in parts is the recording: the same pictures at the same times, the same sound but at the
+cuts.
+"""
 
 import numpy as np
 import pytest

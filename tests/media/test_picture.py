@@ -1,4 +1,6 @@
-"""Pictures as a player shows them: every turn and mirror of the display matrix, as the ffmpeg command shows it."""
+"""Pictures as a player shows them: every turn and mirror of the display matrix, as the ffmpeg command shows
+it.
+"""
 
 import numpy as np
 import pytest

@@ -141,7 +141,9 @@ def test_a_hole_in_the_sound_is_silence():
 
 
 def test_overlaps_are_cut_so_that_nothing_drifts():
-    """40 pieces of a second, each with 24 ms more than its second, as joining files without encoding makes them."""
+    """40 pieces of a second, each with 24 ms more than its second, as joining files without encoding makes
+    them.
+    """
     piece = np.zeros(16_384, np.float32)
     piece[1600:1800] = 0.9
     collector = SoundCollector(100)

@@ -13,7 +13,9 @@ def box(x, y=50.0, side=40.0, confidence=0.99):
 
 
 def follow(faces_at, times, every_s=1.0):
-    """Run a tracker over ``times``; ``faces_at(time)`` lists boxes. Returns the frames and when the detector ran."""
+    """Run a tracker over ``times``; ``faces_at(time)`` lists boxes. Returns the frames and when the detector
+    ran.
+    """
     looked = []
 
     def detect(time_s):

@@ -30,7 +30,9 @@ def predictor(model):
 
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory):
-    """A long clip whose face moves and whose sound ends early, a short one, sound alone, pictures alone; and what is none."""
+    """A long clip whose face moves and whose sound ends early, a short one, sound alone, pictures alone; and
+    what is none.
+    """
     folder = tmp_path_factory.mktemp("recordings")
     moving = [face_picture((80 + 2 * step, 90, 100 + step)) for step in range(32)]
     write_clip(folder / "long.mp4", moving, range(0, 6400, 200), tone(3.0))

@@ -53,7 +53,9 @@ def stopping_after(count):
 
 
 def test_no_name_ends_a_batch_or_is_shown_wrongly(predictor, tmp_path, monkeypatch, capfd, recwarn):
-    """Mathematics in a title, formulas, protocols, links, other scripts, names as long as names can be, and no UTF-8."""
+    """Mathematics in a title, formulas, protocols, links, other scripts, names as long as names can be, and
+    no UTF-8.
+    """
     folder, out = tmp_path / "in", tmp_path / "out"
     for number, name in enumerate(ODD_NAMES):
         write_wav(folder / "a", number).rename(folder / name)
@@ -136,7 +138,9 @@ def test_ctrl_c_leaves_tables_of_what_is_done_and_a_rerun_does_the_rest(
 
 
 def test_a_kill_loses_nothing_that_is_done(predictor, model, three, tmp_path, monkeypatch):
-    """SIGKILL in the middle of the third recording; the rerun looks at that one only, and the bytes are the same."""
+    """SIGKILL in the middle of the third recording; the rerun looks at that one only, and the bytes are the
+    same.
+    """
     folder, whole = three
     program = """if True:
         import os, signal, sys

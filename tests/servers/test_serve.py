@@ -1,4 +1,6 @@
-"""`make serve` with a real server and worker: after a power cut it goes on, a schedule runs, a dead worker is said."""
+"""`make serve` with a real server and worker: after a power cut it goes on, a schedule runs, a dead worker is
+said.
+"""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""Shards and folds on a real Dask scheduler with two workers: the same bytes, also when a worker is killed in mid-run."""
+"""Shards and folds on a real Dask scheduler with two workers: the same bytes, also when a worker is killed in
+mid-run.
+"""
 
 import os
 import shutil

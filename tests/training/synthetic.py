@@ -1,4 +1,6 @@
-"""Embeddings with a known structure: emotion, speaker identity and noise, written as the embed stage writes them."""
+"""Embeddings with a known structure: emotion, speaker identity and noise, written as the embed stage writes
+them.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -88,7 +90,9 @@ def write_embeddings(
     shift: float = 0.0,
     dtype: str = "float32",
 ) -> None:
-    """Noise, plus the emotion's direction times ``strength``, plus the (speaker, emotion) pair's own times ``identity``."""
+    """Noise, plus the emotion's direction times ``strength``, plus the (speaker, emotion) pair's own times
+    ``identity``.
+    """
     rng = np.random.default_rng(seed)
     emotion = {label: np.random.default_rng([7, i]).normal(size=DIM) for i, label in enumerate(EIGHT)}
     own = {pair: rng.normal(size=DIM) for pair in sorted({(clip.speaker, clip.label) for clip in clips})}
@@ -138,8 +142,8 @@ def write_folds(data: Path, settings: Settings) -> None:
 
 
 def write_extracted(data: Path, corpus: str) -> None:
-    """Per clip half a second of a tone, its height the emotion's, its loudness the speaker's; two or three noisy 40 x 40
-    frames, a bright column where the emotion says.
+    """Per clip half a second of a tone, its height the emotion's, its loudness the speaker's; two or three
+    noisy 40 x 40 frames, a bright column where the emotion says.
     """
     manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet").set_index("clip_id", drop=False)
     store = ExtractedShards(data / "extract" / corpus)

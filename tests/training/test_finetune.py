@@ -54,7 +54,9 @@ def settings_of(**changes):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, vit_folder, emotion2vec_folder):
-    """Four speakers of the benchmark and some of a pretraining corpus: frames, waveforms, and their embeddings."""
+    """Four speakers of the benchmark and some of a pretraining corpus: frames, waveforms, and their
+    embeddings.
+    """
     data, settings = tmp_path_factory.mktemp("data"), settings_of()
     write_benchmark(data, settings, speakers=4)
     write_pretraining(data, settings, repeats=1)
@@ -93,7 +95,9 @@ def fold(data, tmp_path):
 
 @pytest.fixture(scope="module")
 def chain(data, tmp_path_factory):
-    """All stages: 2a and 1 train their encoders, 2b keeps the one of 2a, 3 goes on with the speech encoder alone."""
+    """All stages: 2a and 1 train their encoders, 2b keeps the one of 2a, 3 goes on with the speech encoder
+    alone.
+    """
     folder = copy_of(data, tmp_path_factory.mktemp("chain"))
     learn = {"finetune": LEARN}
     fused = {"trainable": "all", "finetune_audio": LEARN, "epochs": 2}

@@ -1,4 +1,6 @@
-"""Every training that is killed (SIGKILL, a real process) goes on after its last whole epoch, to the same bytes."""
+"""Every training that is killed (SIGKILL, a real process) goes on after its last whole epoch, to the same
+bytes.
+"""
 
 import os
 import signal

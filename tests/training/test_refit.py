@@ -22,7 +22,9 @@ STAGES = {"train_visual": train_visual_fold, "train_audio": train_audio_fold, "t
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """refit on or off -> data folder with every stage trained on fold 0 of an honest and of the leaky protocol."""
+    """refit on or off -> data folder with every stage trained on fold 0 of an honest and of the leaky
+    protocol.
+    """
     found = {}
     for refit in (True, False):
         data = found[refit] = tmp_path_factory.mktemp("refit")

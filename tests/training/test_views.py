@@ -26,7 +26,9 @@ HYPER = small_settings().train_visual
 
 
 def numbered(count: int, views: int) -> Clips:
-    """Clips of one step and one feature: 0 when clean, the number of the view otherwise; the last clip lacks it."""
+    """Clips of one step and one feature: 0 when clean, the number of the view otherwise; the last clip lacks
+    it.
+    """
     values = [
         [torch.full((1, 1), float(view)) for _ in range(count - 1)] + [None] for view in range(views + 1)
     ]

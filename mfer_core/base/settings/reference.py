@@ -63,7 +63,9 @@ def _table(fields: dict[str, dict], required: list[str]) -> str:
 
 
 def _values(field: dict) -> str:
-    """The values that a field takes, such as: integer from 1; last, mean, statistics; list of text; empty or text."""
+    """The values that a field takes, such as: integer from 1; last, mean, statistics; list of text; empty or
+    text.
+    """
     if "anyOf" in field:
         return " or ".join(sorted(_values(kind) for kind in field["anyOf"]))
     if "enum" in field:
