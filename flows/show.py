@@ -47,9 +47,9 @@ def show_results(settings: Settings) -> None:
     if (TABLES / "zero_shot.csv").exists():
         title = "the encoders' own classifiers, and the arms on the same clips and classes"
         console.print(_table(f"{title}{note}", _counted_classes(_read("zero_shot")[HEADS])))
-    pairs = _read("pairs")
-    title = "the primary comparison of each protocol (all of them: pairs.md)"
-    console.print(_table(f"{title}{note}", pairs[pairs.comparison == "primary"][PAIRS]))
+    if len(pairs := _read("pairs")):
+        title = "the primary comparison of each protocol (all of them: pairs.md)"
+        console.print(_table(f"{title}{note}", pairs[pairs.comparison == "primary"][PAIRS]))
     if len(gap := _read("leakage")):
         console.print(_table(f"leakage gap: what a random split of clips adds{note}", gap[GAP]))
     for line in (TABLES / "results.md").read_text(encoding="utf-8").splitlines():

@@ -222,7 +222,7 @@ def test_a_project_from_a_zip_is_checked_and_dvc_then_does_without_git(project):
 def test_a_pipe_that_takes_ascii_only_loses_no_letter(project, monkeypatch):
     tables = project / "data" / "evaluate" / "tables"
     tables.mkdir(parents=True)
-    for name, columns in (("results", RESULTS), ("pairs", PAIRS), ("leakage", GAP)):
+    for name, columns in (("results", RESULTS), ("pairs", ["comparison", *PAIRS]), ("leakage", GAP)):
         pd.DataFrame([["ü"] * len(columns)], columns=columns).to_csv(tables / f"{name}.csv", index=False)
     (tables / "results.md").touch()
     pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
