@@ -56,12 +56,19 @@ def options(
 
 
 @app.command()
-def check() -> None:
+def check(
+    deep: Annotated[bool, typer.Option("--deep", help="also hash all data and models anew")] = False,
+) -> None:
     """Say all that is wrong in params.yaml or missing: folders, checkpoints, devices."""
     from flows.check import check_project
 
     let_dvc_do_without_git()
     settings = check_project()
+    if deep:
+        from flows.deep_check import check_content
+
+        check_content(settings)
+        print("data, recordings and registered models are byte for byte what was recorded")
     corpora, arms = len(settings.corpora), ", ".join(settings.arms)
     print(f"params.yaml is in order: profile {settings.profile}, {corpora} corpora, arms {arms}")
 

@@ -12,12 +12,13 @@ from mfer_core.base.folders import readable
 from mfer_core.base.progress import track
 from mfer_core.base.workers import LostWorkerError
 from mfer_core.cache.code import code_digest
+from mfer_core.prediction.exports import write_exports
 from mfer_core.prediction.media_files import MediaFiles
 from mfer_core.prediction.notes import notes_on
 from mfer_core.prediction.page import TEMPLATES, write_pages, write_recording
 from mfer_core.prediction.plot import plot_prediction
 from mfer_core.prediction.predictor import Prediction, Predictor
-from mfer_core.prediction.results_folder import PassingFolder, RecordingResult, ResultsFolder
+from mfer_core.prediction.results_folder import KINDS, PassingFolder, RecordingResult, ResultsFolder
 from mfer_core.prediction.run import PredictionRun, Rejected
 from mfer_core.prediction.tables import write_tables
 
@@ -69,7 +70,7 @@ class Batch:
     def _predict(self, path: Path, unsure: bool, run: PredictionRun) -> None:
         try:
             key = self._key(path)
-            if not self.results.holds(path, key, ("done", "plots", "recordings") if self.out else ("done",)):
+            if not self.results.holds(path, key, tuple(KINDS) if self.out else ("done",)):
                 prediction = self.predictor.examine(path, self.window_s, self.step_s)
                 self._keep(path, key, prediction, run)
             run.done.append(path)
@@ -90,6 +91,7 @@ class Batch:
         if self.out:
             plot_prediction(prediction, self.results.file("plots", path))
             write_recording(run, path, seen)
+            write_exports(self.results, path, seen, self.step_s)
         self.results.write(path, key, seen)
 
     def _key(self, path: Path) -> str:

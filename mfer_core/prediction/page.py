@@ -13,6 +13,7 @@ import pandas as pd
 
 from mfer_core.base.files import atomic_path
 from mfer_core.base.modalities import ARMS
+from mfer_core.prediction.notice import LAW, MEASURED
 from mfer_core.prediction.results_folder import RecordingResult, result_name
 from mfer_core.prediction.run import PredictionRun
 from mfer_core.prediction.windows import label_segments
@@ -46,7 +47,7 @@ def _write(template: str, page: Path, **values: object) -> None:
         lstrip_blocks=True,
     )
     with atomic_path(page) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for piece in environment.get_template(template).generate(**values):
+        for piece in environment.get_template(template).generate(measured=MEASURED, law=LAW, **values):
             file.write(piece)
 
 

@@ -1,7 +1,8 @@
 """The stored results of every recording: written as soon as they are computed, and reused by a later run.
 
-A recording has up to three files, all of one name: ``plots/<name>.png``, ``recordings/<name>.html`` and,
-written last, ``done/<name>.parquet`` with its tables, notes and the key of everything that shaped them.
+A recording's files have one name, each in the folder of its kind (``KINDS``): ``plots/<name>.png``,
+``recordings/<name>.html``, ``elan/<name>.eaf`` and so on, and, written last, ``done/<name>.parquet`` with its
+tables, notes and the key of everything that shaped them.
 """
 
 import json
@@ -19,12 +20,20 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, write_table
 from mfer_core.base.folders import readable
 
-KINDS = {"plots": ".png", "recordings": ".html", "done": ".parquet"}
+KINDS = {
+    "plots": ".png",
+    "recordings": ".html",
+    "elan": ".eaf",
+    "praat": ".TextGrid",
+    "webvtt": ".vtt",
+    "srt": ".srt",
+    "done": ".parquet",
+}
 LONGEST_NAME = (
     100  # bytes of a recording's own name; file systems take 143 (encrypted ones) to 255 for all of it
 )
 _NO_FILE_NAME = re.compile(r'[\\/:*?"<>|]')  # Characters that file systems of other operating systems refuse.
-_OURS = re.compile(r".+-[0-9a-f]{8}\.(png|html|parquet)")
+_OURS = re.compile(rf".+-[0-9a-f]{{8}}({'|'.join(map(re.escape, KINDS.values()))})")
 _FACTS = b"mfer"
 
 

@@ -14,8 +14,11 @@ import pyarrow.parquet as pq
 
 from mfer_core.base.csv_files import csv_text
 from mfer_core.base.files import atomic_path
+from mfer_core.base.modalities import ARMS
+from mfer_core.prediction.notice import NOTICE
 from mfer_core.prediction.run import PredictionRun
 
+SPAN = ["path", "start_s", "end_s"]
 ROWS = 20_000  # held at a time
 PLACE = {
     "path": pa.string(),
@@ -27,12 +30,13 @@ PLACE = {
 
 
 def write_tables(run: PredictionRun, out: Path) -> None:
-    """predictions.{parquet,csv} (a row per clip and arm), timeline.{parquet,csv} (per window and arm) and
-    predictions.json (all).
+    """predictions.{parquet,csv} (a row per clip and arm), timeline.{parquet,csv} (per window and arm),
+    windows.csv (per window, for R and SPSS) and predictions.json (all).
     """
     schema = pa.schema([*PLACE.items(), *((name, pa.float64()) for name in run.classes)])
     _write_table(out, "predictions", (seen.table for seen in run.seen), schema)
     _write_table(out, "timeline", (seen.timeline for seen in run.seen), schema)
+    _write_windows(run, out / "windows.csv")
     _write_json(run, out / "predictions.json")
 
 
@@ -47,6 +51,20 @@ def _write_table(out: Path, name: str, parts: Iterator[pd.DataFrame], schema: pa
         for rows in _gathered(parts):
             writer.write_table(pa.Table.from_pandas(rows, schema, preserve_index=False))
             file.write(csv_text(rows, header=False))
+
+
+def _write_windows(run: PredictionRun, path: Path) -> None:
+    """A row per window with every arm's label and probabilities side by side; an arm without a say is empty.
+
+    Statistics programs take the columns' names, such as ``fused_happy``, as they are.
+    """
+    columns = [f"{arm}_{value}" for arm in ARMS for value in ("label", *run.classes)]
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(csv_text(pd.DataFrame(columns=[*SPAN, *columns])))
+        for seen in run.seen:
+            arms = seen.timeline.pivot(index=SPAN, columns="arm", values=["label", *run.classes])
+            arms.columns = [f"{arm}_{value}" for value, arm in arms.columns]
+            file.write(csv_text(arms.reindex(columns=columns).infer_objects().reset_index(), header=False))
 
 
 def _gathered(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -65,6 +83,7 @@ def _write_json(run: PredictionRun, path: Path) -> None:
     facts = {
         "model": run.model,
         "warning": run.warning,
+        "notice": NOTICE,
         "window_s": run.window_s,
         "step_s": run.step_s,
         "classes": list(run.classes),

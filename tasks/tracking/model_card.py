@@ -8,6 +8,7 @@ from mfer_core.corpora.registry import adapter
 from mfer_core.evaluation.arms import ORDER, title
 from mfer_core.evaluation.benchmark import FREE_SPEECH
 from mfer_core.evaluation.summary import ABOUT, by_protocol
+from mfer_core.prediction.notice import NOTICE
 from mfer_core.protocol.protocols import protocol
 
 CARD = """# {name}: audio-visual emotion recognition
@@ -35,6 +36,7 @@ folds' predictions together (95 % interval, speakers resampled). {basis}{leaky}
 - **Licence of the encoders**: visual {visual_licence}; audio {audio_licence}.
 - **Intended use**: research on acted emotion in speech and face. Not for judging a person, hiring, policing,
   medicine or education.
+- **Notice**: {notice}
 - **Limits**: acted emotion in the sentences of {benchmark}; see stage transfer for how far accuracy falls on
   other people's recordings. What an emotion looks and sounds like differs between people and cultures.
   {free_speech}
@@ -74,6 +76,7 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
         leaky="" if all(protocol(name).honest for name in scores) else SHARED,
         worst=_worst_groups(metrics[ABOUT]["groups"], chosen.protocol),
         free_speech=FREE_SPEECH,
+        notice=NOTICE,
         licences=_data_licences(settings),
         visual_licence=_encoder_licence(settings.pretrain_vit.checkpoint, [settings.roles.faces]),
         audio_licence=_encoder_licence(settings.pretrain_emotion2vec.checkpoint, settings.roles.pretraining),

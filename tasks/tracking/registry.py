@@ -13,6 +13,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, sha256_file
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, Tracking
+from mfer_core.prediction.notice import NOTICE
 from tasks.tracking.champion import CHAMPION, beats, paired_test, standing
 from tasks.tracking.lineage import lineage
 from tasks.tracking.signature import input_example, model_signature
@@ -55,6 +56,24 @@ def registered_folder(uri: str, tracking: Tracking) -> Path:
         raise MferError(f"no model {uri} in the MLflow registry: {str(error).splitlines()[0]}") from error
 
 
+def altered_versions(settings: Settings) -> list[str]:
+    """The versions of the registered model whose files are not, or no more, those that were registered."""
+    name, store = settings.register_model.name, client(settings.tracking)
+    return [
+        version.version
+        for version in store.search_model_versions(f"name='{name}'")
+        if KEY_TAG in version.tags
+        and not _is_intact(f"models:/{name}/{version.version}", version.tags, settings)
+    ]
+
+
+def _is_intact(uri: str, tags: dict[str, str], settings: Settings) -> bool:
+    try:
+        return _content(registered_folder(uri, settings.tracking)) == tags[KEY_TAG]
+    except MferError:
+        return False
+
+
 def _content(folder: Path) -> str:
     """The digest of all files of a folder."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -79,7 +98,7 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
             signature=model_signature(),
             input_example=input_example(),
             pip_requirements=["-r requirements.lock"],
-            metadata={"protocol": chosen.protocol, "synthetic": settings.synthetic},
+            metadata={"protocol": chosen.protocol, "synthetic": settings.synthetic, "notice": NOTICE},
         )
         mlflow.log_metric("accuracy", score)
     tags = standing(chosen.protocol, settings.roles.benchmark, settings.synthetic, score)

@@ -4,6 +4,7 @@ import pytest
 
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
+from mfer_core.prediction.notice import NOTICE
 from tasks.tracking.model_card import write_card
 
 CONFIG = {
@@ -79,3 +80,7 @@ def test_the_card_says_what_the_model_stands_on(card):
     assert "**Lowest accuracy by group** (fused, luna5, %): sex female 57.1 (50.9 to 62.9)." in card
     assert "on free speech good systems reach a macro F1 of about 41 %" in card
     assert "ravdess (synthetic, of this project: MIT)" in card
+
+
+def test_the_card_holds_the_notice(card):
+    assert NOTICE in card

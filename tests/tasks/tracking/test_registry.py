@@ -22,7 +22,7 @@ from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, load_settings
 from mfer_core.cache.code import ROOT
 from tasks.tracking.champion import PREDICTIONS
-from tasks.tracking.registry import register_folder
+from tasks.tracking.registry import altered_versions, register_folder
 from tests.prediction.conftest import model, predictor, recordings  # noqa: F401 (fixtures)
 from tests.tasks.conftest import forget_store
 from tests.tasks.tracking.test_champion import predictions
@@ -224,3 +224,13 @@ def test_the_served_model_answers_for_a_path_an_upload_and_its_own_example(serve
     for empty in ({"dataframe_records": []}, {"dataframe_split": {"columns": ["path"], "data": []}}):
         refused = ask(empty)
         assert refused.status_code == 400 and "no rows" in refused.json()["message"]
+
+
+def test_a_version_whose_files_were_altered_is_named(registered, project):
+    _, settings = project
+    assert altered_versions(settings) == []
+    card = model_folder("models:/mfer/2") / "README.md"
+    text = card.read_text()
+    card.write_text("# a better card\n")
+    assert altered_versions(settings) == [2]
+    card.write_text(text)
