@@ -1,7 +1,6 @@
 """A bit that flipped anywhere below `data` is found, though DVC says that everything is up to date."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ def unregistered(project, monkeypatch):
     """A finished project whose registry holds no version, and whose recordings are in a manifest."""
     monkeypatch.setattr("tasks.tracking.registry.altered_versions", lambda settings: [])
     folder = load_settings().corpora["ravdess"].path
-    shutil.copy(folder / "clip.wav", folder / "gone.wav")
+    (folder / "gone.wav").write_bytes(b"another one")
     facts = {"corpus": "ravdess", "label": "happy", "speaker": "ravdess-1", "has_audio": True}
     clips = [
         Clip(clip_id=f"ravdess/{path.stem}", path=path.name, sha256=sha256_file(path), **facts)
