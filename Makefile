@@ -22,7 +22,7 @@ run: .venv/.installed
 	$(BIN)/python -m flows show
 
 test: .venv/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.ingest

@@ -61,8 +61,10 @@ def check(
 ) -> None:
     """Say all that is wrong in params.yaml or missing: folders, checkpoints, devices."""
     from flows.check import check_project
+    from tasks.dvc_locks import forget_the_dead
 
     let_dvc_do_without_git()
+    forget_the_dead()
     settings = check_project()
     if deep:
         from flows.deep_check import check_content

@@ -20,6 +20,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.parent_watchdog import follow
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
+from tasks.dvc_locks import forget_the_dead
 from tasks.fault_lines import shorten_faults
 from tasks.fetch import download_corpus
 from tasks.processes import mark, wait_for_earlier
@@ -63,6 +64,7 @@ def mfer(
     let_dvc_do_without_git()
     mark(psutil.Process())
     wait_for_earlier(get_run_logger().info)
+    forget_the_dead()
     if profile:
         switch_profile(profile, Path("params.yaml"))
     settings = check_project(may_fetch=True)

@@ -13,6 +13,7 @@ import psutil
 from prefect import get_run_logger
 
 from mfer_core.base.errors import MferError
+from tasks.dvc_locks import forget_the_dead, works_here
 from tasks.processes import HOME, describe
 
 RAN = re.compile(r"Running stage '(.+)':")
@@ -66,15 +67,14 @@ def _run(command: list[str]) -> tuple[int, list[str]]:
 def _wait_for(pid: int, say: Callable[[str], None]) -> None:
     """Return when the `dvc` with this number, which holds what a stage needs, has ended.
 
-    Raises MferError when the number is another program's by now: DVC would wait for that one for ever.
+    Where it was killed and the number is another program's by now, DVC is made to forget it: it would wait
+    for that program for ever.
     """
+    if not works_here(pid):
+        forget_the_dead()
+        return
     try:
         process = psutil.Process(pid)
-        if not any(Path(word).name == "dvc" for word in process.cmdline()):
-            raise MferError(
-                f"DVC waits for process {pid}, which is no dvc: a run was cut off; remove .dvc/tmp/rwlock "
-                "and start again"
-            )
         say(f"waiting for {describe(process)}, which works in this folder, to end")
         process.wait()
     except psutil.NoSuchProcess:

@@ -3,17 +3,42 @@ run.
 """
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from flows.environment import set_environment
 
 set_environment()
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# What takes longest starts first, so that no worker is left alone with it at the end.
+LONGEST_FIRST = ("tests/pipeline/", "tests/servers/", "tests/tasks/test_cluster.py", "tests/flows/")
+
+
+class BySharedFixtures(LoadFileScheduling):
+    """A worker runs all tests of a file; of tests/pipeline, which shares one run, all of the folder."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/pipeline" if nodeid.startswith("tests/pipeline/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return BySharedFixtures(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        starts = (number for number, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name))
+        return next(starts, len(LONGEST_FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture
@@ -30,3 +55,12 @@ def as_nobody():
             yield Path(folder)
         finally:
             os.seteuid(was)
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory):
+    """A program that was given a dead process's number: it works elsewhere."""
+    process = subprocess.Popen(["sleep", "infinity"], cwd=tmp_path_factory.mktemp("elsewhere"))
+    yield process.pid
+    process.kill()
+    process.wait()

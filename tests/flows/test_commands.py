@@ -210,15 +210,6 @@ def test_the_console_command_is_this_program_and_names_its_commit(capsys, monkey
     assert main(["--version"]) == 0, "no git is no fault"
 
 
-def test_a_project_from_a_zip_is_checked_and_dvc_then_does_without_git(project):
-    (project / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc" / "config", project / ".dvc")
-    command = [sys.executable, "-m", "dvc", "stage", "list", "--name-only"]
-    assert "is not a git repository" in subprocess.run(command, capture_output=True, text=True).stderr
-    assert main(["check"]) == 0
-    assert "train_fused" in subprocess.run(command, capture_output=True, text=True).stdout
-
-
 def test_a_pipe_that_takes_ascii_only_loses_no_letter(project, monkeypatch):
     tables = project / "data" / "evaluate" / "tables"
     tables.mkdir(parents=True)

@@ -1,13 +1,13 @@
 """What DVC said, as one line; whom it waits for."""
 
-import os
+import json
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from mfer_core.base.errors import MferError
+from tasks.dvc_locks import RECORD
 from tasks.reproduce import BLOCKED, _fault, _wait_for
 
 BUSY = [
@@ -23,7 +23,8 @@ def blocked_by(pid: int) -> list[str]:
     return [line.format(pid=pid) for line in BUSY]
 
 
-def test_the_dvc_that_holds_a_lock_is_waited_for(tmp_path):
+def test_the_dvc_that_holds_a_lock_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc").write_text("input()")
     working = subprocess.Popen([sys.executable, tmp_path / "dvc", "repro"], stdin=subprocess.PIPE)
     said = []
@@ -39,9 +40,14 @@ def test_the_dvc_that_holds_a_lock_is_waited_for(tmp_path):
     _wait_for(working.pid, pytest.fail)  # it has ended: nothing to wait for
 
 
-def test_a_lock_left_under_a_number_that_another_program_has_now_says_how_to_go_on():
-    with pytest.raises(MferError, match=f"process {os.getpid()}, which is no dvc: .* remove .dvc/tmp/rwlock"):
-        _wait_for(os.getpid(), pytest.fail)
+def test_a_lock_left_under_a_number_that_another_program_has_now_is_forgotten(
+    tmp_path, monkeypatch, stranger
+):
+    monkeypatch.chdir(tmp_path)
+    RECORD.parent.mkdir(parents=True)
+    RECORD.write_text(json.dumps({"write": {"/a": {"pid": stranger, "cmd": "dvc repro"}}}))
+    _wait_for(stranger, pytest.fail)
+    assert json.loads(RECORD.read_text()) == {"write": {}}
 
 
 def test_a_stage_is_heard_before_dvc_and_dvc_before_the_last_words():
