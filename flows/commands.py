@@ -164,8 +164,12 @@ def predict(
         list[Path], typer.Argument(metavar="PATH...", help="video or audio files, and folders of them")
     ],
     model: Annotated[
-        str, typer.Option(help="a model's folder, or in the MLflow registry: models:/mfer@champion")
-    ] = str(DataPaths().model),
+        str | None,
+        typer.Option(
+            help="a model's folder, models:/mfer@champion of the MLflow registry, or published: the heads of "
+            "published encoders  [default: data/register/model, where it is there, else published]"
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="also write tables, plots and DIR/report.html")
     ] = None,
@@ -175,6 +179,14 @@ def predict(
         float | None,
         typer.Option(help="refuse longer recordings (default: predict.max_minutes of params.yaml)"),
     ] = None,
+    image_encoder: Annotated[
+        str | None,
+        typer.Option(help="published ViT classifier, hub id or folder (default: predict.image_encoder)"),
+    ] = None,
+    speech_encoder: Annotated[
+        str | None,
+        typer.Option(help="published emotion2vec, hub id or folder (default: predict.speech_encoder)"),
+    ] = None,
 ) -> None:
     """Say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some
     rejected.
@@ -182,7 +194,7 @@ def predict(
     from flows.predict import predict_media
     from flows.show import show_predictions
 
-    run, status = predict_media(paths, model, window, step, out, max_minutes)
+    run, status = predict_media(paths, model, window, step, out, max_minutes, image_encoder, speech_encoder)
     show_predictions(run, out)
     raise typer.Exit(status)
 

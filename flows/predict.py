@@ -1,12 +1,15 @@
 """The command predict: media files in, tables, plots and pages out."""
 
+import sys
 from pathlib import Path
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
 from mfer_core.prediction import Predictor
 from mfer_core.prediction.batch import Batch
 from mfer_core.prediction.media_files import find_media
+from mfer_core.prediction.predictor import PUBLISHED
 from mfer_core.prediction.results_folder import ResultsFolder
 from mfer_core.prediction.run import PredictionRun
 from mfer_core.prediction.windows import window_spans
@@ -22,14 +25,19 @@ REGISTRY = "models:/"
 
 def predict_media(
     paths: list[Path],
-    model: str,
+    model: str | None,
     window_s: float,
     step_s: float,
     out: Path | None,
     max_minutes: float | None = None,
+    image_encoder: str | None = None,
+    speech_encoder: str | None = None,
 ) -> tuple[PredictionRun, int]:
     """Predict every media file of ``paths``, into ``out`` where it is given; returns what was found and the
     exit status.
+
+    Without ``model`` the trained model answers, where there is one, and else published heads. The encoders
+    named here stand in for those of the settings.
 
     Raises MferError where nothing can start: everything that can be refused is refused before anything is
     computed.
@@ -40,13 +48,38 @@ def predict_media(
         raise MferError(f"no video or audio file in {', '.join(map(str, paths))}")
     if out:
         ResultsFolder(out).check_writable()
-    if max_minutes is None:
-        max_minutes = load_settings().predict.max_minutes
-    predictor = Predictor.load(model_folder(model), max_minutes=max_minutes, apart=True)
+    named = {"image_encoder": image_encoder, "speech_encoder": speech_encoder}
+    model = model or _model_at_hand(any(named.values()))
+    predictor = _load(model, max_minutes, {name: value for name, value in named.items() if value})
     run = Batch(predictor, model, window_s, step_s, out).run(files)
     if run.left:
         return run, STOPPED
     return run, (SOME if run.rejected else ALL) if run.done else NONE
+
+
+def _model_at_hand(encoders_named: bool) -> str:
+    """What answers where no model is named; that a person did not choose it is said."""
+    trained = DataPaths().model
+    if trained.is_dir() and not encoders_named:
+        return str(trained)
+    if not encoders_named:
+        print(f"no trained model in {trained}: published heads answer", file=sys.stderr)
+    return PUBLISHED
+
+
+def _load(model: str, max_minutes: float | None, encoders: dict[str, str]) -> Predictor:
+    """Raises MferError where encoders are named beside a model that has its own."""
+    settings = load_settings()
+    chosen = settings.predict
+    limit = chosen.max_minutes if max_minutes is None else max_minutes
+    if model == PUBLISHED:
+        # A revision in the settings belongs to the encoder of the settings.
+        unpinned = {f"{name.removesuffix('encoder')}revision": None for name in encoders}
+        chosen = chosen.model_copy(update={**encoders, **unpinned})
+        return Predictor.load_published(chosen, settings.extract, max_minutes=limit, apart=True)
+    if encoders:
+        raise MferError(f"model {model} has its own encoders: name others only with --model {PUBLISHED}")
+    return Predictor.load(model_folder(model), max_minutes=limit, apart=True)
 
 
 def model_folder(model: str) -> Path:

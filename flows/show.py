@@ -108,8 +108,10 @@ def show_predictions(run: PredictionRun, out: Path | None) -> None:
         _say(console, f"left alone: {path}: no recording")
     for one in run.rejected:
         print(f"rejected: {one.path}: {one.reason}", file=sys.stderr)
+    for line in run.about:
+        _say(console, line)
     if run.warning:
-        _say(console, f"the model was {run.warning}")
+        _say(console, f"the model was {run.warning}; --model published answers with published heads")
     if run.left:
         goes_on = "; the same command goes on there" if out else ""
         print(f"stopped: {run.left} recordings were not looked at{goes_on}", file=sys.stderr)

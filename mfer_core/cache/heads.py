@@ -1,5 +1,9 @@
 """An encoder's own classifier, stored beside the embeddings: a zero-shot baseline without a second pass of
 the encoder.
+
+The image encoder scores every frame, and a clip is the mean of its frames' probabilities; the speech encoder
+scores the mean frame of a clip, as the published implementations do. Labels are matched by name
+(``labels.head_classes``).
 """
 
 import json
@@ -12,8 +16,10 @@ from safetensors.numpy import save_file
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path
+from mfer_core.base.labels import head_classes
 
 FILE = "head.safetensors"
+STEPS = 10_000  # Steps of embeddings at a time: a long recording's lie on disk.
 
 
 @dataclass(frozen=True)
@@ -24,11 +30,22 @@ class Head:
     bias: np.ndarray  # float32 [L]
     labels: list[str]  # L names as the checkpoint spells them
 
-    def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """float64 [N, L] of embeddings [N, D]."""
-        logits = values.astype(np.float64) @ self.weight.T + self.bias
+    def probabilities(self, values: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+        """float64 [N, L] of embeddings [N, D]. A ``temperature`` above 1 makes them less sure (Guo et al.
+        2017, https://arxiv.org/abs/1706.04599).
+        """
+        logits = (values.astype(np.float64) @ self.weight.T + self.bias) / temperature
         shares = np.exp(logits - logits.max(1, keepdims=True))
         return shares / shares.sum(1, keepdims=True)
+
+    def of_clip(self, modality: str, values: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+        """float64 [L] of one clip's embeddings [T, D], T at least 1; they may be mapped from a file."""
+        pieces = (values[start : start + STEPS] for start in range(0, len(values), STEPS))
+        if modality == "visual":
+            sums = [self.probabilities(piece, temperature).sum(0) for piece in pieces]
+            return np.sum(sums, axis=0) / len(values)
+        mean = np.sum([piece.sum(0, dtype=np.float64) for piece in pieces], axis=0) / len(values)
+        return self.probabilities(mean[None], temperature)[0]
 
 
 def write_head(folder: Path, head: Head | None) -> None:
@@ -60,3 +77,21 @@ def read_head(folder: Path) -> Head | None:
             )
     except (SafetensorError, KeyError, ValueError) as error:
         raise MferError(f"cannot read {path}: {error}; run embed again") from error
+
+
+def known_classes(labels: list[str], classes: tuple[str, ...]) -> list[str]:
+    """What of ``classes`` a head with these labels knows."""
+    return [name for name in classes if name in head_classes(labels)]
+
+
+def by_class(labels: list[str], shares: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """float64 [N, C] of a head's probabilities [N, L] of ``labels``: those of names that are in ``classes``,
+    made to sum to 1; else NaN.
+    """
+    names = head_classes(labels)
+    result = np.full((len(shares), len(classes)), np.nan)
+    for column, name in enumerate(classes):
+        columns = [number for number, label in enumerate(names) if label == name]
+        if columns:
+            result[:, column] = shares[:, columns].sum(1)
+    return result / np.nansum(result, 1, keepdims=True)

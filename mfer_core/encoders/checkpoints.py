@@ -36,16 +36,21 @@ def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, .
     ``configs`` are the configuration files that shape the values beside the weights. Raises MferError naming
     the id and the folder to put it in when it is nowhere to be had.
     """
-    given = Path(checkpoint)
-    folder = next((path for path in (given, CHECKPOINTS / checkpoint) if path.is_dir()), None) or _from_hub(
-        checkpoint, revision
-    )
+    folder = checkpoint_folder(checkpoint, revision)
     weights = weights_file(folder)
     shaping = [path for name in configs if (path := folder / name).is_file()]
     values = {path.name: sha256_file(path) for path in (*weights, *shaping)}
     # A folder's path on this machine means nothing elsewhere.
-    name = folder.resolve().name if folder == given else checkpoint
+    name = folder.resolve().name if folder == Path(checkpoint) else checkpoint
     return Checkpoint(folder, name, revision, digest(values))
+
+
+def checkpoint_folder(checkpoint: str, revision: str | None) -> Path:
+    """The folder of ``checkpoint``, downloaded where it is not on this machine. Raises MferError as
+    ``find_checkpoint``.
+    """
+    local = (path for path in (Path(checkpoint), CHECKPOINTS / checkpoint) if path.is_dir())
+    return next(local, None) or _from_hub(checkpoint, revision)
 
 
 def why_missing(checkpoint: str, revision: str | None) -> str | None:

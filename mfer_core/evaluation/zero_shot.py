@@ -1,9 +1,8 @@
 """The encoders' own classifiers on the cached embeddings; this project has taught them nothing of the
 benchmark.
 
-The image encoder scores every frame, and a clip is the mean of its frames' probabilities; the speech encoder
-scores the mean frame of a clip. Labels are matched by name (``labels.head_classes``). A class that the head
-does not know has no probability (null, not 0), and clips of that class are not scored.
+How a head scores a clip: ``cache/heads.py``. A class that the head does not know has no probability (null,
+not 0), and clips of that class are not scored.
 """
 
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 from mfer_core.base.labels import CLASSES, head_classes
 from mfer_core.base.paths import DataPaths
 from mfer_core.cache.embeddings import open_embeddings
-from mfer_core.cache.heads import Head, read_head
+from mfer_core.cache.heads import by_class, known_classes, read_head
 from mfer_core.evaluation.arms import BASELINE, PROBE_OF, title
 from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.summary import summarise
@@ -26,26 +25,6 @@ NOTE = (
     "among these classes alone; so no figure here equals one of table `results`. A head whose encoder has "
     "seen the benchmark's labels is no zero-shot classifier."
 )
-
-
-def clip_probabilities(head: Head, modality: str, values: np.ndarray) -> np.ndarray:
-    """float64 [L] of one clip's embeddings [T, D]."""
-    if modality == "visual":
-        return head.probabilities(values).mean(0)
-    return head.probabilities(values.mean(0, keepdims=True))[0]
-
-
-def by_class(labels: list[str], shares: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
-    """float64 [N, C] of a head's probabilities [N, L] of ``labels``: those of names that are in ``classes``,
-    made to sum to 1; else NaN.
-    """
-    names = head_classes(labels)
-    result = np.full((len(shares), len(classes)), np.nan)
-    for column, name in enumerate(classes):
-        columns = [number for number, label in enumerate(names) if label == name]
-        if columns:
-            result[:, column] = shares[:, columns].sum(1)
-    return result / np.nansum(result, 1, keepdims=True)
 
 
 def zero_shot_predictions(
@@ -64,18 +43,13 @@ def zero_shot_predictions(
             continue
         values = open_embeddings(DataPaths(data).embeddings(modality, corpus))
         clips = [clip for clip, steps in values.items() if len(steps)]
-        shares = np.stack([clip_probabilities(head, modality, values[clip]) for clip in clips])
+        shares = np.stack([head.of_clip(modality, values[clip]) for clip in clips])
         matched = by_class(head.labels, shares, classes).astype(np.float32)
         scored = pd.DataFrame(matched, columns=list(classes)).assign(clip_id=clips, arm=arm)
         tables.append(test[test.label.isin(known)].merge(scored, on="clip_id"))
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[
         tables[0].columns
     ]
-
-
-def known_classes(labels: list[str], classes: tuple[str, ...]) -> list[str]:
-    """What of ``classes`` a head with these labels knows."""
-    return [name for name in classes if name in head_classes(labels)]
 
 
 def zero_shot_table(

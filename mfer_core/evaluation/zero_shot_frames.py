@@ -11,9 +11,8 @@ import pyarrow as pa
 
 from mfer_core.base.files import read_table, write_table
 from mfer_core.cache.embeddings import open_embeddings
-from mfer_core.cache.heads import Head, read_head
+from mfer_core.cache.heads import Head, by_class, known_classes, read_head
 from mfer_core.evaluation.tables import percent
-from mfer_core.evaluation.zero_shot import by_class, known_classes
 
 FRAMES_FILE = "zero_shot_frames.parquet"
 FACTS = [("clip_id", pa.string()), ("time_s", pa.float32())]

@@ -51,6 +51,7 @@ class Batch:
         run = PredictionRun(
             self.model, predictor.warning, self.window_s, self.step_s, predictor.classes, self.results
         )
+        run.about, run.sources = predictor.about, predictor.sources
         run.others = [readable(path) for path in files.others]
         run.rejected = [Rejected(readable(path), str(error)) for path, error in files.faults.items()]
         left = len(files.recordings)

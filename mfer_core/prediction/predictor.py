@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,13 +16,11 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import BaseModel, ValidationError
-from torch.nn.utils.rnn import pad_sequence
 
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.files import digest, read_json, sha256_file, write_json
 from mfer_core.base.folders import readable
-from mfer_core.base.modalities import ARMS
-from mfer_core.base.settings import Extract
+from mfer_core.base.settings import Extract, Predict
 from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.encoders.checkpoint_pointer import checkpoint_of
@@ -37,16 +34,18 @@ from mfer_core.media.result import ExtractedClip
 from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_kind
-from mfer_core.prediction.running import STEPS, encode_running
+from mfer_core.prediction.classifiers import Classifier, Decision, Part, TrainedArms
+from mfer_core.prediction.published import about, load_heads
+from mfer_core.prediction.run import HeadSource
 from mfer_core.prediction.windows import STEP_S, WINDOW_S, RecordingEmbeddings, StepsFile, window_spans
 
 SETTINGS = "settings.json"
+PUBLISHED = "published"  # The name of the published heads where a model is named.
 log = logging.getLogger("mfer")
 LIMITS = {"max_duration_s", "clip_time_limit_s", "rejects_limit"}  # These settings shape no figure.
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time
 BATCH_GIB = 0.1  # An encoder's working memory; one recording is no quicker with more.
-BATCH = 64  # windows through the arms at a time
 
 
 class ModelSettings(BaseModel):
@@ -65,6 +64,10 @@ class ModelSettings(BaseModel):
         limit_s = self.extract.clip_time_limit_s * max(1.0, longest_s / self.extract.max_duration_s)
         limits = {"max_duration_s": longest_s, "clip_time_limit_s": limit_s}
         return self.model_copy(update={"extract": self.extract.model_copy(update=limits)})
+
+    def shaping(self) -> dict:
+        """What of the settings shapes figures."""
+        return self.model_dump(exclude={"extract": LIMITS})
 
     def write(self, folder: Path) -> None:
         write_json(folder / SETTINGS, self.model_dump())
@@ -111,15 +114,16 @@ def _refuse_precomputed(folder: Path, config: dict) -> None:
 
 @dataclass
 class Predictor:
-    """Both encoders and the fused model, ready for files."""
+    """Both encoders and what decides on their embeddings, ready for files."""
 
     visual: VitEncoder
     audio: Emotion2vecEncoder
-    model: Fused
+    classifier: Classifier
     settings: ModelSettings
     apart: bool  # whether recordings are opened in a process of their own
     # A hash of everything that shapes the figures: two models with one identity are the same model.
     identity: str
+    sources: tuple[HeadSource, ...] = ()  # where published heads come from; none of a trained model
 
     @classmethod
     def load(
@@ -153,9 +157,34 @@ class Predictor:
         encoders: dict[str, Encoder] = {"visual": visual, "audio": audio}
         for modality, weights_of in blocks.items():
             put_blocks(encoders[modality], weights_of, config["encoders"][modality])
-        parts = [visual.metadata, audio.metadata, settings.model_dump(exclude={"extract": LIMITS})]
+        parts = [visual.metadata, audio.metadata, settings.shaping()]
         weights = [sha256_file(file) for file in sorted((folder / "fused").iterdir()) if file.is_file()]
-        return cls(visual, audio, model, settings, apart, digest(parts, weights))
+        return cls(visual, audio, TrainedArms(model), settings, apart, digest(parts, weights))
+
+    @classmethod
+    def load_published(
+        cls,
+        chosen: Predict,
+        extract: Extract,
+        device: str = "auto",
+        max_minutes: float | None = None,
+        apart: bool = False,
+    ) -> "Predictor":
+        """Published encoders with the heads that they bring along, in place of trained arms.
+
+        Raises MferError as ``published.load_heads`` does.
+        """
+        settings = ModelSettings(extract=extract, synthetic=False)
+        if max_minutes is not None:
+            settings = settings.allowing(max_minutes)
+        visual, audio, heads, sources = load_heads(chosen, device)
+        identity = digest(PUBLISHED, visual.metadata, audio.metadata, settings.shaping(), heads.temperatures)
+        return cls(visual, audio, heads, settings, apart, identity, sources)
+
+    @property
+    def about(self) -> list[str]:
+        """Lines that must stand beside the figures of published heads; none for a trained model."""
+        return about(self.sources, self.classes)
 
     @property
     def warning(self) -> str | None:
@@ -168,7 +197,7 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.model.classes
+        return self.classifier.classes
 
     def predict(self, paths: Iterable[Path | str]) -> pd.DataFrame:
         """One row per file and arm (see ``Prediction``). Raises ClipError for a file that cannot be used."""
@@ -187,7 +216,7 @@ class Predictor:
             spans = window_spans(embedded.duration_s, window_s, step_s)
             name = readable(path)
             windows = self._table(name, spans, self.decide(embedded.between(*span) for span in spans))
-            whole = self._table(name, [(0.0, embedded.duration_s)], [self._decide_whole(embedded)])
+            whole = self._table(name, [(0.0, embedded.duration_s)], [self.classifier.decide_whole(embedded)])
             clip = ExtractedClip(parts.some_frames(SHOWN_FRAMES), parts.outline(), parts.facts)
         return Prediction(name, clip, whole, windows, step_s)
 
@@ -232,28 +261,8 @@ class Predictor:
         (values,) = self.audio.embed([speech.waveform], BATCH_GIB)
         return values, speech.times(self.audio.centres(len(values)))
 
-    def _decide_whole(self, embedded: RecordingEmbeddings) -> dict[str, torch.Tensor]:
-        """arm -> probabilities [C] of the whole recording."""
-        lengths = len(embedded.visual), len(embedded.audio)
-        if max(lengths) <= STEPS:
-            return next(self.decide([embedded.between(0.0, embedded.duration_s)]))
-        model, present = self.model, [torch.tensor([int(length > 0)]) for length in lengths]
-        with torch.no_grad():
-            states = [
-                encode_running(model.visual, embedded.visual),
-                encode_running(model.audio, embedded.audio),
-            ]
-            fused = model.head(states[0][:, None], present[0], states[1][:, None], present[1])
-            logits = (model.visual.classifier(states[0]), model.audio.classifier(states[1]), fused)
-        has = (*map(bool, lengths), True)
-        return {
-            arm: values.softmax(1)[0]
-            for arm, values, is_there in zip(ARMS, logits, has, strict=True)
-            if is_there
-        }
-
     def _table(
-        self, path: str, spans: list[tuple[float, float]], decisions: Iterable[dict[str, torch.Tensor]]
+        self, path: str, spans: list[tuple[float, float]], decisions: Iterable[Decision]
     ) -> pd.DataFrame:
         rows = []
         for span, arms in zip(spans, decisions, strict=True):
@@ -267,26 +276,6 @@ class Predictor:
     def _named(self, probabilities: torch.Tensor) -> dict[str, float]:
         return dict(zip(self.classes, probabilities.tolist(), strict=True))
 
-    def decide(self, parts: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
-        """For each part (visual [T, D], audio [T, D]; T is 0 without the modality): arm -> probabilities
-        [C].
-        """
-        waiting = iter(parts)
-        while batch := list(islice(waiting, BATCH)):
-            visual, audio = (_padded(side) for side in zip(*batch, strict=True))
-            with torch.no_grad():
-                logits = self.model.visual(*visual), self.model.audio(*audio), self.model(*visual, *audio)
-            shares = [values.softmax(1) for values in logits]
-            present = visual[1] > 0, audio[1] > 0, visual[1] + audio[1] > 0
-            for index in range(len(visual[1])):
-                yield {
-                    arm: values[index]
-                    for arm, values, has in zip(ARMS, shares, present, strict=True)
-                    if has[index]
-                }
-
-
-def _padded(parts: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-padded [B, T, D] with T at least 1, and the lengths [B]."""
-    filled = [part if len(part) else part.new_zeros(1, part.shape[1]) for part in parts]
-    return pad_sequence(filled, batch_first=True), torch.tensor([len(part) for part in parts])
+    def decide(self, parts: Iterable[Part]) -> Iterator[Decision]:
+        """The classifier's decision on each part."""
+        return self.classifier.decide(parts)

@@ -8,6 +8,29 @@ from mfer_core.prediction.results_folder import RecordingResult, ResultsFolder
 
 
 @dataclass(frozen=True)
+class HeadSource:
+    """Where an arm's head comes from, in words."""
+
+    arm: str
+    checkpoint: str
+    revision: str | None
+    hash: str  # of weights and configuration
+    labels: list[str]  # as the checkpoint spells them
+    left_out: list[str]  # the labels that are not among the classes
+    labels_seen: str  # whose labels it was trained on
+    licence: str
+    temperature: float
+
+    def __str__(self) -> str:
+        left_out = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        softened = f"; temperature {self.temperature:g}" if self.temperature != 1 else ""
+        return (
+            f"{self.arm}: {self.checkpoint} (revision {self.revision or 'not pinned'}; licence: "
+            f"{self.licence}; emotion labels seen in its training: {self.labels_seen}{left_out}{softened})"
+        )
+
+
+@dataclass(frozen=True)
 class Rejected:
     """A file that could not be looked at."""
 
@@ -27,6 +50,8 @@ class PredictionRun:
     step_s: float
     classes: tuple[str, ...]
     results: ResultsFolder
+    about: list[str] = field(default_factory=list)  # Lines that must stand beside published heads' figures.
+    sources: tuple[HeadSource, ...] = ()  # of published heads
     done: list[Path] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # files of folders that are no recordings

@@ -84,6 +84,7 @@ def _write_json(run: PredictionRun, path: Path) -> None:
         "model": run.model,
         "warning": run.warning,
         "notice": NOTICE,
+        "published_heads": [asdict(source) for source in run.sources],
         "window_s": run.window_s,
         "step_s": run.step_s,
         "classes": list(run.classes),

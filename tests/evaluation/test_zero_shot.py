@@ -14,7 +14,6 @@ from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
 from mfer_core.evaluation.benchmark import open_benchmark
 from mfer_core.evaluation.zero_shot import (
-    clip_probabilities,
     head_gaps,
     zero_shot_predictions,
     zero_shot_table,
@@ -61,13 +60,8 @@ def test_the_head_on_cached_embeddings_is_the_encoders_own_classifier(
     own = read_head(tmp_path / "visual")
     expected = vit.head().probabilities(vit.embed(faces))
     np.testing.assert_array_equal(own.probabilities(vit.embed(faces)), expected)
-    np.testing.assert_allclose(
-        clip_probabilities(own, "visual", vit.embed(faces)), expected.mean(0), atol=1e-5
-    )
-    found = [
-        clip_probabilities(read_head(tmp_path / "audio"), "audio", frames)
-        for frames in speech.embed(waveforms)
-    ]
+    np.testing.assert_allclose(own.of_clip("visual", vit.embed(faces)), expected.mean(0), atol=1e-5)
+    found = [read_head(tmp_path / "audio").of_clip("audio", frames) for frames in speech.embed(waveforms)]
     means = np.stack([frames.mean(0) for frames in speech.embed(waveforms)])
     np.testing.assert_allclose(found, speech.head().probabilities(means), atol=1e-5)
     assert own.labels == vit.labels and read_head(tmp_path / "audio").labels == speech.labels

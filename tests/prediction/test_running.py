@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.prediction import predictor as module
+from mfer_core.prediction import classifiers as module
 from mfer_core.prediction.running import encode_running
 
 

@@ -287,6 +287,18 @@ class Predict(Section):
 
     max_minutes: float = Field(default=180, gt=0)
     """A longer recording is refused; memory does not grow with the length, time and disk do."""
+    image_encoder: Text = "dima806/facial_emotions_image_detection"
+    """Of the published heads (--model published): a ViT classifier, hub id or folder."""
+    image_revision: Text | None = None
+    """Its commit; empty takes the newest."""
+    image_temperature: float = Field(default=1.0, gt=0)
+    """Divides its head's logits; 1 is as published, and nothing was fitted."""
+    speech_encoder: Text = "emotion2vec/emotion2vec_plus_base"
+    """Of the published heads: an emotion2vec with a head, hub id or folder."""
+    speech_revision: Text | None = None
+    """Its commit; empty takes the newest."""
+    speech_temperature: float = Field(default=1.0, gt=0)
+    """Divides its head's logits; 1 is as published, and nothing was fitted."""
 
 
 class Tracking(Section):

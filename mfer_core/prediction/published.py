@@ -1,0 +1,178 @@
+"""Published heads: the classifiers that published encoders bring along, for an answer before any training.
+
+Nothing here is trained. The classes are those that both heads know, by name, so that the arms and their mean
+can be compared; what else a head knows is left out and its other probabilities are made to sum to 1. Both
+heads' probabilities are averaged with equal weights.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.labels import CLASSES, head_classes
+from mfer_core.base.modalities import MODALITIES
+from mfer_core.base.settings import Predict
+from mfer_core.cache.heads import Head, by_class, known_classes
+from mfer_core.encoders.checkpoints import checkpoint_folder
+from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
+from mfer_core.encoders.labels_seen import NOT_STATED, labels_seen
+from mfer_core.encoders.vit import VitEncoder, load_vit
+from mfer_core.prediction.classifiers import Decision, Part
+from mfer_core.prediction.run import HeadSource
+from mfer_core.prediction.windows import RecordingEmbeddings
+
+FILES = {
+    "visual": "config.json, preprocessor_config.json, model.safetensors",
+    "audio": "config.yaml, configuration.json, tokens.txt, model.pt",
+}
+# Where a checkpoint's folder has no card (README.md), by name.
+LICENCES = {
+    "facial_emotions_image_detection": "Apache-2.0",
+    "vit-face-expression": "Apache-2.0",
+    "emotion2vec_plus_seed": "FunASR model licence",
+    "emotion2vec_plus_base": "FunASR model licence",
+    "emotion2vec_plus_large": "FunASR model licence",
+}
+_LICENCE = re.compile(r"^(license|license_name):[ \t]*[\"']?([^\"'\n]+)", re.MULTILINE)
+
+
+@dataclass
+class PublishedHeads:
+    """The heads of both encoders and the mean of their probabilities."""
+
+    heads: dict[str, Head]  # by modality
+    temperatures: Mapping[str, float]  # by modality
+    classes: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Raises MferError when the heads share fewer than two classes."""
+        self.classes = CLASSES
+        for head in self.heads.values():
+            self.classes = tuple(known_classes(head.labels, self.classes))
+        if len(self.classes) < 2:
+            labels = "; ".join(f"{name}: {', '.join(head.labels)}" for name, head in self.heads.items())
+            raise MferError(f"the heads share {len(self.classes)} emotions, and need two ({labels})")
+
+    def decide(self, parts: Iterable[Part]) -> Iterator[Decision]:
+        for visual, audio in parts:
+            yield self._decide(visual.numpy(), audio.numpy())
+
+    def decide_whole(self, embedded: RecordingEmbeddings) -> Decision:
+        return self._decide(embedded.visual, embedded.audio)
+
+    def _decide(self, *values: np.ndarray) -> Decision:
+        shares = {
+            modality: self._shares(modality, steps)
+            for modality, steps in zip(MODALITIES, values, strict=True)
+            if len(steps)
+        }
+        if shares:
+            shares["fused"] = torch.stack(list(shares.values())).mean(0)
+        return shares
+
+    def _shares(self, modality: str, steps: np.ndarray) -> torch.Tensor:
+        head = self.heads[modality]
+        shares = head.of_clip(modality, steps, self.temperatures[modality])
+        return torch.from_numpy(by_class(head.labels, shares[None], self.classes)[0])
+
+    def left_out(self, modality: str) -> list[str]:
+        """The head's labels that are not among the classes."""
+        labels = self.heads[modality].labels
+        return [
+            label
+            for label, name in zip(labels, head_classes(labels), strict=True)
+            if name not in self.classes
+        ]
+
+
+def load_heads(
+    chosen: Predict, device: str
+) -> tuple[VitEncoder, Emotion2vecEncoder, PublishedHeads, tuple[HeadSource, ...]]:
+    """Both published encoders, their heads, and where these come from.
+
+    Raises MferError naming the folder to fill where a checkpoint is neither here nor to be had, and for a
+    speech encoder without a head.
+    """
+    named = {
+        "visual": (chosen.image_encoder, chosen.image_revision),
+        "audio": (chosen.speech_encoder, chosen.speech_revision),
+    }
+    # Both are fetched before either is loaded: transformers switches off the downloads' progress bars.
+    folders = {modality: _locate(modality, *names) for modality, names in named.items()}
+    visual, audio = (
+        load_vit(*named["visual"], device, "fp32"),
+        load_emotion2vec(*named["audio"], device, "fp32"),
+    )
+    speech_head = audio.head()
+    if speech_head is None:
+        raise MferError(
+            f"{chosen.speech_encoder} has no head of its own: name one that has, such as "
+            "emotion2vec/emotion2vec_plus_base (--speech-encoder, or predict.speech_encoder)"
+        )
+    temperatures = {"visual": chosen.image_temperature, "audio": chosen.speech_temperature}
+    heads = PublishedHeads({"visual": visual.head(), "audio": speech_head}, temperatures)
+    metadata = {"visual": visual.metadata, "audio": audio.metadata}
+    sources = tuple(
+        HeadSource(
+            arm=modality,
+            checkpoint=facts["name"],
+            revision=facts["revision"],
+            hash=facts["hash"],
+            labels=heads.heads[modality].labels,
+            left_out=heads.left_out(modality),
+            labels_seen=_seen_by(facts["name"]),
+            licence=_licence_of(folders[modality], facts["name"]),
+            temperature=temperatures[modality],
+        )
+        for modality, facts in metadata.items()
+    )
+    return visual, audio, heads, sources
+
+
+def about(sources: tuple[HeadSource, ...], classes: tuple[str, ...]) -> list[str]:
+    """What a person must know of published heads, in lines; none for a trained model."""
+    if not sources:
+        return []
+    lacking = [name for name in CLASSES if name not in classes]
+    without = f" ({', '.join(lacking)}: not known to both)" if lacking else ""
+    calibrated = any(source.temperature != 1 for source in sources)
+    mean = "after the temperatures of these settings" if calibrated else "nothing was calibrated"
+    return [
+        "Published heads; nothing was trained here.",
+        *map(str, sources),
+        f"fused: the mean of both heads' probabilities, {mean}",
+        f"classes: what both heads know{without}",
+    ]
+
+
+def _locate(modality: str, checkpoint: str, revision: str | None) -> Path:
+    """The checkpoint's folder, downloaded where it is not here. Raises MferError that says which files go
+    into which folder.
+    """
+    try:
+        return checkpoint_folder(checkpoint, revision)
+    except MferError as error:
+        raise MferError(f"{error} (the files: {FILES[modality]})") from error
+
+
+def _licence_of(folder: Path, checkpoint: str) -> str:
+    """What the checkpoint's own card says, or else what is known of its name."""
+    card = folder / "README.md"
+    if card.is_file():
+        facts = dict(_LICENCE.findall(card.read_text(encoding="utf-8", errors="replace")))
+        if facts:
+            return (facts.get("license_name") or facts["license"]).strip()
+    return LICENCES.get(checkpoint.rsplit("/", 1)[-1].lower(), NOT_STATED)
+
+
+def _seen_by(checkpoint: str) -> str:
+    """The corpora whose emotion labels a published encoder has learned from, in words."""
+    seen = labels_seen(checkpoint)
+    if seen is None:
+        return NOT_STATED
+    return f"{', '.join(seen.adapters) or 'none'} ({seen.source})"
