@@ -18,14 +18,14 @@ Corpora = dict[str, Corpus]
 Sections = dict[str, Any]
 
 
-def check_project(may_fetch: bool = False) -> Settings:
-    """Validate params.yaml and look whether all that it names is there.
+def check_project(may_fetch: bool = False, params: Path = PARAMS) -> Settings:
+    """Validate the settings of ``params`` and look whether all that they name is there.
 
     With ``may_fetch`` a corpus may still be fetched. Raises Faults, an MferError: a line for each thing that
     is wrong or missing, with what to do.
     """
-    values = read_yaml(PARAMS)
-    faults = [f"{PARAMS}: {fault}" for fault in find_faults(values, Settings)]
+    values = read_yaml(params)
+    faults = [f"{params.name}: {fault}" for fault in find_faults(values, Settings)]
     if isinstance(values, dict):
         parts = right_parts(values, Settings)
         parts["corpora"] = {

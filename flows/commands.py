@@ -76,6 +76,23 @@ def check(
 
 
 @app.command()
+def plan(
+    profile: Annotated[
+        str | None, typer.Option(help="one of profiles/ in place of params.yaml, which stays as it is")
+    ] = None,
+) -> None:
+    """Say what a run will do, need and take on this machine, and all that is missing; exit status 1: it could
+    not start.
+    """
+    from flows.plan import plan as print_plan
+    from flows.profiles import check_name
+
+    if profile:
+        check_name(profile)
+    raise typer.Exit(print_plan(profile))
+
+
+@app.command()
 def profile(name: Annotated[str, typer.Argument(help="file name in profiles/, without .yaml")]) -> None:
     """Rewrite params.yaml as one of profiles/."""
     from flows.profiles import write_profile

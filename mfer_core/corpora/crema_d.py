@@ -43,6 +43,8 @@ SOURCE = Source(
             plain=True,
         ),
     ),
+    clips=7_442,
+    clip_s=2.5,
 )
 LANGUAGE = "en"
 NAME = re.compile(

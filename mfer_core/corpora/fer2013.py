@@ -38,6 +38,7 @@ SOURCE = Source(
     licence="research use",
     instructions="download it with a Kaggle account",
     layout="fer2013.csv, the folders train/ and test/, or a zip of either",
+    clips=35_887,
 )
 LANGUAGE = None
 BLANK_RANGE = 8  # grey levels: blank JPEGs span up to 3, the flattest faces 20

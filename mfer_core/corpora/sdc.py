@@ -21,6 +21,7 @@ SOURCE = Source(
     licence="none stated",
     instructions="there is no public download: ask the authors, or set source: absent",
     layout="a folder per source with files ending in seg_ang.wav, seg_hap.wav, seg_nat.wav or seg_sad.wav",
+    clips=175,
 )
 LANGUAGE = "ar"
 NAME = re.compile(r".*seg_(?P<emotion>ang|hap|nat|sad)", re.IGNORECASE)

@@ -40,6 +40,8 @@ SOURCE = Source(
             checksum="sha256:747670d0d918e59d5e5020cf66610242890b093d42968c467c4f02eb5e6a6b1a",
         ),
     ),
+    clips=3_000,
+    clip_s=4.1,
 )
 LANGUAGE = "fa"
 NAME = re.compile(r"(?P<speaker>(?P<sex>[MF])\d{2})(?P<emotion>[AFHNSW])\d{2}")

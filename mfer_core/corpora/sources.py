@@ -26,6 +26,9 @@ class Source:
     archives: tuple[Archive, ...] = ()
     record: str | None = None  # Zenodo's JSON of a record, in place of ``archives``
     record_files: tuple[str, ...] = ()  # patterns of the record's files
+    clips: int = 0  # as its authors count them; of images, images
+    clip_s: float = 0.0  # mean length, seconds
+    with_picture: float = 0.0  # share of the clips
     # Checksums of the record's files that are known beforehand.
     known: dict[str, str] = field(default_factory=dict)
 

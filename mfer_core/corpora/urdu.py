@@ -28,6 +28,8 @@ SOURCE = Source(
             strip=1,
         ),
     ),
+    clips=400,
+    clip_s=2.5,
 )
 LANGUAGE = "ur"
 NAME = re.compile(r"(?P<speaker>S(?P<sex>[MF])\d+)_F\d+_(?P<emotion>[AHNS])\d{2,4}")

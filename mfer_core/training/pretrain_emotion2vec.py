@@ -70,14 +70,7 @@ def pretrain_emotion2vec(
     begin(run.folder)
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        conf = model_conf(
-            settings.hidden_size,
-            settings.layers,
-            settings.prenet_layers,
-            settings.heads,
-            FILTER_LAYERS,
-            pos_groups=settings.heads,
-        )
+        conf = compact_conf(settings)
         model = build_model(conf, len(speech.classes) + 1)
         speed_up(model, "fp32")
         batches = ExactBatches(model, FILTER_LAYERS)
@@ -94,6 +87,12 @@ def pretrain_emotion2vec(
     uars = {name: round(value, 3) for name, value in metrics.items() if name.startswith("valid_uar")}
     log.info("%s: %s", STAGE, uars)
     return metrics
+
+
+def compact_conf(settings: PretrainEmotion2vec) -> dict:
+    """The configuration of the compact Emotion2vec that is trained here."""
+    shape = (settings.hidden_size, settings.layers, settings.prenet_layers, settings.heads)
+    return model_conf(*shape, FILTER_LAYERS, pos_groups=settings.heads)
 
 
 def _run(

@@ -1,0 +1,135 @@
+"""What each stage will take, from the amount of material and the rates of this machine."""
+
+from dataclasses import dataclass
+
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import Settings
+from mfer_core.planning.material import Material, material_of
+from mfer_core.planning.rates import PUBLISHED_DIM, Rates
+from mfer_core.protocol.protocols import HELD_OUT, PRESET_ACTORS, folds_of, protocol
+
+PROCESS_S = 6.0  # a stage's start: imports, Prefect, DVC
+INGEST_S = 0.01  # per file: a hash and a look at its header
+FACE_KB, SOUND_KB_PER_S, FLOAT_B = 8.0, 32.0, 4.0  # a face as JPEG; 16 kHz of 16 bits; a stored value
+REPORT_FOLDS = 5  # of report5
+BACKWARD = 3.0  # a pass forward and back costs about three forward
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A stage, on one corpus where it runs per corpus. ``work`` says what it does, in numbers."""
+
+    stage: str
+    corpus: str
+    work: str
+    seconds: float
+    memory_gb: float
+    disk_gb: float
+
+
+def estimate(settings: Settings, rates: Rates, data: DataPaths) -> list[Estimate]:
+    """All stages of the settings in the pipeline's order, but for those that take seconds."""
+    there = {name: material_of(name, corpus, data) for name, corpus in settings.corpora.items()}
+    listed = [_ingest(name, material, settings) for name, material in there.items() if material.clips]
+    for name in settings.media_corpora:
+        if there[name].clips:
+            listed.append(_extract(name, there[name], settings, rates))
+    listed += _encoders(settings, rates, there)
+    for name in settings.media_corpora:
+        if there[name].clips:
+            listed.append(_embed(name, there[name], settings, rates))
+    return listed + _training(settings, rates, there)
+
+
+def _ingest(name: str, material: Material, settings: Settings) -> Estimate:
+    work = f"{material.clips} files ({material.basis})"
+    return Estimate("ingest", name, work, PROCESS_S + INGEST_S * material.clips / settings.workers, 0.4, 0.0)
+
+
+def _extract(name: str, material: Material, settings: Settings, rates: Rates) -> Estimate:
+    picture_s, sound_s = material.picture_s, material.seconds
+    seconds = picture_s * rates["picture"].seconds + sound_s * rates["sound"].seconds
+    faces = picture_s * settings.extract.frames_per_second
+    return Estimate(
+        "extract",
+        name,
+        f"{picture_s / 60:.0f} min of video, {sound_s / 60:.0f} min of sound",
+        PROCESS_S + seconds / settings.workers,
+        settings.workers * max(rates["picture"].memory_gb, rates["sound"].memory_gb),
+        (faces * FACE_KB + sound_s * SOUND_KB_PER_S) / 1e6,
+    )
+
+
+def _encoders(settings: Settings, rates: Rates, there: dict[str, Material]) -> list[Estimate]:
+    """The trainings of compact encoders; a published one is only named."""
+    listed = []
+    if settings.pretrain_vit.checkpoint is None:
+        faces, epochs = there[settings.roles.faces].clips, settings.pretrain_vit.epochs
+        seconds = PROCESS_S + BACKWARD * rates["visual"].seconds * faces * epochs
+        work = f"{faces} faces, {epochs} epochs"
+        listed.append(Estimate("pretrain_vit", "", work, seconds, rates["visual"].memory_gb, 0.0))
+    if settings.pretrain_emotion2vec.checkpoint is None:
+        sound_s = sum(there[name].seconds for name in settings.roles.pretraining)
+        epochs = settings.pretrain_emotion2vec.epochs
+        seconds = PROCESS_S + BACKWARD * rates["audio"].seconds * sound_s * epochs
+        work = f"{sound_s / 60:.0f} min of sound, {epochs} epochs"
+        listed.append(Estimate("pretrain_emotion2vec", "", work, seconds, rates["audio"].memory_gb, 0.0))
+    return listed
+
+
+def _embed(name: str, material: Material, settings: Settings, rates: Rates) -> Estimate:
+    faces, sound_s = material.picture_s * settings.extract.frames_per_second, material.seconds
+    faces *= 1 + settings.views_of(name, "visual")
+    sound_s *= 1 + settings.views_of(name, "audio")
+    return Estimate(
+        "embed",
+        name,
+        f"{faces:.0f} faces, {sound_s / 60:.0f} min of sound, with all views",
+        PROCESS_S + faces * rates["visual"].seconds + sound_s * rates["audio"].seconds,
+        max(rates["visual"].memory_gb, rates["audio"].memory_gb) + settings.embed.batch_gib,
+        PUBLISHED_DIM * (faces + 50 * sound_s) * FLOAT_B / 1e9,
+    )
+
+
+def _training(settings: Settings, rates: Rates, there: dict[str, Material]) -> list[Estimate]:
+    """Stages 1 to 3: every fold of every protocol, twice where a fresh model is trained on all speakers."""
+    clips = there[settings.roles.benchmark].clips
+    folds = sum(_folds(name) for name in settings.folds.protocols)
+    runs = folds * (2 if settings.folds.refit else 1)
+    pretraining = sum(there[name].clips for name in settings.roles.pretraining)
+    audio, visual = rates["train_audio"], rates["train_visual"]
+    stages = [
+        ("train_visual", "visual", visual.seconds * clips * runs, settings.train_visual.epochs, visual),
+        ("pretrain_audio", "audio", audio.seconds * pretraining, settings.pretrain_audio.epochs, audio),
+        ("train_audio", "audio", audio.seconds * clips * runs, settings.train_audio.epochs, audio),
+        (
+            "train_fused",
+            "fused",
+            (audio.seconds + visual.seconds) * clips * runs,
+            settings.train_fused.epochs,
+            audio,
+        ),
+    ]
+    return [
+        Estimate(
+            stage,
+            "",
+            f"{epochs} epochs"
+            + (f", {runs} trainings over {folds} folds" if stage != "pretrain_audio" else ""),
+            PROCESS_S + per_epoch * epochs / (1 if stage == "pretrain_audio" else settings.workers),
+            settings.workers * rate.memory_gb,
+            0.0,
+        )
+        for stage, arm, per_epoch, epochs, rate in stages
+        if arm in settings.arms
+    ]
+
+
+def _folds(name: str) -> int:
+    """How many folds a protocol has; leaving one speaker out as many as RAVDESS has actors."""
+    rule = protocol(name)
+    if rule.kind == "preset":
+        return len(HELD_OUT[rule.speakers_by])
+    if rule.kind == "groupk":
+        return folds_of(rule.speakers_by)
+    return {"loso": PRESET_ACTORS["ravdess"], "statement": 2}.get(rule.kind, REPORT_FOLDS)
