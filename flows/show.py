@@ -102,12 +102,16 @@ def show_predictions(run: PredictionRun, out: Path | None) -> None:
     for seen in run.seen:
         if seen.timeline.start_s.nunique() > 1:
             console.print(_timeline_table(seen, run.step_s))
+        for one in seen.people:
+            labels = ", ".join(f"{row.arm} {row.label}" for row in one.table.itertuples())
+            times = f"seen for {one.seen_s:.1f} s from {one.first_s:.1f} to {one.last_s:.1f} s"
+            _say(console, f"{seen.path}: {one.name}: {times}: {labels}")
         for note in seen.notes:
             _say(console, f"{seen.path}: {note}")
     for path in run.others:
         _say(console, f"left alone: {path}: no recording")
-    for one in run.rejected:
-        print(f"rejected: {one.path}: {one.reason}", file=sys.stderr)
+    for rejected in run.rejected:
+        print(f"rejected: {rejected.path}: {rejected.reason}", file=sys.stderr)
     for line in run.about:
         _say(console, line)
     if run.warning:

@@ -7,7 +7,7 @@ centre of the picture ("centre"); the box of such a row is empty.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -24,6 +24,22 @@ MAX_FACES = 4  # per frame; the largest are kept
 HOLD_S = 2.0  # a face that is away keeps its place in the picture for this long
 
 
+Look = Callable[
+    [np.ndarray, np.ndarray], np.ndarray
+]  # picture [H, W, 3] and box [4] -> what tells people apart
+
+
+@dataclass(frozen=True)
+class Face:
+    """One of the faces of a frame, followed from frame to frame as ``track``."""
+
+    track: int
+    box: np.ndarray  # x0, y0, x1, y1, pixels of the displayed frame
+    confidence: float | None
+    image: np.ndarray  # as of Crop
+    look: np.ndarray
+
+
 @dataclass(frozen=True)
 class Crop:
     """A FRAME, not yet encoded."""
@@ -34,6 +50,9 @@ class Crop:
     box: np.ndarray | None  # x0, y0, x1, y1, pixels of the displayed frame
     confidence: float | None
     faces: int | None
+    # Where the cropper was given a ``look``: all faces of the frame, and which of them is the main one.
+    everyone: tuple[Face, ...] = ()
+    main: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,7 @@ class _Undecided:
     tracked: TrackedFrame
     crops: dict[int, np.ndarray]  # by track
     still: Still | None
+    looks: dict[int, np.ndarray]  # by track
 
     @property
     def nbytes(self) -> int:
@@ -61,10 +81,12 @@ class Detector(Protocol):
 
 
 class FaceCropper:
-    """Streams samples into crops. ``detector`` sees pictures reduced to ``detect_side``."""
+    """Streams samples into crops. ``detector`` sees pictures reduced to ``detect_side``, and so does
+    ``look``, with which crops also hold everyone's face.
+    """
 
-    def __init__(self, display: Display, detector: Detector, settings: Extract):
-        self._display, self._detector, self._settings = display, detector, settings
+    def __init__(self, display: Display, detector: Detector, settings: Extract, look: Look | None = None):
+        self._display, self._detector, self._settings, self._look = display, detector, settings, look
         self._tracker = Tracker(self._detect, settings.detect_every_s)
         self._area: dict[int, float] = defaultdict(float)
 
@@ -92,8 +114,15 @@ class FaceCropper:
         crops = {face.track: self._cut(still, face.box) for face in largest}
         for face in largest:
             self._area[face.track] += face.area
+        looks = self._looks(tracked.payload, largest)
         tracked = replace(tracked, boxes=largest, payload=replace(tracked.payload, frame=None))
-        return _Undecided(tracked, crops, None if crops else still.keep())
+        return _Undecided(tracked, crops, None if crops else still.keep(), looks)
+
+    def _looks(self, sample: Sample, faces: list[FaceBox]) -> dict[int, np.ndarray]:
+        if self._look is None or not faces:
+            return {}
+        small, scale = self._display.reduced(sample.frame, self._settings.detect_side)
+        return {face.track: self._look(small, scale * face.box) for face in faces}
 
     def _decide(self, block: list[_Undecided]) -> Iterator[Crop]:
         main = [
@@ -110,7 +139,13 @@ class FaceCropper:
 
     def _face(self, frame: _Undecided, face: FaceBox) -> Crop:
         source = "track" if face.confidence is None else "detected"
-        return self._crop(frame.tracked, frame.crops[face.track], source, face.box, face.confidence)
+        crop = self._crop(frame.tracked, frame.crops[face.track], source, face.box, face.confidence)
+        everyone = tuple(
+            Face(one.track, one.box, one.confidence, frame.crops[one.track], frame.looks[one.track])
+            for one in frame.tracked.boxes
+            if one.track in frame.looks
+        )
+        return replace(crop, everyone=everyone, main=face.track)
 
     def _no_face(self, frame: _Undecided, held: np.ndarray | None) -> Crop:
         assert frame.still is not None  # kept of every frame without a face

@@ -6,27 +6,42 @@ cuts; speech is looked for in each part. A recording that is no longer than a pa
 gives.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mfer_core.base.errors import ClipError
 from mfer_core.base.settings import Extract
 from mfer_core.cache.schemas import EXTRACTED, SAMPLE_RATE
-from mfer_core.media.clip import Reader, check_length, frame_row, odd_notes, waveform_row
+from mfer_core.media.clip import Reader, check_length, encode, frame_row, odd_notes, waveform_row
 from mfer_core.media.decode import Recording, frame_time
 from mfer_core.media.detector import local_detector
-from mfer_core.media.faces import FaceCropper
+from mfer_core.media.faces import Crop, FaceCropper
+from mfer_core.media.looks import SIZE, look
 from mfer_core.media.picture import Display
 from mfer_core.media.sound import SoundCollector, Waveform
 
 PART_S = 300.0
+# A row per frame and face: the frame's place among all pictures, the track, and the crop of a face that is
+# not the main one, whose crop is the picture itself.
+FACES = pa.schema(
+    [
+        ("frame", pa.int32()),
+        ("time_s", pa.float64()),  # on the recording's clock, seconds
+        ("track", pa.int32()),
+        ("main", pa.bool_()),
+        *((side, pa.float32()) for side in ("x0", "y0", "x1", "y1")),
+        ("look", pa.list_(pa.float32(), SIZE)),
+        ("image", pa.binary()),
+    ]
+)
 PICTURES = pa.schema([EXTRACTED.field("frames")])
 SOUND = pa.schema([EXTRACTED.field("waveform")])
 
@@ -40,9 +55,9 @@ def extract_parts(path: Path, settings: Extract, threads: int, folder: Path, par
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         writer = _Writer(Path(folder), settings, part_s)
         writer.reader = reader = Reader(recording, settings, writer)
-        cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings)
+        cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings, look)
         for crop in cropper.crops(reader.samples()):
-            writer.add_picture(frame_row(crop, settings))
+            writer.add_picture(crop)
         writer.finish()
         return writer.facts(recording)
 
@@ -53,10 +68,11 @@ class _Writer:
     def __init__(self, folder: Path, settings: Extract, part_s: float):
         self._folder, self._settings, self._part_s = folder, settings, part_s
         self._frames: list[dict] = []
+        self._faces: list[dict] = []  # of these frames
         self._collector = SoundCollector(settings.max_duration_s)
         self._sound_from_s: float | None = None  # of the present part, on the recording's clock
         self._first_sound_s: float | None = None
-        self._written = {"pictures": 0, "sound": 0}
+        self._written = {"pictures": 0, "faces": 0, "sound": 0}
         self._frame_count = self._with_face = self._most_faces = 0
         self._sound_s = self._speech_s = self._sound_end_s = 0.0
         self._peak: float | None = None
@@ -71,14 +87,28 @@ class _Writer:
         starts = (self.reader.sampler.start_s, self._first_sound_s)
         return min(start for start in starts if start is not None)
 
-    def add_picture(self, row: dict) -> None:
+    def add_picture(self, crop: Crop) -> None:
         """A frame whose time counts from the video's start."""
-        self._frames.append(row)
+        row = frame_row(crop, self._settings)
         row["time_s"] += self.reader.sampler.start_s
-        if row["time_s"] - self._frames[0]["time_s"] >= self._part_s:
-            last = self._frames.pop()
+        if self._frames and row["time_s"] - self._frames[0]["time_s"] >= self._part_s:
             self._write_pictures()
-            self._frames = [last]
+        self._frames.append(row)
+        self._faces += self._face_rows(crop, row["time_s"])
+
+    def _face_rows(self, crop: Crop, time_s: float) -> Iterator[dict]:
+        number = self._frame_count + len(self._frames) - 1
+        for face in crop.everyone:
+            main = face.track == crop.main
+            yield {
+                "frame": number,
+                "time_s": time_s,
+                "track": face.track,
+                "main": main,
+                **dict(zip(("x0", "y0", "x1", "y1"), face.box.tolist(), strict=True)),
+                "look": face.look,
+                "image": None if main else encode(face.image, self._settings.image_format),
+            }
 
     def push(self, frame: av.AudioFrame) -> None:
         """Take the next piece of sound. Raises ClipError ("too long")."""
@@ -103,12 +133,14 @@ class _Writer:
             raise ClipError("no usable stream", f"no picture, and no sound{silent}")
 
     def _write_pictures(self) -> None:
-        for row in self._frames:
+        for row in (*self._frames, *self._faces):
             row["time_s"] -= self._start_s
         self._frame_count += len(self._frames)
         self._with_face += sum(row["box"] is not None for row in self._frames)
         self._most_faces = max(self._most_faces, *(row["faces"] or 0 for row in self._frames))
+        self._write("faces", pa.Table.from_pylist(self._faces, FACES))
         self._write("pictures", pa.Table.from_pylist([{"frames": self._frames}], PICTURES))
+        self._frames, self._faces = [], []
 
     def _write_sound(self) -> None:
         sound = self._collector.finish()
@@ -161,6 +193,11 @@ class RecordingParts:
         for file in sorted(self.folder.glob("pictures-*.parquet")):
             yield pq.read_table(file, partitioning=None)["frames"][0].as_py()
 
+    def faces(self, *columns: str) -> Iterator[pd.DataFrame]:
+        """These columns of FACES, part by part in time order; a part without a face has no rows."""
+        for file in sorted(self.folder.glob("faces-*.parquet")):
+            yield pq.read_table(file, columns=list(columns), partitioning=None).to_pandas()
+
     def sounds(self) -> Iterator[dict]:
         """The WAVEFORM of each part that is not silent, in time order; ``samples`` is an int16 array."""
         for file in sorted(self.folder.glob("sound-*.parquet")):
@@ -173,10 +210,13 @@ class RecordingParts:
         """At most ``most`` FRAMEs, evenly over the recording."""
         count = self.facts["frame_count"]
         shown = np.linspace(0, count - 1, min(count, most))
-        wanted: set[int] = set(shown.astype(int).tolist()) if count else set()
+        return self.frames_at(shown.astype(int).tolist()) if count else []
+
+    def frames_at(self, places: Collection[int]) -> list[dict]:
+        """The FRAMEs at these places among all pictures, in time order."""
+        wanted, first = set(places), 0
         frames: list[dict] = []
-        first = 0
-        for rows in self.pictures():
+        for rows in self.pictures() if wanted else ():
             frames += [row for place, row in enumerate(rows, first) if place in wanted]
             first += len(rows)
         return frames

@@ -87,7 +87,7 @@ class Batch:
 
     def _keep(self, path: Path, key: str, prediction: Prediction, run: PredictionRun) -> None:
         notes = notes_on(prediction.clip.facts, self.predictor.settings.extract)
-        tables = (prediction.table, prediction.timeline)
+        tables = (prediction.table, prediction.timeline, prediction.people)
         seen = RecordingResult(readable(path), prediction.clip.facts["duration_s"], notes, *tables)
         if self.out:
             plot_prediction(prediction, self.results.file("plots", path))

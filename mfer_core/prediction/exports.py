@@ -25,19 +25,30 @@ NO_DATE = "1970-01-01T00:00:00+00:00"
 def write_exports(results: ResultsFolder, path: Path, seen: RecordingResult, step_s: float) -> None:
     """Write the files of ``EXPORTS`` of one recording, each whole or not there.
 
-    ELAN and Praat get a tier per arm; subtitles show the fused label alone.
+    ELAN and Praat get a tier per arm, and of several people one per person and arm; subtitles show the fused
+    label alone.
     """
-    tiers = {arm: segments for arm in ARMS if (segments := _segments(seen.timeline, arm, step_s))}
+    tiers = _tiers(seen.timeline, seen.duration_s, step_s)
+    for one in seen.people:
+        tiers |= _tiers(one.timeline, seen.duration_s, step_s, f"{one.name} ")
     for kind, export in EXPORTS.items():
         with atomic_path(results.file(kind, path)) as temporary:
             export(temporary, path, seen.duration_s, tiers)
 
 
-def _segments(timeline: pd.DataFrame, arm: str, step_s: float) -> list[Segment]:
+def _tiers(
+    timeline: pd.DataFrame, duration_s: float, step_s: float, prefix: str = ""
+) -> dict[str, list[Segment]]:
+    """The stretches of each arm that has any."""
+    every = {f"{prefix}{arm}": _segments(timeline, arm, step_s, duration_s) for arm in ARMS}
+    return {name: segments for name, segments in every.items() if segments}
+
+
+def _segments(timeline: pd.DataFrame, arm: str, step_s: float, duration_s: float) -> list[Segment]:
     """An arm's stretches in whole milliseconds; none is empty."""
     stretches = (
         (round(1000 * start), round(1000 * end), label)
-        for start, end, label in label_segments(timeline, arm, step_s)
+        for start, end, label in label_segments(timeline, arm, step_s, duration_s)
     )
     return [stretch for stretch in stretches if stretch[0] < stretch[1]]
 

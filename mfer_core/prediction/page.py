@@ -62,25 +62,45 @@ def _row(path: Path, seen: RecordingResult, run: PredictionRun, together: bool) 
         "link": f"#{anchor}" if together else page,
         "duration_s": seen.duration_s,
         "notes": seen.notes,
-        "arms": {
-            row["arm"]: {"label": row["label"], "probabilities": [row[name] for name in run.classes]}
-            for row in seen.table.to_dict("records")
-        },
+        "arms": _arms(seen.table, run),
+    }
+
+
+def _arms(table: pd.DataFrame, run: PredictionRun) -> dict:
+    return {
+        row["arm"]: {"label": row["label"], "probabilities": [row[name] for name in run.classes]}
+        for row in table.to_dict("records")
     }
 
 
 def _clip(path: Path, seen: RecordingResult, run: PredictionRun) -> dict:
     """A recording with its timeline and its picture."""
-    picture = b64encode(run.results.file("plots", path).read_bytes()).decode()
-    drawing = _drawing(seen, run) if seen.timeline.start_s.nunique() > 1 else None
-    return _row(path, seen, run, True) | {"plot": f"data:image/png;base64,{picture}", "drawing": drawing}
+    long = seen.timeline.start_s.nunique() > 1
+    people = [
+        {
+            "name": one.name,
+            "picture": _data(one.picture),
+            **one.times,
+            "arms": _arms(one.table, run),
+            "drawing": _drawing(one.timeline, seen.duration_s, run) if long else None,
+        }
+        for one in seen.people
+    ]
+    drawing = _drawing(seen.timeline, seen.duration_s, run) if long else None
+    plot = _data(run.results.file("plots", path).read_bytes())
+    return _row(path, seen, run, True) | {"plot": plot, "drawing": drawing, "people": people}
 
 
-def _drawing(seen: RecordingResult, run: PredictionRun) -> dict:
+def _data(picture: bytes) -> str:
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{b64encode(picture).decode()}"
+
+
+def _drawing(timeline: pd.DataFrame, duration_s: float, run: PredictionRun) -> dict:
     """The timeline as shapes: a panel per arm with a line per emotion, the fused labels as a band, and what a
     pointer reads.
     """
-    timeline, duration_s, classes = seen.timeline, seen.duration_s, run.classes
+    classes = run.classes
     arms = [arm for arm in ARMS if arm in set(timeline.arm)]
     scale = WIDTH / duration_s
     panels = [
@@ -93,7 +113,7 @@ def _drawing(seen: RecordingResult, run: PredictionRun) -> dict:
     ]
     band = [
         {"x": start * scale, "width": (end - start) * scale, "colour": classes.index(label), "label": label}
-        for start, end, label in label_segments(timeline, "fused", run.step_s)
+        for start, end, label in label_segments(timeline, "fused", run.step_s, duration_s)
     ]
     height = GAP + len(arms) * (PANEL + GAP) + 40
     size = {"width": WIDTH, "height": height, "panel": PANEL, "band_y": height - 40}

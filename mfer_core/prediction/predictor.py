@@ -35,7 +35,9 @@ from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_kind
 from mfer_core.prediction.classifiers import Classifier, Decision, Part, TrainedArms
+from mfer_core.prediction.people import examine_people
 from mfer_core.prediction.published import about, load_heads
+from mfer_core.prediction.results_folder import PersonResult
 from mfer_core.prediction.run import HeadSource
 from mfer_core.prediction.windows import STEP_S, WINDOW_S, RecordingEmbeddings, StepsFile, window_spans
 
@@ -100,6 +102,7 @@ class Prediction:
     table: pd.DataFrame  # the whole recording, a row per arm
     timeline: pd.DataFrame  # a row per window and arm; a recording no longer than a window has one window
     step_s: float  # between two windows
+    people: list[PersonResult]  # everyone in the picture, where there are several
 
 
 def _refuse_precomputed(folder: Path, config: dict) -> None:
@@ -215,10 +218,18 @@ class Predictor:
             embedded = self.embed(parts)
             spans = window_spans(embedded.duration_s, window_s, step_s)
             name = readable(path)
-            windows = self._table(name, spans, self.decide(embedded.between(*span) for span in spans))
-            whole = self._table(name, [(0.0, embedded.duration_s)], [self.classifier.decide_whole(embedded)])
+            whole, windows = self.tables(name, embedded, spans)
+            people = examine_people(self, name, parts, embedded, spans, step_s)
             clip = ExtractedClip(parts.some_frames(SHOWN_FRAMES), parts.outline(), parts.facts)
-        return Prediction(name, clip, whole, windows, step_s)
+        return Prediction(name, clip, whole, windows, step_s, people)
+
+    def tables(
+        self, path: str, embedded: RecordingEmbeddings, spans: list[tuple[float, float]]
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables of a ``Prediction``: of all of the embeddings, and of those within each span."""
+        windows = self._table(path, spans, self.decide(embedded.between(*span) for span in spans))
+        whole = self._table(path, [(0.0, embedded.duration_s)], [self.classifier.decide_whole(embedded)])
+        return whole, windows
 
     def extract(self, path: Path, folder: Path) -> RecordingParts:
         """A recording's faces and sound, in parts that lie in ``folder``. Raises ClipError."""
@@ -247,13 +258,17 @@ class Predictor:
             for rows in parts.pictures():
                 for start in range(0, len(rows), FRAMES):
                     some = rows[start : start + FRAMES]
-                    values = self.visual.embed([decode_image(row["image"]) for row in some], BATCH_GIB)
+                    values = self.embed_images([row["image"] for row in some])
                     visual.add(values, np.array([row["time_s"] for row in some]))
             for sound in parts.sounds():
                 # Of a recording with speech anywhere, a part without is not heard, as in one piece.
                 if sound["speech"] or not parts.facts["speech_s"]:
                     audio.add(*self._embed_sound(sound))
         return RecordingEmbeddings(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
+
+    def embed_images(self, images: Iterable[bytes]) -> np.ndarray:
+        """Embeddings [N, D] of encoded face crops."""
+        return self.visual.embed([decode_image(image) for image in images], BATCH_GIB)
 
     def _embed_sound(self, sound: dict) -> tuple[np.ndarray, np.ndarray]:
         """Values [T, D] and times [T] of the speech that the method keeps of a WAVEFORM."""

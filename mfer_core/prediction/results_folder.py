@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,25 @@ LONGEST_NAME = (
 _NO_FILE_NAME = re.compile(r'[\\/:*?"<>|]')  # Characters that file systems of other operating systems refuse.
 _OURS = re.compile(rf".+-[0-9a-f]{{8}}({'|'.join(map(re.escape, KINDS.values()))})")
 _FACTS = b"mfer"
+MAIN = "main"  # In column ``person``: the rows of the main face and of all sound.
+TABLES = ("table", "timeline")
+
+
+@dataclass(frozen=True)
+class PersonResult:
+    """One person of a recording with several. Rows of the tables stand only where the person is seen."""
+
+    name: str
+    seen_s: float
+    first_s: float  # on the recording's clock, as last_s
+    last_s: float
+    picture: bytes  # the largest of the person's face crops, encoded
+    table: pd.DataFrame
+    timeline: pd.DataFrame
+
+    @property
+    def times(self) -> dict[str, float]:
+        return {"seen_s": self.seen_s, "first_s": self.first_s, "last_s": self.last_s}
 
 
 @dataclass(frozen=True)
@@ -44,8 +64,14 @@ class RecordingResult:
     path: str  # The path as it can be shown.
     duration_s: float
     notes: list[str]
-    table: pd.DataFrame
+    table: pd.DataFrame  # of the main face and all sound, as ``timeline``
     timeline: pd.DataFrame
+    people: list[PersonResult]  # everyone in the picture, where there are several
+
+    def rows(self, kind: str) -> pd.DataFrame:
+        """``table`` or ``timeline`` of the main rows and of everyone, told apart by column ``person``."""
+        named = [(MAIN, self), *((one.name, one) for one in self.people)]
+        return pd.concat([getattr(one, kind).assign(person=name) for name, one in named], ignore_index=True)
 
 
 def result_name(path: Path) -> str:
@@ -86,10 +112,11 @@ class ResultsFolder:
 
     def write(self, path: Path, key: str, seen: RecordingResult) -> None:
         """Write a recording's tables, which mark it as done; its other files are there already."""
-        rows = pd.concat(
-            [seen.table.assign(whole=True), seen.timeline.assign(whole=False)], ignore_index=True
-        )
+        rows = pd.concat([seen.rows(kind).assign(kind=kind) for kind in TABLES], ignore_index=True)
         facts = {"key": key, "path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
+        facts["people"] = [
+            {"name": one.name, **one.times, "picture": b64encode(one.picture).decode()} for one in seen.people
+        ]
         table = pa.Table.from_pandas(rows, preserve_index=False)
         metadata = {_FACTS: json.dumps(facts, ensure_ascii=False).encode()}
         write_table(self.file("done", path), table.replace_schema_metadata(metadata))
@@ -98,10 +125,17 @@ class ResultsFolder:
         """Read the result that ``write`` stored."""
         table = pq.read_table(self.file("done", path), partitioning=None)
         facts, rows = self._facts(table.schema), table.to_pandas()
-        parts = [
-            rows[rows.whole == whole].drop(columns="whole").reset_index(drop=True) for whole in (True, False)
+
+        def tables(person: str) -> dict[str, pd.DataFrame]:
+            parts = {kind: rows[(rows.person == person) & (rows.kind == kind)] for kind in TABLES}
+            return {kind: part[part.columns[:-2]].reset_index(drop=True) for kind, part in parts.items()}
+
+        people = [
+            PersonResult(**one | {"picture": b64decode(one["picture"])}, **tables(one["name"]))
+            for one in facts["people"]
         ]
-        return RecordingResult(facts["path"], facts["duration_s"], facts["notes"], *parts)
+        known = {name: facts[name] for name in ("path", "duration_s", "notes")}
+        return RecordingResult(**known, **tables(MAIN), people=people)
 
     @staticmethod
     def _facts(schema: pa.Schema) -> dict:

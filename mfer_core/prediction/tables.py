@@ -16,12 +16,14 @@ from mfer_core.base.csv_files import csv_text
 from mfer_core.base.files import atomic_path
 from mfer_core.base.modalities import ARMS
 from mfer_core.prediction.notice import NOTICE
+from mfer_core.prediction.results_folder import PersonResult, RecordingResult
 from mfer_core.prediction.run import PredictionRun
 
-SPAN = ["path", "start_s", "end_s"]
+SPAN = ["path", "person", "start_s", "end_s"]
 ROWS = 20_000  # held at a time
 PLACE = {
     "path": pa.string(),
+    "person": pa.string(),  # "main": the main face and all sound; else one of several people
     "start_s": pa.float64(),
     "end_s": pa.float64(),
     "arm": pa.string(),
@@ -34,8 +36,8 @@ def write_tables(run: PredictionRun, out: Path) -> None:
     windows.csv (per window, for R and SPSS) and predictions.json (all).
     """
     schema = pa.schema([*PLACE.items(), *((name, pa.float64()) for name in run.classes)])
-    _write_table(out, "predictions", (seen.table for seen in run.seen), schema)
-    _write_table(out, "timeline", (seen.timeline for seen in run.seen), schema)
+    _write_table(out, "predictions", (seen.rows("table") for seen in run.seen), schema)
+    _write_table(out, "timeline", (seen.rows("timeline") for seen in run.seen), schema)
     _write_windows(run, out / "windows.csv")
     _write_json(run, out / "predictions.json")
 
@@ -50,7 +52,7 @@ def _write_table(out: Path, name: str, parts: Iterator[pd.DataFrame], schema: pa
         file.write(csv_text(pd.DataFrame(columns=schema.names)))
         for rows in _gathered(parts):
             writer.write_table(pa.Table.from_pandas(rows, schema, preserve_index=False))
-            file.write(csv_text(rows, header=False))
+            file.write(csv_text(rows[schema.names], header=False))
 
 
 def _write_windows(run: PredictionRun, path: Path) -> None:
@@ -62,7 +64,7 @@ def _write_windows(run: PredictionRun, path: Path) -> None:
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(csv_text(pd.DataFrame(columns=[*SPAN, *columns])))
         for seen in run.seen:
-            arms = seen.timeline.pivot(index=SPAN, columns="arm", values=["label", *run.classes])
+            arms = seen.rows("timeline").pivot(index=SPAN, columns="arm", values=["label", *run.classes])
             arms.columns = [f"{arm}_{value}" for value, arm in arms.columns]
             file.write(csv_text(arms.reindex(columns=columns).infer_objects().reset_index(), header=False))
 
@@ -97,9 +99,14 @@ def _write_json(run: PredictionRun, path: Path) -> None:
         file.write(',\n  "clips": [')
         for number, seen in enumerate(run.seen):
             clip = {"path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
-            clip |= {"arms": _arms(seen.table, run.classes), "timeline": _windows(seen.timeline, run.classes)}
+            people = [{"name": one.name, **one.times} | _results(one, run.classes) for one in seen.people]
+            clip |= _results(seen, run.classes) | {"people": people}
             file.write(("," if number else "") + "\n    " + json.dumps(clip, ensure_ascii=False))
         file.write("\n  ]\n}\n")
+
+
+def _results(seen: RecordingResult | PersonResult, classes: Sequence[str]) -> dict:
+    return {"arms": _arms(seen.table, classes), "timeline": _windows(seen.timeline, classes)}
 
 
 def _arms(rows: pd.DataFrame, classes: Sequence[str]) -> dict:

@@ -85,18 +85,30 @@ def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tupl
     return [(index * step_s, min(index * step_s + window_s, duration_s)) for index in range(count)]
 
 
-def label_segments(timeline: pd.DataFrame, arm: str, step_s: float) -> list[tuple[float, float, str]]:
+def stretch(
+    span: tuple[float, float], window_s: float, step_s: float, duration_s: float
+) -> tuple[float, float]:
+    """What of a recording a window speaks for, seconds: the step about its centre, the first and the last
+    window also for what lies before and after.
+    """
+    first = span[0] + (window_s - step_s) / 2 if span[0] else 0.0
+    return first, (span[0] + (window_s + step_s) / 2 if span[1] < duration_s else span[1])
+
+
+def label_segments(
+    timeline: pd.DataFrame, arm: str, step_s: float, duration_s: float | None = None
+) -> list[tuple[float, float, str]]:
     """Stretches of one label in an arm's windows, which start every ``step_s`` seconds: (start, end, label),
     seconds.
 
-    A window speaks for the step about its centre, the first and the last one also for what lies before and
-    after; a gap stays where windows have no row for the arm.
+    A gap stays where windows have no row for the arm. ``duration_s`` is the recording's, where the timeline
+    may end before it.
     """
-    window_s, end_s = (timeline.end_s - timeline.start_s).max(), timeline.end_s.max()
+    window_s = (timeline.end_s - timeline.start_s).max()
+    end_s = timeline.end_s.max() if duration_s is None else duration_s
     segments: list[tuple[float, float, str]] = []
     for row in timeline[timeline.arm == arm].itertuples():
-        first = row.start_s + (window_s - step_s) / 2 if row.start_s else 0.0
-        last = row.start_s + (window_s + step_s) / 2 if row.end_s < end_s else row.end_s
+        first, last = stretch((row.start_s, row.end_s), window_s, step_s, end_s)
         if segments and segments[-1][2] == row.label and abs(segments[-1][1] - first) < 1e-6:
             first = segments.pop()[0]
         segments.append((float(first), float(last), row.label))

@@ -1,0 +1,116 @@
+"""Everyone in the picture has a timeline of their own face, and the main rows stay what they are."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mfer_core.base.files import read_json
+from mfer_core.media.people import FACES, find_people
+from mfer_core.media.read import decode_image
+from mfer_core.prediction.batch import Batch
+from mfer_core.prediction.media_files import find_media
+from mfer_core.prediction.results_folder import ResultsFolder
+from tests.media.scenes import CENTRE, Shot, film, take
+
+WINDOW_S, STEP_S = 2.0, 0.5
+BOTH = {"first": "left", "second": "right"}
+SHOTS = [Shot(BOTH, "first"), Shot({"second": CENTRE}, "second"), Shot(BOTH, "second")]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scene")
+    takes = {
+        "first": [take(folder, "01", "male", "angry")],
+        "second": [take(folder, "04", "female", "sad"), take(folder, "04", "female", "happy")],
+    }
+    return film(folder / "in" / "scene.mp4", takes, SHOTS)
+
+
+@pytest.fixture(scope="module")
+def seen(predictor, scene, tmp_path_factory):
+    """The results of a run over the scene, and their folder."""
+    out = tmp_path_factory.mktemp("out")
+    Batch(predictor, "the model", WINDOW_S, STEP_S, out).run(find_media([scene.path], out))
+    return ResultsFolder(out).read(scene.path), out
+
+
+def shares(table, arm, classes):
+    return table[table.arm == arm][list(classes)].to_numpy()
+
+
+def test_a_person_is_judged_by_their_own_face_alone(predictor, scene, seen, tmp_path):
+    """The crops are picked here by where the scene has the person, frame by frame."""
+    result, _ = seen
+    assert [one.name for one in result.people] == ["person 1", "person 2"]
+    parts = predictor.extract(scene.path, tmp_path)
+    rows = pd.concat(parts.faces("frame", "time_s", "main", "x0", "x1", "image"), ignore_index=True)
+    pictures = [row["image"] for part in parts.pictures() for row in part]
+    for one, person in zip(result.people, BOTH, strict=True):
+        own = [
+            decode_image(pictures[row.frame] if row.main else row.image)
+            for row in rows.itertuples()
+            if person in (places := scene.at(row.time_s).places)
+            and abs((row.x0 + row.x1) / 2 - scene.x_of(places[person])) < 60
+        ]
+        steps = torch.from_numpy(predictor.visual.embed(own))
+        (expected,) = predictor.decide([(steps, torch.zeros(0, predictor.audio.dim))])
+        assert list(one.table.arm) == ["visual", "fused"]
+        for arm in one.table.arm:
+            np.testing.assert_allclose(
+                shares(one.table, arm, predictor.classes)[0], expected[arm].numpy(), atol=1e-4
+            )
+        assert one.seen_s == pytest.approx(len(own) / 5)
+        assert cv2.imdecode(np.frombuffer(one.picture, np.uint8), cv2.IMREAD_GRAYSCALE).shape == (224, 224)
+
+
+def test_a_person_has_windows_where_they_are_on_screen_and_no_others(scene, seen):
+    result, _ = seen
+    spans = result.timeline[["start_s", "end_s"]].drop_duplicates()
+    for one, person in zip(result.people, BOTH, strict=True):
+        on_screen = [(a, b) for a, b, shot in scene.shots if person in shot.places]
+        expected = {
+            row.start_s
+            for row in spans.itertuples()
+            if any(
+                a < row.start_s + (WINDOW_S + STEP_S) / 2 - 0.2
+                and row.start_s + (WINDOW_S - STEP_S) / 2 < b - 0.2
+                for a, b in on_screen
+            )
+            or (row.start_s == 0 and person == "first")
+        }
+        assert set(one.timeline.start_s) == expected
+    assert len(result.people[0].timeline) < len(result.people[1].timeline)
+
+
+def test_main_rows_are_those_of_a_recording_and_everyone_stands_beside_them(predictor, scene, seen):
+    result, out = seen
+    fresh = predictor.examine(scene.path, WINDOW_S, STEP_S)
+    for name, kind, main in (("predictions", "table", fresh.table), ("timeline", "timeline", fresh.timeline)):
+        table = pd.read_parquet(out / f"{name}.parquet")
+        assert list(table.person.unique()) == ["main", "person 1", "person 2"]
+        rows = table[table.person == "main"].drop(columns="person").reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, main)
+        pd.testing.assert_frame_equal(rows, getattr(result, kind))
+    windows = pd.read_csv(out / "windows.csv")
+    assert not windows.duplicated(["path", "person", "start_s"]).any()
+    assert windows[windows.person != "main"].audio_label.isna().all()
+
+
+def test_json_and_page_show_everyone(seen, scene):
+    result, out = seen
+    (clip,) = read_json(out / "predictions.json")["clips"]
+    assert [one["name"] for one in clip["people"]] == ["person 1", "person 2"]
+    assert clip["people"][1]["last_s"] == pytest.approx(scene.shots[-1][1], abs=0.3)
+    assert len(clip["people"][0]["timeline"]) == result.people[0].timeline.start_s.nunique()
+    page = (out / "report.html").read_text()
+    assert page.count('<div class="person"><img src="data:image/jpeg') == 2
+    assert page.count("<svg") == 3
+
+
+def test_a_recording_of_one_person_has_the_main_rows_alone(predictor, recordings, tmp_path):
+    assert predictor.examine(recordings / "long.mp4").people == []
+    parts = predictor.extract(recordings / "long.mp4", tmp_path)
+    assert find_people(parts.faces(*FACES)).count == 1
