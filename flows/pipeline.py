@@ -1,7 +1,5 @@
 """The stages of dvc.yaml (their only list), and which of DVC's targets a run of the parent flow works on."""
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,13 +98,18 @@ def targets(chosen: list[Stage], corpora: list[str], settings: "Settings") -> li
 def let_dvc_do_without_git() -> None:
     """Tell DVC, in .dvc/config.local, where this folder is in no git repository: one from a zip, say.
 
-    Raises MferError when DVC cannot write that down.
+    Raises MferError where that cannot be written down.
     """
     config = Path(".dvc/config.local")
     in_git = any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
     if in_git or not config.parent.is_dir() or (config.exists() and "no_scm" in config.read_text()):
         return
-    command = [sys.executable, "-m", "dvc", "config", "--local", "core.no_scm", "true"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    if told.returncode:
-        raise MferError(f"DVC cannot be told to do without git: {told.stderr.strip()}")
+    from dvc.config import Config, ConfigError
+
+    from mfer_core.base.files import refused_writes
+
+    try:
+        with refused_writes(config), Config(str(config.parent)).edit("local") as local:
+            local.setdefault("core", {})["no_scm"] = True
+    except ConfigError as error:
+        raise MferError(f"DVC cannot be told to do without git: {error}") from error

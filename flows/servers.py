@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from mfer_core.base.errors import MferError
-from tasks.processes import HOME, living
+from tasks.processes import HOME, check_writable, living
 
 if TYPE_CHECKING:
     from mfer_core.base.settings import Tracking
@@ -36,6 +36,7 @@ def serve_ui(tracking: "Tracking", mlflow_port: int, prefect_port: int) -> None:
     A server that runs already (MLFLOW_TRACKING_URI names one, or `make serve` started Prefect's) is shown as
     it is. A port that another program has is left to it.
     """
+    check_writable()
     from tasks.tracking.pages import fold_views
     from tasks.tracking.store import client, tracking_uri
 
@@ -67,6 +68,7 @@ def serve_ui(tracking: "Tracking", mlflow_port: int, prefect_port: int) -> None:
 
 def serve_prefect(port: int) -> None:
     """A Prefect server, the deployment, and a worker for it, until interrupted."""
+    check_writable()
     if not _is_free(port):
         whose = (
             "this project's Prefect" if _serves_this_folder(f"http://{HOST}:{port}") else "another program"

@@ -2,6 +2,7 @@
 .prefect/working.
 """
 
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,7 @@ import psutil
 from filelock import FileLock
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_json, write_json
+from mfer_core.base.files import read_json, refused_writes, write_json
 from mfer_core.base.parent_watchdog import POLL_S
 
 HOME = Path(".prefect")
@@ -27,8 +28,18 @@ def owner() -> psutil.Process:
     return process
 
 
+def check_writable() -> None:
+    """Raise MferError where nothing can be written into this folder: on a read-only mount, say."""
+    with refused_writes(HOME / "working" / "mark"):
+        tempfile.TemporaryFile(dir=_marks()).close()
+
+
 def mark(process: psutil.Process) -> None:
-    """Count ``process`` among those that work here, from its first mark until it ends."""
+    """Count ``process`` among those that work here, from its first mark until it ends.
+
+    Raises MferError where nothing can be written here.
+    """
+    check_writable()
     with FileLock(_marks().with_suffix(".lock")):
         if process not in living():
             write_json(_marks() / str(process.pid), _identity(process) | {"since_ns": time.time_ns()})
