@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-START_TIMEOUT_S = 180
+from tests.waiting import wait_in
 
 
 def free_port() -> int:
@@ -37,10 +36,7 @@ def serve(folder: Path, health: str, *module: str, **environment: str) -> Iterat
     finally:
         signal.signal(signal.SIGINT, ctrl_c)
     try:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not answers(health):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
-            time.sleep(0.2)
+        wait_in(process, log, lambda: answers(health), f"{health} answers")
         yield process
     finally:
         family = (

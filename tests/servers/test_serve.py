@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 
 from mfer_core.cache.code import ROOT
 from tests.servers.ports import free_port
+from tests.waiting import wait_for, wait_for_text
 
 PIPELINE = """
 stages:
@@ -49,8 +49,7 @@ def serving(project, port: int):
         command = [sys.executable, "-m", "flows", "serve", "--port", str(port)]
         process = subprocess.Popen(command, cwd=project, env=environment(), stdout=file, stderr=file)
     try:
-        wait_for(lambda: "prefect deployment run" in log.read_text() or process.poll(), "serve starts")
-        assert process.poll() is None, log.read_text()[-3000:]
+        wait_for_text(process, log, "prefect deployment run")
         yield process
     finally:
         kill_family(process)
@@ -67,19 +66,19 @@ def kill_family(process: subprocess.Popen) -> list[psutil.Process]:
     return family
 
 
-def wait_for(condition, what: str, limit_s: float = 180):
-    deadline = time.monotonic() + limit_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.3)
-    return value
-
-
 def states(api: str) -> list[str]:
     """Of the parent flow's runs that are no longer waiting for their time, oldest first."""
-    query = {"sort": "EXPECTED_START_TIME_ASC"}
-    runs = httpx.post(f"{api}/flow_runs/filter", json=query, timeout=30).raise_for_status().json()
+    runs = post(api, "flow_runs/filter", {"sort": "EXPECTED_START_TIME_ASC"})
     return [run["state_type"] for run in runs if run["state_type"] != "SCHEDULED"]
+
+
+def deployment(api: str) -> str:
+    """The number of mfer/full-pipeline."""
+    return httpx.get(f"{api}/deployments/name/mfer/full-pipeline", timeout=30).raise_for_status().json()["id"]
+
+
+def post(api: str, path: str, content):
+    return httpx.post(f"{api}/{path}", json=content, timeout=30).raise_for_status().json()
 
 
 def test_after_a_power_cut_serve_goes_on_a_schedule_runs_and_a_dead_worker_ends_it_with_a_line(project):
@@ -87,14 +86,15 @@ def test_after_a_power_cut_serve_goes_on_a_schedule_runs_and_a_dead_worker_ends_
     api = f"http://127.0.0.1:{port}/api"
     (project / "hold").touch()
     with serving(project, port) as first:
-        prefect(api, "deployment", "run", "mfer/full-pipeline")
+        post(api, f"deployments/{deployment(api)}/create_flow_run", {})
         wait_for(lambda: "stage 'slow'" in (project / "serve.log").read_text(), "the stage runs")
         assert states(api) == ["RUNNING"]
         assert len(kill_family(first)) >= 5  # server, worker, flow, dvc, stage
     (project / "hold").unlink()
     with serving(project, port) as second:
         assert states(api) == ["CRASHED"]
-        prefect(api, "deployment", "schedule", "create", "mfer/full-pipeline", "--cron", "* * * * *")
+        every_few_seconds = {"schedule": {"interval": 8}, "active": True}
+        post(api, f"deployments/{deployment(api)}/schedules", [every_few_seconds])
         wait_for(lambda: states(api)[1:2] == ["COMPLETED"], "a scheduled run completes", limit_s=150)
         (worker,) = (one for one in psutil.Process(second.pid).children() if "worker" in one.cmdline())
         worker.send_signal(signal.SIGKILL)
@@ -103,8 +103,3 @@ def test_after_a_power_cut_serve_goes_on_a_schedule_runs_and_a_dead_worker_ends_
         (project / "serve.log").read_text().splitlines()[-1].startswith("error: the worker ended by itself")
     )
     assert (project / "dvc.lock").exists()
-
-
-def prefect(api: str, *arguments: str) -> None:
-    command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
-    subprocess.run(command, env=os.environ | {"PREFECT_API_URL": api}, check=True, capture_output=True)

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -17,6 +16,7 @@ from tasks.tracking.fold_runs import log_fold
 from tests.servers.ports import answers, free_port, serve
 from tests.tasks.conftest import empty_store, settings  # noqa: F401
 from tests.tasks.finished import finish_fold
+from tests.waiting import wait_for_text
 
 FOLDS = {
     f"{arm} f{fold} {25 * hits / 2:.1f} %" for arm, hits in (("visual", 5), ("audio", 6)) for fold in range(2)
@@ -35,11 +35,7 @@ def pages(tmp_path, settings):
     command = ("flows", "ui", "--port", str(mlflow), "--prefect-port", str(prefect))
     addresses = (f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{prefect}")
     with serve(tmp_path, f"{addresses[1]}/api/health", *command, PYTHONPATH=str(ROOT)) as process:
-        log, deadline = tmp_path / "flows-ui.log", time.monotonic() + 120
-        while "folds under luna5" not in log.read_text():
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
-            time.sleep(0.5)
-        yield process, addresses, log.read_text()
+        yield process, addresses, wait_for_text(process, tmp_path / "flows-ui.log", "folds under luna5")
 
 
 @pytest.fixture
@@ -71,14 +67,10 @@ def test_ports_of_other_programs_are_left_to_them_and_ctrl_c_ends_all(tmp_path, 
     command = ("flows", "ui", "--port", mlflow, "--prefect-port", prefect)
     log = tmp_path / "flows-ui.log"
     with serve(tmp_path, f"http://127.0.0.1:{prefect}/api/health", *command, PYTHONPATH=str(ROOT)) as process:
-        deadline = time.monotonic() + 120
-        while not (
-            pages := re.findall(r"^(?:MLflow|Prefect): +http://127.0.0.1:(\d+)", log.read_text(), re.M)
-        ):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
-            time.sleep(0.5)
+        printed = wait_for_text(process, log, "Prefect: ")
+        pages = re.findall(r"^(?:MLflow|Prefect): +http://127.0.0.1:(\d+)", printed, re.M)
         for server, port, page in zip(("MLflow", "Prefect"), strangers, pages, strict=True):
-            assert f"port {port} is taken by another program: {server} takes {page}" in log.read_text()
+            assert f"port {port} is taken by another program: {server} takes {page}" in printed
         addresses = f"http://127.0.0.1:{pages[0]}/health", f"http://127.0.0.1:{pages[1]}/api/health"
         assert all(map(answers, addresses))
         process.send_signal(signal.SIGINT)
