@@ -22,11 +22,12 @@ from tasks.tracking.store import attempt, report_missed
 
 
 def chosen_fold(data: DataPaths, settings: Register) -> Path:
-    """The fold whose stored epoch was best on its inner validation split: test parts have no say.
+    """The model, of any seed and fold, whose stored epoch was best on its inner validation split: test parts
+    have no say. Of equal ones the first by name is taken.
 
     Raises MferError when there is none.
     """
-    folders = sorted(data.fold("train_fused", settings.protocol, 0).parent.glob("fold-*"))
+    folders = data.trained_folds("train_fused", settings.protocol)
     if not folders:
         missing = f"no fused model under {settings.protocol} to register"
         raise MferError(f"{missing}: see register.protocol and arms in params.yaml")

@@ -14,23 +14,23 @@ from tasks.tracking.fold_runs import log_fold
 from tasks.tracking.store import report_missed
 
 
-@task(task_run_name="{protocol} fold {fold}", cache_policy=NO_CACHE)
-def train_fold(stage: str, protocol: str, fold: int, data: Path, settings: Settings) -> Path:
-    """Train one fold in a process of its own; returns its folder, at once when it is done already."""
-    return stages.train_fold(stage, protocol, fold, data, settings)
+@task(task_run_name="{protocol} seed {seed} fold {fold}", cache_policy=NO_CACHE)
+def train_fold(stage: str, protocol: str, seed: int, fold: int, data: Path, settings: Settings) -> Path:
+    """Train one fold with one seed in a process of its own; returns its folder, at once when that is done."""
+    return stages.train_fold(stage, protocol, seed, fold, data, settings)
 
 
 def fold_tags(call: dict) -> list[str]:
     """Prefect's tags of a fold's task run, by which its pages are filtered."""
-    return [f"protocol:{call['protocol']}", f"fold:{call['fold']}"]
+    return [f"{name}:{call[name]}" for name in ("protocol", "seed", "fold")]
 
 
 def train_folds(stage: str, data: Path, settings: Settings) -> None:
-    """All folds of all protocols, then their predictions in one table."""
+    """All folds of all protocols with every seed, then their predictions in one table."""
     folds = stages.folds_to_train(stage, data, settings)
     calls = [
-        {"stage": stage, "protocol": protocol, "fold": fold, "data": data, "settings": settings}
-        for protocol, fold in folds
+        {"stage": stage, "protocol": name, "seed": seed, "fold": fold, "data": data, "settings": settings}
+        for name, seed, fold in folds
     ]
     for folder in run_side_by_side(
         train_fold, calls, settings.runner, "processes", settings.workers, stage, tag=fold_tags

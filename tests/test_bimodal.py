@@ -161,7 +161,7 @@ def test_no_media_file_can_be_predicted_from_precomputed_features_and_everything
     data, settings = done
     assert "faces.csv" in why_nothing_to_register(settings)
     assert why_nothing_to_register(load_settings(ROOT / "params.yaml")) is None
-    (tmp_path / "fused").symlink_to(data / "train_fused" / "luna5" / "fold-0")
+    (tmp_path / "fused").symlink_to(data / "train_fused" / "luna5" / "seed-42" / "fold-0")
     write_json(tmp_path / "settings.json", {"extract": settings.extract.model_dump(), "synthetic": False})
     with pytest.raises(MferError, match=r"visual arm was trained on features of faces\.csv"):
         Predictor.load(tmp_path)

@@ -5,6 +5,8 @@ them.
 from dataclasses import dataclass
 from pathlib import Path
 
+FoldName = tuple[str, int, int]  # protocol, seed, fold: which of a stage's models
+
 
 @dataclass(frozen=True)
 class DataPaths:
@@ -69,11 +71,15 @@ class DataPaths:
         """Parquet, a row per protocol, fold and clip."""
         return self.root / "folds" / "folds.parquet"
 
-    def fold(self, stage: str, protocol: str, fold: int) -> Path:
-        """Folder of one fold's model; a colon in a protocol's name becomes a hyphen, as not every file system
-        takes it.
+    def fold(self, stage: str, protocol: str, seed: int, fold: int) -> Path:
+        """Folder of the model of one seed and fold; a colon in a protocol's name becomes a hyphen, as not
+        every file system takes it.
         """
-        return self.root / stage / protocol.replace(":", "-") / f"fold-{fold}"
+        return self.root / stage / protocol.replace(":", "-") / f"seed-{seed}" / f"fold-{fold}"
+
+    def trained_folds(self, stage: str, protocol: str = "*") -> list[Path]:
+        """The folders of a stage's fold models that are there: of one protocol, or of all."""
+        return sorted(self.stage(stage).glob(f"{protocol.replace(':', '-')}/seed-*/fold-*"))
 
     def predictions(self, stage: str) -> Path:
         """Parquet, predictions of all folds of a stage."""

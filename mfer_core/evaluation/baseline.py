@@ -20,7 +20,7 @@ from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.evaluation.arms import BASELINE
 from mfer_core.media.extracted import open_extracted
 from mfer_core.media.pitch import pitch
-from mfer_core.protocol.predictions import prediction_rows
+from mfer_core.protocol.predictions import prediction_rows, predictions_schema
 
 COEFFICIENTS = 20
 MIN_SAMPLES = SAMPLE_RATE // 2  # shorter clips are padded with silence, so that every statistic exists
@@ -135,5 +135,5 @@ def baseline_predictions(
     return (
         pd.concat(tables, ignore_index=True)
         if tables
-        else pd.DataFrame(columns=["clip_id", "protocol", "fold", "arm", "label", *classes])
+        else pd.DataFrame(columns=predictions_schema(classes).names)
     )

@@ -2,6 +2,7 @@
 labels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -23,6 +24,18 @@ FREE_SPEECH = (
 )
 
 
+def seeds_note(seeds: Sequence[int]) -> str:
+    """A sentence about what the figures of trained models say about training noise."""
+    if len(seeds) == 1:
+        return f"Trained with one seed ({seeds[0]}): training noise is in no interval."
+    names = ", ".join(map(str, seeds))
+    return (
+        f"Trained models: means over the seeds {names}; `seeds ±` is the sample deviation of a figure over "
+        "them. Intervals resample speakers, each with the predictions of all seeds. Encoders and stage 2a "
+        "are trained once."
+    )
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """The corpus that is trained and tested on, as far as its clips are in a fold."""
@@ -31,6 +44,7 @@ class Benchmark:
     adapter: str
     synthetic: bool
     manifest: pd.DataFrame  # a row per clip that is in a fold, indexed by clip_id
+    seeds: tuple[int, ...]  # with which each fold model was trained
     seen: dict[str, str]  # modality -> whether its encoder has seen the corpus's labels, in words
 
     @property
@@ -82,7 +96,7 @@ class Benchmark:
                 f"Intervals over {self.speakers} speakers are too narrow (in simulations, one over four "
                 "covers in 82 % of trials, not 95 %)."
             )
-        return " ".join(sentences)
+        return " ".join([*sentences, seeds_note(self.seeds)])
 
 
 def open_benchmark(settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame) -> Benchmark:
@@ -91,7 +105,7 @@ def open_benchmark(settings: Settings, manifest: pd.DataFrame, folds: pd.DataFra
     corpus = settings.corpora[name]
     used = manifest[manifest.clip_id.isin(set(folds.clip_id))].set_index("clip_id", drop=False)
     seen = {modality: labels_of(name, modality, settings) for modality in MODALITIES}
-    return Benchmark(name, corpus.adapter, settings.synthetic, used, seen)
+    return Benchmark(name, corpus.adapter, settings.synthetic, used, tuple(settings.seeds), seen)
 
 
 def few_tested(tested: dict[str, int]) -> str:

@@ -24,6 +24,7 @@ from mfer_core.evaluation.pairs import pairs_table
 from mfer_core.evaluation.plots import plot_confusions, plot_curves, plot_reliability
 from mfer_core.evaluation.predictions import (
     all_predictions,
+    chosen_epochs,
     encoder_names,
     histories,
     inner_validation,
@@ -93,8 +94,10 @@ def _result_tables(
     }
     weights_of = options.bootstrap, settings.seed
     tested = benchmark.speaker_of(scored.clip_id).groupby(scored.protocol).nunique().to_dict()
+    whole = results.results_table(metrics, encoders, benchmark, normalised, tested)
+    epochs = chosen_epochs(data, settings, list(metrics))
     return {
-        "results": results.results_table(metrics, encoders, benchmark, normalised, tested),
+        "results": replace(whole, notes=f"{whole.notes}\n\n{epochs}"),
         "calibration": results.calibration_table(metrics, benchmark),
         "published": published_table(metrics, encoders, benchmark),
         "leakage": leakage_table(scored, benchmark, weights_of),
@@ -195,6 +198,7 @@ def _about(benchmark: Benchmark, groups: list[dict], heads: dict) -> dict:
             "clips": benchmark.clips,
             "speakers": benchmark.speakers,
             "classes": benchmark.classes,
+            "seeds": list(benchmark.seeds),
             "labels_seen_by_encoder": benchmark.seen,
         },
         "groups": groups,

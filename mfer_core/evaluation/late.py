@@ -8,7 +8,7 @@ import pandas as pd
 from mfer_core.evaluation.arms import LATE
 from mfer_core.protocol.metrics import SMALLEST
 
-KEYS = ["protocol", "fold", "clip_id", "label"]
+KEYS = ["protocol", "fold", "seed", "clip_id", "label"]
 
 
 def late_predictions(visual: pd.DataFrame, audio: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -28,4 +28,6 @@ def late_predictions(visual: pd.DataFrame, audio: pd.DataFrame, classes: tuple[s
         table.astype(np.float32).reset_index().assign(arm=arm)
         for arm, table in zip(LATE, (mean, product), strict=True)
     ]
-    return pd.concat(tables, ignore_index=True)[["clip_id", "protocol", "fold", "arm", "label", *names]]
+    return pd.concat(tables, ignore_index=True)[
+        ["clip_id", "protocol", "fold", "seed", "arm", "label", *names]
+    ]

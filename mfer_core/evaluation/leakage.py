@@ -21,7 +21,7 @@ NOTE = (
     "Pooled accuracy on the clips that all protocols of a row test; 95 % intervals by resampling speakers. "
     f"Peeking: {PEEKING} picks its epoch on the fold that it reports, {INNER} on an inner split of the same "
     "training clips, on which it is then trained anew. People: the same rule with new speakers in the test "
-    "part. One seed: training noise is in neither interval."
+    "part."
 )
 
 
@@ -31,6 +31,7 @@ def accuracy_difference(
     """Pooled accuracy of an arm under two protocols, its difference and the interval of that.
 
     ``weights_of``: resamples and seed. Speakers are resampled for both at once, on the clips that both test.
+    Figures are means over seeds; ``seed_std`` is the deviation of the difference over them, seed by seed.
     """
     common = set(first.clip_id) & set(second.clip_id)
     tables = [table[table.clip_id.isin(common)].reset_index(drop=True) for table in (first, second)]
@@ -38,12 +39,14 @@ def accuracy_difference(
     names = tuple(sorted(set(speakers[0])))
     counts = [count(table, who, CLASSES, names) for table, who in zip(tables, speakers, strict=True)]
     weights = np.concatenate([np.ones((1, len(names))), speaker_weights(len(names), *weights_of)])
-    values = [each.metrics(weights)["accuracy"] for each in counts]
-    difference = values[0] - values[1]
+    values = [each.by_seed(weights)["accuracy"] for each in counts]  # [1 + resamples, S]
+    by_seed = values[0] - values[1]
+    difference = by_seed.mean(1)
     return {
-        "first": float(values[0][0]),
-        "second": float(values[1][0]),
+        "first": float(values[0][0].mean()),
+        "second": float(values[1][0].mean()),
         "difference": float(difference[0]),
+        "seed_std": float(by_seed[0].std(ddof=1)) if by_seed.shape[1] > 1 else None,
         "ci95": percentiles(difference[1:]) if len(names) > 1 else None,
     }
 
@@ -51,10 +54,12 @@ def accuracy_difference(
 def _cell(difference: dict | None) -> str:
     if difference is None:
         return "-"
+    deviation = difference["seed_std"]
+    seeds = "" if deviation is None else f", seeds ± {percent(deviation)}"
     if difference["ci95"] is None:
-        return f"{points(difference['difference'])} (one speaker)"
+        return f"{points(difference['difference'])} (one speaker){seeds}"
     low, high = difference["ci95"]
-    return f"{points(difference['difference'])} ({points(low)} to {points(high)})"
+    return f"{points(difference['difference'])} ({points(low)} to {points(high)}){seeds}"
 
 
 def leakage_table(

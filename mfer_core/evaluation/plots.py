@@ -98,14 +98,14 @@ def plot_reliability(
 
 
 def plot_curves(folder: Path, name: str, histories: Mapping[str, pd.DataFrame], note: str) -> None:
-    """``curves_<name>.png``: loss and validation UAR by epoch, a line per fold, a panel per arm.
+    """``curves_<name>.png``: loss and validation UAR by epoch, a line per fold and seed, a panel per arm.
 
-    ``histories``: arm -> rows of every fold (columns fold, epoch, train_loss, valid_loss, valid_uar).
+    ``histories``: arm -> rows of every fold (columns seed, fold, epoch, train_loss, valid_loss, valid_uar).
     """
     figure, panels = _panels(len(histories))
     colours = {"valid_uar": "C0", "train_loss": "C1", "valid_loss": "C2"}
     for axes, (arm, rows) in zip(panels, histories.items(), strict=True):
-        for _, fold in rows.groupby("fold"):
+        for _, fold in rows.groupby(["seed", "fold"]):
             for column, colour in colours.items():
                 axes.plot(
                     fold.epoch, fold[column], color=colour, alpha=0.6, linewidth=1, marker=".", markersize=3
@@ -116,5 +116,5 @@ def plot_curves(folder: Path, name: str, histories: Mapping[str, pd.DataFrame], 
     for colour, label in (("C0", "valid UAR"), ("C1", "train loss"), ("C2", "valid loss")):
         panels[0].plot([], [], color=colour, label=label)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
-    figure.suptitle(f"{name}: training curves, a line per fold{note}", fontsize=9)
+    figure.suptitle(f"{name}: training curves, a line per fold and seed{note}", fontsize=9)
     _save(figure, folder / f"curves_{name}.png")

@@ -65,8 +65,8 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
     names = dict.fromkeys(SVM, "none")
     for arm in settings.arms:
         encoders: set[str] = set()
-        for path in sorted((data / ARM_STAGES[arm]).glob("*/fold-*/config.json")):
-            for encoder in read_json(path)["encoders"].values():
+        for folder in DataPaths(data).trained_folds(ARM_STAGES[arm]):
+            for encoder in read_json(folder / "config.json")["encoders"].values():
                 tuned = ", fine-tuned in each fold" if "finetuned" in encoder else ""
                 encoders.add(f"{encoder.get('name')}{tuned}")
         names[arm] = ", ".join(sorted(encoders))
@@ -87,19 +87,34 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
 
 
 def histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.DataFrame]:
-    """arm -> the training history of all its folds."""
+    """arm -> the training history of all its fold models, with the columns seed and fold."""
     rows: dict[str, pd.DataFrame] = {}
     for arm in settings.arms:
-        folder = DataPaths(data).fold(ARM_STAGES[arm], protocol, 0).parent
-        files = sorted(folder.glob("fold-*/history.csv"))
-        rows[arm] = pd.concat(
-            [pd.read_csv(path).assign(fold=int(path.parent.name.removeprefix("fold-"))) for path in files]
-        )
+        tables = []
+        for folder in DataPaths(data).trained_folds(ARM_STAGES[arm], protocol):
+            config = read_json(folder / "config.json")
+            table = pd.read_csv(folder / "history.csv")
+            tables.append(table.assign(seed=config["seed"], fold=config["fold"]))
+        rows[arm] = pd.concat(tables)
     return rows
 
 
+def chosen_epochs(data: Path, settings: Settings, protocols: list[str]) -> str:
+    """A sentence: the lowest, median and highest epoch chosen over folds and seeds, by protocol and arm."""
+    said = []
+    for name in protocols:
+        ranges = []
+        for arm in settings.arms:
+            folders = DataPaths(data).trained_folds(ARM_STAGES[arm], name)
+            epochs = [read_json(folder / "config.json")["best_epoch"] for folder in folders]
+            ranges.append(f"{arm} {min(epochs)}, {np.median(epochs):g}, {max(epochs)}")
+        said.append(f"{name}: {'; '.join(ranges)}")
+    return f"Epochs chosen (lowest, median, highest over folds and seeds): {'. '.join(said)}."
+
+
 def inner_validation(data: Path, settings: Settings, protocols: list[str]) -> dict:
-    """protocol -> arm -> accuracy and UAR on the inner validation split at the chosen epoch, mean over folds.
+    """protocol -> arm -> accuracy and UAR on the inner validation split at the chosen epoch, mean over folds
+    and seeds.
 
     What settings may be tried on: no test clip has a say. A protocol that validates on its test fold is not
     in it.
@@ -107,9 +122,8 @@ def inner_validation(data: Path, settings: Settings, protocols: list[str]) -> di
     result: dict = {}
     for name in protocols:
         for arm in settings.arms:
-            folds = sorted(DataPaths(data).fold(ARM_STAGES[arm], name, 0).parent.glob("fold-*"))
             chosen = []
-            for folder in folds:
+            for folder in DataPaths(data).trained_folds(ARM_STAGES[arm], name):
                 history = pd.read_csv(folder / "history.csv").set_index("epoch")
                 chosen.append(history.loc[read_json(folder / "config.json")["best_epoch"]])
             means = pd.DataFrame(chosen)[["valid_accuracy", "valid_uar"]].mean()

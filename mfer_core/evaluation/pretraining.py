@@ -17,6 +17,7 @@ from mfer_core.evaluation.baseline import baseline_features, baseline_prediction
 from mfer_core.evaluation.published_results import published
 from mfer_core.evaluation.summary import class_recalls, summarise
 from mfer_core.evaluation.tables import ReportTable, interval, percent
+from mfer_core.protocol.predictions import NO_SEED
 from mfer_core.protocol.speakers import four_classes, present_corpora
 
 FOUR = label_set("four")
@@ -55,7 +56,7 @@ def pretraining_tables(data: Path, settings: Settings) -> dict[str, ReportTable]
 
 
 def _our_rows(data: Path, settings: Settings) -> list[dict]:
-    predictions = read_table(DataPaths(data).predictions(STAGE)).assign(fold=0)
+    predictions = read_table(DataPaths(data).predictions(STAGE)).assign(fold=0, seed=NO_SEED)
     manifest = four_classes(manifest_of(data, present_corpora(settings)))
     svm = pretraining_baseline(data, settings, manifest, set(predictions.clip_id))
     corpora = {"all": predictions} | {

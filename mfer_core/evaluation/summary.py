@@ -1,4 +1,4 @@
-"""Predictions of one arm under one protocol -> metric -> mean, std, min, max, pooled, ci95, folds."""
+"""Predictions of one arm under one protocol -> metric -> its statistics over folds, seeds and speakers."""
 
 from dataclasses import dataclass
 
@@ -22,36 +22,48 @@ WITH_INTERVAL = (*SCORES, *LOSSES)  # The ECE has no interval: see ``calibration
 
 @dataclass(frozen=True)
 class Counts:
-    """Additive statistics per group (speaker or fold): every metric follows from sums of these."""
+    """Additive statistics per seed and group (speaker or fold): metrics follow from sums over groups."""
 
     groups: tuple  # G names
-    confusion: np.ndarray  # [G, C, C]
-    losses: np.ndarray  # [G, 2]: sums of Brier score and log loss
-    calibration: np.ndarray  # [G, bins, 3]
+    confusion: np.ndarray  # [S, G, C, C]
+    losses: np.ndarray  # [S, G, 2]: sums of Brier score and log loss
+    calibration: np.ndarray  # [S, G, bins, 3]
 
-    def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Metrics of weighted sums of groups: ``weights`` [B, G] -> [B] each; NaN where no clip has
+    def by_seed(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Metrics of weighted sums of groups: ``weights`` [B, G] -> [B, S] each; NaN where no clip has
         weight.
         """
-        mixed = np.tensordot(weights, self.confusion, 1)  # [B, C, C]
+        mixed = np.tensordot(weights, self.confusion, (1, 1))  # [B, S, C, C]
         clips = np.where(mixed.any((-2, -1)), mixed.sum((-2, -1)), np.nan)
-        means = np.tensordot(weights, self.losses, 1) / clips[:, None]
-        error = calibration_error(np.tensordot(weights, self.calibration, 1))
-        return scores(mixed) | dict(zip(LOSSES, means.T, strict=True)) | {"ece": error}
+        means = np.tensordot(weights, self.losses, (1, 1)) / clips[..., None]
+        error = calibration_error(np.tensordot(weights, self.calibration, (1, 1)))
+        return scores(mixed) | {name: means[..., at] for at, name in enumerate(LOSSES)} | {"ece": error}
+
+    def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Means over the seeds of ``by_seed``: [B] each."""
+        return {name: values.mean(1) for name, values in self.by_seed(weights).items()}
 
 
 def count(table: pd.DataFrame, groups: pd.Series, classes: tuple[str, ...], names: tuple = ()) -> Counts:
-    """Count a predictions table by group. ``groups`` is aligned with its rows; ``names`` orders them
-    (default: sorted).
+    """Count a predictions table by seed, in ascending order, and by group.
+
+    ``groups`` is aligned with its rows; ``names`` orders them (default: sorted). Rows without a seed are
+    those of one run.
     """
     probabilities = table[list(classes)].to_numpy(np.float64)
     labels = pd.Categorical(table.label, categories=list(classes)).codes.astype(int)
     predicted, by_clip = probabilities.argmax(1), losses(probabilities, labels)
     names = names or tuple(sorted(set(groups)))
-    rows = [np.flatnonzero(groups.to_numpy() == name) for name in names]
-    matrices = np.array([confusion(labels[row], predicted[row], len(classes)) for row in rows])
-    sums = np.array([calibration(probabilities[row], labels[row]) for row in rows])
-    return Counts(names, matrices, np.array([by_clip[row].sum(0) for row in rows]), sums)
+    seeds, _ = pd.factorize(table.seed, sort=True, use_na_sentinel=False)
+    members = groups.to_numpy()
+    rows = [
+        [np.flatnonzero((seeds == seed) & (members == name)) for name in names]
+        for seed in range(int(seeds.max()) + 1)
+    ]
+    matrices = [[confusion(labels[row], predicted[row], len(classes)) for row in each] for each in rows]
+    sums = [[calibration(probabilities[row], labels[row]) for row in each] for each in rows]
+    lost = [[by_clip[row].sum(0) for row in each] for each in rows]
+    return Counts(names, np.array(matrices), np.array(lost), np.array(sums))
 
 
 def speaker_weights(speakers: int, resamples: int, seed: int) -> np.ndarray:
@@ -65,8 +77,8 @@ def percentiles(values: np.ndarray) -> list[float]:
 
 
 def intervals(counts: Counts, resamples: int, seed: int) -> dict[str, list[float]]:
-    """Bootstrap 95 % intervals of the pooled metrics, resampling speakers (the groups of ``counts``) with
-    replacement.
+    """Bootstrap 95 % intervals of the pooled metrics, means over seeds, resampling speakers (the groups of
+    ``counts``) with replacement, each with the predictions of all seeds.
 
     None for a single speaker: every resample would be the same, and an interval without width would look like
     certainty.
@@ -88,27 +100,39 @@ def fold_statistics(values: np.ndarray) -> dict:
     }
 
 
+def pooled_statistics(counts: Counts) -> dict[str, dict]:
+    """metric -> its value over all predictions (pooled), the mean over seeds; each seed's own; and their
+    sample standard deviation (None for one seed).
+    """
+    statistics = {}
+    for name, (values,) in counts.by_seed(np.ones((1, len(counts.groups)))).items():
+        deviation = float(values.std(ddof=1)) if len(values) > 1 else None
+        statistics[name] = {
+            "pooled": float(values.mean()),
+            "seeds": values.tolist(),
+            "seed_std": deviation,
+        }
+    return statistics
+
+
 def summarise(
     table: pd.DataFrame, speakers: pd.Series, classes: tuple[str, ...], resamples: int, seed: int
 ) -> dict:
-    """metric -> its statistics over folds, its value over all predictions (pooled) and, where it has one, its
-    interval.
+    """metric -> its statistics over folds (each the mean over seeds), over all predictions, and, where it has
+    one, its interval.
     """
     by_fold, by_speaker = count(table, table.fold, classes), count(table, speakers, classes)
     folds = by_fold.metrics(np.eye(len(by_fold.groups)))
-    pooled = by_fold.metrics(np.ones((1, len(by_fold.groups))))
-    ci95 = intervals(by_speaker, resamples, seed)
+    pooled, ci95 = pooled_statistics(by_fold), intervals(by_speaker, resamples, seed)
     return {
-        name: fold_statistics(values)
-        | {"pooled": float(pooled[name][0])}
-        | ({"ci95": ci95[name]} if name in ci95 else {})
+        name: fold_statistics(values) | pooled[name] | ({"ci95": ci95[name]} if name in ci95 else {})
         for name, values in folds.items()
     }
 
 
 def class_recalls(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float | None]:
-    """Recall per class name over all predictions; None for a class that does not occur."""
-    matrix = count(table, pd.Series(0, index=table.index), classes).confusion[0]
+    """Recall per class name over all predictions, mean over seeds; None for a class that does not occur."""
+    matrix = count(table, pd.Series(0, index=table.index), classes).confusion.mean(0)[0]
     return {
         name: None if np.isnan(value) else float(value)
         for name, value in zip(classes, recalls(matrix), strict=True)

@@ -52,23 +52,27 @@ def spread(stats: dict | None) -> str:
 
 
 def interval(stats: dict | None) -> str:
-    """``pooled (low-high)`` in per cent with the 95 % interval, which one speaker alone does not give."""
+    """``pooled (low-high), seeds ± deviation`` in per cent: the 95 % interval, which one speaker alone does
+    not give, and the deviation over seeds, which one seed does not have.
+    """
     if stats is None:
         return ABSENT
+    seeds = "" if stats["seed_std"] is None else f", seeds ± {percent(stats['seed_std'])}"
     if "ci95" not in stats:
-        return f"{percent(stats['pooled'])} (one speaker)"
+        return f"{percent(stats['pooled'])} (one speaker){seeds}"
     low, high = stats["ci95"]
-    return f"{percent(stats['pooled'])} ({percent(low)}-{percent(high)})"
+    return f"{percent(stats['pooled'])} ({percent(low)}-{percent(high)}){seeds}"
 
 
 def loss(stats: dict | None) -> str:
-    """``pooled (low-high)`` of a score that is no share; ``-`` where an arm gives no probabilities."""
+    """As ``interval``, of a score that is no share; ``-`` where an arm gives no probabilities."""
     if stats is None:
         return "-"
+    seeds = "" if stats["seed_std"] is None else f", seeds ± {stats['seed_std']:.3f}"
     if "ci95" not in stats:
-        return f"{stats['pooled']:.3f} (one speaker)"
+        return f"{stats['pooled']:.3f} (one speaker){seeds}"
     low, high = stats["ci95"]
-    return f"{stats['pooled']:.3f} ({low:.3f}-{high:.3f})"
+    return f"{stats['pooled']:.3f} ({low:.3f}-{high:.3f}){seeds}"
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -1,7 +1,7 @@
 """Stage transfer: the fold models on a corpus that nothing was trained on (the report's second table)."""
 
 from dataclasses import replace
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import ModalityEmbeddings, load_modality, make_clips, manifest_of
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.labels_seen import labels_of
+from mfer_core.evaluation.benchmark import seeds_note
 from mfer_core.evaluation.published_results import published
-from mfer_core.evaluation.summary import ABOUT, count, fold_statistics, intervals
+from mfer_core.evaluation.summary import ABOUT, count, fold_statistics, intervals, pooled_statistics
 from mfer_core.evaluation.tables import ReportTable, write_report_table
 from mfer_core.evaluation.transfer_fold import (
     FoldTransfer,
@@ -73,7 +74,7 @@ def outcome_scores(outcome: Outcome, labels: np.ndarray) -> dict[str, float]:
 
 
 def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Long tables over all folds: scores per outcome, predictions per clip, shifts per arm."""
+    """Long tables over all folds and seeds: scores per outcome, predictions per clip, shifts per arm."""
     target_manifest, target_modalities = _load(data, settings.roles.transfer, settings)
     _, source_modalities = _load(data, settings.roles.benchmark, settings)
     target = make_clips(sorted(target_manifest.index), target_manifest, CLASSES, target_modalities)
@@ -86,16 +87,15 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
     if not len(target):
         raise MferError(f"no clip of {settings.roles.transfer} has embeddings: run embed for it first")
     rows, predictions, moved = [], [], []
-    for name, number in honest_folds(data):
-        corpora = [settings.roles.benchmark, settings.roles.transfer]
+    corpora = [settings.roles.benchmark, settings.roles.transfer]
+    for (name, number), seed in product(honest_folds(data), settings.seeds):
         models, selection = (
-            load_models(data, name, number, settings.arms, corpora, selection) for selection in (False, True)
+            load_models(data, (name, seed, number), settings.arms, corpora, selection)
+            for selection in (False, True)
         )
         source = Fold.read(data, settings.roles.benchmark, name, number).clips(source_modalities)
-        fold, fold_columns = (
-            FoldTransfer(models, selection, source["valid"], target),
-            {"protocol": name, "fold": number},
-        )
+        fold = FoldTransfer(models, selection, source["valid"], target)
+        fold_columns = {"protocol": name, "fold": number, "seed": seed}
         outcomes = [
             *zero_shot_outcomes(fold),
             *few_shot_outcomes(fold, settings.transfer, settings.seed),
@@ -162,10 +162,11 @@ def _predictions(outcome: Outcome, target: Clips) -> pd.DataFrame:
 
 
 def transfer_metrics(rows: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict:
-    """protocol -> arm -> setting -> metric -> statistics over folds (draws of one fold are averaged first).
+    """protocol -> arm -> setting -> metric -> statistics over folds (draws and seeds of one fold are averaged
+    first).
 
-    On the transfer corpus also the value pooled over folds and draws and its 95 % interval, its speakers
-    resampled.
+    On the transfer corpus also the value pooled over folds and draws, its deviation over seeds and its 95 %
+    interval, its speakers resampled.
     """
     metrics: dict = {}
     for (name, arm, setting), group in rows.groupby(["protocol", "arm", "setting"], sort=False):
@@ -174,10 +175,10 @@ def transfer_metrics(rows: pd.DataFrame, predictions: pd.DataFrame, settings: Se
         metrics.setdefault(name, {}).setdefault(arm, {})[setting] = statistics
     for (name, arm, setting), table in predictions.groupby(["protocol", "arm", "setting"], sort=False):
         counts = count(table, table.speaker, CLASSES)
-        pooled = counts.metrics(np.ones((1, len(counts.groups))))
+        pooled = pooled_statistics(counts)
         ci95 = intervals(counts, settings.evaluate.bootstrap, settings.seed)
         for metric in ("accuracy", "uar", "macro_f1"):
-            metrics[name][arm][setting][metric] |= {"pooled": float(pooled[metric][0])}
+            metrics[name][arm][setting][metric] |= pooled[metric]
             if metric in ci95:
                 metrics[name][arm][setting][metric] |= {"ci95": ci95[metric]}
     return metrics
@@ -231,7 +232,7 @@ def _shots_note(settings: Transfer, disjoint: bool) -> str:
         else "other clips, partly of the same people, who are too few"
     )
     return (
-        "± and range: over the folds' models, which are all scored on the same clips; in brackets the "
+        "± and range: over the folds, whose models are all scored on the same clips; in brackets the "
         "pooled value's 95 % interval, speakers resampled. After k clips per class: scored on "
         f"{query}{ways}. *published: {published()['transfer']['corpus']}; population deviation."
     )
@@ -246,7 +247,8 @@ def _caption(settings: Settings, predictions: pd.DataFrame) -> str:
     words = ", ".join(f"{modality} {said}" for modality, said in seen.items())
     return (
         f"Transfer corpus: {corpus}{kind}, {len(known)} clips of {known.speaker.nunique()} speakers, "
-        f"{known.label.nunique()} classes; its labels seen by the encoders: {words}."
+        f"{known.label.nunique()} classes; its labels seen by the encoders: {words}. "
+        f"{seeds_note(settings.seeds)}"
     )
 
 

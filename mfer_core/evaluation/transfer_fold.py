@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mfer_core.base.modalities import MODALITIES
-from mfer_core.base.paths import DataPaths
+from mfer_core.base.paths import DataPaths, FoldName
 from mfer_core.base.settings import Finetune, Transfer
 from mfer_core.dataset.clip_encoder import ClipEncoder, open_encoder
 from mfer_core.dataset.clips import Clips
@@ -36,9 +36,14 @@ class Outcome:
 
 
 def load_models(
-    data: Path, protocol: str, fold: int, arms: Sequence[str], corpora: list[str], selection: bool = False
+    data: Path,
+    name: FoldName,
+    arms: Sequence[str],
+    corpora: list[str],
+    selection: bool = False,
 ) -> Models:
-    """The fold's models, and the encoders that were trained with them, which read clips of ``corpora``.
+    """The fold's models with one seed, and the encoders that were trained with them, which read clips of
+    ``corpora``.
 
     ``selection``: those that have not seen the validation clips.
     """
@@ -46,9 +51,8 @@ def load_models(
     clip_encoders: dict[str, list[ClipEncoder]] = {}
     opened: dict[tuple[str, str], ClipEncoder] = {}
     for arm in arms:
-        models[arm], config, blocks = load_trained(
-            DataPaths(data).fold(f"train_{arm}", protocol, fold), selection
-        )
+        folder = DataPaths(data).fold(f"train_{arm}", *name)
+        models[arm], config, blocks = load_trained(folder, selection)
         for modality, weights in blocks.items():
             trained_on = config["encoders"][modality]
             key = (

@@ -28,8 +28,9 @@ def _accuracy(arms: dict, arm: str, setting: str) -> str:
     stats = metrics["accuracy"]
     if "pooled" not in stats:  # Only scores on the transfer corpus are pooled.
         return spread(stats)
+    seeds = "" if stats["seed_std"] is None else f", seeds ± {percent(stats['seed_std'])}"
     low, high = stats.get("ci95", (None, None))
-    return spread(stats) + (" (one speaker)" if low is None else f" ({percent(low)}-{percent(high)})")
+    return spread(stats) + (" (one speaker)" if low is None else f" ({percent(low)}-{percent(high)})") + seeds
 
 
 def _by_setting(metrics: dict, columns: dict[str, str]) -> list[dict]:

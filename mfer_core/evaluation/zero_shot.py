@@ -18,6 +18,7 @@ from mfer_core.evaluation.arms import BASELINE, PROBE_OF, title
 from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.summary import summarise
 from mfer_core.evaluation.tables import ReportTable, interval
+from mfer_core.protocol.predictions import NO_SEED, predictions_schema
 
 HEADS = {"visual": "zero_shot_visual", "audio": "zero_shot_audio"}
 NOTE = (
@@ -35,7 +36,7 @@ def zero_shot_predictions(
 
     Raises MferError when the embed stage has not run.
     """
-    tables = [pd.DataFrame(columns=["clip_id", "protocol", "fold", "arm", "label", *classes])]
+    tables = [pd.DataFrame(columns=predictions_schema(classes).names)]
     test = folds[folds.part == "test"].merge(manifest[["clip_id", "label"]], on="clip_id")
     for modality, arm in HEADS.items():
         head = read_head(DataPaths(data).embeddings(modality, corpus))
@@ -45,7 +46,7 @@ def zero_shot_predictions(
         clips = [clip for clip, steps in values.items() if len(steps)]
         shares = np.stack([head.of_clip(modality, values[clip]) for clip in clips])
         matched = by_class(head.labels, shares, classes).astype(np.float32)
-        scored = pd.DataFrame(matched, columns=list(classes)).assign(clip_id=clips, arm=arm)
+        scored = pd.DataFrame(matched, columns=list(classes)).assign(clip_id=clips, arm=arm, seed=NO_SEED)
         tables.append(test[test.label.isin(known)].merge(scored, on="clip_id"))
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[
         tables[0].columns

@@ -4,13 +4,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+# The seed of predictions that no random number shapes: of probes, of the SVM, of the encoders' own heads.
+NO_SEED = float("nan")
+
 
 def predictions_schema(classes: tuple[str, ...]) -> pa.Schema:
-    """One row per prediction: clip, protocol and fold, arm, true label, and a probability per class name."""
+    """One row per prediction: clip, protocol and fold, the seed of the training (null where nothing is
+    drawn), arm, true label, and a probability per class name.
+    """
     fields = [
         ("clip_id", pa.string()),
         ("protocol", pa.string()),
         ("fold", pa.int32()),
+        ("seed", pa.int64()),
         ("arm", pa.string()),
         ("label", pa.string()),
     ]
@@ -25,13 +31,14 @@ def prediction_rows(
     probabilities: np.ndarray,
     classes: tuple[str, ...],
 ) -> pd.DataFrame:
-    """Rows of the table of predictions: ``probabilities`` [N, C] of the N clips whose true ``labels`` are
-    given by clip_id.
+    """Rows of the table of predictions of what has no seed: ``probabilities`` [N, C] of the N clips whose
+    true ``labels`` are given by clip_id.
     """
     facts = {
         "clip_id": list(labels.index),
         "protocol": protocol,
         "fold": fold,
+        "seed": NO_SEED,
         "arm": arm,
         "label": labels.to_numpy(),
     }

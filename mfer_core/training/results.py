@@ -10,7 +10,7 @@ from torch import nn
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path, read_table, write_json, write_table
-from mfer_core.base.paths import DataPaths
+from mfer_core.base.paths import DataPaths, FoldName
 from mfer_core.dataset.clips import Clips
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
@@ -63,29 +63,28 @@ def finish(
 
 
 def _remove_others(stage: Path, keep: set[Path]) -> None:
-    for folder in set(stage.glob("*/fold-*")) - keep:
-        shutil.rmtree(folder)
-        if not any(folder.parent.iterdir()):
-            folder.parent.rmdir()
+    """Remove the folders of protocols, of seeds and of folds that none of ``keep`` is or lies in."""
+    wanted = keep.union(*(folder.parents for folder in keep))
+    for level in ("*", "*/*", "*/*/*"):
+        for folder in {path for path in stage.glob(level) if path.is_dir()} - wanted:
+            shutil.rmtree(folder)
 
 
-def collect(
-    data: Path, stage: str, classes: tuple[str, ...], expected: list[tuple[str, int]]
-) -> pd.DataFrame:
+def collect(data: Path, stage: str, classes: tuple[str, ...], expected: list[FoldName]) -> pd.DataFrame:
     """Put the folds' predictions into ``data/<stage>/predictions.parquet`` and remove folders of folds that
     are no more.
 
-    ``expected`` lists (protocol, fold); an empty one (an arm that is not trained) gives an empty table.
+    ``expected``: an empty list (an arm that is not trained) gives an empty table.
     Raises MferError naming the first fold that is not done.
     """
     schema = predictions_schema(classes)
     paths = DataPaths(Path(data))
-    _remove_others(paths.stage(stage), {paths.fold(stage, protocol, fold) for protocol, fold in expected})
+    _remove_others(paths.stage(stage), {paths.fold(stage, *name) for name in expected})
     tables = [schema.empty_table().to_pandas()]
-    for protocol, fold in expected:
-        folder = paths.fold(stage, protocol, fold)
+    for protocol, seed, fold in expected:
+        folder = paths.fold(stage, protocol, seed, fold)
         if not (folder / CONFIG).exists():
-            raise MferError(f"{stage}: fold {fold} of {protocol} is not done: {folder}")
+            raise MferError(f"{stage}: fold {fold} of {protocol} with seed {seed} is not done: {folder}")
         tables.append(read_table(folder / "predictions.parquet", schema.names))
     table = pd.concat([part for part in tables if len(part)] or tables).reset_index(drop=True)
     write_table(paths.predictions(stage), table, schema)

@@ -17,7 +17,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, read_table
 from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import MODALITIES
-from mfer_core.base.paths import DataPaths
+from mfer_core.base.paths import DataPaths, FoldName
 from mfer_core.base.settings import Finetune, Settings, Train, TrainArm, TrainAudio, TrainFused
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import same_encoder
@@ -54,8 +54,8 @@ class FoldStage(ABC):
     modalities: tuple[str, ...]
     hyper: Train
 
-    def __init__(self, fold: Fold, settings: Settings):
-        self.fold, self.settings = fold, settings
+    def __init__(self, fold: Fold, settings: Settings, seed: int):
+        self.fold, self.settings, self.seed = fold, settings, seed
         self.name = f"train_{self.arm}"
         self.inputs = fold.digest(self.modalities)
 
@@ -88,10 +88,11 @@ class FoldStage(ABC):
         ]
         code = [code_digest(module) for module in (__name__, *(TRAINABLE_MODULES[name] for name in names))]
         shaped_by = [self.refit, self.hyper.model_dump(), self.shaped_by(), code]
-        key = digest(self.name, fold.protocol, fold.number, self.settings.seed, self.inputs, shaped_by)
-        seed = seed_of(self.settings.seed, self.name, fold.protocol, fold.number)
-        folder = fold.paths.fold(self.name, fold.protocol, fold.number)
-        return Run(folder, key, seed, f"{self.name} {fold.protocol} fold {fold.number}", fold.number)
+        key = digest(self.name, fold.protocol, fold.number, self.seed, self.inputs, shaped_by)
+        seed = seed_of(self.seed, self.name, fold.protocol, fold.number)
+        folder = fold.paths.fold(self.name, fold.protocol, self.seed, fold.number)
+        name = f"{self.name} {fold.protocol} seed {self.seed} fold {fold.number}"
+        return Run(folder, key, seed, name, fold.number)
 
     @property
     def refit(self) -> bool:
@@ -105,8 +106,8 @@ class VisualStage(FoldStage):
     arm, modalities = "visual", ("visual",)
     hyper: TrainArm
 
-    def __init__(self, fold: Fold, settings: Settings):
-        super().__init__(fold, settings)
+    def __init__(self, fold: Fold, settings: Settings, seed: int):
+        super().__init__(fold, settings, seed)
         self.hyper = settings.train_visual
 
     def finetune_of(self, modality: str) -> Finetune:
@@ -129,9 +130,9 @@ class AudioStage(FoldStage):
     arm, modalities = "audio", ("audio",)
     hyper: TrainAudio
 
-    def __init__(self, fold: Fold, settings: Settings):
+    def __init__(self, fold: Fold, settings: Settings, seed: int):
         """Raises MferError when there is no stage 2a model to start from."""
-        super().__init__(fold, settings)
+        super().__init__(fold, settings, seed)
         self.hyper = settings.train_audio
         self.parent: Arm | None = None
         self.parent_key = "scratch"
@@ -179,11 +180,11 @@ class FusedStage(FoldStage):
     arm, modalities = "fused", MODALITIES
     hyper: TrainFused
 
-    def __init__(self, fold: Fold, settings: Settings):
-        super().__init__(fold, settings)
+    def __init__(self, fold: Fold, settings: Settings, seed: int):
+        super().__init__(fold, settings, seed)
         self.hyper = settings.train_fused
         self.folders = {
-            name: fold.paths.fold(f"train_{name}", fold.protocol, fold.number) for name in MODALITIES
+            name: fold.paths.fold(f"train_{name}", fold.protocol, seed, fold.number) for name in MODALITIES
         }
 
     def finetune_of(self, modality: str) -> Finetune:
@@ -257,7 +258,7 @@ def fit_once(stage: FoldStage, fold: Fold, run: Run, rates: Sequence[float] = ()
     return Fitted(model, clips, encoders, metadata, progress)
 
 
-STAGES: dict[str, Callable[[Fold, Settings], FoldStage]] = {
+STAGES: dict[str, Callable[[Fold, Settings, int], FoldStage]] = {
     "train_visual": VisualStage,
     "train_audio": AudioStage,
     "train_fused": FusedStage,
@@ -269,15 +270,15 @@ def used_clips(clips: dict[str, Clips]) -> set[str]:
     return {clip for part in clips.values() for clip in part.clip_ids}
 
 
-def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Settings) -> Path:
-    """Train a stage's model on one fold and write its folder; returns the folder, at once when it is done
-    already.
+def train_fold(stage: str, protocol: str, seed: int, number: int, data: Path, settings: Settings) -> Path:
+    """Train a stage's model on one fold with one of the settings' ``seeds`` and write its folder; returns the
+    folder, at once when it is done already.
 
     First the validation part chooses the epoch. Then, unless the settings or the protocol say no, a fresh
     model is trained on both parts for as many epochs at the same rates. Only that one sees the test part.
     """
     fold = Fold.read(data, settings.roles.benchmark, protocol, number)
-    job = STAGES[stage](fold, settings)
+    job = STAGES[stage](fold, settings, seed)
     run = job.run()
     if is_done(run.folder, run.key):
         return run.folder
@@ -286,7 +287,7 @@ def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Set
         chosen = fit_once(job, fold, run)
         final = fit_once(job, fold.with_valid(), run.refit(), chosen.rates) if job.refit else chosen
         predictions = probability_table(final.model, final.part("test"), CLASSES)
-    predictions = predictions.assign(protocol=protocol, fold=number, arm=job.arm)
+    predictions = predictions.assign(protocol=protocol, fold=number, seed=seed, arm=job.arm)
     left_out = len({clip for ids in fold.parts.values() for clip in ids}) - len(used_clips(final.clips))
     if left_out:
         log.info(
@@ -295,6 +296,7 @@ def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Set
     facts = {
         "protocol": protocol,
         "fold": number,
+        "seed": seed,
         "training_speakers": sorted({*final.clips["train"].speakers}),
         "selection_speakers": sorted({*final.clips["valid"].speakers}),
         "training_clips": len(final.clips["train"]),
@@ -310,14 +312,14 @@ def train_fold(stage: str, protocol: str, number: int, data: Path, settings: Set
     return finish(run, stored, chosen.progress.history, predictions, CLASSES, facts)
 
 
-def folds_to_train(stage: str, data: Path, settings: Settings) -> list[tuple[str, int]]:
-    """(protocol, fold) that ``stage`` trains: all of the folds table, or none where the settings leave its
+def folds_to_train(stage: str, data: Path, settings: Settings) -> list[FoldName]:
+    """What ``stage`` trains: all of the folds table with each seed, or nothing where the settings leave its
     arm out.
     """
     if stage.removeprefix("train_") not in settings.arms:
         return []
     folds = read_table(DataPaths(Path(data)).folds, ["protocol", "fold"]).drop_duplicates()
-    return [(str(row.protocol), int(row.fold)) for row in folds.itertuples()]
+    return [(str(row.protocol), seed, int(row.fold)) for seed in settings.seeds for row in folds.itertuples()]
 
 
 def collect_predictions(stage: str, data: Path, settings: Settings) -> pd.DataFrame:

@@ -30,7 +30,7 @@ OPENED_RUN_TYPE = "evaluation"
 
 def log_folds(data: DataPaths, settings: Settings) -> None:
     """Every fold of every stage that is done; what MLflow holds already is left alone."""
-    for folder in [data.stage("pretrain_audio"), *sorted(data.root.glob("train_*/*/fold-*"))]:
+    for folder in [data.stage("pretrain_audio"), *sorted(data.root.glob("train_*/*/seed-*/fold-*"))]:
         if (folder / "config.json").exists():
             log_fold(folder, data, settings)
 
@@ -52,7 +52,7 @@ def _log_fold(folder: Path, config: dict, data: DataPaths, settings: Settings) -
     scores = fold_scores(predictions, tuple(config["labels"]))
     arm = stage.removeprefix("train_")
     # Short enough to be read whole in the column of names.
-    title = f"{arm} f{config['fold']}" if "fold" in config else stage
+    title = f"{arm} f{config['fold']} s{config['seed']}" if "fold" in config else stage
     tags = _tags(stage, arm, name, config) | lineage(settings)
     tags |= {MLFLOW_PARENT_RUN_ID: pipeline_run(name, settings)}
     title_and_score = f"{title} {100 * scores['accuracy']:.1f} %"
@@ -75,6 +75,7 @@ def _tags(stage: str, arm: str, name: str, config: dict) -> dict[str, str]:
         "stage": stage,
         "arm": arm,
         "fold": str(config.get("fold", "")),
+        "seed": str(config.get("seed", "")),
         "protocol": name,
         MLFLOW_RUN_TYPE: OPENED_RUN_TYPE,
         MLFLOW_SOURCE_NAME: f"python -m flows {stage}",
@@ -97,7 +98,7 @@ def _curves(history: Path) -> list[Metric]:
 
 def _params(stage: str, config: dict, settings: Settings) -> list[Param]:
     """The stage's hyperparameters and the encoders they stand on."""
-    values = getattr(settings, stage).model_dump() | {"seed": settings.seed}
+    values = getattr(settings, stage).model_dump() | {"seed": config.get("seed", settings.seed)}
     values |= {key: config[key] for key in ("refit",) if key in config}
     for modality, encoder in config["encoders"].items():
         values[f"{modality}_encoder"] = encoder.get("name")

@@ -6,7 +6,7 @@ from itertools import product
 from mfer_core.base.settings import Settings
 from mfer_core.corpora.registry import adapter
 from mfer_core.evaluation.arms import ORDER, title
-from mfer_core.evaluation.benchmark import FREE_SPEECH
+from mfer_core.evaluation.benchmark import FREE_SPEECH, seeds_note
 from mfer_core.evaluation.summary import ABOUT, by_protocol
 from mfer_core.prediction.notice import NOTICE
 from mfer_core.protocol.protocols import protocol
@@ -19,8 +19,8 @@ CARD = """# {name}: audio-visual emotion recognition
 - **Input**: a video or audio file. **Output**: a label and a probability per class, for each arm that has its
   modality and for both.
 - **Classes**: {classes}.
-- **Trained on**: {speakers} speakers of {benchmark} ({protocol}, fold {fold}); chosen among the
-  folds by the inner validation split, never by its test part.
+- **Trained on**: {speakers} speakers of {benchmark} ({protocol}, fold {fold}, seed {seed}); chosen
+  among all folds and seeds by the inner validation split, never by its test part.
 - **Training speakers**: {names}.
 - **Encoders**: visual {visual}; audio {audio}.
 - **Labels of the benchmark seen by the encoders**: {seen}.
@@ -30,7 +30,7 @@ CARD = """# {name}: audio-visual emotion recognition
 {metrics}
 
 Per cent. Over folds: mean ± standard deviation of the folds' figures. Over all test clips: the figure of all
-folds' predictions together (95 % interval, speakers resampled). {basis}{leaky}
+folds' predictions together (95 % interval, speakers resampled). {basis} {seeds}{leaky}
 
 {worst}- **Licence of the data**: {licences}. A model is bound by the terms of what it was trained on.
 - **Licence of the encoders**: visual {visual_licence}; audio {audio_licence}.
@@ -64,6 +64,7 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
         benchmark=settings.roles.benchmark,
         protocol=protocol(chosen.protocol).label_with(tested),
         fold=config["fold"],
+        seed=config["seed"],
         names=", ".join(config["training_speakers"]),
         visual=_encoder(config, "visual"),
         audio=_encoder(config, "audio"),
@@ -73,6 +74,7 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
             f"{facts['corpus']}, {facts['clips']} clips of {tested} speakers, {len(facts['classes'])} "
             "classes."
         ),
+        seeds=seeds_note(facts["seeds"]),
         leaky="" if all(protocol(name).honest for name in scores) else SHARED,
         worst=_worst_groups(metrics[ABOUT]["groups"], chosen.protocol),
         free_speech=FREE_SPEECH,
@@ -120,7 +122,8 @@ def _figures(values: dict | None) -> tuple[str, str]:
     if "ci95" in values:
         low, high = values["ci95"]
         interval = f" ({_percent(low)} to {_percent(high)})"
-    return f"{_percent(values['mean'])}{spread}", f"{_percent(values['pooled'])}{interval}"
+    seeds = "" if values["seed_std"] is None else f", seeds ± {_percent(values['seed_std'])}"
+    return f"{_percent(values['mean'])}{spread}", f"{_percent(values['pooled'])}{interval}{seeds}"
 
 
 def _percent(share: float) -> str:

@@ -89,7 +89,7 @@ def test_what_settings_may_be_tried_on_are_inner_validation_figures(evaluated):
     for arm, stage in ARM_STAGES.items():
         best = []
         for fold in (0, 1):
-            folder = data / stage / "groupk-2" / f"fold-{fold}"
+            folder = data / stage / "groupk-2" / "seed-42" / f"fold-{fold}"
             history = pd.read_csv(folder / "history.csv")
             epoch = read_json(folder / "config.json")["best_epoch"]
             best.append(history.valid_uar[history.epoch == epoch].item())

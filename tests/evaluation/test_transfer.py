@@ -106,7 +106,7 @@ def test_at_home_the_fused_model_decides_and_where_an_arm_went_blind_it_does_not
     benchmark = options.roles.benchmark
     modalities = {name: load_modality(data, name, [benchmark]) for name in ("visual", "audio")}
     home = Fold.read(data, "ravdess", "groupk:2", 0).clips(modalities)["valid"]
-    models = load_models(data, "groupk:2", 0, options.arms, [benchmark])
+    models = load_models(data, ("groupk:2", 42, 0), options.arms, [benchmark])
     silence = [None if value is None else torch.zeros_like(value) for value in home.modalities["audio"]]
     deaf = replace(home, modalities={**home.modalities, "audio": silence})
     for target, same in ((home, True), (deaf, False)):

@@ -69,7 +69,9 @@ def test_the_truth_of_a_calibrated_model_lies_in_the_intervals_of_brier_score_an
     for _ in range(60):
         probabilities = rng.dirichlet(np.full(4, 0.7), 24 * 16)
         labels = np.array([rng.choice(4, p=share) for share in probabilities])
-        table = pd.DataFrame(probabilities, columns=list(NAMES)).assign(label=np.array(NAMES)[labels], fold=0)
+        table = pd.DataFrame(probabilities, columns=list(NAMES)).assign(
+            label=np.array(NAMES)[labels], fold=0, seed=0
+        )
         found = summarise(table, pd.Series(np.repeat(np.arange(24), 16)), NAMES, 200, 0)
         assert "ci95" not in found["ece"]
         truth = {
@@ -88,7 +90,7 @@ def test_holm_is_the_textbooks_and_leaves_one_p_alone():
     assert holm([0.9, 0.8]) == [1, 1]
 
 
-def predictions(hits: dict[str, list[int]], fold=0):
+def predictions(hits: dict[str, list[int]], fold=0, seed=0):
     """speaker -> list of hits, as a predictions table whose clip ids start with the speaker."""
     rows = []
     for speaker, values in hits.items():
@@ -99,6 +101,7 @@ def predictions(hits: dict[str, list[int]], fold=0):
                 {
                     "clip_id": f"{speaker}/{number}",
                     "fold": fold,
+                    "seed": seed,
                     "label": label,
                     **{name: float(name == predicted) for name in NAMES},
                 }
@@ -173,6 +176,34 @@ def test_p_values_are_symmetric_and_never_zero(speakers, seed):
     back = compare(*tables[::-1], speaker_of, NAMES, 300, seed)
     assert 0 < forth["accuracy_p"] <= 1 and forth["accuracy_p"] == back["accuracy_p"]
     assert forth["accuracy_difference"] == -back["accuracy_difference"]
+
+
+def test_seeds_that_agree_change_no_figure_and_seeds_that_differ_are_averaged():
+    hits = {f"s{i}": [1, 0, 1, i % 2] * 4 for i in range(6)}
+    one = predictions(hits)
+    twice = pd.concat([one, one.assign(seed=1)], ignore_index=True)
+    alone, both = (summarise(table, table.clip_id.map(speaker_of), NAMES, 300, 0) for table in (one, twice))
+    for metric, stats in both.items():
+        assert stats["seed_std"] == 0 and alone[metric]["seed_std"] is None
+        for name in ("pooled", "mean", *(["ci95"] if metric != "ece" else [])):
+            assert stats[name] == pytest.approx(alone[metric][name])
+    worse = predictions({speaker: [0] * 16 for speaker in hits}, seed=1)
+    mixed = pd.concat([one, worse], ignore_index=True)
+    found = summarise(mixed, mixed.clip_id.map(speaker_of), NAMES, 300, 0)["accuracy"]
+    assert found["seeds"] == [alone["accuracy"]["pooled"], 0]
+    assert found["ci95"] == pytest.approx([value / 2 for value in alone["accuracy"]["ci95"]])
+
+
+def test_an_arm_of_several_seeds_is_compared_by_its_mean_over_them():
+    hits = {f"s{i}": [1, 1, 0, i % 2] * 4 for i in range(5)}
+    one, never = predictions(hits), predictions({speaker: [0] * 16 for speaker in hits}, seed=float("nan"))
+    twice = pd.concat([one, one.assign(seed=1)], ignore_index=True)
+    alone, both = (compare(table, never, speaker_of, NAMES, 1000, 0) for table in (one, twice))
+    assert both == alone, "the number of seeds is no number of clips or of speakers"
+    half = pd.concat([one, never.assign(seed=1)], ignore_index=True)
+    assert compare(half, never, speaker_of, NAMES, 1000, 0)["accuracy_difference"] == pytest.approx(
+        alone["accuracy_difference"] / 2
+    )
 
 
 def test_mcnemar_of_equal_arms_is_one():

@@ -29,7 +29,7 @@ PARTS = ["train"] * 5 + ["valid", "test", "test"]
 
 def finish_fold(arm: str, fold: int, hits: int) -> Path:
     """A fold of ``arm`` under luna5 that predicts ``hits`` of 8 clips rightly; its folder in data/."""
-    folder = Path("data") / f"train_{arm}" / "luna5" / f"fold-{fold}"
+    folder = Path("data") / f"train_{arm}" / "luna5" / "seed-42" / f"fold-{fold}"
     folder.mkdir(parents=True)
     pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.5], "valid_uar": [0.2, 0.3]}).to_csv(
         folder / "history.csv", index=False
@@ -47,6 +47,7 @@ def finish_fold(arm: str, fold: int, hits: int) -> Path:
         "labels": LABELS,
         "protocol": "luna5",
         "fold": fold,
+        "seed": 42,
         "encoders": {"visual": encoder},
     }
     write_json(folder / "config.json", facts)

@@ -113,6 +113,7 @@ def test_folds_on_a_cluster_give_the_bytes_of_the_local_run(project, api, worker
         {
             "stage": "train_visual",
             "protocol": "groupk:2",
+            "seed": 42,
             "fold": fold,
             "data": Path(where),
             "settings": settings,

@@ -25,7 +25,7 @@ def data(tmp_path):
     """Three fused folds, both encoders (readable by their owner alone) and the figures of stage evaluate."""
     data = DataPaths(tmp_path)
     for number, (uar, best) in HISTORIES.items():
-        folder = data.fold("train_fused", "luna5", number)
+        folder = data.fold("train_fused", "luna5", 42, number)
         folder.mkdir(parents=True)
         history = pd.DataFrame({"epoch": range(1, len(uar) + 1), "valid_uar": uar})
         history.to_csv(folder / "history.csv", index=False)
@@ -37,7 +37,7 @@ def data(tmp_path):
     write_json(data.metrics("evaluate"), METRICS)
     rows = [("luna5", "fused"), ("luna5", "audio"), ("report5", "fused")]
     predictions = pd.DataFrame(rows, columns=["protocol", "arm"]).assign(
-        clip_id="ravdess/a", fold=0, label="sad"
+        clip_id="ravdess/a", fold=0, seed=42, label="sad"
     )
     write_table(data.predictions("evaluate"), predictions)
     clip = {"corpus": "ravdess", "path": "a.wav", "sha256": "1", "label": "sad", "speaker": "ravdess-07"}
@@ -51,7 +51,7 @@ def settings():
 
 
 def test_folds_are_ranked_by_the_epoch_that_is_stored(data, settings):
-    assert chosen_fold(data, settings.register_model) == data.fold("train_fused", "luna5", 1)
+    assert chosen_fold(data, settings.register_model) == data.fold("train_fused", "luna5", 42, 1)
 
 
 def test_without_a_fused_fold_there_is_a_line(tmp_path, settings):
@@ -73,4 +73,4 @@ def test_the_model_is_whole_nothing_of_an_earlier_one_is_in_it_and_others_may_re
     assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o644}
     (tested,) = read_table(files[PREDICTIONS]).to_dict("records")
     assert (tested["protocol"], tested["arm"], tested["speaker"]) == ("luna5", "fused", "ravdess-07")
-    assert "fold 1); chosen among" in Path(files["README.md"]).read_text()
+    assert "fold 1, seed 42); chosen" in Path(files["README.md"]).read_text()

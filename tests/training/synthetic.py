@@ -23,10 +23,17 @@ from mfer_core.training.stages import STAGES, collect_predictions, folds_to_trai
 
 EIGHT = label_set("eight")
 DIM = 12
-train_visual_fold = partial(train_fold, "train_visual")
-train_audio_fold = partial(train_fold, "train_audio")
-train_fused_fold = partial(train_fold, "train_fused")
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def _train_first_seed(stage: str, protocol: str, fold: int, data: Path, settings: Settings) -> Path:
+    """A fold with the first of the settings' seeds."""
+    return train_fold(stage, protocol, settings.seeds[0], fold, data, settings)
+
+
+train_visual_fold = partial(_train_first_seed, "train_visual")
+train_audio_fold = partial(_train_first_seed, "train_audio")
+train_fused_fold = partial(_train_first_seed, "train_fused")
 
 
 def small_settings(**changes: object) -> Settings:
@@ -196,6 +203,6 @@ def train_all(data: Path, settings: Settings) -> None:
     """Every training stage on what is in ``data``, as the flows call them."""
     pretrain_audio(data, settings)
     for stage in STAGES:
-        for protocol, fold in folds_to_train(stage, data, settings):
-            train_fold(stage, protocol, fold, data, settings)
+        for name in folds_to_train(stage, data, settings):
+            train_fold(stage, *name, data, settings)
         collect_predictions(stage, data, settings)

@@ -256,7 +256,7 @@ def test_transfer_sees_clips_as_each_arms_own_encoder_does(chain):
     folder, _, stages = chain
     modalities = {name: load_modality(folder, name, ["ravdess"]) for name in ENCODER}
     clips = Fold.read(folder, "ravdess", *FOLD).clips(modalities)["test"]
-    models = load_models(folder, *FOLD, ["visual", "audio", "fused"], ["ravdess"])
+    models = load_models(folder, (FOLD[0], 42, FOLD[1]), ["visual", "audio", "fused"], ["ravdess"])
     for arm in models.by_arm:
         expected = (
             read_table(stages[arm] / "predictions.parquet")

@@ -44,7 +44,7 @@ def equal(first, second):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_choice_is_made_as_without_it_and_the_final_model_has_seen_every_training_speaker(folders, stage):
-    plain, refitted = (folders[refit] / stage / "groupk-2" / "fold-0" for refit in (False, True))
+    plain, refitted = (folders[refit] / stage / "groupk-2" / "seed-42" / "fold-0" for refit in (False, True))
     before, after = read_json(plain / "config.json"), read_json(refitted / "config.json")
     assert equal(refitted / "selection.safetensors", plain / "model.safetensors")
     assert not equal(refitted / "model.safetensors", plain / "model.safetensors")
@@ -62,7 +62,7 @@ def test_the_choice_is_made_as_without_it_and_the_final_model_has_seen_every_tra
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_where_the_checkpoint_is_picked_on_the_test_fold_nothing_is_trained_on_it(folders, stage):
-    plain, asked = (folders[refit] / stage / "report5" / "fold-0" for refit in (False, True))
+    plain, asked = (folders[refit] / stage / "report5" / "seed-42" / "fold-0" for refit in (False, True))
     assert equal(asked / "model.safetensors", plain / "model.safetensors")
     assert not (asked / "selection.safetensors").exists()
     assert read_json(asked / "config.json")["refit"] is False

@@ -53,7 +53,7 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
     first, second, other = (
         run_visual(tmp_path, "a"),
         run_visual(tmp_path, "b"),
-        run_visual(tmp_path, "c", seed=1),
+        run_visual(tmp_path, "c", seeds=[1]),
     )
     assert same_files(first, second)
     assert not filecmp.cmp(first / "model.safetensors", other / "model.safetensors", shallow=False)
@@ -92,7 +92,7 @@ def test_a_crash_in_the_third_fold_resumes_at_the_third_fold(tmp_path, monkeypat
         return train_epoch(*arguments, **options)
 
     def train_all(data):
-        for protocol, fold in folds_to_train("train_visual", data, settings):
+        for protocol, _, fold in folds_to_train("train_visual", data, settings):
             train_visual_fold(protocol, fold, data, settings)
         return collect_predictions("train_visual", data, settings)
 
@@ -125,7 +125,7 @@ def test_a_fold_says_who_trained_it_and_never_tests_on_them(world):
         read_table(data / "ingest" / "ravdess" / "manifest.parquet")[["clip_id", "speaker"]].values
     )
     for stage in ("train_visual", "train_audio", "train_fused"):
-        folder = data / stage / "groupk-2" / "fold-0"
+        folder = data / stage / "groupk-2" / "seed-42" / "fold-0"
         config, predictions = read_json(folder / "config.json"), read_table(folder / "predictions.parquet")
         seen = {*config["training_speakers"], *config["selection_speakers"]}
         assert config["labels"] == list(EIGHT)
@@ -159,7 +159,7 @@ def test_the_cross_corpus_matrix_leaves_out_each_corpus_in_turn(world):
 
 def test_collecting_names_the_fold_that_is_missing_and_drops_folds_that_are_no_more(world):
     data, settings = world
-    with pytest.raises(MferError, match="fold 1 of groupk:2 is not done"):
+    with pytest.raises(MferError, match="fold 1 of groupk:2 with seed 42 is not done"):
         collect_predictions("train_visual", data, settings)
 
 

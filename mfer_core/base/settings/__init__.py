@@ -47,7 +47,11 @@ class Settings(Section):
     profile: Text
     """The file of profiles/ that params.yaml was written from."""
     seed: NonNegativeInt
-    """Of everything that is drawn at random."""
+    """Of everything that is drawn at random but for the fold models: demo, encoders, stage 2a, folds,
+    resamples."""
+    seeds: Unique[NonNegativeInt] = Field(min_length=1)
+    """Of the fold models of stages 1, 2b and 3: each is trained once per seed, and figures are means over
+    seeds."""
     runner: Runner = "local"
     """Where shards and folds are computed: local, dask (worker processes here) or a scheduler's
     tcp://HOST:8786."""

@@ -11,6 +11,7 @@ CONFIG = {
     "key": "k",
     "protocol": "luna5",
     "fold": 3,
+    "seed": 42,
     "labels": ["angry", "calm"],
     "training_speakers": ["ravdess-01", "ravdess-02"],
     "encoders": {
@@ -19,7 +20,8 @@ CONFIG = {
     },
 }
 FIGURES = {"mean": 0.561, "std": 0.069, "pooled": 0.571, "ci95": [0.509, 0.629], "folds": [0.5, 0.6]}
-ALONE = FIGURES | {"std": 0.0, "folds": [0.561]}
+FIGURES |= {"seed_std": 0.012}
+ALONE = FIGURES | {"std": 0.0, "folds": [0.561], "seed_std": None}
 GROUPS = [
     {
         "protocol": "luna5",
@@ -36,6 +38,7 @@ BENCHMARK = {
     "clips": 660,
     "speakers": 11,
     "classes": ["angry", "calm"],
+    "seeds": [3, 42],
     "labels_seen_by_encoder": {"visual": "none", "audio": "yes (EmoBox)"},
 }
 METRICS = {
@@ -58,7 +61,7 @@ def rows(card: str) -> list[list[str]]:
 
 def test_the_mean_stands_with_its_deviation_and_the_pooled_figure_with_its_interval(card):
     table = {tuple(row[1:3]): row[3:] for row in rows(card) if row[0].startswith("luna5")}
-    assert table["fused", "accuracy"] == ["56.1 ± 6.9", "57.1 (50.9 to 62.9)"]
+    assert table["fused", "accuracy"] == ["56.1 ± 6.9", "57.1 (50.9 to 62.9), seeds ± 1.2"]
     assert table["fused", "UAR"] == ["56.1 (one fold)", "57.1 (50.9 to 62.9)"], "one fold has no deviation"
     assert table["fused", "macro F1"] == ["not evaluated", "not evaluated"]
     assert ("audio", "accuracy") not in table
@@ -74,10 +77,12 @@ def test_honest_protocols_come_first_and_others_are_called_leaky(card):
 def test_the_card_says_what_the_model_stands_on(card):
     assert "**Trained on synthetic demonstration corpora: a test bed, of no use on people.**" in card
     assert "visual vit (abc); audio e2v (def), fine-tuned with this fold" in card
-    assert "2 speakers of ravdess (luna5, 11 of 24 actors, fold 3)" in card
+    assert "2 speakers of ravdess (luna5, 11 of 24 actors, fold 3, seed 42)" in card
     assert "**Labels of the benchmark seen by the encoders**: visual none; audio yes (EmoBox)." in card
-    assert "ravdess, 660 clips of 11 speakers, 2 classes." in card
-    assert "**Lowest accuracy by group** (fused, luna5, %): sex female 57.1 (50.9 to 62.9)." in card
+    assert "ravdess, 660 clips of 11 speakers, 2 classes. Trained models: means over the seeds 3, 42;" in card
+    assert (
+        "**Lowest accuracy by group** (fused, luna5, %): sex female 57.1 (50.9 to 62.9), seeds ± 1.2." in card
+    )
     assert "on free speech good systems reach a macro F1 of about 41 %" in card
     assert "ravdess (synthetic, of this project: MIT)" in card
 

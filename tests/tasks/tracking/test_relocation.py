@@ -73,7 +73,7 @@ def test_a_project_that_was_moved_or_copied_is_whole(
     settings = enter(folder, settings, monkeypatch)
     assert registered_folder(CHAMPION, settings.tracking).is_relative_to(folder)
     assert (registered_folder(CHAMPION, settings.tracking) / "README.md").read_text() == "# a card\n"
-    log_fold(next(folder.glob("data/train_visual/*/fold-0")).relative_to(folder), DataPaths(), settings)
+    log_fold(next(folder.glob("data/train_visual/*/*/fold-0")).relative_to(folder), DataPaths(), settings)
     tracking.pipeline_run("a new experiment", settings)
     columns = addresses(folder / "mlflow.db")
     here = f"{folder.as_uri()}/"

@@ -26,7 +26,7 @@ def test_a_fold_is_logged_once_under_its_pipeline_run(fold, settings):
     (parent,) = runs(settings, "pipeline")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert (run.info.run_name, run.data.tags["arm"], run.data.tags["fold"]) == (
-        "visual f0 100.0 %",
+        "visual f0 s42 100.0 %",
         "visual",
         "0",
     )
