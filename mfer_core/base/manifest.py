@@ -22,6 +22,9 @@ class Clip:
     label: str  # one of mfer_core.base.labels.EMOTIONS
     speaker: str  # <corpus>-<id>: unique across corpora; the grouping unit of honest folds
     sex: str | None = None  # "female" or "male"
+    age: int | None = None  # years, when the clip was recorded
+    race: str | None = None  # as the corpus says it, in lower case
+    ethnicity: str | None = None  # as the corpus says it, in lower case
     language: str | None = None  # ISO 639-1
     intensity: str | None = None
     statement: str | None = None
@@ -53,7 +56,7 @@ class Reject:
 BY_RULE = ("song", "same take", "duplicate", "not in the manifest", "folder read already")
 
 _TYPES = {"has_video": pa.bool_(), "has_audio": pa.bool_(), "duration_s": pa.float64(), "rate": pa.float64()}
-_TYPES |= {name: pa.int64() for name in ("width", "height", "sample_rate")}
+_TYPES |= {name: pa.int64() for name in ("age", "width", "height", "sample_rate")}
 MANIFEST_SCHEMA = pa.schema([(field.name, _TYPES.get(field.name, pa.string())) for field in fields(Clip)])
 REJECTS_SCHEMA = pa.schema([(field.name, pa.string()) for field in fields(Reject)])
 

@@ -53,6 +53,9 @@ class Facts:
     label: str  # one of mfer_core.base.labels.EMOTIONS
     speaker: str | None = None  # the corpus's own id
     sex: str | None = None
+    age: int | None = None  # years
+    race: str | None = None
+    ethnicity: str | None = None
     language: str | None = None  # The clip's language in place of the module's LANGUAGE.
     intensity: str | None = None
     statement: str | None = None

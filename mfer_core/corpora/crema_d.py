@@ -3,7 +3,8 @@
 Source: https://github.com/CheyneyComputerScience/CREMA-D (Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244).
 Licence: Open Database License. Size: 7,442 clips of 91 actors (48 male, 43 female). English. AudioWAV/*.wav
 (16 kHz, 1.27-5.01 s), AudioMP3/*.mp3 and VideoFlash/*.flv hold the same takes. VideoDemographics.csv
-(ActorID, Age, Sex, Race, Ethnicity), where present, gives the sex of each actor.
+(ActorID, Age, Sex, Race, Ethnicity), where present, gives each actor's age in years, sex, race (Caucasian,
+African American, Asian, Unknown) and ethnicity (Hispanic, Not Hispanic).
 
 Name: actor_sentence_emotion_level, for instance 1001_DFA_ANG_XX.wav emotion ANG DIS FEA HAP NEU SAD; level LO
 MD HI XX (unspecified; old copies have a single X)
@@ -60,26 +61,42 @@ EMOTIONS = {
     "SAD": "sad",
 }
 LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": None, "X": None}
+DEMOGRAPHICS = ("Age", "Sex", "Race", "Ethnicity")  # columns of VideoDemographics.csv
 LONGEST_S = 15.0  # three times the longest clip
 
 
-def prepare(folder: Path, corpus: Any) -> dict[str, str]:
-    """Sex of each actor id, from VideoDemographics.csv; empty where that file is not there."""
+def prepare(folder: Path, corpus: Any) -> dict[str, dict]:
+    """Age, sex, race and ethnicity by actor id, as far as VideoDemographics.csv says them; empty without that
+    file. Raises MferError for a file that cannot be read.
+    """
     for path in list_files(folder).files:
         if PurePosixPath(path).name.lower() == "videodemographics.csv":
             return _read_demographics(folder / path)
     return {}
 
 
-def _read_demographics(path: Path) -> dict[str, str]:
+def _read_demographics(path: Path) -> dict[str, dict]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return {row["ActorID"].strip(): row["Sex"].strip().lower() for row in csv.DictReader(file)}
+            rows = list(csv.DictReader(file))
+        return {row["ActorID"].strip(): _facts_of_actor(row) for row in rows}
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise MferError(f"cannot read {path}: it needs the columns ActorID and Sex") from error
+        raise MferError(
+            f"cannot read {path}: it needs the columns ActorID and Sex, and may have Age (a whole number of "
+            "years), Race and Ethnicity"
+        ) from error
 
 
-def read(path: str, metadata: dict[str, str]) -> Facts:
+def _facts_of_actor(row: dict[str, str]) -> dict:
+    """What a row of the demographics says; an empty cell and "Unknown" say nothing."""
+    cells = {
+        name: (row[name] if name == "Sex" else row.get(name) or "").strip().lower() for name in DEMOGRAPHICS
+    }
+    known = {name.lower(): cell for name, cell in cells.items() if cell not in ("", "unknown")}
+    return known | ({"age": int(known["age"])} if "age" in known else {})
+
+
+def read(path: str, metadata: dict[str, dict]) -> Facts:
     """Facts from the name. Raises ClipError "unknown name"."""
     name = PurePosixPath(path)
     match = NAME.fullmatch(name.stem)
@@ -88,12 +105,12 @@ def read(path: str, metadata: dict[str, str]) -> Facts:
     return Facts(
         label=EMOTIONS[match["emotion"]],
         speaker=match["actor"],
-        sex=metadata.get(match["actor"]),
         intensity=LEVELS[match["level"]],
         statement=match["sentence"],
         take=f"{match['actor']}_{match['sentence']}_{match['emotion']}_{LEVELS[match['level']]}",
         rank=_rank(name.suffix.lower()),
         longest_s=LONGEST_S,
+        **metadata.get(match["actor"], {}),
     )
 
 

@@ -21,6 +21,7 @@ evaluation is possible.
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mfer_core.base import settings
 from mfer_core.base.errors import ClipError, MferError
@@ -84,18 +85,8 @@ def read(path: str, metadata: Metadata) -> Facts:
     label = _canonical(row.label, metadata.aliases)
     if label is None:
         raise ClipError("unknown label", f"{row.label!r} in the manifest: add it to the corpus's aliases")
-    speaker = row.speaker or _speaker(path, metadata.speaker)
-    given = row.facts.get
-    return Facts(
-        label=label,
-        speaker=speaker,
-        sex=given("sex"),
-        language=given("language"),
-        intensity=given("intensity"),
-        statement=given("statement"),
-        repetition=given("repetition"),
-        split=given("split"),
-    )
+    facts: dict[str, Any] = row.facts
+    return Facts(label=label, speaker=row.speaker or _speaker(path, metadata.speaker), **facts)
 
 
 def notes(folder: Path, metadata: Metadata) -> list[str]:

@@ -1,8 +1,8 @@
 """The table a person writes for their own set: csv as spreadsheets write it (see spreadsheet.py), or Parquet.
 
 Columns: ``path`` (relative to the set's folder) and ``label``; and, where known, ``speaker``, ``sex``,
-``language``, ``intensity``, ``statement``, ``repetition``, ``split``. Other columns are left alone. An empty
-cell is an unknown fact.
+``age`` (years), ``race``, ``ethnicity``, ``language``, ``intensity``, ``statement``, ``repetition``,
+``split``. Other columns are left alone. An empty cell is an unknown fact.
 """
 
 import re
@@ -15,24 +15,25 @@ from mfer_core.base.errors import MferError
 from mfer_core.corpora.spreadsheet import Line, read_lines, visible
 
 REQUIRED = ("path", "label")
-FACTS = ("sex", "language", "intensity", "statement", "repetition", "split")
+FACTS = ("sex", "age", "race", "ethnicity", "language", "intensity", "statement", "repetition", "split")
 SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 _DRIVE = re.compile("[A-Za-z]:")
+_YEARS = re.compile(r"\d{1,3}(\.0)?")  # Parquet keeps a column with empty cells as floating numbers.
 
 
 @dataclass(frozen=True)
 class ManifestRow:
     label: str
     speaker: str | None
-    facts: dict[str, str]
+    facts: dict[str, str | int]
 
 
 def read_rows(folder: Path, manifest: Path, names: "FileNames") -> dict[str, ManifestRow]:
     """Rows by path: that of the file in ``folder`` which a row means, else what it says.
 
     ``manifest`` is looked for in the set's folder, then from where the program runs. Raises MferError for a
-    table that cannot be read (see ``read_lines``), names a file twice, leaves the folder, or names a sex that
-    is neither female nor male.
+    table that cannot be read (see ``read_lines``), names a file twice, leaves the folder, names a sex that is
+    neither female nor male, or an age that is no number of years.
     """
     table = folder / manifest if (folder / manifest).is_file() else manifest
     rows: dict[str, ManifestRow] = {}
@@ -101,9 +102,14 @@ def _inside(line: Line, folder: Path) -> str:
 
 
 def _row(line: Line) -> ManifestRow:
-    facts = {name: line.cells[name] for name in FACTS if line.cells.get(name)}
+    facts: dict[str, str | int] = {name: line.cells[name] for name in FACTS if line.cells.get(name)}
     if "sex" in facts:
-        if facts["sex"].lower() not in SEXES:
+        sex = line.cells["sex"].lower()
+        if sex not in SEXES:
             raise MferError(f"{line.location}: sex {facts['sex']!r}: write female or male, or leave it empty")
-        facts["sex"] = SEXES[facts["sex"].lower()]
+        facts["sex"] = SEXES[sex]
+    if "age" in facts:
+        if not _YEARS.fullmatch(line.cells["age"]):
+            raise MferError(f"{line.location}: age {facts['age']!r}: write whole years, or leave it empty")
+        facts["age"] = int(float(line.cells["age"]))
     return ManifestRow(line.cells.get("label", ""), line.cells.get("speaker") or None, facts)

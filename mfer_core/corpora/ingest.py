@@ -27,6 +27,7 @@ from mfer_core.media.kinds import is_media
 STAGE = "ingest"
 DEMO_INDEX = ".demo.json"
 UNKNOWN_SPEAKER = "unknown"
+TAKEN_OVER = ("sex", "age", "race", "ethnicity", "intensity", "statement", "repetition", "split")
 Measure = Callable[[list[str]], dict[str, Measured | ClipError]]
 log = logging.getLogger("mfer")
 
@@ -178,7 +179,7 @@ def _clip(name: str, language: str | None, clip_id: str, candidate: Candidate) -
         label=facts.label,
         speaker=f"{name}-{facts.speaker or UNKNOWN_SPEAKER}",
         language=facts.language or language,
-        **{key: getattr(facts, key) for key in ("sex", "intensity", "statement", "repetition", "split")},
+        **{key: getattr(facts, key) for key in TAKEN_OVER},
         **media,
     )
 

@@ -17,7 +17,7 @@ from mfer_core.encoders.device import one_thread
 from mfer_core.evaluation import results
 from mfer_core.evaluation.arms import ORDER, SVM, normalised_arms
 from mfer_core.evaluation.benchmark import SYNTHETIC, Benchmark, open_benchmark
-from mfer_core.evaluation.groups import group_figures, groups_table
+from mfer_core.evaluation.groups import group_figures, groups_table, worst_groups
 from mfer_core.evaluation.leakage import leakage_table, published_leakage_table
 from mfer_core.evaluation.normalisation_curve import normalisation_curve
 from mfer_core.evaluation.pairs import pairs_table
@@ -81,7 +81,12 @@ def compute_metrics(predictions: pd.DataFrame, benchmark: Benchmark, settings: S
 
 
 def _result_tables(
-    data: Path, settings: Settings, benchmark: Benchmark, metrics: dict, predictions: pd.DataFrame
+    data: Path,
+    settings: Settings,
+    benchmark: Benchmark,
+    metrics: dict,
+    groups: list[dict],
+    predictions: pd.DataFrame,
 ) -> dict[str, ReportTable]:
     """The tables of figures on the benchmark that follow from its predictions."""
     options = settings.evaluate
@@ -95,9 +100,10 @@ def _result_tables(
     weights_of = options.bootstrap, settings.seed
     tested = benchmark.speaker_of(scored.clip_id).groupby(scored.protocol).nunique().to_dict()
     whole = results.results_table(metrics, encoders, benchmark, normalised, tested)
-    epochs = chosen_epochs(data, settings, list(metrics))
+    notes = [whole.notes, *_lowest_groups(groups, metrics), chosen_epochs(data, settings, list(metrics))]
     return {
-        "results": replace(whole, notes=f"{whole.notes}\n\n{epochs}"),
+        "results": replace(whole, notes="\n\n".join(notes)),
+        "groups": groups_table(groups, benchmark),
         "calibration": results.calibration_table(metrics, benchmark),
         "published": published_table(metrics, encoders, benchmark),
         "leakage": leakage_table(scored, benchmark, weights_of),
@@ -105,6 +111,16 @@ def _result_tables(
         "recalls": results.recall_table(recalls, benchmark),
         "pairs": pairs_table(scored, benchmark, normalised, options.permutations, settings.seed),
     }
+
+
+def _lowest_groups(groups: list[dict], metrics: dict) -> list[str]:
+    """A line per protocol: of its last arm in the order of the method, the groups that it does worst on."""
+    lines = []
+    for name, arms in metrics.items():
+        arm = [arm for arm in ARMS if arm in arms][-1]
+        if worst := worst_groups(groups, name, arm):
+            lines.append(f"Lowest accuracy by group ({name}, {arm}, %): {worst}.")
+    return lines
 
 
 def _setup_tables(data: Path, out: Path, settings: Settings) -> dict[str, ReportTable]:
@@ -155,8 +171,7 @@ def evaluate(data: Path, settings: Settings) -> dict:
     groups = group_figures(predictions, benchmark, options.bootstrap, settings.seed)
     heads, head_figures = zero_shot_table(predictions, benchmark, options.bootstrap, settings.seed)
     tables = _setup_tables(data, out, settings)
-    tables |= _result_tables(data, settings, benchmark, metrics, predictions)
-    tables["groups"] = groups_table(groups, benchmark)
+    tables |= _result_tables(data, settings, benchmark, metrics, groups, predictions)
     if len(heads.frame):
         gaps = head_gaps(data, settings.roles.benchmark, CLASSES)
         tables["zero_shot"] = replace(heads, notes=f"{heads.notes} {gaps}")

@@ -10,12 +10,23 @@ from mfer_core.evaluation.summary import summarise
 from mfer_core.evaluation.tables import ReportTable, interval
 from mfer_core.protocol.protocols import protocol
 
-GROUPINGS = ("sex", "language", "intensity", "statement")  # columns of the manifest
+AGE = "age"
+# Columns of the manifest; ages are grouped in bands.
+GROUPINGS = ("sex", AGE, "race", "ethnicity", "language", "intensity", "statement")
+AGE_BANDS = {"below 30": 0, "30 to 44": 30, "45 to 59": 45, "60 and over": 60}  # by the youngest, in years
 NOTE = (
     "Pooled over folds; intervals by resampling the group's speakers. The worst group of each grouping is "
     "that of the lowest accuracy, whether or not the difference is more than chance. Clips whose group is "
     "not known are left out."
 )
+
+
+def group_of(manifest: pd.DataFrame, grouping: str) -> pd.Series:
+    """The group of every clip of a manifest; missing where it is not known."""
+    if grouping != AGE:
+        return manifest[grouping]
+    edges = [*AGE_BANDS.values(), float("inf")]
+    return pd.cut(manifest[AGE].astype(float), edges, right=False, labels=list(AGE_BANDS)).astype(object)
 
 
 def group_figures(predictions: pd.DataFrame, benchmark: Benchmark, resamples: int, seed: int) -> list[dict]:
@@ -29,7 +40,7 @@ def group_figures(predictions: pd.DataFrame, benchmark: Benchmark, resamples: in
     ]
     for (name, arm), table in honest.groupby(["protocol", "arm"], sort=False):
         for grouping in GROUPINGS:
-            groups = table.clip_id.map(benchmark.manifest[grouping])
+            groups = table.clip_id.map(group_of(benchmark.manifest, grouping))
             if groups.nunique() < 2:
                 continue
             group_rows = []
@@ -43,6 +54,17 @@ def group_figures(predictions: pd.DataFrame, benchmark: Benchmark, resamples: in
             lowest = min(row["accuracy"]["pooled"] for row in group_rows)
             rows += [row | {"worst": row["accuracy"]["pooled"] == lowest} for row in group_rows]
     return rows
+
+
+def worst_groups(figures: list[dict], name: str, arm: str) -> str:
+    """The group of lowest accuracy of each grouping under a protocol, with its figure and interval in per
+    cent; empty without groups.
+    """
+    return "; ".join(
+        f"{row['grouping']} {row['group']} {interval(row['accuracy'])}"
+        for row in figures
+        if row["worst"] and row["arm"] == arm and row["protocol"] == name
+    )
 
 
 def groups_table(figures: list[dict], benchmark: Benchmark) -> ReportTable:

@@ -7,6 +7,7 @@ from mfer_core.base.settings import Settings
 from mfer_core.corpora.registry import adapter
 from mfer_core.evaluation.arms import ORDER, title
 from mfer_core.evaluation.benchmark import FREE_SPEECH, seeds_note
+from mfer_core.evaluation.groups import worst_groups
 from mfer_core.evaluation.summary import ABOUT, by_protocol
 from mfer_core.prediction.notice import NOTICE
 from mfer_core.protocol.protocols import protocol
@@ -93,12 +94,8 @@ def _encoder(config: dict, modality: str) -> str:
 
 def _worst_groups(groups: list[dict], chosen: str) -> str:
     """A line that names, per grouping, the group on which the fused model is worst."""
-    lines = [
-        f"{row['grouping']} {row['group']} {_figures(row['accuracy'])[1]}"
-        for row in groups
-        if row["worst"] and row["arm"] == "fused" and row["protocol"] == chosen
-    ]
-    return f"- **Lowest accuracy by group** (fused, {chosen}, %): {'; '.join(lines)}.\n" if lines else ""
+    worst = worst_groups(groups, chosen, "fused")
+    return f"- **Lowest accuracy by group** (fused, {chosen}, %): {worst}.\n" if worst else ""
 
 
 def _rows(metrics: dict, speakers: int) -> list[str]:

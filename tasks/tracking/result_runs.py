@@ -9,7 +9,7 @@ from mfer_core.base.files import read_json, sha256_file
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.evaluation.summary import by_protocol
+from mfer_core.evaluation.summary import ABOUT, by_protocol
 from tasks.tracking.fold_runs import log_folds
 from tasks.tracking.lineage import lineage
 from tasks.tracking.pages import run_page
@@ -42,9 +42,12 @@ def log_stage(stage: str, data: DataPaths, settings: Settings) -> dict[str, str]
     files = [path for path in sorted(data.stage(stage).rglob("*")) if path.is_file()]
     folders = {path: path.parent.relative_to(data.root).as_posix() for path in files}
     pages = {}
-    for protocol, arms in by_protocol(read_json(data.metrics(stage))).items():
+    metrics = read_json(data.metrics(stage))
+    about = metrics.get(ABOUT, {})
+    for protocol, arms in by_protocol(metrics).items():
         score = _score(arms) if stage == "evaluate" else ""
-        if page := log_results(protocol, _means(stage, arms), folders, score, settings):
+        figures = _means(stage, arms) | _by_group(stage, about.get("groups", []), protocol)
+        if page := log_results(protocol, figures, folders, score, settings):
             pages[protocol] = page
     return pages
 
@@ -111,3 +114,14 @@ def _means(stage: str, arms: dict) -> dict[str, float]:
     (figures,) = pd.json_normalize(arms, sep="/").to_dict("records")
     means = {name.removesuffix("/mean"): value for name, value in figures.items() if name.endswith("/mean")}
     return {REFUSED_IN_NAMES.sub("", f"{stage}/{name}"): value for name, value in means.items()}
+
+
+def _by_group(stage: str, groups: list[dict], protocol: str) -> dict[str, float]:
+    """``evaluate/fused/group.sex.female.uar`` -> its pooled value, under a name that MLflow takes."""
+    figures = {
+        f"{stage}/{row['arm']}/group.{row['grouping']}.{row['group']}.{metric}": row[metric]["pooled"]
+        for row in groups
+        if row["protocol"] == protocol
+        for metric in ("accuracy", "uar")
+    }
+    return {REFUSED_IN_NAMES.sub("", name): value for name, value in figures.items()}

@@ -1,3 +1,6 @@
+import pytest
+
+from mfer_core.base.errors import MferError
 from tests.corpora.media_files import write_media, write_wav
 from tests.corpora.test_ingest import ingest
 
@@ -54,10 +57,23 @@ def test_git_lfs_pointers_say_how_to_get_the_sound(tmp_path):
     assert reject.reason == "git-lfs pointer" and "git lfs pull" in reject.detail
 
 
-def test_the_sex_of_an_actor_comes_from_the_demographics_and_is_else_unknown(tmp_path):
-    write_wav(tmp_path / "AudioWAV/1002_DFA_ANG_XX.wav")
-    assert ingest(tmp_path, "crema_d")[0]["AudioWAV/1002_DFA_ANG_XX.wav"].sex is None
-    (tmp_path / "VideoDemographics.csv").write_bytes(
-        '\ufeffActorID,Age,Sex,Race,Ethnicity\r\n1002,21,"Female",Asian,x\r\n'.encode()
+def test_what_is_known_of_an_actor_comes_from_the_demographics_and_the_rest_stays_unknown(tmp_path):
+    write_wav(tmp_path / "AudioWAV/1002_DFA_ANG_XX.wav", 1)
+    write_wav(tmp_path / "AudioWAV/1003_DFA_ANG_XX.wav", 2)
+
+    def people():
+        clips, _ = ingest(tmp_path, "crema_d")
+        return [(clip.sex, clip.age, clip.race, clip.ethnicity) for _, clip in sorted(clips.items())]
+
+    assert people() == [(None,) * 4] * 2
+    demographics = tmp_path / "VideoDemographics.csv"
+    demographics.write_bytes(
+        '\ufeffActorID,Age,Sex,Race,Ethnicity\r\n1002,21,"Female",African American,Not Hispanic\r\n'
+        "1003,,Male,Unknown,\r\n".encode()
     )
-    assert ingest(tmp_path, "crema_d")[0]["AudioWAV/1002_DFA_ANG_XX.wav"].sex == "female"
+    assert people() == [("female", 21, "african american", "not hispanic"), ("male", None, None, None)]
+    demographics.write_text("ActorID,Age,Sex\n1002,young,Female\n")
+    with pytest.raises(
+        MferError, match=r"VideoDemographics.csv: it needs .* Age \(a whole number of years\)"
+    ):
+        people()

@@ -59,6 +59,7 @@ def test_a_label_that_nobody_declared_is_rejected_and_an_alias_mends_it(folder):
         ("path,label\n/one.wav,sad\n", "not a path inside"),
         ("path,label\none.wav,sad\none.wav,sad\n", "line 3: one.wav is there twice: see"),
         ("path,label,sex\none.wav,sad,x\n", "line 2: sex 'x'"),
+        ("path,label,age\none.wav,sad,old\n", "line 2: age 'old': write whole years"),
         ("", "cannot read the manifest"),
     ],
 )

@@ -250,13 +250,19 @@ def whole_ravdess(manifest):
 def test_groups_of_people_and_clips_have_intervals_and_the_worst_is_named(evaluated):
     data, _, metrics = evaluated
     groups = pd.DataFrame(metrics["about"]["groups"])
-    assert set(groups.grouping) == {"sex", "statement"} and set(groups.protocol) == {"groupk:2"}
-    for _, rows in groups.groupby(["arm", "grouping"]):
+    assert set(groups.grouping) == {"sex", "age", "statement"} and set(groups.protocol) == {"groupk:2"}
+    for (arm, grouping), rows in groups.groupby(["arm", "grouping"]):
         pooled = rows.accuracy.map(lambda stats: stats["pooled"])
         assert rows.worst.tolist() == (pooled == pooled.min()).tolist()
-        whole = metrics["groupk:2"][rows.arm.iloc[0]]["accuracy"]["pooled"]
+        if grouping == "age":
+            assert rows.set_index("group").speakers.to_dict() == {"below 30": 2, "45 to 59": 2}, "two unknown"
+            continue
+        whole = metrics["groupk:2"][arm]["accuracy"]["pooled"]
         assert (pooled * rows.clips).sum() / rows.clips.sum() == pytest.approx(whole)
     assert "| worst |" in (data / "evaluate" / "tables" / "groups.md").read_text()
+    worst = groups[(groups.arm == "fused") & (groups.grouping == "sex") & groups.worst].group.iloc[0]
+    said = f"Lowest accuracy by group (groupk:2, fused, %): sex {worst} "
+    assert said in (data / "evaluate" / "tables" / "results.md").read_text()
 
 
 def test_speaker_normalisation_shows_what_it_assumes(evaluated):

@@ -63,7 +63,12 @@ def test_every_file_of_a_stage_is_an_artifact_under_the_path_that_it_has_in_data
     for corpus in settings.corpora:
         write_json(data / "ingest" / corpus / "report.json", {"clips": 0})
     for stage in ("evaluate", "transfer"):  # some of their files have the same name
-        write_json(data / stage / "metrics.json", {"luna5": {"fused": {"accuracy": {"mean": 0.5}}}})
+        metrics = {"luna5": {"fused": {"accuracy": {"mean": 0.5}}}}
+        if stage == "evaluate":
+            figures = {"accuracy": {"pooled": 0.4}, "uar": {"pooled": 0.3}}
+            row = {"protocol": "luna5", "arm": "fused", "grouping": "age", "group": "below 30"}
+            metrics["about"] = {"groups": [row | figures, row | figures | {"protocol": "loso"}]}
+        write_json(data / stage / "metrics.json", metrics)
         for name in ("summary.json", "tables/results.md", "tables/results.csv", "plots/confusion_luna5.png"):
             (data / stage / name).parent.mkdir(exist_ok=True)
             (data / stage / name).write_text(f"{name} of {stage}")
@@ -75,6 +80,9 @@ def test_every_file_of_a_stage_is_an_artifact_under_the_path_that_it_has_in_data
         str(path.relative_to(data)): path.read_text() for path in data.glob("[et]*/**/*") if path.is_file()
     }
     assert len(logged) == 10 and run.info.run_name.startswith("fused 50.0 %")
+    by_group = {name: value for name, value in run.data.metrics.items() if "group" in name}
+    name = "evaluate/fused/group.age.below 30."
+    assert by_group == {f"{name}accuracy": 0.4, f"{name}uar": 0.3}
 
 
 def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path, settings):
