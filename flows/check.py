@@ -39,6 +39,17 @@ def check_project(may_fetch: bool = False, params: Path = PARAMS) -> Settings:
     return Settings.model_validate(values)
 
 
+def remarks(settings: Settings) -> list[str]:
+    """A line per setting that is no fault and yet makes the results hard to repeat elsewhere."""
+    sections = {name: getattr(settings, name) for name in ("pretrain_vit", "pretrain_emotion2vec")}
+    return [
+        f"{name}.revision names no commit of {section.checkpoint}: under that name others may get other "
+        "weights (results and model card have the hash of these)"
+        for name, section in sections.items()
+        if section.checkpoint and not section.revision and not Path(section.checkpoint).is_dir()
+    ]
+
+
 def unfetched(corpora: Corpora) -> list[str]:
     """The corpora that the settings say to fetch and that are not there yet."""
     from mfer_core.corpora.fetch import is_fetched

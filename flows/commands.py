@@ -60,7 +60,7 @@ def check(
     deep: Annotated[bool, typer.Option("--deep", help="also hash all data and models anew")] = False,
 ) -> None:
     """Say all that is wrong in params.yaml or missing: folders, checkpoints, devices."""
-    from flows.check import check_project
+    from flows.check import check_project, remarks
     from tasks.dvc_locks import forget_the_dead
 
     let_dvc_do_without_git()
@@ -72,6 +72,8 @@ def check(
         check_content(settings)
         print("data, recordings and registered models are byte for byte what was recorded")
     corpora, arms = len(settings.corpora), ", ".join(settings.arms)
+    for remark in remarks(settings):
+        print(f"note: {remark}")
     print(f"params.yaml is in order: profile {settings.profile}, {corpora} corpora, arms {arms}")
 
 

@@ -99,6 +99,13 @@ def bucketed(
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def at_random(
+    order: np.ndarray, lengths: np.ndarray, batch_size: int, rng: np.random.Generator
+) -> list[list[int]]:
+    """Cut ``order`` into batches as it comes, whatever the clips' lengths."""
+    return [order[at : at + batch_size].tolist() for at in range(0, len(order), batch_size)]
+
+
 def in_order(clips: Clips, batch_size: int) -> Iterator[tuple[list[int], Batch]]:
     """Every clip once, batched by length, with its indices: for prediction."""
     order = np.argsort(clips.lengths(), kind="stable")

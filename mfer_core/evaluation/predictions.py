@@ -61,20 +61,18 @@ def svm_features(data: Path, settings: Settings, manifest: pd.DataFrame) -> dict
 
 
 def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
-    """arm -> the encoders behind it, as the folds' models or the embeddings name them."""
+    """arm -> the encoders behind it with their hashes, as the folds' models or the embeddings name them."""
     names = dict.fromkeys(SVM, "none")
     for arm in settings.arms:
         encoders: set[str] = set()
         for folder in DataPaths(data).trained_folds(ARM_STAGES[arm]):
             for encoder in read_json(folder / "config.json")["encoders"].values():
                 tuned = ", fine-tuned in each fold" if "finetuned" in encoder else ""
-                encoders.add(f"{encoder.get('name')}{tuned}")
+                encoders.add(f"{_with_hash(encoder)}{tuned}")
         names[arm] = ", ".join(sorted(encoders))
     cached = {
-        modality: str(
-            open_embeddings(DataPaths(data).embeddings(modality, settings.roles.benchmark)).metadata.get(
-                "name"
-            )
+        modality: _with_hash(
+            open_embeddings(DataPaths(data).embeddings(modality, settings.roles.benchmark)).metadata
         )
         for modality in HEADS
         if modality in settings.arms
@@ -84,6 +82,12 @@ def encoder_names(data: Path, settings: Settings) -> dict[str, str]:
         names[probe] = names[probe + OF_SPEAKER] = ", ".join(used)
     late = dict.fromkeys(names[arm] for arm in ("audio", "visual") if arm in names)
     return names | dict.fromkeys(LATE, ", ".join(late))
+
+
+def _with_hash(encoder: dict) -> str:
+    """An encoder's name and the hash of its weights and configuration, as far as its metadata have them."""
+    version = f" ({encoder['hash']})" if "hash" in encoder else ""
+    return f"{encoder.get('name')}{version}"
 
 
 def histories(data: Path, protocol: str, settings: Settings) -> dict[str, pd.DataFrame]:

@@ -17,6 +17,9 @@ class ArmConfig:
     hidden_size: int  # H of the GRU
     layers: int
     dropout: float  # Dropout of the classified state, in training only.
+    standardise: bool = (
+        True  # Whether the GRU sees steps standardised by the training clips, or as they come.
+    )
     pool: int = 1  # consecutive steps averaged into one before the GRU; 1 keeps every step
     # What is classified: the "last" valid state, the "mean", or "statistics" (mean, deviation, maximum).
     readout: str = "last"
@@ -92,6 +95,10 @@ class Arm(nn.Module):
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(std > 1e-6, 1 / std.clamp(min=1e-6), torch.ones_like(std)))
 
+    def standardised(self, values: Tensor) -> Tensor:
+        """Embeddings [..., D] as the GRU sees them: unchanged where the config does not standardise."""
+        return (values - self.mean) * self.scale if self.config.standardise else values
+
     def _disturb(self, values: Tensor) -> Tensor:
         """Augmentation of standardised embeddings [B, T, D], in training only."""
         if self.training and self.config.noise:
@@ -104,7 +111,7 @@ class Arm(nn.Module):
         """State [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is
         0.
         """
-        values, lengths = pool_steps((values - self.mean) * self.scale, lengths, self.config.pool)
+        values, lengths = pool_steps(self.standardised(values), lengths, self.config.pool)
         values = self._disturb(values)
         output, _ = self.gru(values)  # [B, T, H]
         if self.config.readout != "last":

@@ -20,7 +20,7 @@ def encode_running(arm: Arm, values: np.ndarray, steps: int = STEPS) -> Tensor:
     peak, output = torch.tensor(-torch.inf), torch.zeros(1, 1, arm.config.hidden_size)
     for start in range(0, len(values), steps // pool * pool):
         piece = torch.from_numpy(np.array(values[start : start + steps // pool * pool], np.float32))[None]
-        pooled, _ = pool_steps((piece - arm.mean) * arm.scale, torch.tensor([piece.shape[1]]), pool)
+        pooled, _ = pool_steps(arm.standardised(piece), torch.tensor([piece.shape[1]]), pool)
         output, hidden = arm.gru(pooled, hidden)  # [1, T, H], [layers, 1, H]
         count += output.shape[1]
         total = total + output.double().sum(1)

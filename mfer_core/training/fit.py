@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, LRScheduler, Reduc
 
 from mfer_core.base.settings import Train
 from mfer_core.dataset.clip_encoder import ClipEncoder, learning_encoders
-from mfer_core.dataset.clips import Clips, bucketed, collate, in_order
+from mfer_core.dataset.clips import Clips, at_random, bucketed, collate, in_order
 from mfer_core.models.arm import Arm
 from mfer_core.models.finetuned import FineTuned
 from mfer_core.models.fusion import Fused
@@ -188,7 +188,8 @@ class ClipTraining(Training):
         order = draw(clips.labels.numpy(), self.classes, hyper.sampler_power, rng)
         share = hyper.modality_dropout
         hidden = hide_modalities(clips.present(), share, rng) if share else None
-        batches = bucketed(order, clips.lengths(), hyper.batch_size, rng)
+        cut = bucketed if hyper.batches == "like_length" else at_random
+        batches = cut(order, clips.lengths(), hyper.batch_size, rng)
         # A GPU waits when it is asked for a number, so the sum stays there until the end of the epoch.
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, indices in enumerate(batches, 1):

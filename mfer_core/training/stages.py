@@ -38,7 +38,17 @@ from mfer_core.training.results import collect, finish, probability_table
 
 log = logging.getLogger("mfer")
 # The settings of an arm that say what its model is.
-SHAPE = {"hidden_size", "layers", "dropout", "pool", "readout", "noise", "jitter", "normalisation"}
+SHAPE = {
+    "hidden_size",
+    "layers",
+    "dropout",
+    "standardise",
+    "pool",
+    "readout",
+    "noise",
+    "jitter",
+    "normalisation",
+}
 
 
 def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) -> Arm:

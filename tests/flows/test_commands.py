@@ -153,6 +153,19 @@ def test_the_default_settings_are_in_order(project, capsys):
     assert "profile default" in capsys.readouterr().out
 
 
+def test_a_published_encoder_without_a_commit_is_said_and_is_no_fault(project, capsys):
+    def publish(values):
+        values["pretrain_vit"]["checkpoint"] = "someone/faces"
+
+    change_settings(project, publish)
+    (project / "data" / "checkpoints" / "someone" / "faces").mkdir(parents=True)
+    assert main(["check"]) == 0
+    assert "note: pretrain_vit.revision names no commit of someone/faces" in capsys.readouterr().out
+    change_settings(project, lambda values: values["pretrain_vit"].update(revision="abc"))
+    assert main(["check"]) == 0
+    assert "note:" not in capsys.readouterr().out
+
+
 def test_results_that_are_not_there_yet_are_asked_for(project, capsys):
     assert main(["show"]) == 1
     assert "dvc repro" in said(capsys)

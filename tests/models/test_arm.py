@@ -11,7 +11,7 @@ from mfer_core.models.arm import Arm, ArmConfig, pool_steps
 DIM = 5
 
 
-def make_arm(pool=1, layers=2, readout="last"):
+def make_arm(pool=1, layers=2, readout="last", standardise=True):
     torch.manual_seed(0)
     arm = Arm(
         ArmConfig(
@@ -22,6 +22,7 @@ def make_arm(pool=1, layers=2, readout="last"):
             dropout=0.5,
             pool=pool,
             readout=readout,
+            standardise=standardise,
             noise=0.3,
             jitter=0.3,
             classes=("a", "b", "c"),
@@ -49,6 +50,14 @@ def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill
     together = arm(*padded(clips, fill))
     alone = torch.cat([arm(*padded([clip])) for clip in clips])
     assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_an_arm_that_does_not_standardise_takes_steps_as_they_come_and_knows_their_moments():
+    raw, plain = make_arm(standardise=False), make_arm()
+    values, lengths = padded([torch.randn(4, DIM), torch.randn(6, DIM)])
+    restored = values / plain.scale + plain.mean
+    assert torch.allclose(raw(values, lengths), plain(restored, lengths), atol=1e-5)
+    assert torch.equal(raw.mean, plain.mean) and raw.mean.any(), "stage transfer normalises to these"
 
 
 def test_the_last_valid_state_equals_the_packed_sequence():

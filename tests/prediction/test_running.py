@@ -10,8 +10,8 @@ from mfer_core.prediction.running import encode_running
 
 
 @pytest.mark.parametrize("readout", ["last", "mean", "statistics"])
-@pytest.mark.parametrize("pool", [1, 4])
-def test_piece_by_piece_is_in_one_piece(readout, pool):
+@pytest.mark.parametrize(("pool", "standardise"), [(1, True), (4, True), (4, False)])
+def test_piece_by_piece_is_in_one_piece(readout, pool, standardise):
     torch.manual_seed(1)
     config = ArmConfig(
         modality="audio",
@@ -20,6 +20,7 @@ def test_piece_by_piece_is_in_one_piece(readout, pool):
         layers=2,
         dropout=0.0,
         pool=pool,
+        standardise=standardise,
         readout=readout,
         classes=("a",),
     )

@@ -7,15 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfer_core.base.settings import Train
-from mfer_core.dataset.clips import Clips, bucketed, collate, in_order
+from mfer_core.dataset.clips import Clips, at_random, bucketed, collate, in_order
 from mfer_core.training.fit import build_schedule, class_weights, draw, hide_modalities, logits_of, validate
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=80), st.integers(1, 9), st.integers(0, 3))
-def test_buckets_hold_every_clip_once_in_batches_of_at_most_the_size(lengths, size, seed):
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=80),
+    st.integers(1, 9),
+    st.integers(0, 3),
+    st.sampled_from([bucketed, at_random]),
+)
+def test_batches_hold_every_clip_once_and_are_of_at_most_the_size(lengths, size, seed, cut):
     rng = np.random.default_rng(seed)
-    batches = bucketed(rng.permutation(len(lengths)), np.array(lengths), size, rng)
+    batches = cut(rng.permutation(len(lengths)), np.array(lengths), size, rng)
     assert sorted(clip for batch in batches for clip in batch) == list(range(len(lengths)))
     assert max(map(len, batches)) <= size
 
@@ -23,10 +28,9 @@ def test_buckets_hold_every_clip_once_in_batches_of_at_most_the_size(lengths, si
 def test_buckets_pad_less_than_random_batches():
     rng = np.random.default_rng(0)
     lengths = rng.integers(10, 200, 256)
-    plain = [list(range(at, at + 16)) for at in range(0, 256, 16)]
     padding = [
         sum(max(lengths[batch]) * len(batch) - sum(lengths[batch]) for batch in batches)
-        for batches in (bucketed(np.arange(256), lengths, 16, rng), plain)
+        for batches in (cut(np.arange(256), lengths, 16, rng) for cut in (bucketed, at_random))
     ]
     assert padding[0] < padding[1] / 3
 

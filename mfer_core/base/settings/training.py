@@ -31,6 +31,8 @@ class Train(Section):
     """Passes over the training clips."""
     batch_size: PositiveInt = 16
     """Clips per batch."""
+    batches: Literal["like_length", "random"] = "like_length"
+    """Which clips share a batch: those of like length, which halves the padding, or any."""
     accumulation: PositiveInt = 1
     """Batches per optimiser step."""
     learning_rate: float = Field(gt=0)
@@ -81,6 +83,9 @@ class TrainArm(Train):
     """Layers of the GRU."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of the GRU's output that is hidden from the classifier in training."""
+    standardise: bool = True
+    """Whether the GRU sees embeddings less the training clips' mean, in their deviations; the reference's are
+    raw."""
     pool: PositiveInt = 1
     """Consecutive steps averaged before the GRU (audio steps are 20 ms); the reference keeps every step."""
     noise: float = Field(default=0.3, ge=0)
@@ -91,6 +96,15 @@ class TrainArm(Train):
     """Which of the GRU's states are classified; the reference takes the last."""
     normalisation: Literal["none", "speaker"] = "none"
     """speaker: embeddings by each speaker's own moments, without labels; needs their other clips."""
+
+    @model_validator(mode="after")
+    def _deviations_are_known(self) -> Self:
+        if not self.standardise and (self.noise or self.jitter):
+            raise ValueError(
+                "noise and jitter are counted in deviations of standardised embeddings: set both to 0, or "
+                "standardise to true"
+            )
+        return self
 
 
 class PretrainAudio(TrainArm):
