@@ -2,8 +2,10 @@
 stage 2a's test.
 """
 
+from collections.abc import Iterator
+
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mfer_core.base.labels import label_set
 from mfer_core.base.settings import Settings
@@ -47,3 +49,15 @@ def speaker_parts(clips: pd.DataFrame, seed: int) -> dict[str, list[str]]:
         for part, (_, chosen) in zip(names, splitter.split(rows, rows.label, rows.speaker), strict=True):
             parts[part] += rows.clip_id.iloc[chosen].tolist()
     return {part: sorted(members) for part, members in parts.items()}
+
+
+def shuffled_parts(clips: pd.DataFrame, folds: int) -> Iterator[dict[str, list[str]]]:
+    """Yield clip_ids per part for each fold of the reference's own test of stage 2a (its Table II): clips
+    shuffled and stratified by corpus and emotion, so that speakers are on both sides, and the checkpoint
+    picked on the test part.
+    """
+    rows = clips.reset_index(drop=True).sort_values("clip_id", ignore_index=True)
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=42)
+    for train, test in splitter.split(rows, rows.corpus + " " + rows.label):
+        held = sorted(rows.clip_id.iloc[test])
+        yield {"train": sorted(rows.clip_id.iloc[train]), "valid": held, "test": held}

@@ -1,7 +1,7 @@
 """Stage 2a: the audio arm on four corpora and the four emotions that they share."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +24,7 @@ from mfer_core.models.finetuned import TRAINABLE_MODULES
 from mfer_core.models.store import CONFIG, begin, describe_model, is_done, save_weights
 from mfer_core.protocol.corpus_scores import CLASSES, corpus_of, corpus_scores
 from mfer_core.protocol.protocols import PARTS
-from mfer_core.protocol.speakers import present_corpora
+from mfer_core.protocol.speakers import present_corpora, shuffled_parts
 from mfer_core.training.fit import fit_with_encoders, trainable
 from mfer_core.training.loop import Progress, Run, forget_checkpoints, seed_of
 from mfer_core.training.results import probability_table, write_history
@@ -33,7 +33,8 @@ from mfer_core.training.stages import new_arm
 STAGE = "pretrain_audio"
 METRICS = "metrics.json"  # corpus -> scores on its test part
 MATRIX = "cross_corpus.json"  # corpus left out of training -> corpus -> UAR
-FILES = ("model.safetensors", "history.csv", "predictions.parquet", METRICS, MATRIX)
+LEAKY = "leaky_predictions.parquet"  # of the models that are tested on shuffled clips
+FILES = ("model.safetensors", "history.csv", "predictions.parquet", LEAKY, METRICS, MATRIX)
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,10 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         fitted = train_four(run, fold, clips, settings, hyper.epochs)
         predictions = fitted.predictions(clips["test"])
         matrix = cross_corpus(run, fold, clips, settings)
+        leaky = shuffled_predictions(run, fold, settings)
     write_history(folder, fitted.progress.history)
     write_table(folder / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
+    write_table(folder / LEAKY, pa.Table.from_pandas(leaky, preserve_index=False))
     write_json(folder / METRICS, corpus_scores(predictions))
     write_json(folder / MATRIX, matrix)
     save_weights(folder, fitted.arm, blocks_of(fitted.encoders))
@@ -91,7 +94,8 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         "corpora": corpora,
     }
     write_json(folder / CONFIG, facts)
-    shutil.rmtree(folder / "cross_corpus", ignore_errors=True)  # nothing but the matrix's checkpoints
+    for name in ("cross_corpus", "leaky"):
+        shutil.rmtree(folder / name, ignore_errors=True)  # Nothing but checkpoints is in these.
     forget_checkpoints(folder)
     return folder
 
@@ -140,6 +144,26 @@ def cross_corpus(
         by_corpus = corpus_scores(tested)
         result[left_out] = {corpus: by_corpus[corpus]["uar"] for corpus in fold.corpora}
     return result
+
+
+def shuffled_predictions(run: Run, fold: Fold, settings: Settings) -> pd.DataFrame:
+    """Predictions, with their fold, of models that are trained and tested as in the reference's report (see
+    ``shuffled_parts``); without rows where the settings ask for no such folds.
+    """
+    hyper = settings.pretrain_audio
+    tables = [pd.DataFrame(columns=["clip_id", "corpus", "label", *CLASSES, "fold"])]
+    inputs = {"audio": normalised(fold.modality("audio"), hyper.normalisation, fold.manifest)}
+    folds = shuffled_parts(fold.manifest, hyper.leaky_folds) if hyper.leaky_folds else []
+    for number, parts in enumerate(folds):
+        folder = run.folder / "leaky" / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        key, seed = digest(run.key, "leaky", number), seed_of(run.seed, "leaky", number)
+        twin = replace(fold, parts=parts)
+        clips = twin.clips(inputs)
+        one = Run(folder, key, seed, f"{STAGE} on shuffled clips, fold {number}")
+        fitted = train_four(one, twin, clips, settings, hyper.epochs)
+        tables.append(fitted.predictions(clips["test"]).assign(fold=number))
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def _without(clips: Clips, corpus: str) -> Clips:

@@ -26,7 +26,10 @@ def trained(tmp_path_factory):
     """
     data, settings = (
         tmp_path_factory.mktemp("data"),
-        small_settings(folds={"protocols": ["groupk:2", "report5-inner", "report5"], "refit": True}),
+        small_settings(
+            folds={"protocols": ["groupk:2", "report5-inner", "report5"], "refit": True},
+            pretrain_audio={"leaky_folds": 5},
+        ),
     )
     write_benchmark(data, settings, speakers=6, strength=0.5, identity=1.0, gap=16)
     write_pretraining(data, settings)

@@ -49,7 +49,7 @@ def test_stage_2a_has_the_svm_and_the_references_deviations_beside_it(trained):
     data, settings = trained
     table = pretraining_tables(data, settings)["pretraining"].frame.set_index("corpus")
     tested = pd.read_parquet(data / "pretrain_audio" / "predictions.parquet")
-    ours = table[~table.index.str.contains("reference")]
+    ours = table[~table.index.str.contains("reference|leaky")]
     assert ours.clips.astype(int).to_dict() == {"all": len(tested), **tested.corpus.value_counts()}
     svm = ours["SVM accuracy"].str.split(" ").str[0].astype(float)
     assert (svm > 90).all(), "the tone's height gives the emotion away"

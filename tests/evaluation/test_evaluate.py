@@ -285,6 +285,14 @@ def test_each_table_of_the_report_has_its_counterpart_where_the_docs_say(evaluat
         assert all(figure in text for figure in figures), f"Table {number}"
 
 
+def test_stage_2a_on_shuffled_clips_stands_beside_the_reference_and_is_called_leaky(evaluated):
+    table = table_of(evaluated, "pretraining").set_index("corpus")
+    for corpus in ("all", *evaluated[1].roles.pretraining):
+        honest, leaky = table.loc[corpus], table.loc[f"{corpus} (leaky)"]
+        assert int(leaky.clips) > int(honest.clips) and leaky["SVM accuracy"] == "-"
+        assert re.fullmatch(r"\d+\.\d \(.+\)", leaky.accuracy)
+
+
 def test_the_terminal_says_what_the_figures_stand_on(evaluated, monkeypatch, capsys):
     data, settings, _ = evaluated
     monkeypatch.setattr(show, "TABLES", data / "evaluate" / "tables")

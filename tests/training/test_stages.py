@@ -29,7 +29,9 @@ RESULTS = ["model.safetensors", "config.json", "history.csv", "predictions.parqu
 def world(tmp_path_factory):
     data, settings = (
         tmp_path_factory.mktemp("data"),
-        small_settings(folds={"protocols": ["groupk:2"]}, pretrain_audio={"cross_corpus_epochs": 2}),
+        small_settings(
+            folds={"protocols": ["groupk:2"]}, pretrain_audio={"cross_corpus_epochs": 2, "leaky_folds": 5}
+        ),
     )
     write_benchmark(data, settings)
     write_pretraining(data, settings)
@@ -155,6 +157,19 @@ def test_the_cross_corpus_matrix_leaves_out_each_corpus_in_turn(world):
         set(row) == set(matrix) for row in matrix.values()
     )
     assert not (data / "pretrain_audio" / "cross_corpus").exists()
+
+
+def test_stage_2a_is_also_tested_on_every_clip_once_in_shuffled_folds_where_the_settings_say_so(world):
+    data, settings = world
+    leaky = read_table(data / "pretrain_audio" / "leaky_predictions.parquet")
+    manifests = [data / "ingest" / corpus / "manifest.parquet" for corpus in settings.roles.pretraining]
+    clips = {clip for path in manifests for clip in read_table(path, ["clip_id"]).clip_id}
+    assert len(leaky) == len(clips) and set(leaky.clip_id) == clips
+    by_fold = leaky.groupby(["fold", "corpus", "label"]).size().unstack(0)
+    assert (by_fold.max(axis=1) - by_fold.min(axis=1) <= 1).all() and by_fold.shape[1] == 5
+    speakers = leaky.clip_id.str.split("-").str[0]
+    assert (leaky.fold.groupby(speakers).nunique() > 1).all(), "every speaker is on both sides"
+    assert not (data / "pretrain_audio" / "leaky").exists()
 
 
 def test_collecting_names_the_fold_that_is_missing_and_drops_folds_that_are_no_more(world):

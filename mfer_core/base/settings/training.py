@@ -112,6 +112,9 @@ class PretrainAudio(TrainArm):
 
     cross_corpus_epochs: NonNegativeInt = 0
     """Epochs of each model that trains on all pretraining corpora but one; 0 leaves that matrix out."""
+    leaky_folds: Literal[0, 5] = 0
+    """5: stage 2a is also tested as in the reference's report, on shuffled clips of people that it was
+    trained on, by five more models that nothing else uses; 0: it is not."""
 
 
 class TrainAudio(Train):
