@@ -14,6 +14,7 @@ from mfer_core.protocol.metrics import (
     recalls,
     scores,
 )
+from mfer_core.protocol.predictions import NO_SEED
 
 ABOUT = "about"  # key of metrics.json beside the protocols: what the figures stand on
 LOSSES = ("brier", "log_loss")  # The order of ``losses``'s columns.
@@ -140,8 +141,8 @@ def class_recalls(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, fl
 
 
 def fold_scores(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float]:
-    """Every metric over all rows of a predictions table."""
-    counts = count(table, pd.Series(0, index=table.index), classes)
+    """Every metric over all rows of one run's predictions table, which needs no column of seeds."""
+    counts = count(table.assign(seed=NO_SEED), pd.Series(0, index=table.index), classes)
     return {name: float(values[0]) for name, values in counts.metrics(np.ones((1, 1))).items()}
 
 
