@@ -1,0 +1,130 @@
+"""How well timelines follow changes: a person's test clips one after the other, scored over time.
+
+    python -m benchmarks.timelines                          data/register/model on the benchmark's test clips
+    python -m benchmarks.timelines --window 2 --step 0.5 --clips 6
+
+The clips are those of people whom the registered model has not met (its fold's test part); a person's clips
+are put into recordings of ``--clips`` each, in random order. EDER is the share of the time with a wrong label
+(Wang et al. 2023), with a 95 % interval for which people are resampled; the boundary error is the mean
+distance from a true change to the nearest one that was found, and the last column says how many changes were
+found per true one. Beside them: each window's label drawn at random, and one label for the whole recording.
+"""
+
+import argparse
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import imageio_ffmpeg
+import numpy as np
+import pandas as pd
+
+from mfer_core.base.files import read_json, read_table
+from mfer_core.base.manifest import read_manifest
+from mfer_core.base.modalities import ARMS
+from mfer_core.base.paths import DataPaths
+from mfer_core.base.settings import load_settings
+from mfer_core.prediction import Predictor
+from mfer_core.prediction.timeline_scores import Segment, boundary_error, changes, emotion_error_rate
+from mfer_core.prediction.windows import label_segments
+
+RESAMPLES = 2000
+
+
+def joined(clips: pd.DataFrame, root: Path, out: Path) -> list[Segment]:
+    """Put clips one after the other into ``out``, and return the truth. Nothing is encoded again."""
+    truth: list[Segment] = []
+    start_s = 0.0
+    for clip in clips.itertuples():
+        with av.open(str(root / clip.path)) as container:
+            length_s = container.duration / av.time_base
+        truth.append((start_s, start_s + length_s, clip.label))
+        start_s += length_s
+    names = "".join(f"file '{(root / path).absolute()}'\n" for path in clips.path)
+    listing = out.with_suffix(".txt")
+    listing.write_text(names)
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-y",
+        "-f",
+        "concat",
+        "-safe",
+        "0",
+        "-i",
+        str(listing),
+    ]
+    subprocess.run([*command, "-c", "copy", str(out)], check=True)
+    return truth
+
+
+def recordings(rows: pd.DataFrame, count: int, rng: np.random.Generator) -> Iterator[pd.DataFrame]:
+    """Each speaker's clips in random order, ``count`` at a time; what is left over is not used."""
+    for _, own in rows.groupby("speaker"):
+        shuffled = own.iloc[rng.permutation(len(own))]
+        for start in range(0, len(shuffled) - count + 1, count):
+            yield shuffled[start : start + count]
+
+
+def scores(truth: list[Segment], found: list[Segment]) -> dict[str, float]:
+    ratio = len(changes(found)) / max(1, len(changes(truth)))
+    error = emotion_error_rate(truth, found)
+    return {"eder": error, "boundary_s": boundary_error(truth, found), "changes": ratio}
+
+
+def interval(table: pd.DataFrame, score: str, rng: np.random.Generator) -> tuple[float, float, float]:
+    """The mean, and 95 % of it over resampled speakers."""
+    by_speaker = table.groupby("speaker")[score].mean().to_numpy()
+    means = rng.choice(by_speaker, (RESAMPLES, len(by_speaker))).mean(1)
+    return by_speaker.mean(), *np.percentile(means, (2.5, 97.5))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, default=DataPaths().model)
+    parser.add_argument("--window", type=float, default=2.0)
+    parser.add_argument("--step", type=float, default=0.5)
+    parser.add_argument("--clips", type=int, default=6, help="per recording")
+    given = parser.parse_args()
+    settings, rng = load_settings(), np.random.default_rng(0)
+    corpus = settings.roles.benchmark
+    manifest = read_manifest(DataPaths().manifest(corpus))
+    tested = read_table(given.model / "test_predictions.parquet")
+    fold = read_json(given.model / "fused" / "config.json")["fold"]
+    rows = manifest[manifest.clip_id.isin(tested.clip_id[tested.fold == fold])]
+    predictor = Predictor.load(given.model)
+    table = []
+    with tempfile.TemporaryDirectory() as folder:
+        for clips in recordings(rows, given.clips, rng):
+            path = Path(folder) / f"recording{Path(clips.path.iloc[0]).suffix}"
+            truth = joined(clips, settings.corpora[corpus].path, path)
+            seen = predictor.examine(path, given.window, given.step)
+            end_s = seen.clip.facts["duration_s"]
+            guesses = seen.timeline[seen.timeline.arm == "fused"]
+            guesses = guesses.assign(label=rng.choice(predictor.classes, len(guesses)), arm="chance")
+            found = {arm: label_segments(seen.timeline, arm, given.step) for arm in ARMS}
+            found["chance"] = label_segments(guesses, "chance", given.step)
+            found |= {f"one label, {row.arm}": [(0.0, end_s, row.label)] for row in seen.table.itertuples()}
+            speaker = clips.speaker.iloc[0]
+            table += [{"speaker": speaker, "who": who, **scores(truth, one)} for who, one in found.items()]
+    results = pd.DataFrame(table)
+    count, people = len(results) // results.who.nunique(), results.speaker.nunique()
+    print(
+        f"{count} recordings of {given.clips} clips, {people} people; windows of {given.window:g} s every "
+        f"{given.step:g} s\n"
+    )
+    print(f"{'':20}{'EDER % (95 % CI)':>24}{'boundary, s (95 % CI)':>26}{'changes found':>15}")
+    for who, own in results.groupby("who", sort=False):
+        error, boundary = interval(own, "eder", rng), interval(own, "boundary_s", rng)
+        shown = "{:.1f} ({:.1f} to {:.1f})".format(*(100 * value for value in error))
+        far = "{:.2f} ({:.2f} to {:.2f})".format(*boundary)
+        print(f"{who:20}{shown:>24}{far:>26}{own.changes.mean():15.2f}")
+
+
+if __name__ == "__main__":
+    main()
