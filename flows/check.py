@@ -141,11 +141,14 @@ def _broken_links(folder: Path) -> Iterator[Path]:
 
 
 def _checkpoints_can_be_had(sections: Sections) -> Iterator[str]:
+    from mfer_core.encoders.cards import why_forbidden
     from mfer_core.encoders.checkpoints import why_missing
 
     for name, section in sections.items():
         checkpoint = getattr(section, "checkpoint", None)
-        if checkpoint and (reason := why_missing(checkpoint, section.revision)):
+        if not checkpoint:
+            continue
+        if reason := why_forbidden(checkpoint) or why_missing(checkpoint, section.revision):
             yield f"{name}.checkpoint: {reason}"
 
 

@@ -80,12 +80,13 @@ def pretrain_vit() -> None:
     """A checkpoint of the face encoder in Hugging Face layout, trained or fine-tuned, or a pointer to a
     published one.
     """
+    from mfer_core.encoders.checkpoint_pointer import Source
     from tasks.pretrain import name_checkpoint, publish_metrics, train_vit
 
     settings = load_settings()
     section, faces, out = settings.pretrain_vit, settings.roles.faces, DATA.encoder("visual")
     if section.checkpoint and not section.finetune:
-        metrics = name_checkpoint(section.checkpoint, section.revision, out)
+        metrics = name_checkpoint(Source(section.checkpoint, section.revision), out)
     else:
         metrics = train_vit(settings.corpora[faces], DATA.manifest(faces), section, settings.seed, out)
     publish_metrics("pretrain_vit", metrics, out)
@@ -94,12 +95,13 @@ def pretrain_vit() -> None:
 @flow(name="pretrain_emotion2vec", flow_run_name="pretrain_emotion2vec")
 def pretrain_emotion2vec() -> None:
     """A checkpoint of the speech encoder in FunASR's layout, trained, or a pointer to a published one."""
+    from mfer_core.encoders.checkpoint_pointer import Source
     from tasks.pretrain import name_checkpoint, publish_metrics, train_emotion2vec
 
     settings = load_settings()
     section, corpora, out = settings.pretrain_emotion2vec, settings.roles.pretraining, DATA.encoder("audio")
     if section.checkpoint:
-        metrics = name_checkpoint(section.checkpoint, section.revision, out)
+        metrics = name_checkpoint(Source(section.checkpoint, section.revision, section.layer), out)
     else:
         metrics = train_emotion2vec(corpora, DATA.root, settings.extract, section, settings.seed, out)
     publish_metrics("pretrain_emotion2vec", metrics, out)

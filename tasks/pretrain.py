@@ -10,7 +10,8 @@ from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Corpus, Extract, PretrainEmotion2vec, PretrainVit
 from mfer_core.corpora import fer2013
-from mfer_core.encoders.checkpoint_pointer import name_published
+from mfer_core.encoders.cards import refuse_forbidden
+from mfer_core.encoders.checkpoint_pointer import Source, name_published
 from mfer_core.media.extracted import open_extracted
 from mfer_core.protocol.speakers import held_out_speakers
 from mfer_core.training import pretrain_emotion2vec, pretrain_vit
@@ -19,16 +20,19 @@ from tasks.artifacts import artifact_key
 
 
 @task
-def name_checkpoint(checkpoint: str, revision: str | None, out: Path) -> dict:
+def name_checkpoint(source: Source, out: Path) -> dict:
     """Write where the published checkpoint is; nothing is trained."""
+    refuse_forbidden(source.checkpoint)
     begin(out)
-    name_published(out, checkpoint, revision)
-    return {"checkpoint": checkpoint, "revision": revision}
+    name_published(out, source)
+    return source._asdict()
 
 
 @task
 def train_vit(faces: Corpus, manifest_file: Path, settings: PretrainVit, seed: int, out: Path) -> dict:
     """Train the compact ViT, or fine-tune a published one, on the faces corpus."""
+    if settings.checkpoint:
+        refuse_forbidden(settings.checkpoint)
     manifest = read_manifest(manifest_file)
     images = fer2013.read_faces(faces.path, manifest)
     return pretrain_vit.pretrain_vit(

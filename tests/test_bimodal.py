@@ -20,7 +20,7 @@ from mfer_core.evaluation.transfer import transfer
 from mfer_core.media.extract import extract_keys, extract_shard, finish_extract
 from mfer_core.prediction import Predictor
 from mfer_core.protocol.folds import make_folds
-from tasks.embed import embed_audio, embed_precomputed
+from tasks.embed import embed_clips, embed_precomputed
 from tasks.ingest import read_corpus
 from tasks.register import why_nothing_to_register
 from tests.corpora.media_files import write_wav
@@ -89,9 +89,7 @@ def done(tmp_path_factory):
     with one_thread():
         torch.manual_seed(2)
         write_checkpoint(build_model(conf, 3), conf, ["angry", "happy"], data / "pretrain_emotion2vec")
-        embed_audio.fn(
-            "ravdess", data, settings.extract, settings.embed, settings.views_of("ravdess", "audio"), 0.0
-        )
+        embed_clips.fn("ravdess", "audio", data, settings)
         embed_precomputed.fn("ravdess", corpus, "visual", data, settings.shards.embed)
         write_folds(data, settings)
         train_all(data, settings)

@@ -4,7 +4,7 @@
 
 import pyarrow as pa
 
-SAMPLE_RATE = 16_000  # Hz. Waveforms are kept at this rate, and both speech encoders read it.
+SAMPLE_RATE = 16_000  # Hz. Waveforms are kept at this rate, and every speech encoder reads it.
 
 _KEYED = [("clip_id", pa.string()), ("key", pa.string())]
 

@@ -22,7 +22,7 @@ from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import ModalityEmbeddings
 from mfer_core.dataset.steps import LazyClip
-from mfer_core.encoders.checkpoint_pointer import checkpoint_of
+from mfer_core.encoders.checkpoint_pointer import source_of
 from mfer_core.encoders.contract import Encoder
 from mfer_core.media.extracted import Extracted, open_extracted
 from mfer_core.models.finetuned import TRAINABLE_MODULES, TrainableEncoder, put_blocks
@@ -141,7 +141,7 @@ def open_encoder(
             f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0"
         )
     folder = DataPaths(Path(data)).encoder(modality)
-    encoder = import_module(TRAINABLE_MODULES[modality]).load(*checkpoint_of(folder), device, "fp32")
+    encoder = import_module(TRAINABLE_MODULES[modality]).load(source_of(folder), device, "fp32")
     if encoder.metadata["hash"] != cached["hash"]:
         raise MferError(
             f"the {modality} embeddings are of another {encoder.metadata['name']} than {folder.name} holds: "

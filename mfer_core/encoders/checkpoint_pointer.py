@@ -1,20 +1,26 @@
 """An encoder's folder holds either what the pipeline trained or the name of a published checkpoint."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from mfer_core.base.files import read_json, write_json
 
 POINTER = "published.json"
 
 
-def name_published(folder: Path, checkpoint: str, revision: str | None) -> None:
+class Source(NamedTuple):
+    """What is loaded as an encoder."""
+
+    checkpoint: str  # hub id or folder
+    revision: str | None = None
+    layer: int | None = None  # the block whose output is taken, from 1; None: the last
+
+
+def name_published(folder: Path, source: Source) -> None:
     """Make ``folder`` stand for a published checkpoint."""
-    write_json(folder / POINTER, {"checkpoint": checkpoint, "revision": revision})
+    write_json(folder / POINTER, source._asdict())
 
 
-def checkpoint_of(folder: Path) -> tuple[str, str | None]:
-    """What to load for an encoder's folder: checkpoint (hub id or folder) and revision."""
-    if (folder / POINTER).exists():
-        pointer = read_json(folder / POINTER)
-        return pointer["checkpoint"], pointer["revision"]
-    return str(folder), None
+def source_of(folder: Path) -> Source:
+    """What to load for an encoder's folder."""
+    return Source(**read_json(folder / POINTER)) if (folder / POINTER).exists() else Source(str(folder))

@@ -12,6 +12,8 @@ from mfer_core.base.paths import DataPaths
 
 CHECKPOINTS = DataPaths().checkpoints
 PATIENCE_S = 5.0  # A hub must answer within this time whether it has a model.
+# A hub's repository may hold the same weights for other frameworks, each several gigabytes.
+OTHER_FRAMEWORKS = ["*.h5", "*.msgpack", "*.onnx", "*.tflite", "*.gguf", "*.ot", "*.mlmodel", "*.fp32-*"]
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt")  # in order of preference
 
 
@@ -121,7 +123,9 @@ def _ask_modelscope(checkpoint: str, revision: str | None) -> None:
 def _from_huggingface(checkpoint: str, revision: str | None, local_files_only: bool) -> str:
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(checkpoint, revision=revision, local_files_only=local_files_only)
+    return snapshot_download(
+        checkpoint, revision=revision, local_files_only=local_files_only, ignore_patterns=OTHER_FRAMEWORKS
+    )
 
 
 def _from_modelscope(checkpoint: str, revision: str | None, local_files_only: bool) -> str:

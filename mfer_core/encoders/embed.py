@@ -20,11 +20,10 @@ from mfer_core.base.settings import Embed
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards, view_folder
 from mfer_core.cache.shards import Shard, partition
-from mfer_core.encoders.emotion2vec import Emotion2vecEncoder
+from mfer_core.encoders.contract import FaceEncoder, SpeechEncoder
 from mfer_core.encoders.face_views import frames_view
 from mfer_core.encoders.speech_views import waveform_view
 from mfer_core.encoders.views import DTYPE
-from mfer_core.encoders.vit import VitEncoder
 from mfer_core.media.extracted import Extracted
 from mfer_core.media.read import FrameSequence, Speech
 
@@ -58,7 +57,7 @@ class EmbeddingJob(NamedTuple):
 def embed_corpus_visual(
     extracted: Extracted,
     corpus: Path,
-    encoder: VitEncoder,
+    encoder: FaceEncoder,
     settings: Embed,
     view: int = 0,
     part: Part = WHOLE,
@@ -84,7 +83,7 @@ def embed_corpus_visual(
             for clip, of_clip in zip(clips, np.split(values, cuts), strict=True)
         ]
 
-    modules = ("mfer_core.encoders.vit", "mfer_core.encoders.face_views")
+    modules = (type(encoder).__module__, "mfer_core.encoders.face_views")
     job = EmbeddingJob(
         extracted.keys("visual"), prepare, embed, encoder.device.type, encoder.metadata, *modules
     )
@@ -94,7 +93,7 @@ def embed_corpus_visual(
 def embed_corpus_audio(
     extracted: Extracted,
     corpus: Path,
-    encoder: Emotion2vecEncoder,
+    encoder: SpeechEncoder,
     settings: Embed,
     vad_min_clip_s: float,
     view: int = 0,
@@ -102,23 +101,23 @@ def embed_corpus_audio(
     part: Part = WHOLE,
     shard_clips: int = SHARD_CLIPS,
 ) -> int:
-    """Embed a corpus's speech into its folder ``corpus``, 50 steps per second; returns how many clips were
-    computed.
+    """Embed a corpus's speech into its folder ``corpus``, at the encoder's own frame rate; returns how many
+    clips were computed.
 
     ``vad_min_clip_s``: of longer clips only the speech is embedded (see media.read). A step's time is the
     centre of its frame on the clip's clock, cut pauses included. An augmented ``view`` (see views.py), faster
     or slower with probability ``speed``, goes into a folder of its own; ``part`` as above.
     """
 
-    def prepare(clip_ids: list[str]) -> Iterator[tuple[list[Speech], list]]:
+    def prepare(clip_ids: list[str]) -> Iterator[tuple[list[Speech], list[np.ndarray], list]]:
         clips = (extracted.speech(clip_id, vad_min_clip_s) for clip_id in clip_ids)
         for group in _groups(clips, lambda clip: clip.waveform.nbytes, encoder.device.type):
             waveforms = [waveform_view(clip, view, speed, settings.view_speeds) for clip in group]
-            yield group, [encoder.prepare(waveform) for waveform in waveforms]
+            yield group, waveforms, [encoder.prepare(waveform) for waveform in waveforms]
 
-    def embed(group: tuple[list[Speech], list]) -> Iterable[ClipEmbedding]:
-        clips, waveforms = group
-        embedded = encoder.embed_prepared(waveforms, settings.batch_gib)
+    def embed(group: tuple[list[Speech], list[np.ndarray], list]) -> Iterable[ClipEmbedding]:
+        clips, waveforms, prepared = group
+        embedded = encoder.embed_prepared(prepared, settings.batch_gib)
         for clip, waveform, values in zip(clips, waveforms, embedded, strict=True):
             # A view that plays faster is still on the clip's clock.
             stretch = len(clip.waveform) / len(waveform)
@@ -127,7 +126,7 @@ def embed_corpus_audio(
     shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s}
     if view:
         shaping |= {"speed": speed, "speeds": settings.view_speeds}
-    modules = ("mfer_core.encoders.emotion2vec", "mfer_core.encoders.speech_views")
+    modules = (type(encoder).__module__, "mfer_core.encoders.speech_views")
     job = EmbeddingJob(extracted.keys("audio"), prepare, embed, encoder.device.type, shaping, *modules)
     return _embed(corpus, job, settings, view, part, shard_clips)
 

@@ -5,17 +5,15 @@ is that a clip's frames do not depend on its batch mates (see ``emotion2vec_batc
 folder cannot run code, and that the same arithmetic takes less time (see ``emotion2vec_fast.py``).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from mfer_core.base.errors import ClipError
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import BATCH_GIB, choose_device, in_halves, inference, items_within
+from mfer_core.encoders.device import choose_device
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
 from mfer_core.encoders.emotion2vec_config import (
     Layers,
@@ -28,7 +26,8 @@ from mfer_core.encoders.emotion2vec_config import (
 )
 from mfer_core.encoders.emotion2vec_fast import speed_up
 from mfer_core.encoders.emotion2vec_model import load_model
-from mfer_core.encoders.windows import join_windows, split_windows
+from mfer_core.encoders.windowed_speech import WindowedSpeech
+from mfer_core.encoders.windows import Grid
 
 if TYPE_CHECKING:
     from funasr.models.emotion2vec.model import Emotion2vec
@@ -37,8 +36,8 @@ SHAPING_FILES = ("config.yaml", "tokens.txt")
 
 
 @dataclass
-class Emotion2vecEncoder:
-    """An emotion2vec in evaluation mode, ready to embed waveforms."""
+class Emotion2vecEncoder(WindowedSpeech):
+    """An emotion2vec in evaluation mode, ready to embed waveforms; T = floor((N - 400) / 320) + 1."""
 
     model: "Emotion2vec"
     layers: Layers
@@ -51,25 +50,11 @@ class Emotion2vecEncoder:
     def __post_init__(self) -> None:
         self.batches = ExactBatches(self.model, self.layers)
 
-    def embed(self, waveforms: list[np.ndarray], batch_gib: float = BATCH_GIB) -> list[np.ndarray]:
-        """float32 [T, D] per mono 16 kHz waveform (float32 in -1..1), T = floor((N - 400) / 320) + 1.
-
-        A clip shorter than the receptive field (400 samples) is padded with zeros to one frame; an empty one
-        raises ClipError. Recordings longer than ``windows.WINDOW_S`` go through overlapping windows. A batch
-        takes about ``batch_gib`` of working memory, and less where that is not there.
-        """
-        return self.embed_prepared([self.prepare(waveform) for waveform in waveforms], batch_gib)
-
-    def embed_prepared(self, prepared: list[torch.Tensor], batch_gib: float = BATCH_GIB) -> list[np.ndarray]:
-        """``embed`` of waveforms that ``prepare`` returned. Returns when the device is done."""
-        pieces, counts = [], []
-        for samples in prepared:
-            windows = split_windows(samples, self.layers)
-            pieces += windows
-            counts.append(len(windows))
-        frames = iter(self._embed_pieces([piece.samples for piece in pieces], batch_gib))
-        whole = iter(pieces)
-        return [join_windows([(next(whole), next(frames)) for _ in range(count)]) for count in counts]
+    @property
+    def grid(self) -> Grid:
+        """The input items are samples."""
+        field = receptive_field(self.layers)
+        return Grid(hop(self.layers), field, field / 2)
 
     @property
     def dim(self) -> int:
@@ -85,47 +70,48 @@ class Emotion2vecEncoder:
         )
         return Head(weight, bias, self.labels)
 
-    def centres(self, frames: int) -> np.ndarray:
-        """The sample position of the centre of each of the first ``frames`` frames."""
-        return np.arange(frames) * hop(self.layers) + receptive_field(self.layers) / 2
+    def as_input(self, samples: np.ndarray) -> torch.Tensor:
+        """float32 [N], normalised where the checkpoint asks for it."""
+        values = torch.from_numpy(samples)
+        return torch.nn.functional.layer_norm(values, values.shape) if self.normalize else values
 
-    def prepare(self, waveform: np.ndarray) -> torch.Tensor:
-        """float32 [N]: the samples as the model takes them, normalised where the checkpoint asks for it.
-        Raises ClipError for none.
-        """
-        if waveform.size == 0:
-            raise ClipError("empty waveform", "no samples to embed")
-        samples = torch.from_numpy(np.ascontiguousarray(waveform, np.float32))
-        return torch.nn.functional.layer_norm(samples, samples.shape) if self.normalize else samples
-
-    def clip_bytes(self, samples: int) -> float:
-        """Working memory of a clip in a batch of clips of ``samples``: of the first convolution, or of a
-        block and its attention.
+    def clip_bytes(self, items: int) -> float:
+        """Working memory of a clip in a batch of clips of ``items`` samples: of the first convolution, or of
+        a block and its attention.
         """
         audio, field = self.model.modality_encoders["AUDIO"], receptive_field(self.layers)
         channels, _, stride = self.layers[0]
-        steps = frame_count(max(samples, field), self.layers) + audio.modality_cfg.num_extra_tokens
-        front = 3 * channels * samples / stride
+        steps = frame_count(max(items, field), self.layers) + audio.modality_cfg.num_extra_tokens
+        front = 3 * channels * items / stride
         block = (
             steps * (4 + 2 * self.model.cfg.mlp_ratio) * self.dim + 2 * self.model.cfg.num_heads * steps**2
         )
-        return 4.0 * (max(front, block) + 3 * max(samples, field))
+        return 4.0 * (max(front, block) + 3 * max(items, field))
 
-    def _embed_pieces(self, pieces: list[torch.Tensor], batch_gib: float) -> list[np.ndarray]:
-        """Frames per piece; batches hold pieces of like length, so little is padding."""
-        order = sorted(range(len(pieces)), key=lambda index: len(pieces[index]), reverse=True)
-        frames: list[torch.Tensor] = []
-        with inference(self.device, self.precision):
-            while len(frames) < len(order):
-                size = items_within(batch_gib, self.clip_bytes(len(pieces[order[len(frames)]])))
-                frames += in_halves(
-                    self._run, [pieces[index] for index in order[len(frames) : len(frames) + size]]
-                )
-            by_piece = dict(zip(order, frames, strict=True))
-            return [by_piece[index].cpu().numpy() for index in range(len(pieces))]
+    def frames(self, prepared: list[torch.Tensor]) -> list[torch.Tensor]:
+        """[T, D] per prepared waveform, exact in any batch (see emotion2vec_batch.py)."""
+        if torch.is_grad_enabled():
+            # The model keeps these from call to call; those made in inference mode could take no gradient.
+            kept = self.model.alibi_biases
+            for name in [name for name, bias in kept.items() if bias.is_inference()]:
+                del kept[name]
+        return self.batches(prepared)
 
-    def _run(self, pieces: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return [values.float() for values in self.batches(list(pieces))]
+    def stack(self) -> list[torch.nn.Module]:
+        """The blocks of the audio encoder, then the shared ones."""
+        return [*self.model.modality_encoders["AUDIO"].context_encoder.blocks, *self.model.blocks]
+
+    def rest(self) -> list[torch.nn.Module | torch.nn.Parameter]:
+        """Projection, positions, extra tokens and norms."""
+        audio, last = self.model.modality_encoders["AUDIO"], self.model.norm
+        first = [
+            audio.project_features,
+            audio.relative_positional_encoder,
+            audio.extra_tokens,
+            audio.alibi_scale,
+            audio.context_encoder,
+        ]
+        return [part for part in (*first, last) if part is not None]
 
 
 def load_emotion2vec(

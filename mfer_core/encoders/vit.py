@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import ViTConfig, ViTForImageClassification
-from transformers.utils.logging import disable_progress_bar
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
@@ -19,6 +18,7 @@ from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import BATCH_GIB, choose_device, in_halves, inference, items_within, to_device
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
+from mfer_core.encoders.pretrained import load_pretrained
 from mfer_core.encoders.vit_stem import vit_class
 
 SHAPING_FILES = ("config.json", FILE)
@@ -77,6 +77,20 @@ class VitEncoder:
         )
         return Head(weight, bias, self.labels)
 
+    def frames(self, images: list[torch.Tensor]) -> list[torch.Tensor]:
+        """[T, D] per clip of prepared images [T, C, height, width]."""
+        pixels = self.preprocessing.normalise(torch.cat(images))
+        return list(self.features(pixels).split([len(clip) for clip in images]))
+
+    def stack(self) -> list[torch.nn.Module]:
+        """The transformer blocks."""
+        return list(self.model.vit.layers)
+
+    def rest(self) -> list[torch.nn.Module | torch.nn.Parameter]:
+        """Class token, positions and the last norm."""
+        vit = self.model.vit
+        return [vit.embeddings.cls_token, vit.embeddings.position_embeddings, vit.layernorm]
+
     def _run(self, images: torch.Tensor) -> list[torch.Tensor]:
         return [self.features(self.preprocessing.normalise(to_device(images, self.device))).float()]
 
@@ -107,19 +121,7 @@ def _load_model(folder: Path) -> ViTForImageClassification:
     if kind != "vit":
         raise MferError(f"{folder} holds a {kind!r} model: this encoder reads model_type 'vit'")
     config = ViTConfig.from_pretrained(folder, local_files_only=True)
-    disable_progress_bar()  # The bars last milliseconds, and a terminal would keep a line for each.
-    try:
-        # transformers' types leave out that a pair comes back where the loading info is asked for.
-        loaded: tuple[ViTForImageClassification, dict] = vit_class(config).from_pretrained(  # type: ignore[assignment]
-            folder, config=config, local_files_only=True, attn_implementation="sdpa", output_loading_info=True
-        )
-        model, report = loaded
-    except (OSError, RuntimeError, ValueError) as error:
-        raise MferError(f"cannot load the ViT in {folder}: {' '.join(str(error).split())[:300]}") from error
-    if missing := sorted(report["missing_keys"]):
-        raise MferError(
-            f"the weights in {folder} lack {', '.join(missing[:3])}: this is not a complete ViT classifier"
-        )
+    model = load_pretrained(vit_class(config), folder, config, attn_implementation="sdpa")
     if not isinstance(model.classifier, torch.nn.Linear):
         raise MferError(f"the ViT in {folder} has no classes: this is not a complete ViT classifier")
-    return model.eval()
+    return model

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from mfer_core.base.errors import MferError
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Finetune
-from mfer_core.encoders.contract import Encoder
+from mfer_core.encoders.contract import Encoder, FaceEncoder, SpeechEncoder
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
 
@@ -33,12 +33,12 @@ class TrainableEncoder(nn.Module):
     nothing below the first block that learns.
     """
 
-    def __init__(self, encoder: Encoder, settings: Finetune):
+    def __init__(self, encoder: FaceEncoder | SpeechEncoder, settings: Finetune):
         super().__init__()
         # The encoder is no module, so that its model is not a submodule here.
         self.encoder, self.settings = encoder, settings
         encoder.model.requires_grad_(False).eval()
-        stack, rest = self._stack(), self._rest()
+        stack, rest = encoder.stack(), encoder.rest()
         if settings.blocks > len(stack):
             raise MferError(
                 f"finetune.blocks is {settings.blocks}, but {encoder.metadata['name']} has {len(stack)} "
@@ -72,7 +72,7 @@ class TrainableEncoder(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of the clips present; a clip of length 0 has none and keeps the length 0."""
         present = [row[:length] for row, length in zip(values, lengths.tolist(), strict=True) if length]
-        embeddings = iter(self._embed(present) if present else [])
+        embeddings = iter(self.encoder.frames(present) if present else [])
         blank = torch.zeros(1, self.encoder.dim, device=values.device)
         rows = [next(embeddings).float() if length else blank for length in lengths.tolist()]
         counts = [len(row) if length else 0 for row, length in zip(rows, lengths.tolist(), strict=True)]
@@ -80,17 +80,6 @@ class TrainableEncoder(nn.Module):
 
     def prepare(self, raw: np.ndarray, rng: np.random.Generator | None) -> Tensor:
         """One clip's input as ``forward`` takes it; with ``rng`` augmented, for training."""
-        raise NotImplementedError
-
-    def _stack(self) -> list[nn.Module]:
-        """The encoder's blocks, first to last."""
-        raise NotImplementedError
-
-    def _rest(self) -> list[nn.Module | nn.Parameter]:
-        """Parts outside the blocks, behind the convolutional front end, that learn where all blocks learn."""
-        raise NotImplementedError
-
-    def _embed(self, present: list[Tensor]) -> list[Tensor]:
         raise NotImplementedError
 
 

@@ -113,24 +113,29 @@ def _extract_sound(settings: Settings) -> float:
 
 
 def _embed_visual(settings: Settings) -> float:
+    from mfer_core.encoders.checkpoint_pointer import Source
     from mfer_core.encoders.device import one_thread
-    from mfer_core.encoders.vit import load_vit
+    from mfer_core.encoders.faces import load_faces
 
     with tempfile.TemporaryDirectory(prefix="mfer-") as folder:
         checkpoint = _here(settings.pretrain_vit.checkpoint) or _write_vit(settings, Path(folder))
-        encoder = load_vit(str(checkpoint), None, settings.embed.device, settings.embed.precision)
+        encoder = load_faces(Source(str(checkpoint)), settings.embed.device, settings.embed.precision)
     faces = [np.zeros((224, 224), np.uint8)] * 8
     with one_thread():
         return _time(lambda: encoder.embed(faces, settings.embed.batch_gib), encoder.device.type) / len(faces)
 
 
 def _embed_audio(settings: Settings) -> float:
+    from mfer_core.encoders.checkpoint_pointer import Source
     from mfer_core.encoders.device import one_thread
-    from mfer_core.encoders.emotion2vec import load_emotion2vec
+    from mfer_core.encoders.speech import load_speech
 
     with tempfile.TemporaryDirectory(prefix="mfer-") as folder:
-        checkpoint = _here(settings.pretrain_emotion2vec.checkpoint) or _write_speech(settings, Path(folder))
-        encoder = load_emotion2vec(str(checkpoint), None, settings.embed.device, settings.embed.precision)
+        chosen = settings.pretrain_emotion2vec
+        here = _here(chosen.checkpoint)
+        source = Source(str(here), None, chosen.layer) if here else None
+        source = source or Source(str(_write_speech(settings, Path(folder))))
+        encoder = load_speech(source, settings.embed.device, settings.embed.precision)
     sounds = [np.random.default_rng(0).normal(0, 0.1, int(CLIP_S * 16_000)).astype(np.float32)] * 4
     with one_thread():
         seconds = _time(lambda: encoder.embed(sounds, settings.embed.batch_gib), encoder.device.type)

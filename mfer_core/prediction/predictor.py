@@ -23,10 +23,10 @@ from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract, Predict
 from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
-from mfer_core.encoders.checkpoint_pointer import checkpoint_of
-from mfer_core.encoders.contract import Encoder
-from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
-from mfer_core.encoders.vit import VitEncoder, load_vit
+from mfer_core.encoders.checkpoint_pointer import source_of
+from mfer_core.encoders.contract import Encoder, FaceEncoder, SpeechEncoder
+from mfer_core.encoders.faces import load_faces
+from mfer_core.encoders.speech import load_speech
 from mfer_core.media.inspect import COLUMNS
 from mfer_core.media.parts import RecordingParts, extract_parts
 from mfer_core.media.read import decode_image, keep_speech
@@ -119,8 +119,8 @@ def _refuse_precomputed(folder: Path, config: dict) -> None:
 class Predictor:
     """Both encoders and what decides on their embeddings, ready for files."""
 
-    visual: VitEncoder
-    audio: Emotion2vecEncoder
+    visual: FaceEncoder
+    audio: SpeechEncoder
     classifier: Classifier
     settings: ModelSettings
     apart: bool  # whether recordings are opened in a process of their own
@@ -155,8 +155,8 @@ class Predictor:
                 f"{folder} takes steps standardised by speaker: it cannot judge a recording without the "
                 "speaker's other ones"
             )
-        visual = load_vit(*checkpoint_of(folder / "visual"), device, "fp32")
-        audio = load_emotion2vec(*checkpoint_of(folder / "audio"), device, "fp32")
+        visual = load_faces(source_of(folder / "visual"), device, "fp32")
+        audio = load_speech(source_of(folder / "audio"), device, "fp32")
         encoders: dict[str, Encoder] = {"visual": visual, "audio": audio}
         for modality, weights_of in blocks.items():
             put_blocks(encoders[modality], weights_of, config["encoders"][modality])

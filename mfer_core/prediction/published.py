@@ -18,9 +18,10 @@ from mfer_core.base.labels import CLASSES, head_classes
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Predict
 from mfer_core.cache.heads import Head, by_class, known_classes
+from mfer_core.encoders.cards import card_of
 from mfer_core.encoders.checkpoints import checkpoint_folder
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
-from mfer_core.encoders.labels_seen import NOT_STATED, labels_seen
+from mfer_core.encoders.labels_seen import NOT_STATED
 from mfer_core.encoders.vit import VitEncoder, load_vit
 from mfer_core.prediction.classifiers import Decision, Part
 from mfer_core.prediction.run import HeadSource
@@ -29,14 +30,6 @@ from mfer_core.prediction.windows import RecordingEmbeddings
 FILES = {
     "visual": "config.json, preprocessor_config.json, model.safetensors",
     "audio": "config.yaml, configuration.json, tokens.txt, model.pt",
-}
-# Where a checkpoint's folder has no card (README.md), by name.
-LICENCES = {
-    "facial_emotions_image_detection": "Apache-2.0",
-    "vit-face-expression": "Apache-2.0",
-    "emotion2vec_plus_seed": "FunASR model licence",
-    "emotion2vec_plus_base": "FunASR model licence",
-    "emotion2vec_plus_large": "FunASR model licence",
 }
 _LICENCE = re.compile(r"^(license|license_name):[ \t]*[\"']?([^\"'\n]+)", re.MULTILINE)
 
@@ -167,12 +160,13 @@ def _licence_of(folder: Path, checkpoint: str) -> str:
         facts = dict(_LICENCE.findall(card.read_text(encoding="utf-8", errors="replace")))
         if facts:
             return (facts.get("license_name") or facts["license"]).strip()
-    return LICENCES.get(checkpoint.rsplit("/", 1)[-1].lower(), NOT_STATED)
+    known = card_of(checkpoint)
+    return known.licence if known else NOT_STATED
 
 
 def _seen_by(checkpoint: str) -> str:
     """The corpora whose emotion labels a published encoder has learned from, in words."""
-    seen = labels_seen(checkpoint)
-    if seen is None:
+    known = card_of(checkpoint)
+    if known is None:
         return NOT_STATED
-    return f"{', '.join(seen.adapters) or 'none'} ({seen.source})"
+    return f"{', '.join(known.labels) or 'none'} ({known.source})"

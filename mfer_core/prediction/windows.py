@@ -22,7 +22,7 @@ class RecordingEmbeddings:
 
     visual: np.ndarray  # float32 [T, D], a step per sampled frame
     visual_s: np.ndarray  # [T] seconds on the clip's clock
-    audio: np.ndarray  # float32 [T, D], a step per 20 ms
+    audio: np.ndarray  # float32 [T, D], a step per frame of the encoder
     audio_s: np.ndarray  # [T]
     duration_s: float
 

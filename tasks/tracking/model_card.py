@@ -5,6 +5,7 @@ from itertools import product
 
 from mfer_core.base.settings import Settings
 from mfer_core.corpora.registry import adapter
+from mfer_core.encoders.cards import card_of
 from mfer_core.evaluation.arms import ORDER, title
 from mfer_core.evaluation.benchmark import FREE_SPEECH, seeds_note
 from mfer_core.evaluation.groups import worst_groups
@@ -15,8 +16,8 @@ from mfer_core.protocol.protocols import protocol
 CARD = """# {name}: audio-visual emotion recognition
 
 {warning}
-- **Arms**: image (5 frames per second, MTCNN faces, ViT, GRU) and audio (Silero VAD, emotion2vec, GRU),
-  fused by a linear layer.
+- **Arms**: image (5 frames per second, MTCNN faces, an encoder, GRU) and audio (Silero VAD, an encoder,
+  GRU), fused by a linear layer.
 - **Input**: a video or audio file. **Output**: a label and a probability per class, for each arm that has its
   modality and for both.
 - **Classes**: {classes}.
@@ -44,11 +45,6 @@ folds' predictions together (95 % interval, speakers resampled). {basis} {seeds}
 """
 SHARED = " Leaky or same speakers: people or clips of the test part were trained on; for comparison only."
 METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
-# Licences of published checkpoints, where their publishers state one.
-CHECKPOINT_LICENCES = {
-    "dima806/facial_emotions_image_detection": "Apache-2.0",
-    "trpakov/vit-face-expression": "Apache-2.0",
-}
 
 
 def write_card(config: dict, metrics: dict, settings: Settings) -> str:
@@ -152,4 +148,5 @@ def _corpus_licence(name: str, settings: Settings) -> str:
 def _encoder_licence(checkpoint: str | None, corpora: Iterable[str | None]) -> str:
     if checkpoint is None:
         return f"trained by this pipeline on {', '.join(filter(None, corpora))}: the terms of that data"
-    return f"{checkpoint}: {CHECKPOINT_LICENCES.get(checkpoint, 'the terms of its publisher')}"
+    card = card_of(checkpoint)
+    return f"{checkpoint}: {card.licence if card else 'the terms of its publisher'}"

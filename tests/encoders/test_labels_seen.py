@@ -4,7 +4,9 @@ knows.
 
 import pytest
 
-from mfer_core.encoders.labels_seen import labels_of, labels_seen
+from mfer_core.base.errors import MferError
+from mfer_core.encoders.cards import card_of, refuse_forbidden
+from mfer_core.encoders.labels_seen import labels_of
 from tests.training.synthetic import small_settings
 
 REAL = {"adapter": "ravdess", "source": "local", "path": "data/raw/ravdess"}
@@ -55,4 +57,10 @@ def test_features_that_were_brought_along_are_not_stated_and_synthetic_clips_are
 
 
 def test_the_published_face_encoders_have_seen_fer_2013():
-    assert labels_seen("dima806/facial_emotions_image_detection").adapters == ("fer2013",)
+    assert card_of("dima806/facial_emotions_image_detection").labels == ("fer2013",)
+
+
+def test_an_encoder_whose_licence_forbids_this_use_is_refused_by_name():
+    refuse_forbidden("facebook/dinov2-base")
+    with pytest.raises(MferError, match="not for emotion recognition: the Sapiens2 License"):
+        refuse_forbidden("facebook/sapiens2-0.4b")

@@ -22,11 +22,11 @@ from prefect.testing.utilities import prefect_test_harness
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
-from mfer_core.base.settings import PretrainVit, load_settings
+from mfer_core.base.settings import PretrainVit, Shards, load_settings
 from mfer_core.cache.code import ROOT
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 from tasks import cluster
-from tasks.embed import embed_side_by_side, embed_visual
+from tasks.embed import embed_side_by_side
 from tasks.extract import extract_shards
 from tasks.runner import run_side_by_side
 from tasks.train import train_fold
@@ -134,9 +134,10 @@ def embedded(data: Path, runner: str) -> dict[str, bytes]:
     vit, keys = PretrainVit(**VIT), {f"toy/{number}": "key" for number in range(12)}
     extracted(data / "extract", keys)
     save_vit(build_vit(vit), preprocessing_of(vit), data / "pretrain_vit")
-    settings = small_settings().model_copy(update={"runner": runner, "embed": EMBED})
-    call = {"corpus": "toy", "data": data, "settings": EMBED, "views": 1, "shard_clips": 4}
-    assert in_flow(lambda: embed_side_by_side(embed_visual, "visual", call, settings)) == 2 * len(keys)
+    (data / "extract" / "toy").rename(data / "extract" / "ravdess")
+    changes = {"runner": runner, "shards": Shards(embed=4), "embed": EMBED.model_copy(update={"views": 1})}
+    settings = small_settings().model_copy(update=changes)
+    assert in_flow(lambda: embed_side_by_side("ravdess", "visual", data, settings)) == 2 * len(keys)
     return contents(data / "embed")
 
 

@@ -17,6 +17,7 @@ from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import load_modality
 from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
+from mfer_core.encoders.faces import load_faces
 from mfer_core.encoders.vit import load_vit
 from mfer_core.evaluation.target_features import features
 from mfer_core.evaluation.transfer_fold import load_models
@@ -220,7 +221,7 @@ def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_i
         settings_of(train_visual={"finetune": LEARN, "epochs": 1, "device": "auto"}),
         [],
         [],
-        load_vit,
+        load_faces,
     )
 
     def choose(name, fold):
@@ -230,7 +231,7 @@ def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_i
     monkeypatch.setattr(loop, "choose_device", choose)
     monkeypatch.setattr(
         "mfer_core.models.trainable_faces.load",
-        lambda *asked: opened.append(asked[2]) or load(*asked[:2], "cpu", asked[3]),
+        lambda source, device, precision: opened.append(device) or load(source, "cpu", precision),
     )
     folder = train_visual_fold(FOLD[0], 1, copy_of(data, tmp_path), settings)
     assert {*asked_for} == {("auto", 1)} and len(asked_for) == 2 and opened == ["cpu:1"]

@@ -8,7 +8,7 @@ from transformers import ViTConfig, ViTForImageClassification
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.settings import PretrainEmotion2vec, PretrainVit
-from mfer_core.encoders.checkpoint_pointer import checkpoint_of, name_published
+from mfer_core.encoders.checkpoint_pointer import Source, name_published, source_of
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.images import Preprocessing
 from mfer_core.encoders.vit import load_vit
@@ -156,6 +156,6 @@ def test_training_faces_far_blurrier_than_the_test_faces_are_refused(faces):
 
 
 def test_what_a_published_encoder_left_is_gone_after_training(faces, vit_settings, tmp_path):
-    name_published(tmp_path, "somewhere/else", None)
+    name_published(tmp_path, Source("somewhere/else"))
     pretrain_vit(*faces, vit_settings, 1, tmp_path)
-    assert checkpoint_of(tmp_path) == (str(tmp_path), None)
+    assert source_of(tmp_path) == Source(str(tmp_path))

@@ -205,14 +205,23 @@ class PretrainVit(Pretrain):
 
 
 class PretrainEmotion2vec(Pretrain):
-    """The speech encoder."""
+    """The speech encoder: a compact emotion2vec, or any published one (docs/encoders.md)."""
 
+    layer: PositiveInt | None = None
+    """Of a published encoder of transformers, the block whose output is embedded, counted from 1; empty: the
+    last."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Of AdamW."""
     prenet_layers: NonNegativeInt = 1
     """Transformer blocks of the audio encoder, before the shared layers."""
     frame_weight: float = Field(default=3.0, ge=0)
     """Weight of the loss of the frames (spectrum and pitch) beside that of the emotion."""
+
+    @model_validator(mode="after")
+    def _layer_is_of_a_published_one(self) -> Self:
+        if self.layer is not None and not self.checkpoint:
+            raise ValueError("layer chooses a block of a published encoder: name it in checkpoint")
+        return self
 
 
 class Embed(Section):

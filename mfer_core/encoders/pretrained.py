@@ -1,0 +1,68 @@
+"""Models of transformers read from a folder that is not trusted, with every weight from its files.
+
+``from_pretrained`` alone fills what it does not find with random numbers: a Whisper encoder in the layout of
+a classifier loads "right", and every weight is random.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from mfer_core.base.errors import MferError
+
+Model = TypeVar("Model", bound=PreTrainedModel)
+UNUSED = {"masked_spec_embed"}  # Only pretraining uses it.
+
+
+def load_pretrained(model_class: type[Model], folder: Path, config: Any, **options: Any) -> Model:
+    """The model of ``folder`` in evaluation mode and fp32; ``options`` are those of ``from_pretrained``.
+
+    Raises MferError where the weights cannot be read, lack one, or hold one of a part of the model that its
+    config.json does not describe. Weights of parts that the model does not have (a decoder, a quantiser) are
+    left out.
+    """
+    logging.disable_progress_bar()  # The bars last milliseconds, and a terminal would keep a line for each.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # The report of what was loaded is read below, not printed.
+    try:
+        # transformers' types leave out that a pair comes back where the loading info is asked for.
+        loaded: tuple[Model, dict] = model_class.from_pretrained(  # type: ignore[assignment]
+            folder,
+            config=config,
+            local_files_only=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+            **options,
+        )
+    # A damaged file raises whatever its reader raises; each error means that the weights are of no use.
+    except Exception as error:
+        raise MferError(
+            f"cannot load the {config.model_type} model in {folder}: {' '.join(str(error).split())[:300]}"
+        ) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    model, report = loaded
+    if missing := sorted(set(report["missing_keys"]) - UNUSED):
+        raise MferError(
+            f"the weights in {folder} lack {', '.join(missing[:3])} ({len(missing)} in all): this is not a "
+            f"complete {type(model).__name__}"
+        )
+    if surplus := sorted(name for name in report["unexpected_keys"] if _is_part(model, name)):
+        raise MferError(
+            f"the weights in {folder} hold {', '.join(surplus[:3])} ({len(surplus)} in all), which its "
+            "config.json does not describe: take both from the same publication"
+        )
+    return model.eval()
+
+
+def _is_part(model: torch.nn.Module, name: str) -> bool:
+    """Whether a weight belongs to a module of the model, or to one more block of a stack that it has."""
+    modules = dict(model.named_modules())
+    parents = [name.rsplit(".", cut)[0] for cut in range(1, name.count(".") + 1)]
+    return bool(parents) and (
+        parents[0] in modules
+        or any(isinstance(modules.get(parent), torch.nn.ModuleList) for parent in parents)
+    )
