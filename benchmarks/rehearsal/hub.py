@@ -70,22 +70,31 @@ def _answer(handler: BaseHTTPRequestHandler, repositories: dict[str, Repository]
     if repository is None:
         handler.send_error(404)
     elif api:
-        _describe(handler, repository)
+        _send_json(handler, _tree(repository) if "tree" in parts[4:5] else _facts(repository))
     elif len(parts) == 5 and parts[4] in repository.files:
         _send_file(handler, repository, parts[4], stored=parts[2] == "stored")
     else:
         handler.send_error(404)
 
 
-def _describe(handler: BaseHTTPRequestHandler, repository: Repository) -> None:
+def _facts(repository: Repository) -> dict:
     siblings = [{"rfilename": name} for name in repository.files]
-    facts = {
-        "id": repository.name,
-        "modelId": repository.name,
-        "sha": repository.commit,
-        "siblings": siblings,
-    }
-    body = json.dumps(facts | {"private": False, "gated": False, "tags": [], "downloads": 0}).encode()
+    facts = {"id": repository.name, "modelId": repository.name, "sha": repository.commit}
+    return facts | {"siblings": siblings, "private": False, "gated": False, "tags": [], "downloads": 0}
+
+
+def _tree(repository: Repository) -> list[dict]:
+    """Every file with its size, as the hub lists them; a large one with its checksum in git-lfs."""
+    listed = []
+    for name in repository.files:
+        size, checksum = (repository.folder / name).stat().st_size, repository.checksums[name]
+        stored = {"lfs": {"oid": checksum, "size": size, "pointerSize": 134}} if size > LARGE else {}
+        listed.append({"type": "file", "path": name, "size": size, "oid": checksum[:40], **stored})
+    return listed
+
+
+def _send_json(handler: BaseHTTPRequestHandler, content: object) -> None:
+    body = json.dumps(content).encode()
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(body)))
