@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test bench lint ui serve lock
+.PHONY: run test docs bench lint ui serve lock
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -34,6 +34,15 @@ bench: .venv/.installed
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.predict
 
+docs: .venv-docs/.installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+.venv-docs/.installed: docs/requirements.lock
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --no-deps -r docs/requirements.lock
+	@touch $@
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,3 +56,4 @@ serve: .venv/.installed
 
 lock:
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -o requirements.lock
+	uv pip compile --group docs --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -o docs/requirements.lock

@@ -5,6 +5,7 @@ What a command needs is imported inside it, so that `--help` and completion answ
 """
 
 import subprocess
+import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
@@ -137,12 +138,22 @@ def mfer(
 
 @app.command()
 def settings() -> None:
-    """Write docs/reference_settings.md, which explains every setting."""
+    """Write docs/reference_settings.md and docs/reference_commands.md, which explain every setting and every
+    command.
+    """
     from mfer_core.base.settings.reference import reference_page
 
-    page = PROJECT / "docs" / "reference_settings.md"
-    page.write_text(reference_page(), encoding="utf-8")
-    print(page)
+    pages = {"reference_settings.md": reference_page(), "reference_commands.md": commands_page()}
+    for name, text in pages.items():
+        (PROJECT / "docs" / name).write_text(text, encoding="utf-8")
+        print(PROJECT / "docs" / name)
+
+
+def commands_page() -> str:
+    """Every command with its options, as typer writes it down."""
+    words = ["typer", "flows.commands", "utils", "docs", "--name", "mfer", "--title", "All commands"]
+    written = subprocess.run([sys.executable, "-m", *words], cwd=PROJECT, capture_output=True, check=True)
+    return written.stdout.decode()
 
 
 @app.command()
