@@ -103,8 +103,10 @@ def _advice(listed: list[Estimate], settings: Settings) -> Iterator[str]:
         yield f"embed.views: 0 in place of {views} saves {saved} and costs the augmented copies of every clip"
     names = settings.folds.protocols
     training = sum(one.seconds for one in listed if one.stage.startswith("train_"))
-    if len(names) > 1:
-        yield f"each of folds.protocols ({', '.join(names)}) costs about {_duration(training / len(names))}"
+    for setting, values in (("folds.protocols", names), ("seeds", settings.seeds)):
+        if len(values) > 1:
+            listed_values, share = ", ".join(map(str, values)), _duration(training / len(values))
+            yield f"each of {setting} ({listed_values}) costs about {share}"
 
 
 def _duration(seconds: float) -> str:

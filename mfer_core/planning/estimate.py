@@ -92,11 +92,14 @@ def _embed(name: str, material: Material, settings: Settings, rates: Rates) -> E
 
 
 def _training(settings: Settings, rates: Rates, there: dict[str, Material]) -> list[Estimate]:
-    """Stages 1 to 3: every fold of every protocol, twice where a fresh model is trained on all speakers."""
+    """Stages 1 to 3: every fold of every protocol with every seed, twice where a fresh model is trained on
+    all speakers.
+    """
     clips = there[settings.roles.benchmark].clips
     folds = sum(_folds(name) for name in settings.folds.protocols)
-    runs = folds * (2 if settings.folds.refit else 1)
+    runs = folds * len(settings.seeds) * (2 if settings.folds.refit else 1)
     pretraining = sum(there[name].clips for name in settings.roles.pretraining)
+    pretraining *= 1 + settings.pretrain_audio.leaky_folds
     audio, visual = rates["train_audio"], rates["train_visual"]
     stages = [
         ("train_visual", "visual", visual.seconds * clips * runs, settings.train_visual.epochs, visual),
@@ -115,7 +118,11 @@ def _training(settings: Settings, rates: Rates, there: dict[str, Material]) -> l
             stage,
             "",
             f"{epochs} epochs"
-            + (f", {runs} trainings over {folds} folds" if stage != "pretrain_audio" else ""),
+            + (
+                f", {runs} trainings over {folds} folds, seeds {settings.seeds}"
+                if stage != "pretrain_audio"
+                else ""
+            ),
             PROCESS_S + per_epoch * epochs / (1 if stage == "pretrain_audio" else settings.workers),
             settings.workers * rate.memory_gb,
             0.0,

@@ -58,9 +58,10 @@ def test_seconds_are_material_times_rates(settings, tmp_path, monkeypatch):
     assert seconds("visual", "embed", "crema_d") == 0
     trainings = 2 * 15  # three protocols of five folds, each trained again on all speakers
     epochs = settings.train_visual.epochs
-    assert seconds("train_visual", "train_visual") == pytest.approx(
-        clips * 0.5 * trainings * epochs / settings.workers
-    )
+    once = clips * 0.5 * trainings * epochs / settings.workers
+    assert seconds("train_visual", "train_visual") == pytest.approx(once)
+    settings = settings.model_copy(update={"seeds": [0, 1, 2]})
+    assert seconds("train_visual", "train_visual") == pytest.approx(3 * once)
 
 
 @pytest.mark.parametrize("part", [measuring._extract_sound, measuring._embed_visual, measuring._train_audio])
