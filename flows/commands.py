@@ -230,6 +230,18 @@ def predict(
 
 
 @app.command()
+def compare(
+    encoders: Annotated[list[str], typer.Argument(metavar="CHECKPOINT[@REVISION][#LAYER]...")],
+    protocol: Annotated[str | None, typer.Option(help="whose folds (default: register.protocol)")] = None,
+) -> None:
+    """Put speech encoders beside the settings' own on the same folds: a probe and the audio arm of each."""
+    from flows.compare import compare_encoders, print_tables
+    from mfer_core.base.settings import load_settings
+
+    print_tables(compare_encoders(encoders, protocol, load_settings()))
+
+
+@app.command()
 def inspect(
     clip_id: Annotated[str, typer.Argument(help="as in the manifest: <corpus>/<stem>")],
     out: Annotated[Path, typer.Option(help="PNG to write")] = Path("clip.png"),

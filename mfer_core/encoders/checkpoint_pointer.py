@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
 
 POINTER = "published.json"
@@ -14,6 +15,17 @@ class Source(NamedTuple):
     checkpoint: str  # hub id or folder
     revision: str | None = None
     layer: int | None = None  # the block whose output is taken, from 1; None: the last
+
+
+def parse_source(text: str) -> Source:
+    """Read ``CHECKPOINT[@REVISION][#LAYER]``. Raises MferError for a layer that is no number from 1."""
+    named, _, layer = text.partition("#")
+    checkpoint, _, revision = named.partition("@")
+    if not checkpoint or (layer and not (layer.isascii() and layer.isdigit() and int(layer))):
+        raise MferError(
+            f"{text!r} names no encoder: write CHECKPOINT, CHECKPOINT@REVISION or CHECKPOINT#LAYER"
+        )
+    return Source(checkpoint, revision or None, int(layer) if layer else None)
 
 
 def name_published(folder: Path, source: Source) -> None:

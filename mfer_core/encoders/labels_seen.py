@@ -24,7 +24,12 @@ def labels_of(corpus: str, modality: str, settings: Settings) -> str:
         return "yes (trained on it by this pipeline)"
     if section.checkpoint is None or facts.source == "demo":
         return NONE
-    card = card_of(section.checkpoint)
+    return published_labels(section.checkpoint, facts.adapter)
+
+
+def published_labels(checkpoint: str, adapter: str) -> str:
+    """Whether a published encoder has learned from the emotion labels of an adapter's corpus, in words."""
+    card = card_of(checkpoint)
     if card is None:
         return NOT_STATED
-    return f"yes ({card.source})" if facts.adapter in card.labels else NONE
+    return f"yes ({card.source})" if adapter in card.labels else NONE
