@@ -18,8 +18,8 @@ from mfer_core.evaluation.tables import ReportTable, interval, p_value, points
 NOTE = (
     "The probe is a logistic regression on mean and deviation over time of the embeddings; the arm is that "
     "of the settings, trained from scratch for every encoder, without stage 2a. Both choose on the inner "
-    "split of the training speakers. Computing: measured when the embeddings were computed, loading included, "
-    "on this machine and whatever else it did."
+    "split of the training speakers. Computing: measured when the embeddings were computed, loading "
+    "included, on this machine and whatever else it did."
 )
 PAIRS_NOTE = (
     "Two-sided, differences are first minus second, in points; permutations exchange whole speakers; p are "
