@@ -8,6 +8,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from flows.environment import set_environment
+from flows.fork_client import is_stage_below_dvc, run_in_fork
 from mfer_core.base.errors import Faults, mendable
 from mfer_core.base.parent_watchdog import end_family
 
@@ -50,7 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def program() -> None:
     """The console command: ends with the status, and does not wait for pools when it was stopped."""
-    status = main()
+    set_environment()
+    try:
+        status = run_in_fork(sys.argv[1:]) if is_stage_below_dvc() else None
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if status is None:
+        status = main()
     if status == INTERRUPTED:
         sys.stdout.flush()
         end_family(status)

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import psutil
+from filelock import FileLock
 
 from flows.commands import STOPPED
+from flows.fork_client import ensure_fork_server, is_stage_below_dvc
 from flows.local_api import ensure_api
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
 from mfer_core.base.parent_watchdog import end_family, follow
-from tasks.processes import HOME, mark, owner
+from tasks.processes import CONTEXT_VARIABLE, HOME, caller, mark, owner
 
-CONTEXT_VARIABLE = "MFER_PREFECT_CONTEXT"  # file with the parent flow's serialized context
-PARENT_VARIABLE = "MFER_PARENT_PID"  # the parent flow's process
 SECONDS = HOME / "seconds.json"  # Seconds that each stage's last run took.
 UNWIND_S = 3  # A stopped flow may tidy up for this long; its pools would wait for the calls they are running.
 
@@ -30,11 +30,13 @@ UNWIND_S = 3  # A stopped flow may tidy up for this long; its pools would wait f
 def run_flow(name: str, **parameters: Any) -> None:
     """Call the flow ``name``: a stage, or one of flows/mfer.py. Raises what the flow does."""
     _end_on_interrupt()
+    for process in {owner(), caller()}:
+        follow(process.pid)
     mark(owner())
-    follow(owner().pid)
-    if PARENT_VARIABLE in os.environ:
-        follow(int(os.environ[PARENT_VARIABLE]))
     ensure_api()
+    if is_stage_below_dvc():
+        ensure_fork_server()
+    _read_prefect_settings()
     module = "flows.mfer" if name in ("mfer", "fetch") else "flows.stages"
     flow = getattr(importlib.import_module(module), name)
     _set_up_logging()
@@ -44,6 +46,13 @@ def run_flow(name: str, **parameters: Any) -> None:
         flow(**parameters)
     if module == "flows.stages":
         _record_seconds(f"{name}@{corpus}" if corpus else name)
+
+
+def _read_prefect_settings() -> None:
+    """Prefect reads its settings when it is imported: in a fork, before the API of this run was known."""
+    from prefect.context import refresh_global_settings_context
+
+    refresh_global_settings_context()
 
 
 def _end_on_interrupt() -> None:
@@ -87,10 +96,15 @@ def _publish_progress() -> None:
 
 
 def _record_seconds(stage: str) -> None:
-    """How long this process has lived, Python's start and Prefect's overhead included."""
-    seconds = recorded_seconds()
-    seconds[stage] = {"seconds": round(time.time() - psutil.Process().create_time(), 2), "ended": time.time()}
-    write_json(SECONDS, seconds)
+    """How long this process has lived, Python's start and Prefect's overhead included, and what it and its
+    ended children worked.
+    """
+    ended = time.time()
+    with FileLock(SECONDS.with_suffix(".lock")):
+        seconds = recorded_seconds()
+        lived = round(ended - psutil.Process().create_time(), 2)
+        worked = round(sum(os.times()[:4]), 2)
+        write_json(SECONDS, seconds | {stage: {"seconds": lived, "processor": worked, "ended": ended}})
 
 
 def recorded_seconds() -> dict[str, dict[str, float]]:

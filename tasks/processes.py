@@ -2,6 +2,7 @@
 .prefect/working.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,15 +18,24 @@ from mfer_core.base.files import read_json, refused_writes, write_json
 from mfer_core.base.parent_watchdog import POLL_S
 
 HOME = Path(".prefect")
+CONTEXT_VARIABLE = "MFER_PREFECT_CONTEXT"  # file with the parent flow's serialized context
+PARENT_VARIABLE = "MFER_PARENT_PID"  # the parent flow's process
+ASKER_VARIABLE = "MFER_ASKER_PID"  # the process in whose place a fork of flows/fork_server.py works
 
 
 def owner() -> psutil.Process:
-    """The nearest `dvc` process above this one, or this process itself: what a whole run has in common."""
-    process = psutil.Process()
-    for parent in process.parents():
-        if any(Path(word).name == "dvc" for word in parent.cmdline()[:3]):
-            return parent
-    return process
+    """What a whole run has in common: the parent flow's process where there is one, else `caller`."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    return psutil.Process(int(parent)) if parent else caller()
+
+
+def caller() -> psutil.Process:
+    """The nearest `dvc` above this process (a fork: above the one that asked for it), else this process."""
+    asker = os.environ.get(ASKER_VARIABLE)
+    for above in psutil.Process(int(asker) if asker else None).parents():
+        if any(Path(word).name == "dvc" for word in above.cmdline()[:3]):
+            return above
+    return psutil.Process()
 
 
 def check_writable() -> None:

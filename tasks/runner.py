@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from prefect import Task, tags
 from prefect.futures import PrefectFuture, as_completed
@@ -28,7 +28,19 @@ def task_runner(runner: str, kind: Literal["threads", "processes"], workers: int
         return dask_runner(runner, workers)
     if kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
-    return ProcessPoolTaskRunner(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),))
+    return ForkServerTaskRunner(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),))
+
+
+class ForkServerTaskRunner(ProcessPoolTaskRunner):
+    """Processes of multiprocessing's fork server, which has imported what they need; Prefect's are bare."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tasks.train"])
+        assert self._executor is not None  # made by Prefect, without a process so far
+        self._executor._mp_context = context
+        return self
 
 
 def _start_worker(parent: int) -> None:

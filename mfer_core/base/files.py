@@ -8,14 +8,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from mfer_core.base.errors import FREE_SPACE, MferError, is_disk_full
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 # What a person reads where this user, or nobody, may write into a folder.
 REFUSALS = {
@@ -110,16 +110,22 @@ def read_json(path: Path) -> Any:
         raise MferError(f"cannot read {path}: {error}") from error
 
 
-def write_table(path: Path, table: pa.Table | pd.DataFrame, schema: pa.Schema | None = None) -> None:
+def write_table(path: Path, table: "pa.Table | pd.DataFrame", schema: "pa.Schema | None" = None) -> None:
     """Write Parquet (zstd) atomically."""
-    if isinstance(table, pd.DataFrame):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not isinstance(table, pa.Table):
         table = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
     """Raises MferError naming the file when it is missing or not Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if not Path(path).is_file():
         raise MferError(f"{path} is missing: run the stage that writes it first")
     try:

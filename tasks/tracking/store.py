@@ -169,13 +169,14 @@ def pipeline_run(name: str, settings: Settings) -> str:
     started = process.create_time()
     tags = lineage(settings)
     mark = "-".join(filter(None, (str(process.pid), f"{started:.0f}", tags["dvc_experiment"])))
-    if run := find_run(store, experiment_id, PIPELINE_TAG, mark):
-        return run.info.run_id
     title = time.strftime(f"%m-%d %H:%M {settings.profile}", time.localtime(started))
     title = " ".join(filter(None, (title, tags["dvc_experiment"])))
     tags |= {PIPELINE_TAG: mark, TITLE_TAG: title, "kind": "pipeline"}
-    run = store.create_run(experiment_id, run_name=title, tags=tags)
-    store.set_terminated(run.info.run_id)
+    with lock():  # Stages that run side by side ask for it at once.
+        run = find_run(store, experiment_id, PIPELINE_TAG, mark)
+        if run is None:
+            run = store.create_run(experiment_id, run_name=title, tags=tags)
+            store.set_terminated(run.info.run_id)
     return run.info.run_id
 
 
