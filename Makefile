@@ -17,8 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	@touch $@
 
 run: .venv/.installed
-	$(BIN)/python -m flows check
-	$(BIN)/dvc repro
+	$(BIN)/python -m flows mfer
 	$(BIN)/python -m flows show
 
 test: .venv/.installed
@@ -33,6 +32,7 @@ bench: .venv/.installed
 	$(BIN)/python -m benchmarks.embed
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.predict
+	$(BIN)/python -m benchmarks.pipeline
 
 docs: .venv-docs/.installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet

@@ -6,6 +6,7 @@ import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 from flows.environment import set_environment
 from flows.fork_client import is_stage_below_dvc, run_in_fork
@@ -50,19 +51,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def program() -> None:
-    """The console command: ends with the status, and does not wait for pools when it was stopped."""
-    set_environment()
-    try:
-        status = run_in_fork(sys.argv[1:]) if is_stage_below_dvc() else None
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    if status is None:
-        status = main()
+    """The console command."""
+    _end(main())
+
+
+def _end(status: int) -> NoReturn:
+    """End with the status, without waiting for pools when this was stopped."""
     if status == INTERRUPTED:
         sys.stdout.flush()
         end_family(status)
     sys.exit(status)
 
 
+def _stage_in_fork() -> int | None:
+    """The exit status of a stage that ran in a fork; None where this process is to do the work."""
+    set_environment()
+    try:
+        return run_in_fork(sys.argv[1:]) if is_stage_below_dvc() else None
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
 if __name__ == "__main__":
-    program()
+    status = _stage_in_fork()
+    _end(main() if status is None else status)

@@ -18,6 +18,7 @@ from mfer_core.base.paths import DataPaths
 
 PROJECT = Path(__file__).parents[1]
 CORPUS = "a key of `corpora` in params.yaml"
+UP_TO_DATE = "Data and pipelines are up to date."  # as DVC says it
 STOPPED = "stopped; the next run goes on where this one ended"
 Port = typer.Option(min=1, max=65535, show_default=True)
 
@@ -121,18 +122,29 @@ def mfer(
     ] = False,
 ) -> None:
     """Bring everything up to date, as the deployment mfer/full-pipeline does."""
+    from flows.check import check_project, unfetched
     from flows.pipeline import known, targets
     from flows.profiles import check_name
-    from flows.run import run_flow
     from mfer_core.base.settings import load_settings
+    from tasks.dvc_locks import forget_the_dead
 
-    chosen = known(
-        [start_from] if start_from else stages or []
-    )  # a wrong name is refused before anything starts
+    # A wrong name is refused before anything starts, and Prefect is not started for nothing.
+    chosen = known([start_from] if start_from else stages or [])
     if profile:
         check_name(profile)
     else:
-        targets(chosen, corpora or [], load_settings())
+        aims = targets(chosen, corpora or [], load_settings())
+        let_dvc_do_without_git()
+        forget_the_dead()
+        settings = check_project(may_fetch=True)
+        if not force and not unfetched(settings.corpora):
+            from tasks.dvc_plan import is_up_to_date
+
+            if is_up_to_date(settings, aims, downstream=start_from is not None):
+                print(UP_TO_DATE)
+                return
+    from flows.run import run_flow
+
     run_flow("mfer", profile=profile, stages=stages, start_from=start_from, corpora=corpora, force=force)
 
 

@@ -47,7 +47,8 @@ def address() -> Path:
 def run_in_fork(arguments: list[str]) -> int | None:
     """Run the program in a fork of the server; returns its exit status, None where no server answers.
 
-    Ctrl-C and SIGTERM reach the fork, which also ends when this process is killed.
+    The fork joins this process's group, so that a terminal's keys reach it. SIGINT and SIGTERM to this
+    process alone are passed on, and the fork also ends when this process is killed.
     """
     with socket.socket(socket.AF_UNIX) as server:
         try:
@@ -90,7 +91,7 @@ def ensure_fork_server() -> None:
         with log.open("w") as file:
             command = [sys.executable, "-m", "flows.fork_server", str(path)]
             none = subprocess.DEVNULL
-            server = subprocess.Popen(command, stdin=none, stdout=file, stderr=file, start_new_session=True)
+            server = subprocess.Popen(command, stdin=none, stdout=file, stderr=file, process_group=0)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not _answers(path):
             if server.poll() is not None or time.monotonic() > deadline:

@@ -55,6 +55,7 @@ class ForkServer:
         os.set_blocking(self._ended, False)
         os.set_blocking(ended, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(ended, warn_on_full_buffer=False)
 
     def serve(self) -> Job | None:
@@ -91,11 +92,14 @@ class ForkServer:
         if fork := os.fork():
             for stream in streams:
                 os.close(stream)
+            with suppress(OSError):  # It was started in another terminal, or has ended meanwhile.
+                os.setpgid(fork, os.getpgid(int(job.environment[ASKER_VARIABLE])))
             self._forks[fork] = asker
             asker.sendall(f"{fork}\n".encode())
             return None
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for stream, number in zip(streams, (0, 1, 2), strict=True):
             os.dup2(stream, number)
             os.close(stream)

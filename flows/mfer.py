@@ -1,6 +1,6 @@
-"""The parent flow `mfer`: one `dvc repro` whose stages join this run as subflows.
+"""The parent flow `mfer`: the stages of DVC's graph as tasks, side by side where none waits for the other.
 
-DVC alone decides what is out of date; Prefect shows the run tree, the logs and the artifacts.
+DVC alone decides what is out of date; Prefect runs it, and shows the run tree, the logs and the artifacts.
 """
 
 import os
@@ -9,13 +9,16 @@ from typing import Annotated
 
 import psutil
 from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
 from flows.check import check_project, unfetched
 from flows.environment import set_environment
+from flows.fork_client import ensure_fork_server
 from flows.pipeline import known, let_dvc_do_without_git, targets
 from flows.pipeline import stages as listed
 from flows.profiles import names, switch_profile
+from flows.seconds import recorded_seconds, schedule_table
 from mfer_core.base.errors import MferError
 from mfer_core.base.parent_watchdog import follow
 from mfer_core.base.settings import load_settings
@@ -71,7 +74,11 @@ def mfer(
     for corpus in unfetched(settings.corpora):
         fetch(corpus)
     aims = targets(chosen, corpora or [], settings)
-    ran, skipped = reproduce(aims, force, downstream=start_from is not None)
+    ensure_fork_server()
+    ran, skipped = reproduce(settings, aims, force, downstream=start_from is not None)
+    if ran:
+        schedule = schedule_table(recorded_seconds())
+        create_markdown_artifact(key="schedule", markdown=schedule, description="when each stage ran")
     get_run_logger().info(f"{len(ran)} stages ran, {len(skipped)} were up to date")
 
 

@@ -12,18 +12,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-import psutil
-from filelock import FileLock
-
 from flows.commands import STOPPED
 from flows.fork_client import ensure_fork_server, is_stage_below_dvc
 from flows.local_api import ensure_api
-from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_json, write_json
+from flows.seconds import record_seconds
 from mfer_core.base.parent_watchdog import end_family, follow
-from tasks.processes import CONTEXT_VARIABLE, HOME, caller, mark, owner
+from tasks.processes import CONTEXT_VARIABLE, caller, mark, owner
 
-SECONDS = HOME / "seconds.json"  # Seconds that each stage's last run took.
 UNWIND_S = 3  # A stopped flow may tidy up for this long; its pools would wait for the calls they are running.
 
 
@@ -45,7 +40,7 @@ def run_flow(name: str, **parameters: Any) -> None:
     with _parent_context(), _tags(stage=name, corpus=corpus):
         flow(**parameters)
     if module == "flows.stages":
-        _record_seconds(f"{name}@{corpus}" if corpus else name)
+        record_seconds(f"{name}@{corpus}" if corpus else name)
 
 
 def _read_prefect_settings() -> None:
@@ -93,31 +88,6 @@ def _publish_progress() -> None:
     from tasks.progress import ProgressArtifacts
 
     progress.observers[:] = [ProgressArtifacts()]
-
-
-def _record_seconds(stage: str) -> None:
-    """How long this process has lived, Python's start and Prefect's overhead included, and what it and its
-    ended children worked.
-    """
-    ended = time.time()
-    with FileLock(SECONDS.with_suffix(".lock")):
-        seconds = recorded_seconds()
-        lived = round(ended - psutil.Process().create_time(), 2)
-        worked = round(sum(os.times()[:4]), 2)
-        write_json(SECONDS, seconds | {stage: {"seconds": lived, "processor": worked, "ended": ended}})
-
-
-def recorded_seconds() -> dict[str, dict[str, float]]:
-    """Stage -> the seconds of its last run and when it ended; empty when the record is missing or broken."""
-    try:
-        stages = read_json(SECONDS).items()
-    except (MferError, AttributeError):
-        return {}
-    return {
-        name: spent
-        for name, spent in stages
-        if isinstance(spent, dict) and {"seconds", "ended"} <= set(spent)
-    }
 
 
 @contextmanager

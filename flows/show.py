@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from flows.run import recorded_seconds
+from flows.seconds import Record, recorded_seconds, run_seconds, spent_seconds
 from mfer_core.base.errors import MferError
 from mfer_core.base.folders import readable
 from mfer_core.base.paths import DataPaths
@@ -85,12 +85,16 @@ def _table(title: str, frame: pd.DataFrame) -> Table:
     return table
 
 
-def _seconds_table(seconds: dict) -> Table:
-    table = Table("stage", "seconds", title="each stage's last run", title_justify="left")
-    for stage, spent in sorted(seconds.items(), key=lambda item: item[1]["ended"]):
-        table.add_row(stage, f"{spent['seconds']:.1f}")
+def _seconds_table(record: Record) -> Table:
+    title = "each stage's last run: seconds, those of a core, and when in the newest run"
+    table = Table("stage", "seconds", "of a core", "when", title=title, title_justify="left")
+    rows = spent_seconds(record)
+    for one in rows:
+        worked = "" if one.processor is None else f"{one.processor:.1f}"
+        table.add_row(one.stage, f"{one.seconds:.1f}", worked, one.bar)
     table.add_section()
-    table.add_row("all", f"{sum(spent['seconds'] for spent in seconds.values()):.1f}")
+    sums = (sum(one.seconds for one in rows), sum(one.processor or 0 for one in rows))
+    table.add_row("all", *(f"{total:.1f}" for total in sums), f"{run_seconds(record):.1f} s in all")
     return table
 
 

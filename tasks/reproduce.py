@@ -1,52 +1,121 @@
-"""Run `dvc repro` from inside a flow so that its stages become subflows of that flow."""
+"""Bring stages up to date from inside a flow: each becomes a task, which runs a `dvc repro` of it alone,
+and those that do not wait for each other run side by side.
+"""
 
 import itertools
 import os
+import queue
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
-from prefect import get_run_logger
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import Faults, MferError
+from mfer_core.base.settings import Settings
 from tasks.dvc_locks import forget_the_dead, works_here
-from tasks.processes import HOME, describe
+from tasks.dvc_plan import BLOCKED, BusyError, machine, plan
+from tasks.processes import CONTEXT_VARIABLE, HOME, PARENT_VARIABLE, describe
+from tasks.schedule import Schedule, Step
 
-RAN = re.compile(r"Running stage '(.+)':")
-SKIPPED = re.compile(r"Stage '(.+)' didn't change, skipping")
-BLOCKED = re.compile(r"is busy, it is being blocked by:\s+\(PID (\d+)\)")
+RUNNING = re.compile(r"Running stage '(.+)':")
 FAULT = "error: "  # A stage's error line begins with this; this flow's error repeats the line.
+# What DVC says of a single stage, and what would be wrong or no news of a run of many.
+NO_NEWS = re.compile(
+    r"\s*$|(Updating|Generating) lock file|Data and pipelines are up to date|Use `dvc push`"
+    r"|To (track|enable)|\t(git add|dvc config) "
+)
+GO_ON = "once that is mended, the same command goes on there"
+_dvc_processes: set[subprocess.Popen] = set()  # of all threads of this process
 
 
-def reproduce(targets: list[str], force: bool, downstream: bool = False) -> tuple[list[str], list[str]]:
-    """Run `dvc repro`; returns the stages that ran and those that were up to date.
+def reproduce(
+    settings: Settings, targets: list[str], force: bool, downstream: bool = False
+) -> tuple[list[str], list[str]]:
+    """Reproduce ``targets`` and what they depend on; returns the stages that ran, and those up to date.
 
-    Where another `dvc` works on what a stage needs, it waits for that one's end. Raises MferError when DVC
+    After a stage that failed no other one starts, and those that are running go to their end. Raises
+    MferError that says what failed.
+    """
+    schedule = Schedule(_plan(settings, targets, downstream), *machine(), force)
+    ended: queue.SimpleQueue[tuple[str, PrefectFuture]] = queue.SimpleQueue()
+    futures: dict[str, PrefectFuture] = {}
+    ran: list[str] = []
+    faults: list[BaseException] = []
+    with _ending_all():
+        while True:
+            for step in [] if faults else schedule.start():
+                before = [futures[name] for name in step.needs if name in futures]
+                future = reproduce_stage.submit(
+                    stage=step.name, force=force, wait_for=before, return_state=False
+                )
+                futures[step.name] = future
+                future.add_done_callback(partial(_put, ended, step.name))
+            if not schedule.running:
+                break
+            name, future = ended.get()
+            result = future.result(raise_on_failure=False)
+            schedule.end(name, ran=result is True)
+            ran += [name] if result is True else []
+            if isinstance(result, BaseException):
+                faults.append(result)
+                if schedule.running:
+                    others = ", ".join(schedule.running)
+                    get_run_logger().error(f"{name} failed; what is at work goes to its end: {others}")
+    if faults:
+        raise _joined(faults)
+    return ran, [name for name in (*schedule.passed_over, *futures) if name not in ran]
+
+
+def _put(ended: queue.SimpleQueue, name: str, future: PrefectFuture) -> None:
+    ended.put((name, future))
+
+
+def _plan(settings: Settings, targets: list[str], downstream: bool) -> list[Step]:
+    """DVC's plan, once no other `dvc` works on what it asks about."""
+    while True:
+        try:
+            return plan(settings, targets, downstream)
+        except BusyError as busy:
+            _wait_for(busy.pid, get_run_logger().info)
+
+
+def _joined(faults: list[BaseException]) -> BaseException:
+    """One error for all; a bug comes first, with its traceback."""
+    bugs = [fault for fault in faults if not isinstance(fault, MferError)]
+    if bugs or len(faults) == 1:
+        return (bugs or faults)[0]
+    return Faults([str(fault) for fault in faults])
+
+
+@task(task_run_name="{stage}", cache_policy=NO_CACHE)
+def reproduce_stage(stage: str, force: bool) -> bool:
+    """`dvc repro` of one stage alone; returns whether it ran.
+
+    Where another `dvc` works on what the stage needs, it waits for that one's end. Raises MferError when DVC
     fails otherwise.
     """
-    options = [*(["--force"] if force else []), *(["--downstream"] if downstream else [])]
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, *targets]
-    lines: list[str] = []
+    options = ["--single-item", *(["--force"] if force else [])]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, stage]
     while True:
         status, said = _run(command)
-        lines += said
         if not status:
-            return _named(RAN, lines), _named(SKIPPED, lines)
+            return any(RUNNING.match(line) for line in said)
         if not (blocked := BLOCKED.search("\n".join(said))):
-            raise MferError(f"dvc repro stopped: {_fault(said)}")
+            raise MferError(f"{stage} stopped: {_fault(said)}; {GO_ON}")
         _wait_for(int(blocked[1]), get_run_logger().info)
 
 
-def _named(pattern: re.Pattern, lines: list[str]) -> list[str]:
-    return [match[1] for line in lines if (match := pattern.match(line))]
-
-
 def _run(command: list[str]) -> tuple[int, list[str]]:
-    """DVC's exit status and the lines that it and its stages printed."""
+    """DVC's exit status and the lines that it and its stage printed."""
     with tempfile.TemporaryDirectory(dir=HOME, prefix="run-") as folder:
         process = subprocess.Popen(
             command,
@@ -56,12 +125,24 @@ def _run(command: list[str]) -> tuple[int, list[str]]:
             encoding="utf-8",
             errors="replace",
         )
+        _dvc_processes.add(process)
         try:
             lines = _follow_output(process)
         finally:
             process.terminate()
             process.wait()
+            _dvc_processes.discard(process)
     return process.returncode, lines
+
+
+@contextmanager
+def _ending_all() -> Iterator[None]:
+    """Whatever ends the block early (Ctrl-C, a cancelled run) ends every `dvc`, and with it its stage."""
+    try:
+        yield
+    finally:
+        for process in [*_dvc_processes]:
+            process.terminate()
 
 
 def _wait_for(pid: int, say: Callable[[str], None]) -> None:
@@ -93,9 +174,7 @@ def _fault(lines: list[str]) -> str:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What a stage process needs to join: the API, the parent's context in a private file, the parent's
-    number.
-    """
+    """What a stage needs to join: the API, the task's context in a private file, the flow's process."""
     import cloudpickle
     from prefect.context import serialize_context
     from prefect.settings import PREFECT_API_URL
@@ -103,24 +182,20 @@ def _environment(folder: Path) -> dict[str, str]:
     context = folder / "context"
     context.write_bytes(cloudpickle.dumps(serialize_context()))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    joining = {
-        "MFER_PREFECT_CONTEXT": str(context.absolute()),
-        "MFER_PARENT_PID": str(os.getpid()),
-        "PATH": path,
-    }
+    joining = {CONTEXT_VARIABLE: str(context.absolute()), PARENT_VARIABLE: str(os.getpid()), "PATH": path}
     return os.environ | joining | {"PREFECT_API_URL": PREFECT_API_URL.value()}
 
 
 def _follow_output(process: subprocess.Popen) -> list[str]:
-    """Pass the output on as it comes, but for a stage's fault; DVC's own lines also go to the flow's log."""
+    """Pass the output on as it comes, but for a stage's fault; DVC's own lines also go to the task's log."""
     logger = get_run_logger()
     assert process.stdout is not None  # the process was started with a pipe
     lines = []
     for line in process.stdout:
-        if not line.startswith(FAULT):
+        if not line.startswith(FAULT) and not NO_NEWS.match(line):
             print(line, end="", flush=True)
         lines.append(line.rstrip())
-        if RAN.match(line) or SKIPPED.match(line) or line.startswith(("ERROR:", "Data and pipelines")):
+        if line.startswith(("Running stage", "Stage '", "ERROR:")):
             logger.info(line.rstrip())
     process.wait()
     return lines

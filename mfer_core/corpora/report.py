@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency
 
 from mfer_core.base.labels import count_labels
 
@@ -105,6 +104,8 @@ def confounds(manifest: pd.DataFrame) -> pd.DataFrame:
 def _association(counts: np.ndarray) -> float:
     if min(counts.shape) < 2:
         return 0.0
+    from scipy.stats import chi2_contingency
+
     total, (rows, columns) = counts.sum(), counts.shape
     squared = chi2_contingency(counts, correction=False).statistic / total - (rows - 1) * (columns - 1) / (
         total - 1

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from flows.__main__ import main
 from flows.check import check_project
-from flows.run import recorded_seconds
+from flows.seconds import recorded_seconds
 from flows.show import GAP, PAIRS, RESULTS
 from mfer_core.cache.code import ROOT
 

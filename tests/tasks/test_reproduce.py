@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from tasks.dvc_locks import RECORD
-from tasks.reproduce import BLOCKED, _fault, _wait_for
+from tasks.dvc_plan import BLOCKED
+from tasks.reproduce import _fault, _wait_for
 
 BUSY = [
     "Stage 'demo' didn't change, skipping",

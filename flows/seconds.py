@@ -1,0 +1,92 @@
+"""How long each stage took, and when in its run it did: for the terminal and for Prefect's pages."""
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+from filelock import FileLock
+
+from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, write_json
+from tasks.processes import HOME, owner
+
+SECONDS = HOME / "seconds.json"
+WIDTH = 40  # letters for the length of a run
+KEYS = {"seconds", "ended"}  # what earlier records hold too
+Record = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """A stage's last run. ``bar`` shows it in the newest run of all; empty for an earlier run."""
+
+    stage: str
+    seconds: float
+    processor: float | None
+    bar: str
+
+
+def record_seconds(stage: str) -> None:
+    """How long this process has lived, Python's start and Prefect's overhead included, and what it worked."""
+    ended, run = time.time(), owner()
+    lived = ended - psutil.Process().create_time()
+    worked = sum(os.times()[:4])  # ended children included
+    entry = {"seconds": round(lived, 2), "processor": round(worked, 2), "ended": ended}
+    with FileLock(SECONDS.with_suffix(".lock")):
+        write_json(
+            SECONDS, recorded_seconds() | {stage: entry | {"run": f"{run.pid} {run.create_time():.0f}"}}
+        )
+
+
+def recorded_seconds() -> Record:
+    """Stage -> the seconds of its last run and when it ended; empty when the record is missing or broken."""
+    try:
+        stages = read_json(SECONDS).items()
+    except (MferError, AttributeError):
+        return {}
+    return {name: spent for name, spent in stages if isinstance(spent, dict) and set(spent) >= KEYS}
+
+
+def spent_seconds(record: Record) -> list[Spent]:
+    """What each stage took, in the order in which they began."""
+    ours, first, last = _newest_run(record)
+    letter_s = max(last - first, 1e-9) / WIDTH
+    rows = []
+    for stage, one in sorted(record.items(), key=lambda item: _begun(item[1])):
+        bar = _bar(_begun(one) - first, one["seconds"], letter_s) if stage in ours else ""
+        rows.append(Spent(stage, one["seconds"], one.get("processor"), bar))
+    return rows
+
+
+def run_seconds(record: Record) -> float:
+    """From the begin of the first to the end of the last stage of the newest run."""
+    _, first, last = _newest_run(record)
+    return last - first
+
+
+def _begun(one: dict[str, Any]) -> float:
+    return one["ended"] - one["seconds"]
+
+
+def _newest_run(record: Record) -> tuple[set[str], float, float]:
+    """The stages that ran last and together, when the first of them began and when the last one ended."""
+    newest = max(record.values(), key=lambda one: one["ended"])
+    ours = {stage: one for stage, one in record.items() if one.get("run") == newest.get("run")}
+    return {*ours}, min(map(_begun, ours.values())), newest["ended"]
+
+
+def _bar(start_s: float, seconds: float, letter_s: float) -> str:
+    before = min(round(start_s / letter_s), WIDTH - 1)
+    return " " * before + "█" * max(1, min(round(seconds / letter_s), WIDTH - before))
+
+
+def schedule_table(record: Record) -> str:
+    """The newest run's schedule in Markdown."""
+    rows = [
+        f"| {one.stage} | {one.seconds:.1f} | {one.processor or 0:.1f} | `{one.bar.ljust(WIDTH)}` |"
+        for one in spent_seconds(record)
+        if one.bar
+    ]
+    return "\n".join(["| stage | seconds | of a core | when |", "|---|---|---|---|", *rows])

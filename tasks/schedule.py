@@ -1,0 +1,76 @@
+"""Which stage of a run starts next: all that it reads is there, and the machine has cores for it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage in DVC's plan of a run."""
+
+    name: str  # DVC's address, such as extract@urdu
+    needs: frozenset[str]  # the stages of the same plan that write what this one reads
+    is_stale: bool  # DVC holds the stage for changed as the files lie now
+    cores: int  # so many cores are taken up by its work
+    on_gpu: bool  # its work goes to the GPU where the machine has one
+
+
+class Schedule:
+    """The steps that may start, those that run, and those that wait. Steps without work are passed over."""
+
+    def __init__(self, steps: Iterable[Step], cores: int, gpus: int, force: bool = False):
+        self._waiting = {step.name: step for step in steps}
+        self._cores, self._gpus, self._force = cores, gpus, force
+        self._length = _lengths(self._waiting)
+        self._running: dict[str, Step] = {}
+        self._ran: set[str] = set()
+        self.passed_over: list[str] = []  # neither changed, nor behind a step that ran
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the steps that have started and not ended."""
+        return list(self._running)
+
+    def start(self) -> list[Step]:
+        """The steps to start now; the first ones are those with the longest way to the end of the run."""
+        self._pass_over()
+        started = []
+        for step in sorted(filter(self._is_ready, self._waiting.values()), key=self._urgency):
+            if self._has_room(step):
+                started.append(self._waiting.pop(step.name))
+                self._running[step.name] = step
+        return started
+
+    def end(self, name: str, ran: bool) -> None:
+        """The step has ended; ``ran`` is false where DVC, asked again, held it for unchanged."""
+        del self._running[name]
+        if ran:
+            self._ran.add(name)
+
+    def _pass_over(self) -> None:
+        """In the order of the plan, in which a step comes after all that it needs."""
+        for step in [*self._waiting.values()]:
+            may_change = step.is_stale or self._force or step.needs & (self._ran | {*self._running})
+            if not may_change and not step.needs & {*self._waiting}:
+                self.passed_over.append(self._waiting.pop(step.name).name)
+
+    def _is_ready(self, step: Step) -> bool:
+        return not step.needs & ({*self._waiting} | {*self._running})
+
+    def _has_room(self, step: Step) -> bool:
+        if step.on_gpu and sum(other.on_gpu for other in self._running.values()) >= self._gpus:
+            return False
+        taken = sum(min(other.cores, self._cores) for other in self._running.values())
+        return taken + min(step.cores, self._cores) <= self._cores
+
+    def _urgency(self, step: Step) -> int:
+        return -self._length[step.name]
+
+
+def _lengths(steps: dict[str, Step]) -> dict[str, int]:
+    """Name -> how many steps the longest way from it to the end of the run has."""
+    lengths = dict.fromkeys(steps, 1)
+    for step in reversed(steps.values()):
+        for name in step.needs:
+            lengths[name] = max(lengths[name], lengths[step.name] + 1)
+    return lengths

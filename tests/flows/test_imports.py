@@ -1,0 +1,34 @@
+"""A stage loads no library that its work does without: seconds depend on the machine, imports do not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mfer_core.cache.code import ROOT
+
+HEAVY = {"torch", "transformers", "mlflow", "matplotlib", "sklearn", "scipy.stats", "dvc", "dask", "funasr"}
+NEEDED = {"demo": set(), "ingest": set(), "extract": set(), "pool": set()}
+NEEDED |= {"folds": {"sklearn", "scipy.stats"}}
+# Forks of one process: Prefect, which all of them need, is imported once.
+IMPORT = f"""
+import importlib, os, sys
+import flows.stages
+for name in {list(NEEDED)}:
+    if not os.fork():
+        importlib.import_module("tasks." + name)
+        print(name, *({HEAVY} & set(sys.modules)), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    command = [sys.executable, "-c", IMPORT]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name: set(modules) for name, *modules in map(str.split, result.stdout.splitlines())}
+
+
+def test_stages_without_a_network_load_no_framework_and_no_statistics_that_they_do_not_use(loaded):
+    assert loaded == NEEDED
