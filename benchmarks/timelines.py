@@ -8,6 +8,9 @@ are put into recordings of ``--clips`` each, in random order. EDER is the share 
 (Wang et al. 2023), with a 95 % interval for which people are resampled; the boundary error is the mean
 distance from a true change to the nearest one that was found, and the last column says how many changes were
 found per true one. Beside them: each window's label drawn at random, and one label for the whole recording.
+
+Speech detection and the encoders see a recording whole, and the arms learned from clips alone. A second table
+shows what that costs: the same clips judged alone, and by the window whose centre is nearest to theirs.
 """
 
 import argparse
@@ -75,6 +78,22 @@ def scores(truth: list[Segment], found: list[Segment]) -> dict[str, float]:
     return {"eder": error, "boundary_s": boundary_error(truth, found), "changes": ratio}
 
 
+def by_clip(
+    predictor: Predictor, paths: list[Path], truth: list[Segment], timeline: pd.DataFrame
+) -> list[dict]:
+    """Per clip and arm whether it is right alone and by the window nearest to it, and whether both agree."""
+    rows = []
+    centres = (timeline.start_s + timeline.end_s) / 2
+    for path, (start_s, end_s, label) in zip(paths, truth, strict=True):
+        for arm, alone in predictor.examine(path).table.set_index("arm").label.items():
+            distances = (centres[timeline.arm == arm] - (start_s + end_s) / 2).abs()
+            if len(distances):
+                windowed = timeline.label[distances.idxmin()]
+                right = {"alone": alone == label, "windowed": windowed == label}
+                rows.append({"arm": arm, **right, "same": alone == windowed})
+    return rows
+
+
 def interval(table: pd.DataFrame, score: str, rng: np.random.Generator) -> tuple[float, float, float]:
     """The mean, and 95 % of it over resampled speakers."""
     by_speaker = table.groupby("speaker")[score].mean().to_numpy()
@@ -98,7 +117,7 @@ def main() -> None:
     fold = read_json(given.model / "fused" / "config.json")["fold"]
     rows = manifest[manifest.clip_id.isin(tested.clip_id[tested.fold == fold])]
     predictor = Predictor.load(given.model)
-    table = []
+    table, clipwise = [], []
     with tempfile.TemporaryDirectory() as folder:
         for clips in recordings(rows, given.clips, rng):
             path = Path(folder) / f"recording{Path(clips.path.iloc[0]).suffix}"
@@ -112,6 +131,9 @@ def main() -> None:
             found |= {f"one label, {row.arm}": [(0.0, end_s, row.label)] for row in seen.table.itertuples()}
             speaker = clips.speaker.iloc[0]
             table += [{"speaker": speaker, "who": who, **scores(truth, one)} for who, one in found.items()]
+            paths = [settings.corpora[corpus].path / name for name in clips.path]
+            judged = by_clip(predictor, paths, truth, seen.timeline)
+            clipwise += [row | {"speaker": speaker} for row in judged]
     results = pd.DataFrame(table)
     count, people = len(results) // results.who.nunique(), results.speaker.nunique()
     print(
@@ -124,6 +146,15 @@ def main() -> None:
         shown = "{:.1f} ({:.1f} to {:.1f})".format(*(100 * value for value in error))
         far = "{:.2f} ({:.2f} to {:.2f})".format(*boundary)
         print(f"{who:20}{shown:>24}{far:>26}{own.changes.mean():15.2f}")
+    print(f"\n{'':20}{'clip alone, % right':>24}{'its nearest window':>26}{'same label %':>15}")
+    for arm, own in (
+        pd.DataFrame(clipwise).astype({"alone": float, "windowed": float}).groupby("arm", sort=False)
+    ):
+        cells = [
+            "{:.1f} ({:.1f} to {:.1f})".format(*(100 * value for value in interval(own, name, rng)))
+            for name in ("alone", "windowed")
+        ]
+        print(f"{arm:20}{cells[0]:>24}{cells[1]:>26}{100 * own.same.mean():15.1f}")
 
 
 if __name__ == "__main__":

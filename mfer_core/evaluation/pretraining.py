@@ -16,7 +16,7 @@ from mfer_core.encoders.labels_seen import labels_of
 from mfer_core.evaluation.baseline import baseline_features, baseline_predictions
 from mfer_core.evaluation.published_results import published
 from mfer_core.evaluation.summary import class_recalls, summarise
-from mfer_core.evaluation.tables import ReportTable, interval, percent
+from mfer_core.evaluation.tables import ReportTable, interval, over_seeds, percent
 from mfer_core.protocol.predictions import NO_SEED
 from mfer_core.protocol.speakers import four_classes, present_corpora
 
@@ -96,7 +96,7 @@ def _our_row(
         "accuracy": interval(arm["accuracy"]),
         "SVM accuracy": interval(scores(svm_rows)["accuracy"]) if len(svm_rows) else "-",
         "UAR": interval(arm["uar"]),
-        **{label: percent(value) for label, value in class_recalls(rows, FOUR).items()},
+        **{label: over_seeds(values) for label, values in class_recalls(rows, FOUR).items()},
         SEEN: "-" if corpus == "all" else labels_of(corpus, "audio", settings),
     }
 

@@ -7,7 +7,7 @@ import pandas as pd
 from mfer_core.base.modalities import ARMS
 from mfer_core.evaluation.arms import BASELINE, ORDER, PROBE_OF, SVM, counterpart, title
 from mfer_core.evaluation.benchmark import FREE_SPEECH, Benchmark, few_tested
-from mfer_core.evaluation.tables import ABSENT, ReportTable, interval, loss, percent, spread
+from mfer_core.evaluation.tables import ABSENT, ReportTable, interval, loss, over_seeds, percent, spread
 from mfer_core.protocol.protocols import protocol
 
 Metrics = dict  # protocol -> arm -> metric -> statistics (metrics.json without its part "about")
@@ -105,14 +105,14 @@ def calibration_table(metrics: Metrics, benchmark: Benchmark) -> ReportTable:
 
 
 def recall_table(
-    recalls: dict[tuple[str, str], dict[str, float | None]], benchmark: Benchmark
+    recalls: dict[tuple[str, str], dict[str, list[float] | None]], benchmark: Benchmark
 ) -> ReportTable:
-    """(protocol, arm) -> class -> recall, as rows."""
+    """(protocol, arm) -> class -> recall by seed, as rows."""
     rows = [
         {
             "protocol": benchmark.label(name),
             "arm": title(arm),
-            **{label: percent(value) for label, value in row.items()},
+            **{label: over_seeds(values) for label, values in row.items()},
         }
         for (name, arm), row in recalls.items()
     ]

@@ -131,12 +131,12 @@ def summarise(
     }
 
 
-def class_recalls(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float | None]:
-    """Recall per class name over all predictions, mean over seeds; None for a class that does not occur."""
-    matrix = count(table, pd.Series(0, index=table.index), classes).confusion.mean(0)[0]
+def class_recalls(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, list[float] | None]:
+    """Recall per class name over all predictions of each seed; None for a class that does not occur."""
+    by_seed = recalls(count(table, pd.Series(0, index=table.index), classes).confusion[:, 0])  # [S, C]
     return {
-        name: None if np.isnan(value) else float(value)
-        for name, value in zip(classes, recalls(matrix), strict=True)
+        name: None if np.isnan(values).any() else values.tolist()
+        for name, values in zip(classes, by_seed.T, strict=True)
     }
 
 

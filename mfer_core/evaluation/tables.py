@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mfer_core.base.files import atomic_path
@@ -49,6 +50,14 @@ def spread(stats: dict | None) -> str:
         f"{percent(stats['mean'])} ± {percent(stats['std'])} "
         f"[{percent(stats['min'])}-{percent(stats['max'])}]"
     )
+
+
+def over_seeds(values: list[float] | None) -> str:
+    """The mean of each seed's share in per cent and, of several, their sample deviation."""
+    if values is None:
+        return "-"
+    deviation = f", seeds ± {percent(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
+    return f"{percent(float(np.mean(values)))}{deviation}"
 
 
 def interval(stats: dict | None) -> str:

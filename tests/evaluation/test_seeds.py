@@ -119,6 +119,8 @@ def test_tables_show_the_deviation_of_what_was_trained_and_say_what_it_is(grown,
         cells = results.loc["groupk:2", metric]
         assert all("), seeds ± " in cells[arm] for arm in (*ARMS, "late, mean"))
         assert "seeds" not in cells["probe_both"]
+    recalls = pd.read_csv(folder / "recalls.csv").set_index("arm")
+    assert "seeds ± " in recalls.loc["fused", "happy"] and "seeds" not in recalls.loc["probe_both", "happy"]
     for path in (folder / "results.md", grown[0] / "transfer" / "tables" / "transfer.md"):
         assert (
             "Trained models: means over the seeds 1, 0; `seeds ±` is the sample deviation" in path.read_text()

@@ -146,7 +146,12 @@ def test_the_interval_is_as_wide_as_the_speakers_differ():
 
 
 def test_recall_of_a_class_that_does_not_occur_is_unknown_not_zero():
-    assert class_recalls(predictions({"s1": [1, 1, 0]}), NAMES) == {"a": 1.0, "b": 1.0, "c": 0.0, "d": None}
+    assert class_recalls(predictions({"s1": [1, 1, 0]}), NAMES) == {
+        "a": [1.0],
+        "b": [1.0],
+        "c": [0.0],
+        "d": None,
+    }
 
 
 def test_the_paired_test_counts_speakers_not_clips():
