@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+from scipy.special import softmax
 
 from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import MODALITIES
@@ -20,11 +19,11 @@ from mfer_core.base.settings import Settings
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.evaluation.arms import OF_SPEAKER, PROBES, normalised_arms
 from mfer_core.evaluation.baseline import by_speaker
+from mfer_core.models.regression import STRENGTHS, fit_regression
 from mfer_core.protocol.metrics import losses
 from mfer_core.protocol.predictions import prediction_rows
 from mfer_core.protocol.protocols import protocol
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, inverse of the regularisation, tried on the inner split
 Statistics = dict[str, np.ndarray]  # clip_id -> float64 [2 D]
 KEYS = ["protocol", "fold"]
 
@@ -89,7 +88,6 @@ def probe_of(
     return pd.concat(tables, ignore_index=True)
 
 
-@threadpool_limits.wrap(limits=1)  # With products this small, threads mostly wait for each other.
 def _fit_predict(
     features: Mapping[str, Statistics], labels: pd.Series, parts: dict[str, list[str]], again: bool
 ) -> np.ndarray:
@@ -99,27 +97,22 @@ def _fit_predict(
     ``again``: like a refitted arm, the probe then learns from both parts.
     """
     train, valid = parts["train"], parts["valid"]
-    inputs = design(features, train, valid)
-    targets = labels[valid].to_numpy()
-    model = LogisticRegression(max_iter=1000, warm_start=True)  # Each fit starts from the one before.
-    errors = []
-    for strength in STRENGTHS:
-        model.set_params(C=strength).fit(inputs[0], labels[train].to_numpy())
-        errors.append(_log_loss(_probabilities(model, inputs[1]), targets))
+    ids = labels.map(CLASSES.index)
+    inputs, targets = design(features, train, valid), ids[valid].to_numpy()
+    fitted = fit_regression(inputs[0], ids[train].to_numpy(), len(CLASSES), STRENGTHS)
+    errors = [_log_loss(softmax(regression.logits(inputs[1]), 1), targets) for regression in fitted]
     best = STRENGTHS[int(np.argmin(errors))]
     learned = sorted({*train, *valid}) if again else train
     first, last = design(features, learned, parts["test"])
-    final = LogisticRegression(C=best, max_iter=1000).fit(first, labels[learned].to_numpy())
-    return _probabilities(final, last)
+    (final,) = fit_regression(first, ids[learned].to_numpy(), len(CLASSES), [best])
+    return softmax(final.logits(last), 1)
 
 
 def design(features: Mapping[str, Statistics], train: list[str], other: list[str]) -> list[np.ndarray]:
     """The inputs of training clips and of others, [N, D]: standardised by the training clips that have the
     modality.
 
-    A clip without a modality has zeros there, the training mean. The inputs are turned onto the training
-    clips' principal axes where those are fewer than the dimensions: an L2 penalty does not see the turn, and
-    the fit is quicker.
+    A clip without a modality has zeros there, the training mean.
     """
     columns = []
     for values in features.values():
@@ -133,19 +126,8 @@ def design(features: Mapping[str, Statistics], train: list[str], other: list[str
                 for clips in (train, other)
             ]
         )
-    inputs = [np.concatenate(several, 1) for several in zip(*columns, strict=True)]
-    if len(train) >= inputs[0].shape[1]:
-        return inputs
-    axes = np.linalg.svd(inputs[0], full_matrices=False)[2]
-    return [values @ axes.T for values in inputs]
-
-
-def _probabilities(model: LogisticRegression, inputs: np.ndarray) -> np.ndarray:
-    """[N, C] over CLASSES; 0 for a class without a training clip."""
-    result = np.zeros((len(inputs), len(CLASSES)))
-    result[:, [CLASSES.index(name) for name in model.classes_]] = model.predict_proba(inputs)
-    return result
+    return [np.concatenate(several, 1) for several in zip(*columns, strict=True)]
 
 
 def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    return float(losses(probabilities, np.array([CLASSES.index(label) for label in labels]))[:, 1].mean())
+    return float(losses(probabilities, labels)[:, 1].mean())

@@ -15,21 +15,51 @@ def encode_running(arm: Arm, values: np.ndarray, steps: int = STEPS) -> Tensor:
     """``Arm.encode`` of one recording [T, D] that may lie on disk: the state [1, H], equal but for
     rounding.
     """
-    pool, hidden, count = arm.config.pool, None, 0
-    total = square = torch.zeros(1, dtype=torch.float64)
-    peak, output = torch.tensor(-torch.inf), torch.zeros(1, 1, arm.config.hidden_size)
+    pool, hidden = arm.config.pool, None
+    states, embeddings = Moments(arm.config.hidden_size), Moments(arm.config.input_dim)
     for start in range(0, len(values), steps // pool * pool):
         piece = torch.from_numpy(np.array(values[start : start + steps // pool * pool], np.float32))[None]
-        pooled, _ = pool_steps(arm.standardised(piece), torch.tensor([piece.shape[1]]), pool)
+        piece = arm.standardised(piece)
+        embeddings.add(piece)
+        pooled, _ = pool_steps(piece, torch.tensor([piece.shape[1]]), pool)
         output, hidden = arm.gru(pooled, hidden)  # [1, T, H], [layers, 1, H]
-        count += output.shape[1]
-        total = total + output.double().sum(1)
-        square = square + output.double().square().sum(1)
-        peak = torch.maximum(peak, output.amax(1))
-    if arm.config.readout == "last" or not count:
-        return output[:, -1] if count else torch.zeros(1, arm.config.state_size)
-    mean = total / count
+        states.add(output)
+    if not states.count:
+        return torch.zeros(1, arm.config.state_size)
+    state = _read_out(arm, states)
+    if not arm.config.probe:
+        return state
+    statistics = arm.clip_statistics(embeddings.mean.float(), embeddings.variance.float())
+    return torch.cat([state, statistics], 1)
+
+
+class Moments:
+    """Mean, variance, maximum and last of the steps [1, T, H] that were added, [1, H] each."""
+
+    def __init__(self, size: int):
+        self.count = 0
+        self._total = self._square = torch.zeros(1, size, dtype=torch.float64)
+        self.peak, self.last = torch.full((1, size), -torch.inf), torch.zeros(1, size)
+
+    def add(self, steps: Tensor) -> None:
+        self.count += steps.shape[1]
+        self._total = self._total + steps.double().sum(1)
+        self._square = self._square + steps.double().square().sum(1)
+        self.peak, self.last = torch.maximum(self.peak, steps.amax(1)), steps[:, -1]
+
+    @property
+    def mean(self) -> Tensor:
+        return self._total / self.count
+
+    @property
+    def variance(self) -> Tensor:
+        return (self._square / self.count - self.mean.square()).clamp(min=0)
+
+
+def _read_out(arm: Arm, states: Moments) -> Tensor:
+    """The part of the state that comes from the GRU's states."""
+    if arm.config.readout == "last":
+        return states.last
     if arm.config.readout == "mean":
-        return mean.float()
-    deviation = ((square / count - mean.square()).clamp(min=0) + 1e-6).sqrt()
-    return torch.cat([mean.float(), deviation.float(), peak], 1)
+        return states.mean.float()
+    return torch.cat([states.mean.float(), (states.variance + 1e-6).sqrt().float(), states.peak], 1)

@@ -71,7 +71,7 @@ def build_optimiser(groups: list[Group], hyper: Train) -> Optimizer:
     return kind(groups, lr=hyper.learning_rate, weight_decay=hyper.weight_decay, fused=True)
 
 
-def build_schedule(optimiser: Optimizer, hyper: Train, rates: Sequence[float] = ()) -> LRScheduler:
+def build_schedule(optimiser: Optimizer, hyper: Train, rates: Sequence[float] | None = None) -> LRScheduler:
     """The schedule of the learning rate, stepped once per epoch.
 
     With ``rates``, the first group takes these epoch by epoch, and every group keeps its proportion to the
@@ -136,8 +136,9 @@ def validate(model: nn.Module, clips: Clips) -> Row:
 class ClipTraining(Training):
     """A model on the training clips of a fold, validated on the inner split.
 
-    With ``rates``, the learning rates that an earlier fit took to its best epoch, nothing is left to choose:
-    the model is trained for as many epochs at these rates, and ``valid`` is not looked at.
+    With ``rates``, the learning rates that an earlier fit took to its best epoch, nothing is left to
+    choose: the model is trained for as many epochs at these rates, and ``valid`` is not looked at.
+    ``keeps_start``: the weights that the model comes with are kept where no epoch is better.
     """
 
     def __init__(
@@ -149,16 +150,20 @@ class ClipTraining(Training):
         classes: int,
         hyper: Train,
         device: torch.device,
-        rates: Sequence[float] = (),
+        rates: Sequence[float] | None = None,
+        keeps_start: bool = False,
     ):
         self.model, self.train, self.valid, self.hyper = model.to(device), train, valid, hyper
-        self.device, self.chooses = device, not rates
-        self.epochs, self.patience = (hyper.epochs, hyper.patience) if self.chooses else (len(rates), 0)
+        self.device, self.chooses, self.keeps_start = device, rates is None, keeps_start
+        self.epochs, self.patience = (hyper.epochs, hyper.patience) if rates is None else (len(rates), 0)
         self.optimiser = build_optimiser(groups, hyper)
         self.schedule = build_schedule(self.optimiser, hyper, rates)
         self.classes = classes
         weights = class_weights(train.labels, classes, hyper.class_weight_power).to(device)
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=hyper.label_smoothing)
+
+    def before(self) -> Row:
+        return validate(self.model, self.valid) if self.chooses else {}
 
     def epoch(self, rng: np.random.Generator) -> Row:
         rate = self.optimiser.param_groups[0]["lr"]
@@ -218,13 +223,15 @@ def fit(
     classes: int,
     hyper: Train,
     run: Run,
-    rates: Sequence[float] = (),
+    rates: Sequence[float] | None = None,
+    keeps_start: bool = False,
 ) -> Progress:
     """Train ``model`` in place and leave it at its best epoch on ``valid``; with ``rates`` as ClipTraining
     says.
     """
     device = run.device(hyper.device)
-    return run_epochs(ClipTraining(model, groups, train, valid, classes, hyper, device, rates), run)
+    training = ClipTraining(model, groups, train, valid, classes, hyper, device, rates, keeps_start)
+    return run_epochs(training, run)
 
 
 def fit_with_encoders(
@@ -235,7 +242,8 @@ def fit_with_encoders(
     hyper: Train,
     run: Run,
     encoders: Mapping[str, ClipEncoder],
-    rates: Sequence[float] = (),
+    rates: Sequence[float] | None = None,
+    keeps_start: bool = False,
 ) -> Progress:
     """``fit``, with the encoders that learn; afterwards ``encoders`` hold the trained blocks (see
     ``embedded``).
@@ -243,14 +251,14 @@ def fit_with_encoders(
     train, valid = clips["train"], clips["valid"]
     learning = learning_encoders(encoders.values())
     if not learning:
-        return fit(model, groups, train, valid, classes, hyper, run, rates)
+        return fit(model, groups, train, valid, classes, hyper, run, rates, keeps_start)
     modules = {encoder.modality: encoder.learn() for encoder in learning}
     whole = FineTuned(model, modules)
     for encoder in learning:
         train, valid = encoder.raw_clips(train), encoder.raw_clips(valid)
         rate = encoder.settings.learning_rate
         groups = [*groups, {"params": list(modules[encoder.modality].parameters()), "lr": rate}]
-    progress = fit(whole, groups, train, valid, classes, hyper, run, rates)
+    progress = fit(whole, groups, train, valid, classes, hyper, run, rates, keeps_start)
     for encoder in learning:
         encoder.learned()
     return progress

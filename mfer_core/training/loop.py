@@ -63,6 +63,11 @@ class Training(ABC):
     epochs: int
     patience: int = 0  # epochs without a better one before training stops; 0 never stops
     logs_epochs = False  # whether every epoch is worth a log line
+    keeps_start = False  # whether the weights before the first epoch are kept where no epoch is better
+
+    def before(self) -> Row:
+        """Figures of the weights before the first epoch; called where ``keeps_start``."""
+        return {}
 
     @abstractmethod
     def epoch(self, rng: np.random.Generator) -> Row:
@@ -81,16 +86,25 @@ class Progress:
 
     history: list[Row]
     best: dict[str, Tensor]
-    best_epoch: int  # 0 before the first
+    best_epoch: int  # 0 before the first, and where the start is best
+
+    @property
+    def done(self) -> int:
+        """Epochs that are trained."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
 
     def ended(self, training: Training) -> bool:
-        done = len(self.history)
-        stale = training.patience > 0 and done - self.best_epoch >= training.patience
-        return done >= training.epochs or stale
+        stale = training.patience > 0 and self.done - self.best_epoch >= training.patience
+        return self.done >= training.epochs or stale
 
     @property
     def best_row(self) -> Row:
-        return self.history[self.best_epoch - 1]
+        return next(row for row in self.history if row["epoch"] == self.best_epoch)
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates up to the best epoch."""
+        return [row["lr"] for row in self.history if 0 < row["epoch"] <= self.best_epoch]
 
 
 @exact_products()
@@ -99,9 +113,9 @@ def run_epochs(training: Training, run: Run) -> Progress:
 
     Leaves the model on the CPU, with the weights of its best epoch.
     """
-    progress = _load_checkpoint(training, run) or Progress([], {}, 0)
+    progress = _load_checkpoint(training, run) or _start(training)
     while not progress.ended(training):
-        epoch = len(progress.history) + 1
+        epoch = progress.done + 1
         torch.manual_seed(seed_of(run.seed, epoch))
         row = {"epoch": epoch} | training.epoch(np.random.default_rng([run.seed, epoch]))
         if not progress.best or training.better(row, progress.best_row):
@@ -112,10 +126,14 @@ def run_epochs(training: Training, run: Run) -> Progress:
             log.info("%s: epoch %d of %d, %s", run.name, epoch, training.epochs, _figures(row))
     training.model.cpu().load_state_dict(progress.best)
     best = progress.best_row
-    log.info(
-        "%s: epoch %d of %d kept, %s", run.name, progress.best_epoch, len(progress.history), _figures(best)
-    )
+    log.info("%s: epoch %d of %d kept, %s", run.name, progress.best_epoch, progress.done, _figures(best))
     return progress
+
+
+def _start(training: Training) -> Progress:
+    if not training.keeps_start:
+        return Progress([], {}, 0)
+    return Progress([{"epoch": 0} | training.before()], _weights(training.model), 0)
 
 
 def _figures(row: Row) -> str:
@@ -134,7 +152,7 @@ def _save_checkpoint(training: Training, run: Run, progress: Progress) -> None:
     tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
     for index, values in optimiser["state"].items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
-    if progress.best_epoch < len(progress.history):  # else the best weights are the model's
+    if progress.best_epoch < progress.done:  # else the best weights are the model's
         tensors |= {f"best.{name}": value for name, value in progress.best.items()}
     state = {
         "key": run.key,

@@ -4,9 +4,7 @@ Picklable functions of plain arguments, as the flows call them.
 """
 
 import logging
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,26 +12,23 @@ import torch
 from torch import Tensor
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import digest, read_json, read_table
+from mfer_core.base.files import read_json, read_table
 from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths, FoldName
-from mfer_core.base.settings import Finetune, Settings, Train, TrainArm, TrainAudio, TrainFused
+from mfer_core.base.settings import Finetune, Settings, TrainArm, TrainAudio, TrainFused, TrainVisual
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import same_encoder
-from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
+from mfer_core.dataset.clip_encoder import blocks_of
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
-from mfer_core.dataset.modality import ModalityEmbeddings, normalised
-from mfer_core.dataset.steps import moments
+from mfer_core.dataset.modality import ModalityEmbeddings
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.models.finetuned import TRAINABLE_MODULES
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, begin, is_done, load_kind
-from mfer_core.protocol.protocols import protocol as rules
-from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states, trainable
-from mfer_core.training.loop import Progress, Run, seed_of
+from mfer_core.training.fit import Group, trainable
+from mfer_core.training.fold_fit import FoldStage, fit_once
 from mfer_core.training.results import collect, finish, probability_table
 
 log = logging.getLogger("mfer")
@@ -57,64 +52,11 @@ def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) 
     return Arm(config)
 
 
-class FoldStage(ABC):
-    """A stage of the method on one fold: what its model starts from."""
-
-    arm: str
-    modalities: tuple[str, ...]
-    hyper: Train
-
-    def __init__(self, fold: Fold, settings: Settings, seed: int):
-        self.fold, self.settings, self.seed = fold, settings, seed
-        self.name = f"train_{self.arm}"
-        self.inputs = fold.digest(self.modalities)
-
-    @abstractmethod
-    def shaped_by(self) -> list:
-        """What the key covers beside the fold, the code and ``hyper``."""
-
-    @abstractmethod
-    def start(
-        self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
-    ) -> tuple[Arm | Fused, list[Group]]:
-        """The model before its first step, and its learning rates.
-
-        ``selection``: from parents that have not seen the validation clips, where there are such.
-        """
-
-    @abstractmethod
-    def finetune_of(self, modality: str) -> Finetune:
-        """How the encoder of ``modality`` learns with the model."""
-
-    def blocks(self, selection: bool) -> Blocks:
-        """Blocks of the encoders that an earlier stage trained."""
-        return {}
-
-    def run(self) -> Run:
-        """Its key covers the code of an encoder only where that learns here or has learned before."""
-        fold = self.fold
-        names = [
-            name for name in self.modalities if self.finetune_of(name).blocks or self.blocks(False).get(name)
-        ]
-        code = [code_digest(module) for module in (__name__, *(TRAINABLE_MODULES[name] for name in names))]
-        shaped_by = [self.refit, self.hyper.model_dump(), self.shaped_by(), code]
-        key = digest(self.name, fold.protocol, fold.number, self.seed, self.inputs, shaped_by)
-        seed = seed_of(self.seed, self.name, fold.protocol, fold.number)
-        folder = fold.paths.fold(self.name, fold.protocol, self.seed, fold.number)
-        name = f"{self.name} {fold.protocol} seed {self.seed} fold {fold.number}"
-        return Run(folder, key, seed, name, fold.number)
-
-    @property
-    def refit(self) -> bool:
-        """As the settings say, but not where the epoch is chosen on the test fold or on published actors."""
-        return self.settings.folds.refit and rules(self.fold.protocol).inner
-
-
 class VisualStage(FoldStage):
     """Stage 1: the image arm alone."""
 
     arm, modalities = "visual", ("visual",)
-    hyper: TrainArm
+    hyper: TrainVisual
 
     def __init__(self, fold: Fold, settings: Settings, seed: int):
         super().__init__(fold, settings, seed)
@@ -219,55 +161,6 @@ class FusedStage(FoldStage):
         return fused, trainable(part, self.hyper.learning_rate)
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A model after training, its clips by part, and the encoders that were opened for it."""
-
-    model: Arm | Fused
-    clips: dict[str, Clips]
-    encoders: dict[str, ClipEncoder]
-    metadata: dict[str, dict]  # of the encoder behind each modality
-    progress: Progress
-
-    def part(self, name: str) -> Clips:
-        """A part's clips as the model sees them."""
-        return embedded(self.clips[name], self.encoders.values())
-
-    @property
-    def rates(self) -> list[float]:
-        """The learning rates up to the best epoch."""
-        return [row["lr"] for row in self.progress.history[: self.progress.best_epoch]]
-
-
-def fit_once(stage: FoldStage, fold: Fold, run: Run, rates: Sequence[float] = ()) -> Fitted:
-    """Train the stage's model on ``fold``. With ``rates`` nothing is chosen (see ``fit``)."""
-    hyper, selection, device = stage.hyper, not rates, run.device(stage.hyper.device)
-    modalities: dict[str, ModalityEmbeddings] = {}
-    encoders: dict[str, ClipEncoder] = {}
-    blocks = stage.blocks(selection)
-    for name in stage.modalities:
-        finetune = stage.finetune_of(name)
-        modalities[name], encoder = open_modality(fold, name, str(device), finetune, blocks.get(name, {}))
-        encoders |= {name: encoder} if encoder else {}
-    model, groups = stage.start(modalities, run.seed, selection)
-    arms = {"visual": model.visual, "audio": model.audio} if isinstance(model, Fused) else {stage.arm: model}
-    inputs = {
-        name: normalised(modality, arms[name].config.normalisation, fold.manifest)
-        for name, modality in modalities.items()
-    }
-    clips = fold.clips(inputs)
-    if isinstance(model, Arm):
-        model.standardise(*moments(clips["train"].modalities[stage.arm]))
-    if isinstance(model, Fused) and isinstance(hyper, TrainFused) and hyper.trainable == "classifier":
-        # Nothing below the head changes, so the arms' states are computed once.
-        train, valid = (hidden_states(model, clips[part]) for part in ("train", "valid"))
-        progress = fit(model.head, groups, train, valid, len(CLASSES), hyper, run, rates)
-    else:
-        progress = fit_with_encoders(model, groups, clips, len(CLASSES), hyper, run, encoders, rates)
-    metadata = {name: (encoders.get(name) or modalities[name]).metadata for name in modalities}
-    return Fitted(model, clips, encoders, metadata, progress)
-
-
 STAGES: dict[str, Callable[[Fold, Settings, int], FoldStage]] = {
     "train_visual": VisualStage,
     "train_audio": AudioStage,
@@ -295,7 +188,7 @@ def train_fold(stage: str, protocol: str, seed: int, number: int, data: Path, se
     begin(run.folder)
     with one_thread():
         chosen = fit_once(job, fold, run)
-        final = fit_once(job, fold.with_valid(), run.refit(), chosen.rates) if job.refit else chosen
+        final = fit_once(job, fold.with_valid(), run.refit(), chosen) if job.refit else chosen
         predictions = probability_table(final.model, final.part("test"), CLASSES)
     predictions = predictions.assign(protocol=protocol, fold=number, seed=seed, arm=job.arm)
     left_out = len({clip for ids in fold.parts.values() for clip in ids}) - len(used_clips(final.clips))
@@ -313,6 +206,7 @@ def train_fold(stage: str, protocol: str, seed: int, number: int, data: Path, se
         "clips_left_out": left_out,
         "refit": job.refit,
         "best_epoch": chosen.progress.best_epoch,
+        "stacked": chosen.stacked.facts if chosen.stacked else None,
         "encoders": final.metadata,
         "data": job.inputs,
         "code": code_digest(__name__),

@@ -11,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mfer_core.base.labels import label_set
-from mfer_core.evaluation.probe import STRENGTHS, design, probe_of
+from mfer_core.evaluation.probe import design, probe_of
+from mfer_core.models.regression import STRENGTHS
 
 EIGHT = label_set("eight")
 

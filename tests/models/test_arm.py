@@ -11,7 +11,7 @@ from mfer_core.models.arm import Arm, ArmConfig, pool_steps
 DIM = 5
 
 
-def make_arm(pool=1, layers=2, readout="last", standardise=True):
+def make_arm(pool=1, layers=2, readout="last", standardise=True, probe=False):
     torch.manual_seed(0)
     arm = Arm(
         ArmConfig(
@@ -22,6 +22,7 @@ def make_arm(pool=1, layers=2, readout="last", standardise=True):
             dropout=0.5,
             pool=pool,
             readout=readout,
+            probe=probe,
             standardise=standardise,
             noise=0.3,
             jitter=0.3,
@@ -44,9 +45,13 @@ def padded(clips, fill=0.0):
     pool=st.integers(1, 4),
     fill=st.sampled_from([0.0, 1e3]),
     readout=st.sampled_from(["last", "mean", "statistics"]),
+    probe=st.booleans(),
 )
-def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill, readout):
-    arm, clips = make_arm(pool, readout=readout), [torch.randn(length, DIM) for length in lengths]
+def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill, readout, probe):
+    arm, clips = (
+        make_arm(pool, readout=readout, probe=probe),
+        [torch.randn(length, DIM) for length in lengths],
+    )
     together = arm(*padded(clips, fill))
     alone = torch.cat([arm(*padded([clip])) for clip in clips])
     assert torch.allclose(together, alone, atol=1e-5)
@@ -70,8 +75,9 @@ def test_the_last_valid_state_equals_the_packed_sequence():
 
 
 @pytest.mark.parametrize("readout", ["last", "mean", "statistics"])
-def test_a_clip_without_the_modality_has_a_zero_state(readout):
-    arm = make_arm(readout=readout)
+@pytest.mark.parametrize("probe", [False, True])
+def test_a_clip_without_the_modality_has_a_zero_state(readout, probe):
+    arm = make_arm(readout=readout, probe=probe)
     state = arm.encode(torch.randn(2, 4, DIM), torch.tensor([0, 4]))
     assert not state[0].any() and state[1].any()
 
@@ -81,6 +87,17 @@ def test_statistics_are_those_of_the_valid_states():
     states = arm.gru((clip - arm.mean) * arm.scale)[0]
     expected = torch.cat([states.mean(0), states.std(0, correction=0), states.amax(0)])
     assert torch.allclose(arm.encode(*padded([clip, torch.randn(9, DIM)]))[0], expected, atol=1e-4)
+
+
+def test_with_a_probe_mean_and_deviation_of_the_clip_stand_behind_the_grus_state():
+    plain, arm, clip = make_arm(4), make_arm(4, probe=True), torch.randn(6, DIM)
+    arm.gru.load_state_dict(plain.gru.state_dict())
+    arm.standardise(plain.mean, 1 / plain.scale)
+    state, statistics = arm.encode(*padded([clip, torch.randn(9, DIM)], 1e3))[0].split([7, 2 * DIM])
+    steps = (clip - arm.mean) * arm.scale
+    expected = torch.cat([steps.mean(0), steps.std(0, correction=0)])
+    assert torch.allclose(statistics, expected, atol=1e-5)
+    assert torch.allclose(state, plain.encode(*padded([clip]))[0], atol=1e-6)
 
 
 def test_pooling_averages_whole_groups_and_the_rest_by_itself():

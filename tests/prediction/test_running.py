@@ -11,7 +11,7 @@ from mfer_core.prediction.running import encode_running
 
 @pytest.mark.parametrize("readout", ["last", "mean", "statistics"])
 @pytest.mark.parametrize(("pool", "standardise"), [(1, True), (4, True), (4, False)])
-def test_piece_by_piece_is_in_one_piece(readout, pool, standardise):
+def test_piece_by_piece_is_in_one_piece(readout, pool, standardise, probe):
     torch.manual_seed(1)
     config = ArmConfig(
         modality="audio",
@@ -22,6 +22,7 @@ def test_piece_by_piece_is_in_one_piece(readout, pool, standardise):
         pool=pool,
         standardise=standardise,
         readout=readout,
+        probe=probe,
         classes=("a",),
     )
     arm = Arm(config).eval()

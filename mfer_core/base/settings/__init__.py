@@ -29,7 +29,15 @@ from mfer_core.base.settings.sections import (
     Tracking,
     Transfer,
 )
-from mfer_core.base.settings.training import Finetune, PretrainAudio, Train, TrainArm, TrainAudio, TrainFused
+from mfer_core.base.settings.training import (
+    Finetune,
+    PretrainAudio,
+    Train,
+    TrainArm,
+    TrainAudio,
+    TrainFused,
+    TrainVisual,
+)
 from mfer_core.base.settings.types import CorpusName, Runner, Text, Unique
 
 __all__ = [
@@ -37,6 +45,7 @@ __all__ = [
     "Finetune",
     "Settings",
     "Train",
+    "TrainArm",
     "load_settings",
 ]  # besides the sections that Settings is made of
 
@@ -72,7 +81,7 @@ class Settings(Section):
     pretrain_emotion2vec: PretrainEmotion2vec
     embed: Embed
     folds: Folds
-    train_visual: TrainArm
+    train_visual: TrainVisual
     pretrain_audio: PretrainAudio
     train_audio: TrainAudio
     train_fused: TrainFused

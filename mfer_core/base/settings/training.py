@@ -73,7 +73,7 @@ class Train(Section):
 
 
 class TrainArm(Train):
-    """Hyperparameters of stage 1, which stage 2a has too."""
+    """Hyperparameters that stages 1 and 2a share."""
 
     finetune: Finetune = Finetune()
     """Training of the encoder's last blocks."""
@@ -107,6 +107,14 @@ class TrainArm(Train):
         return self
 
 
+class TrainVisual(TrainArm):
+    """Stage 1."""
+
+    probe: bool = False
+    """Whether a logistic regression on mean and deviation of the embeddings decides with the GRU; the
+    validation part sets the share of both."""
+
+
 class PretrainAudio(TrainArm):
     """Stage 2a."""
 
@@ -124,6 +132,9 @@ class TrainAudio(Train):
     """Training of the encoder's last blocks."""
     start: Literal["pretrain_audio", "scratch"] = "pretrain_audio"
     """Where the GRU comes from."""
+    probe: bool = False
+    """Whether a logistic regression on mean and deviation of the embeddings decides with the GRU; the
+    validation part sets the share of both."""
     gru_learning_rate: float = Field(gt=0)
     """Of the GRU taken over from stage 2a."""
 
@@ -131,6 +142,9 @@ class TrainAudio(Train):
 class TrainFused(Train):
     """Stage 3."""
 
+    start: Literal["sum", "shares"] = "sum"
+    """What the classifier starts from. sum: both arms' classifiers side by side; shares: each times the
+    share that suits the validation part best, and this start is kept where training does not better it."""
     trainable: Literal["classifier", "all"]
     """What learns; the reference's report: all; its code: classifier."""
     finetune_visual: Finetune = Finetune()

@@ -1,0 +1,172 @@
+"""A stage of the method on one fold: what its model starts from, and one fit of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mfer_core.base.files import digest
+from mfer_core.base.labels import CLASSES
+from mfer_core.base.settings import Finetune, Settings, Train, TrainAudio, TrainFused, TrainVisual
+from mfer_core.cache.code import code_digest
+from mfer_core.dataset.clip_encoder import ClipEncoder, embedded, open_modality
+from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.fold import Fold
+from mfer_core.dataset.modality import ModalityEmbeddings, normalised
+from mfer_core.dataset.steps import moments
+from mfer_core.models.arm import Arm
+from mfer_core.models.finetuned import TRAINABLE_MODULES
+from mfer_core.models.fusion import Fused
+from mfer_core.models.store import Blocks
+from mfer_core.protocol.protocols import protocol as rules
+from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states
+from mfer_core.training.loop import Progress, Run, seed_of
+from mfer_core.training.stacking import Stacked, share_out, with_probe
+
+
+class FoldStage(ABC):
+    """A stage of the method on one fold: what its model starts from."""
+
+    arm: str
+    modalities: tuple[str, ...]
+    hyper: Train
+
+    def __init__(self, fold: Fold, settings: Settings, seed: int):
+        self.fold, self.settings, self.seed = fold, settings, seed
+        self.name = f"train_{self.arm}"
+        self.inputs = fold.digest(self.modalities)
+
+    @abstractmethod
+    def shaped_by(self) -> list:
+        """What the key covers beside the fold, the code and ``hyper``."""
+
+    @abstractmethod
+    def start(
+        self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
+    ) -> tuple[Arm | Fused, list[Group]]:
+        """The model before its first step, and its learning rates.
+
+        ``selection``: from parents that have not seen the validation clips, where there are such.
+        """
+
+    @abstractmethod
+    def finetune_of(self, modality: str) -> Finetune:
+        """How the encoder of ``modality`` learns with the model."""
+
+    def blocks(self, selection: bool) -> Blocks:
+        """Blocks of the encoders that an earlier stage trained."""
+        return {}
+
+    def run(self) -> Run:
+        """Its key covers the code of an encoder only where that learns here or has learned before."""
+        fold = self.fold
+        names = [
+            name for name in self.modalities if self.finetune_of(name).blocks or self.blocks(False).get(name)
+        ]
+        code = [
+            code_digest(module)
+            for module in (type(self).__module__, *(TRAINABLE_MODULES[name] for name in names))
+        ]
+        shaped_by = [self.refit, self.hyper.model_dump(), self.shaped_by(), code]
+        key = digest(self.name, fold.protocol, fold.number, self.seed, self.inputs, shaped_by)
+        seed = seed_of(self.seed, self.name, fold.protocol, fold.number)
+        folder = fold.paths.fold(self.name, fold.protocol, self.seed, fold.number)
+        name = f"{self.name} {fold.protocol} seed {self.seed} fold {fold.number}"
+        return Run(folder, key, seed, name, fold.number)
+
+    @property
+    def refit(self) -> bool:
+        """As the settings say, but not where the epoch is chosen on the test fold or on published actors."""
+        return self.settings.folds.refit and rules(self.fold.protocol).inner
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model after training, its clips by part, and the encoders that were opened for it."""
+
+    model: Arm | Fused
+    clips: dict[str, Clips]
+    encoders: dict[str, ClipEncoder]
+    metadata: dict[str, dict]  # of the encoder behind each modality
+    progress: Progress
+    stacked: Stacked | None  # where the settings put several models together
+
+    def part(self, name: str) -> Clips:
+        """A part's clips as the model sees them."""
+        return embedded(self.clips[name], self.encoders.values())
+
+
+def fit_once(stage: FoldStage, fold: Fold, run: Run, chosen: Fitted | None = None) -> Fitted:
+    """Train the stage's model on ``fold``. What an earlier fit has ``chosen`` on the validation part is
+    taken over, and that part is not looked at.
+    """
+    selection, device = chosen is None, run.device(stage.hyper.device)
+    modalities: dict[str, ModalityEmbeddings] = {}
+    encoders: dict[str, ClipEncoder] = {}
+    blocks = stage.blocks(selection)
+    for name in stage.modalities:
+        finetune = stage.finetune_of(name)
+        modalities[name], encoder = open_modality(fold, name, str(device), finetune, blocks.get(name, {}))
+        encoders |= {name: encoder} if encoder else {}
+    model, groups = stage.start(modalities, run.seed, selection)
+    arms = {"visual": model.visual, "audio": model.audio} if isinstance(model, Fused) else {stage.arm: model}
+    inputs = {
+        name: normalised(modality, arms[name].config.normalisation, fold.manifest)
+        for name, modality in modalities.items()
+    }
+    clips, decided = fold.clips(inputs), chosen.stacked if chosen else None
+    job = Job(stage, clips, run, encoders, chosen.progress.rates if chosen else None)
+    if isinstance(model, Fused):
+        progress, stacked = job.fit_fused(model, groups, decided)
+    else:
+        model, progress, stacked = job.fit_arm(model, groups, decided)
+    metadata = {name: (encoders.get(name) or modalities[name]).metadata for name in modalities}
+    return Fitted(model, clips, encoders, metadata, progress, stacked)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit of a stage's model: on which clips, and with which encoders that learn."""
+
+    stage: FoldStage
+    clips: dict[str, Clips]
+    run: Run
+    encoders: dict[str, ClipEncoder]
+    rates: Sequence[float] | None  # learning rates that an earlier fit chose
+
+    def part(self, name: str) -> Clips:
+        """A part's clips, embedded by the encoders as they are now."""
+        return embedded(self.clips[name], self.encoders.values())
+
+    def fit_arm(
+        self, arm: Arm, groups: list[Group], decided: Stacked | None
+    ) -> tuple[Arm, Progress, Stacked | None]:
+        hyper = self.stage.hyper
+        assert isinstance(hyper, TrainVisual | TrainAudio)  # the stages of a single arm
+        arm.standardise(*moments(self.clips["train"].modalities[self.stage.arm]))
+        progress = self._fit_whole(arm, groups)
+        if not hyper.probe:
+            return arm, progress, None
+        wide, stacked = with_probe(arm, self.part("train"), self.part("valid"), decided)
+        return wide, progress, stacked
+
+    def fit_fused(
+        self, fused: Fused, groups: list[Group], decided: Stacked | None
+    ) -> tuple[Progress, Stacked | None]:
+        hyper, stacked = self.stage.hyper, None
+        assert isinstance(hyper, TrainFused)  # the stage of both arms
+        shares = hyper.start == "shares"
+        if shares:
+            stacked = share_out(fused, hidden_states(fused, self.part("valid")), decided)
+        if hyper.trainable == "all":
+            return self._fit_whole(fused, groups, shares), stacked
+        # Nothing below the head changes, so the arms' states are computed once.
+        train, valid = (hidden_states(fused, self.part(name)) for name in ("train", "valid"))
+        return fit(
+            fused.head, groups, train, valid, len(CLASSES), hyper, self.run, self.rates, shares
+        ), stacked
+
+    def _fit_whole(self, model: Arm | Fused, groups: list[Group], keeps_start: bool = False) -> Progress:
+        return fit_with_encoders(
+            model, groups, self.clips, len(CLASSES), self.stage.hyper, self.run, self.encoders, self.rates,
+            keeps_start,
+        )  # fmt: skip

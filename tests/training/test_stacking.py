@@ -1,0 +1,163 @@
+"""An arm holds its probe: the shares decide what of it is heard, and stage 3 starts from both arms."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mfer_core.base.files import read_json, read_table
+from mfer_core.dataset.clips import Clips
+from mfer_core.evaluation.probe import probe_of
+from mfer_core.models.arm import Arm, ArmConfig
+from mfer_core.models.regression import STRENGTHS
+from mfer_core.training.fit import logits_of
+from mfer_core.training.pretrain_audio import pretrain_audio
+from mfer_core.training.stacking import Stacked, log_loss, shares_of, states_of, with_probe
+from tests.training.synthetic import (
+    EIGHT,
+    small_settings,
+    train_audio_fold,
+    train_fused_fold,
+    train_visual_fold,
+    write_benchmark,
+    write_pretraining,
+)
+
+DIM = 12
+
+
+def make_clips(seed: int, count: int) -> Clips:
+    """Clips of 1 to 9 steps whose class moves some means and deviations."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(7).normal(size=(2, 8, DIM))
+    labels = np.arange(count) % 8
+    steps = [
+        torch.from_numpy(
+            0.3 * centres[0, label]
+            + rng.normal(size=(rng.integers(1, 10), DIM)) * 1.5 * np.exp(0.15 * centres[1, label])
+        ).float()
+        for label in labels
+    ]
+    ids = tuple(f"c/{seed}-{number:03d}" for number in range(count))
+    return Clips(ids, ("x",) * count, torch.from_numpy(labels), {"audio": steps}, {"audio": DIM})
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return {"train": make_clips(0, 96), "valid": make_clips(1, 48), "test": make_clips(2, 48)}
+
+
+@pytest.fixture(scope="module")
+def arm(parts):
+    """A GRU that was never trained."""
+    torch.manual_seed(3)
+    config = ArmConfig(
+        modality="audio", input_dim=DIM, hidden_size=5, layers=1, dropout=0.2, pool=2, classes=EIGHT
+    )
+    arm = Arm(config)
+    several = torch.cat(parts["train"].modalities["audio"])
+    arm.standardise(several.mean(0), several.std(0))
+    return arm
+
+
+def probabilities(model: Arm, clips: Clips) -> np.ndarray:
+    return torch.softmax(logits_of(model, clips), 1).numpy()
+
+
+def test_an_arm_whose_gru_has_no_share_is_the_probe(arm, parts):
+    values = {
+        clip: np.concatenate([steps.double().mean(0), steps.double().std(0, correction=0)])
+        for clips in parts.values()
+        for clip, steps in zip(clips.clip_ids, clips.modalities["audio"], strict=True)
+    }
+    rows = [(clip, part) for part, clips in parts.items() for clip in clips.clip_ids]
+    folds = pd.DataFrame(rows, columns=["clip_id", "part"]).assign(protocol="luna5", fold=0)
+    labels = pd.Series(
+        {
+            clip: EIGHT[label]
+            for clips in parts.values()
+            for clip, label in zip(clips.clip_ids, clips.labels.tolist(), strict=True)
+        }
+    )
+    table = probe_of("probe_audio", {"audio": values}, labels, folds, refit=False).set_index("clip_id")
+    _, chosen = with_probe(arm, parts["train"], parts["valid"])
+    assert STRENGTHS[0] < chosen.strength < STRENGTHS[-1], "else the choice would not show"
+    alone, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((0.0, 1.0), chosen.strength))
+    expected = table.loc[list(parts["test"].clip_ids), list(EIGHT)]
+    np.testing.assert_allclose(probabilities(alone, parts["test"]), expected, atol=2e-3)
+
+
+def test_an_arm_whose_probe_has_no_share_is_the_plain_arm(arm, parts):
+    wide, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((1.0, 0.0), 0.01))
+    np.testing.assert_allclose(
+        probabilities(wide, parts["test"]), probabilities(arm, parts["test"]), atol=1e-5
+    )
+
+
+def test_a_gru_that_learned_nothing_gets_next_to_no_share(arm, parts):
+    wide, chosen = with_probe(arm, parts["train"], parts["valid"])
+    probe, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((0.0, 1.0), chosen.strength))
+    labels = parts["valid"].labels
+    losses = {
+        name: log_loss(logits_of(model, parts["valid"]), labels)
+        for name, model in {"both": wide, "probe": probe, "gru": arm}.items()
+    }
+    assert losses["both"] <= losses["probe"] + 1e-6 < losses["gru"]
+    assert chosen.shares[1] > 0.5
+    assert states_of(wide, parts["test"]).shape == (48, 5 + 2 * DIM)
+
+
+def test_shares_are_those_of_the_lowest_loss():
+    rng = np.random.default_rng(0)
+    labels = torch.from_numpy(rng.integers(8, size=400))
+    good = torch.nn.functional.one_hot(labels, 8).double() + torch.from_numpy(rng.normal(size=(400, 8)))
+    noise = torch.from_numpy(rng.normal(size=(400, 8)))
+    shares = shares_of([good, noise], labels)
+    grid = [(a, b) for a in np.linspace(0, 2, 21) for b in np.linspace(0, 2, 21)]
+    best = min(log_loss(a * good + b * noise, labels) for a, b in grid)
+    assert log_loss(shares[0] * good + shares[1] * noise, labels) <= best + 1e-6
+    assert shares[0] > 0.5 and shares[1] < 0.1
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A data folder with every stage of one fold, arms with their probes, and stage 3 from their shares."""
+    data = tmp_path_factory.mktemp("stacked")
+    settings = small_settings(
+        folds={"protocols": ["groupk:2"], "refit": True},
+        train_visual={"probe": True},
+        train_audio={"probe": True},
+        train_fused={"start": "shares", "epochs": 2, "learning_rate": 1.0},  # Such steps do harm.
+    )
+    write_benchmark(data, settings)
+    write_pretraining(data, settings)
+    pretrain_audio(data, settings)
+    for train in (train_visual_fold, train_audio_fold, train_fused_fold):
+        train("groupk:2", 0, data, settings)
+    return {path.parts[-5]: path.parent for path in data.glob("train_*/groupk-2/*/fold-0/config.json")}
+
+
+def test_where_training_does_harm_stage_3_keeps_its_start_which_is_the_product_of_the_arms(trained):
+    config = read_json(trained["train_fused"] / "config.json")
+    history = pd.read_csv(trained["train_fused"] / "history.csv")
+    assert config["best_epoch"] == 0 and list(history.epoch) == [0, 1, 2]
+    tables = {
+        name: read_table(folder / "predictions.parquet").set_index("clip_id")
+        for name, folder in trained.items()
+    }
+    logs = [
+        share * np.log(tables[name][list(EIGHT)])
+        for name, share in zip(("train_visual", "train_audio"), config["stacked"]["shares"], strict=True)
+    ]
+    product = np.exp(logs[0] + logs[1])
+    expected = product.div(product.sum(axis=1), axis=0)
+    np.testing.assert_allclose(
+        tables["train_fused"][list(EIGHT)], expected.loc[tables["train_fused"].index], atol=1e-3
+    )
+
+
+def test_a_folds_config_says_what_the_validation_part_decided(trained):
+    for stage in ("train_visual", "train_audio"):
+        facts = read_json(trained[stage] / "config.json")
+        assert facts["stacked"]["strength"] in STRENGTHS and len(facts["stacked"]["shares"]) == 2
+        assert facts["model"]["probe"] is True
