@@ -127,8 +127,10 @@ def _after(regression: Regression, size: int) -> Layer:
 @torch.no_grad()
 def set_sum(target: nn.Linear, layers: Sequence[Layer], shares: Sequence[float]) -> None:
     """Make ``target`` the sum of ``layers`` over one state, each times its share."""
-    target.weight.copy_(sum(share * weight for share, (weight, _) in zip(shares, layers, strict=True)))
-    target.bias.copy_(sum(share * bias for share, (_, bias) in zip(shares, layers, strict=True)))
+    factors = torch.tensor(shares, dtype=torch.float64)
+    weights, biases = (torch.stack(several) for several in zip(*layers, strict=True))
+    target.weight.copy_(torch.tensordot(factors, weights, 1))
+    target.bias.copy_(torch.tensordot(factors, biases, 1))
 
 
 def share_out(fused: Fused, valid: Clips, decided: Stacked | None = None) -> Stacked:
