@@ -229,6 +229,20 @@ def predict(
         str | None,
         typer.Option(help="published emotion2vec, hub id or folder (default: predict.speech_encoder)"),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="a calm recording of the same person, which is to read as neutral"),
+    ] = None,
+    baseline_first: Annotated[
+        float | None, typer.Option(help="in its place the first so many seconds of each recording")
+    ] = None,
+    voice_encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="CAM++ that tells speakers apart, hub id or folder (default: predict.voice_encoder, if it "
+            "is on this machine)"
+        ),
+    ] = None,
 ) -> None:
     """Say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some
     rejected.
@@ -236,7 +250,19 @@ def predict(
     from flows.predict import predict_media
     from flows.show import show_predictions
 
-    run, status = predict_media(paths, model, window, step, out, max_minutes, image_encoder, speech_encoder)
+    run, status = predict_media(
+        paths,
+        model,
+        window,
+        step,
+        out,
+        max_minutes,
+        image_encoder,
+        speech_encoder,
+        voice_encoder,
+        baseline,
+        baseline_first,
+    )
     show_predictions(run, out)
     raise typer.Exit(status)
 

@@ -3,15 +3,21 @@
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
+from mfer_core.encoders.checkpoints import local_folder
+from mfer_core.encoders.speaker import load_speaker_encoder
 from mfer_core.prediction import Predictor
 from mfer_core.prediction.batch import Batch
 from mfer_core.prediction.media_files import find_media
+from mfer_core.prediction.neutral import PersonalNeutral, calm_shares
 from mfer_core.prediction.predictor import PUBLISHED
 from mfer_core.prediction.results_folder import ResultsFolder
 from mfer_core.prediction.run import PredictionRun
+from mfer_core.prediction.speakers import Voices
 from mfer_core.prediction.windows import window_spans
 
 ALL, NONE, SOME, STOPPED = (
@@ -32,6 +38,9 @@ def predict_media(
     max_minutes: float | None = None,
     image_encoder: str | None = None,
     speech_encoder: str | None = None,
+    voice_encoder: str | None = None,
+    baseline: Path | None = None,
+    baseline_first: float | None = None,
 ) -> tuple[PredictionRun, int]:
     """Predict every media file of ``paths``, into ``out`` where it is given; returns what was found and the
     exit status.
@@ -51,6 +60,8 @@ def predict_media(
     named = {"image_encoder": image_encoder, "speech_encoder": speech_encoder}
     model = model or _model_at_hand(any(named.values()))
     predictor = _load(model, max_minutes, {name: value for name, value in named.items() if value})
+    predictor.voices = _voices(voice_encoder)
+    predictor.neutral = _neutral(predictor, baseline, baseline_first, window_s, step_s)
     run = Batch(predictor, model, window_s, step_s, out).run(files)
     if run.left:
         return run, STOPPED
@@ -65,6 +76,36 @@ def _model_at_hand(encoders_named: bool) -> str:
     if not encoders_named:
         print(f"no trained model in {trained}: published heads answer", file=sys.stderr)
     return PUBLISHED
+
+
+def _voices(named: str | None) -> Voices | None:
+    """What tells speakers apart: the encoder that a person named, or that of the settings, if it is here."""
+    chosen = load_settings().predict
+    checkpoint = named or chosen.voice_encoder
+    if named is None and local_folder(checkpoint) is None:
+        return None
+    return Voices(load_speaker_encoder(checkpoint, None, "auto"), chosen.voice_likeness)
+
+
+def _neutral(
+    predictor: Predictor, recording: Path | None, first_s: float | None, window_s: float, step_s: float
+) -> PersonalNeutral | None:
+    """A person's own neutral, from a calm recording or from the first seconds of each recording.
+
+    Raises MferError for both at once, for a stretch shorter than a window and for a model without neutral.
+    """
+    if recording is not None and first_s is not None:
+        raise MferError("a baseline is either a recording or the first seconds: give one of both options")
+    if first_s is not None:
+        if first_s < window_s:
+            raise MferError(f"a baseline of {first_s:g} s: no window of {window_s:g} s ends within it")
+        calm_shares(pd.DataFrame(columns=["arm", *predictor.classes]), predictor.classes)
+        return PersonalNeutral(first_s=first_s)
+    if recording is None:
+        return None
+    return PersonalNeutral(
+        calm_shares(predictor.examine(recording, window_s, step_s).timeline, predictor.classes)
+    )
 
 
 def _load(model: str, max_minutes: float | None, encoders: dict[str, str]) -> Predictor:

@@ -108,7 +108,7 @@ def show_predictions(run: PredictionRun, out: Path | None) -> None:
             console.print(_timeline_table(seen, run.step_s))
         for one in seen.people:
             labels = ", ".join(f"{row.arm} {row.label}" for row in one.table.itertuples())
-            times = f"seen for {one.seen_s:.1f} s from {one.first_s:.1f} to {one.last_s:.1f} s"
+            times = f"seen for {one.seen_s:.1f} s, heard for {one.spoken_s:.1f} s"
             _say(console, f"{seen.path}: {one.name}: {times}: {labels}")
         for note in seen.notes:
             _say(console, f"{seen.path}: {note}")

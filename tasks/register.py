@@ -13,7 +13,7 @@ from mfer_core.base.files import atomic_path, read_json, read_table, write_table
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Register, Settings
-from mfer_core.prediction.predictor import ModelSettings
+from mfer_core.prediction.model_settings import ModelSettings
 from tasks.artifacts import artifact_key
 from tasks.tracking.champion import PREDICTIONS
 from tasks.tracking.model_card import write_card

@@ -51,15 +51,19 @@ def checkpoint_folder(checkpoint: str, revision: str | None) -> Path:
     """The folder of ``checkpoint``, downloaded where it is not on this machine. Raises MferError as
     ``find_checkpoint``.
     """
-    local = (path for path in (Path(checkpoint), CHECKPOINTS / checkpoint) if path.is_dir())
-    return next(local, None) or _from_hub(checkpoint, revision)
+    return local_folder(checkpoint) or _from_hub(checkpoint, revision)
+
+
+def local_folder(checkpoint: str) -> Path | None:
+    """The folder of a checkpoint that a person put on this machine."""
+    return next((path for path in (Path(checkpoint), CHECKPOINTS / checkpoint) if path.is_dir()), None)
 
 
 def why_missing(checkpoint: str, revision: str | None) -> str | None:
     """One line where ``checkpoint`` is neither on this machine nor offered by its hub just now; None where it
     can be had.
     """
-    if any(path.is_dir() for path in (Path(checkpoint), CHECKPOINTS / checkpoint)):
+    if local_folder(checkpoint):
         return None
     fetch, ask = (
         (_from_modelscope, _ask_modelscope)

@@ -43,7 +43,7 @@ def load_model(folder: Path, config: dict[str, Any], classes: int) -> "Emotion2v
     misshapen.
     """
     model = build_model(config["model_conf"], classes)
-    state = _read_state(weights_file(folder)[0])
+    state = read_state(weights_file(folder)[0])
     try:
         model.load_state_dict(_pick(state, model.state_dict(), list(config.get("scope_map") or [])))
     except (KeyError, RuntimeError) as error:
@@ -53,7 +53,7 @@ def load_model(folder: Path, config: dict[str, Any], classes: int) -> "Emotion2v
     return model.eval()
 
 
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
+def read_state(path: Path) -> dict[str, torch.Tensor]:
     """Tensors by name. A pickle is read with ``weights_only``: it cannot run code, and anything but tensors
     is refused.
     """

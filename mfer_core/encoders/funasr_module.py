@@ -1,6 +1,6 @@
-"""Import of FunASR's Emotion2vec class alone.
+"""Import of single classes of FunASR.
 
-``import funasr`` imports every model it has (7-9 s of CPU, hundreds of MB). The class needs five small files
+``import funasr`` imports every model it has (7-9 s of CPU, hundreds of MB). A class needs a few small files
 of that package, so a bare package object that only knows where FunASR lies stands in for it while they are
 imported and the model is built; afterwards the stand-in and its submodules are taken away again, and a real
 ``import funasr`` works as ever.
@@ -23,8 +23,15 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def emotion2vec_class() -> Iterator[type]:
-    """Yield ``funasr.models.emotion2vec.model.Emotion2vec``; build models inside (its blocks import more of
-    the package).
+    """Yield ``funasr.models.emotion2vec.model.Emotion2vec`` as ``funasr_class`` does."""
+    with funasr_class("emotion2vec", "Emotion2vec") as found:
+        yield found
+
+
+@contextmanager
+def funasr_class(model: str, name: str) -> Iterator[type]:
+    """Yield class ``name`` of ``funasr.models.<model>.model``; build models inside (their blocks import more
+    of the package).
     """
     with _LOCK:
         ours = PACKAGE not in sys.modules
@@ -34,8 +41,8 @@ def emotion2vec_class() -> Iterator[type]:
             with redirect_stdout(
                 io.StringIO()
             ):  # its audio loader prints a notice about ffmpeg, which is not used here
-                module = importlib.import_module(f"{PACKAGE}.models.emotion2vec.model")
-            yield module.Emotion2vec
+                module = importlib.import_module(f"{PACKAGE}.models.{model}.model")
+            yield getattr(module, name)
         finally:
             if ours:
                 for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:

@@ -16,6 +16,8 @@ REGION = (-0.5, -0.5, 1.5, 2.0)
 CELLS = (4, 5)  # columns and rows of the region; each is half a box wide and high
 CELL_PX = 12  # the side of a cell, to which the region is brought
 BINS = 8  # per channel of Lab: lightness, green to red, blue to yellow
+MOUTH_PX = (16, 11)  # width and height of the picture of a mouth
+MOUTH_SIZE = MOUTH_PX[0] * MOUTH_PX[1]
 SIZE = CELLS[0] * CELLS[1] * 3 * BINS
 
 
@@ -46,3 +48,11 @@ def _histograms(bins: np.ndarray) -> np.ndarray:
     numbered = cells + BINS * np.arange(len(cells))[:, None]
     counts = np.bincount(numbered.ravel(), minlength=SIZE)
     return np.sqrt(counts / counts.sum()).astype(np.float32)
+
+
+def mouth(crop: np.ndarray) -> np.ndarray:
+    """uint8 [MOUTH_SIZE]: the lower middle of a face crop [H, W] or [H, W, 3], small and in grey."""
+    height, width = crop.shape[:2]
+    part = crop[round(0.6 * height) : round(0.95 * height), round(0.25 * width) : round(0.75 * width)]
+    grey = part if part.ndim == 2 else cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, MOUTH_PX, interpolation=cv2.INTER_AREA).ravel()

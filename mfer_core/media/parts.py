@@ -24,7 +24,7 @@ from mfer_core.media.clip import Reader, check_length, encode, frame_row, odd_no
 from mfer_core.media.decode import Recording, frame_time
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import Crop, FaceCropper
-from mfer_core.media.looks import SIZE, look
+from mfer_core.media.looks import MOUTH_SIZE, SIZE, look, mouth
 from mfer_core.media.picture import Display
 from mfer_core.media.sound import SoundCollector, Waveform
 
@@ -39,6 +39,7 @@ FACES = pa.schema(
         ("main", pa.bool_()),
         *((side, pa.float32()) for side in ("x0", "y0", "x1", "y1")),
         ("look", pa.list_(pa.float32(), SIZE)),
+        ("mouth", pa.list_(pa.uint8(), MOUTH_SIZE)),
         ("image", pa.binary()),
     ]
 )
@@ -107,6 +108,7 @@ class _Writer:
                 "main": main,
                 **dict(zip(("x0", "y0", "x1", "y1"), face.box.tolist(), strict=True)),
                 "look": face.look,
+                "mouth": mouth(face.image),
                 "image": None if main else encode(face.image, self._settings.image_format),
             }
 

@@ -22,17 +22,8 @@ SAME_PERSON = 0.92  # Two pieces of tracks that are at least so alike may be one
 SAME_PLACE = 0.90  # The same where one ends and the other begins at one place.
 SHORTEST_S = 1.0  # Whoever is seen for less in all is not followed.
 MOST_PEOPLE = 12  # Those seen longest are followed.
-FACES = (
-    "frame",
-    "main",
-    "time_s",
-    "track",
-    "x0",
-    "y0",
-    "x1",
-    "y1",
-    "look",
-)  # what telling people apart needs
+# The columns of RecordingParts.faces that telling people apart needs.
+FACES = ("frame", "main", "time_s", "track", "x0", "y0", "x1", "y1", "look", "mouth")
 
 
 @dataclass
@@ -87,6 +78,21 @@ class People:
     main: np.ndarray  # bool [N]: whether the face is the one that the main rows see
     time_s: np.ndarray  # [N] seconds on the recording's clock
     box: np.ndarray  # float32 [N, 4]: x0, y0, x1, y1, pixels of the displayed frame
+    mouth: np.ndarray  # uint8 [N, M]: a small picture of the mouth
+
+    @staticmethod
+    def name(number: int) -> str:
+        return f"person {number + 1}"
+
+    def mouth_movement(self, number: int, during: np.ndarray) -> float:
+        """How much a person's mouth changes from picture to picture ``during`` (bool [N]) some time: the mean
+        difference of its grey values, whatever the light. 0 for fewer than two pictures.
+        """
+        mouths = self.mouth[during & (self.person == number)].astype(np.float32)
+        if len(mouths) < 2:
+            return 0.0
+        mouths -= mouths.mean(1, keepdims=True)
+        return float(np.abs(np.diff(mouths, axis=0)).mean())
 
     @property
     def count(self) -> int:
@@ -109,8 +115,8 @@ def find_people(parts: Iterable[pd.DataFrame]) -> People:
                 current[track] = len(pieces)
                 pieces.append(_Piece(time_s, time_s, box, box, look, look))
             piece_of.append(current[track])
-        facts.append(part[["frame", "main", "time_s"]].assign(box=list(boxes)))
-    rows = pd.concat(facts) if facts else pd.DataFrame(columns=["frame", "main", "time_s", "box"])
+        facts.append(part[["frame", "main", "time_s", "mouth"]].assign(box=list(boxes)))
+    rows = pd.concat(facts) if facts else pd.DataFrame(columns=["frame", "main", "time_s", "mouth", "box"])
     person = _numbered(pieces)[np.array(piece_of, int)] if pieces else np.zeros(0, int)
     return People(
         person,
@@ -118,6 +124,7 @@ def find_people(parts: Iterable[pd.DataFrame]) -> People:
         rows.main.to_numpy(bool),
         rows.time_s.to_numpy(float),
         np.stack(list(rows.box)) if len(rows) else np.zeros((0, 4), np.float32),
+        np.stack(list(rows.mouth)) if len(rows) else np.zeros((0, 0), np.uint8),
     )
 
 

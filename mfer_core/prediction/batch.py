@@ -52,6 +52,8 @@ class Batch:
             self.model, predictor.warning, self.window_s, self.step_s, predictor.classes, self.results
         )
         run.about, run.sources = predictor.about, predictor.sources
+        if predictor.neutral:
+            run.about = [*run.about, predictor.neutral.about]
         run.others = [readable(path) for path in files.others]
         run.rejected = [Rejected(readable(path), str(error)) for path, error in files.faults.items()]
         left = len(files.recordings)
@@ -87,7 +89,9 @@ class Batch:
 
     def _keep(self, path: Path, key: str, prediction: Prediction, run: PredictionRun) -> None:
         notes = notes_on(prediction.clip.facts, self.predictor.settings.extract)
-        tables = (prediction.table, prediction.timeline, prediction.people)
+        if self.predictor.voices is None and prediction.turns and _may_be_several(prediction):
+            notes.append("speakers are not told apart: no speaker model is here")
+        tables = (prediction.table, prediction.timeline, prediction.people, prediction.turns)
         seen = RecordingResult(readable(path), prediction.clip.facts["duration_s"], notes, *tables)
         if self.out:
             plot_prediction(prediction, self.results.file("plots", path))
@@ -109,4 +113,13 @@ class Batch:
     def _shape(self) -> str:
         templates = [sha256_file(template) for template in sorted(TEMPLATES.glob("*.html"))]
         code = code_digest("mfer_core.prediction.batch")
-        return digest(self.model, self.predictor.identity, self.window_s, self.step_s, templates, code)
+        voices = self.predictor.voices
+        told_apart = None if voices is None else (voices.encoder.metadata, voices.likeness)
+        neutral = self.predictor.neutral
+        model = (self.model, self.predictor.identity, told_apart, neutral and neutral.facts)
+        return digest(*model, self.window_s, self.step_s, templates, code)
+
+
+def _may_be_several(prediction: Prediction) -> bool:
+    """Whether several people are seen, or nobody is and any number may speak."""
+    return bool(prediction.people) or not prediction.clip.facts["frames_with_face"]

@@ -31,6 +31,11 @@ def write_exports(results: ResultsFolder, path: Path, seen: RecordingResult, ste
     tiers = _tiers(seen.timeline, seen.duration_s, step_s)
     for one in seen.people:
         tiers |= _tiers(one.timeline, seen.duration_s, step_s, f"{one.name} ")
+    if len(seen.people) > 1:
+        tiers["speaker"] = [
+            (round(1000 * turn.start_s), round(1000 * turn.end_s), turn.person or turn.speaker)
+            for turn in seen.turns
+        ]
     for kind, export in EXPORTS.items():
         with atomic_path(results.file(kind, path)) as temporary:
             export(temporary, path, seen.duration_s, tiers)

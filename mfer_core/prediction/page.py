@@ -79,7 +79,7 @@ def _clip(path: Path, seen: RecordingResult, run: PredictionRun) -> dict:
     people = [
         {
             "name": one.name,
-            "picture": _data(one.picture),
+            "picture": _data(one.picture) if one.picture else None,
             **one.times,
             "arms": _arms(one.table, run),
             "drawing": _drawing(one.timeline, seen.duration_s, run) if long else None,
@@ -88,7 +88,8 @@ def _clip(path: Path, seen: RecordingResult, run: PredictionRun) -> dict:
     ]
     drawing = _drawing(seen.timeline, seen.duration_s, run) if long else None
     plot = _data(run.results.file("plots", path).read_bytes())
-    return _row(path, seen, run, True) | {"plot": plot, "drawing": drawing, "people": people}
+    shown = {"plot": plot, "drawing": drawing, "people": people, "turns": seen.turns}
+    return _row(path, seen, run, True) | shown
 
 
 def _data(picture: bytes) -> str:

@@ -15,10 +15,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ValidationError
 
 from mfer_core.base.errors import ClipError, MferError
-from mfer_core.base.files import digest, read_json, sha256_file, write_json
+from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract, Predict
 from mfer_core.base.workers import GRACE_S, shared_workers
@@ -35,57 +34,20 @@ from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_kind
 from mfer_core.prediction.classifiers import Classifier, Decision, Part, TrainedArms
+from mfer_core.prediction.model_settings import ModelSettings
+from mfer_core.prediction.neutral import PersonalNeutral
 from mfer_core.prediction.people import examine_people
 from mfer_core.prediction.published import about, load_heads
-from mfer_core.prediction.results_folder import PersonResult
+from mfer_core.prediction.results_folder import PersonResult, Turn
 from mfer_core.prediction.run import HeadSource
+from mfer_core.prediction.speakers import Voices
 from mfer_core.prediction.windows import STEP_S, WINDOW_S, RecordingEmbeddings, StepsFile, window_spans
 
-SETTINGS = "settings.json"
 PUBLISHED = "published"  # The name of the published heads where a model is named.
 log = logging.getLogger("mfer")
-LIMITS = {"max_duration_s", "clip_time_limit_s", "rejects_limit"}  # These settings shape no figure.
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time
 BATCH_GIB = 0.1  # An encoder's working memory; one recording is no quicker with more.
-
-
-class ModelSettings(BaseModel):
-    """``settings.json`` of a model's folder."""
-
-    extract: Extract
-    synthetic: bool  # trained on demonstration corpora
-
-    def allowing(self, max_minutes: float) -> "ModelSettings":
-        """The settings with another limit of length and a time limit to match. Raises MferError for a limit
-        not above 0.
-        """
-        if not max_minutes > 0:
-            raise MferError(f"max minutes {max_minutes:g}: it must be above 0")
-        longest_s = 60 * max_minutes
-        limit_s = self.extract.clip_time_limit_s * max(1.0, longest_s / self.extract.max_duration_s)
-        limits = {"max_duration_s": longest_s, "clip_time_limit_s": limit_s}
-        return self.model_copy(update={"extract": self.extract.model_copy(update=limits)})
-
-    def shaping(self) -> dict:
-        """What of the settings shapes figures."""
-        return self.model_dump(exclude={"extract": LIMITS})
-
-    def write(self, folder: Path) -> None:
-        write_json(folder / SETTINGS, self.model_dump())
-
-    @classmethod
-    def read(cls, folder: Path) -> "ModelSettings":
-        """Read ``settings.json``. Raises MferError when the file is missing or not this version's."""
-        try:
-            return cls.model_validate(read_json(folder / SETTINGS))
-        except ValidationError as error:
-            fault = error.errors()[0]
-            setting = ".".join(map(str, fault["loc"]))
-            raise MferError(
-                f"{folder / SETTINGS}: {setting}: {fault['msg']}: made by another version? Run stage "
-                "register again"
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -102,7 +64,8 @@ class Prediction:
     table: pd.DataFrame  # the whole recording, a row per arm
     timeline: pd.DataFrame  # a row per window and arm; a recording no longer than a window has one window
     step_s: float  # between two windows
-    people: list[PersonResult]  # everyone in the picture, where there are several
+    people: list[PersonResult]  # everyone seen or heard, where there are several
+    turns: list[Turn]  # who speaks when
 
 
 def _refuse_precomputed(folder: Path, config: dict) -> None:
@@ -127,6 +90,8 @@ class Predictor:
     # A hash of everything that shapes the figures: two models with one identity are the same model.
     identity: str
     sources: tuple[HeadSource, ...] = ()  # where published heads come from; none of a trained model
+    voices: Voices | None = None  # what tells speakers apart; without it all speech is one speaker's
+    neutral: PersonalNeutral | None = None  # a calm stretch beside which figures are given
 
     @classmethod
     def load(
@@ -219,9 +184,9 @@ class Predictor:
             spans = window_spans(embedded.duration_s, window_s, step_s)
             name = readable(path)
             whole, windows = self.tables(name, embedded, spans)
-            people = examine_people(self, name, parts, embedded, spans, step_s)
+            people, turns = examine_people(self, name, parts, embedded, spans, step_s)
             clip = ExtractedClip(parts.some_frames(SHOWN_FRAMES), parts.outline(), parts.facts)
-        return Prediction(name, clip, whole, windows, step_s, people)
+        return Prediction(name, clip, whole, windows, step_s, people, turns)
 
     def tables(
         self, path: str, embedded: RecordingEmbeddings, spans: list[tuple[float, float]]
@@ -229,7 +194,7 @@ class Predictor:
         """The tables of a ``Prediction``: of all of the embeddings, and of those within each span."""
         windows = self._table(path, spans, self.decide(embedded.between(*span) for span in spans))
         whole = self._table(path, [(0.0, embedded.duration_s)], [self.classifier.decide_whole(embedded)])
-        return whole, windows
+        return self.neutral.adjust(whole, windows, self.classes) if self.neutral else (whole, windows)
 
     def extract(self, path: Path, folder: Path) -> RecordingParts:
         """A recording's faces and sound, in parts that lie in ``folder``. Raises ClipError."""

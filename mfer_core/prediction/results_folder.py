@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -41,20 +41,34 @@ TABLES = ("table", "timeline")
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A stretch of one speaker's speech, seconds on the recording's clock."""
+
+    start_s: float
+    end_s: float
+    speaker: str
+    person: str | None  # whose face the voice belongs to; None where that is not clear
+
+
+@dataclass(frozen=True)
 class PersonResult:
-    """One person of a recording with several. Rows of the tables stand only where the person is seen."""
+    """One person of a recording with several: a face, a voice or both. Rows of the tables stand only where
+    the person is seen or heard.
+    """
 
     name: str
     seen_s: float
+    spoken_s: float
     first_s: float  # on the recording's clock, as last_s
     last_s: float
-    picture: bytes  # the largest of the person's face crops, encoded
+    picture: bytes  # the largest of the person's face crops, encoded; empty for a voice alone
     table: pd.DataFrame
     timeline: pd.DataFrame
 
     @property
     def times(self) -> dict[str, float]:
-        return {"seen_s": self.seen_s, "first_s": self.first_s, "last_s": self.last_s}
+        names = ("seen_s", "spoken_s", "first_s", "last_s")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,8 @@ class RecordingResult:
     notes: list[str]
     table: pd.DataFrame  # of the main face and all sound, as ``timeline``
     timeline: pd.DataFrame
-    people: list[PersonResult]  # everyone in the picture, where there are several
+    people: list[PersonResult]  # everyone seen or heard, where there are several
+    turns: list[Turn]
 
     def rows(self, kind: str) -> pd.DataFrame:
         """``table`` or ``timeline`` of the main rows and of everyone, told apart by column ``person``."""
@@ -117,6 +132,7 @@ class ResultsFolder:
         facts["people"] = [
             {"name": one.name, **one.times, "picture": b64encode(one.picture).decode()} for one in seen.people
         ]
+        facts["turns"] = [asdict(turn) for turn in seen.turns]
         table = pa.Table.from_pandas(rows, preserve_index=False)
         metadata = {_FACTS: json.dumps(facts, ensure_ascii=False).encode()}
         write_table(self.file("done", path), table.replace_schema_metadata(metadata))
@@ -135,7 +151,8 @@ class ResultsFolder:
             for one in facts["people"]
         ]
         known = {name: facts[name] for name in ("path", "duration_s", "notes")}
-        return RecordingResult(**known, **tables(MAIN), people=people)
+        turns = [Turn(**turn) for turn in facts["turns"]]
+        return RecordingResult(**known, **tables(MAIN), people=people, turns=turns)
 
     @staticmethod
     def _facts(schema: pa.Schema) -> dict:

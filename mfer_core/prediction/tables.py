@@ -5,7 +5,7 @@ They are written recording by recording: memory does not grow with their number.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ from mfer_core.base.csv_files import csv_text
 from mfer_core.base.files import atomic_path
 from mfer_core.base.modalities import ARMS
 from mfer_core.prediction.notice import NOTICE
-from mfer_core.prediction.results_folder import PersonResult, RecordingResult
+from mfer_core.prediction.results_folder import PersonResult, RecordingResult, Turn
 from mfer_core.prediction.run import PredictionRun
 
 SPAN = ["path", "person", "start_s", "end_s"]
@@ -33,12 +33,13 @@ PLACE = {
 
 def write_tables(run: PredictionRun, out: Path) -> None:
     """predictions.{parquet,csv} (a row per clip and arm), timeline.{parquet,csv} (per window and arm),
-    windows.csv (per window, for R and SPSS) and predictions.json (all).
+    windows.csv (per window, for R and SPSS), turns.csv (who speaks when) and predictions.json (all).
     """
     schema = pa.schema([*PLACE.items(), *((name, pa.float64()) for name in run.classes)])
     _write_table(out, "predictions", (seen.rows("table") for seen in run.seen), schema)
     _write_table(out, "timeline", (seen.rows("timeline") for seen in run.seen), schema)
     _write_windows(run, out / "windows.csv")
+    _write_turns(run, out / "turns.csv")
     _write_json(run, out / "predictions.json")
 
 
@@ -67,6 +68,17 @@ def _write_windows(run: PredictionRun, path: Path) -> None:
             arms = seen.rows("timeline").pivot(index=SPAN, columns="arm", values=["label", *run.classes])
             arms.columns = [f"{arm}_{value}" for value, arm in arms.columns]
             file.write(csv_text(arms.reindex(columns=columns).infer_objects().reset_index(), header=False))
+
+
+def _write_turns(run: PredictionRun, path: Path) -> None:
+    """A row per turn; ``person`` is empty where it is not clear whose face the voice belongs to."""
+    columns = [field.name for field in fields(Turn)]
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(csv_text(pd.DataFrame(columns=["path", *columns])))
+        for seen in run.seen:
+            turns = pd.DataFrame(map(asdict, seen.turns), columns=columns)
+            turns.insert(0, "path", seen.path)
+            file.write(csv_text(turns, header=False))
 
 
 def _gathered(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -100,7 +112,8 @@ def _write_json(run: PredictionRun, path: Path) -> None:
         for number, seen in enumerate(run.seen):
             clip = {"path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
             people = [{"name": one.name, **one.times} | _results(one, run.classes) for one in seen.people]
-            clip |= _results(seen, run.classes) | {"people": people}
+            turns = [asdict(turn) for turn in seen.turns]
+            clip |= _results(seen, run.classes) | {"people": people, "turns": turns}
             file.write(("," if number else "") + "\n    " + json.dumps(clip, ensure_ascii=False))
         file.write("\n  ]\n}\n")
 

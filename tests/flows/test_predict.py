@@ -203,3 +203,21 @@ def test_a_longer_limit_takes_a_longer_recording(model, tmp_path, capsys):
     assert main([*arguments, "0.06"]) == 0
     assert main([*arguments, "0"]) == 1
     assert "must be above 0" in capsys.readouterr().err
+
+
+def test_a_calm_recording_reads_as_neutral_beside_itself(model, recordings, tmp_path, capsys):
+    path = str(recordings / "short.mp4")
+    arguments = ["predict", path, "--model", str(model), "--out", str(tmp_path)]
+    assert main([*arguments, "--baseline", path]) == 0
+    assert "Beside a calm recording of the same person" in capsys.readouterr().out
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert list(table.label) == ["neutral"] * 3 and table.neutral.to_numpy() == pytest.approx(0.5)
+    assert main([*arguments, "--baseline", path, "--baseline-first", "5"]) == 1
+    assert main([*arguments, "--baseline-first", "3"]) == 1
+    assert main([*arguments, "--voice-encoder", str(tmp_path)]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert [line.split(":")[1].split(" of ")[0] for line in lines] == [
+        " a baseline is either a recording or the first seconds",
+        " a baseline",
+        " no weights in " + str(tmp_path),
+    ]

@@ -46,16 +46,20 @@ class Scene:
         return {"left": 0.5, CENTRE: 1.0, "right": 1.5}[place] * SIZE[0]
 
 
-def take(folder: Path, speaker: str, sex: str, label: str, corpus: str = "ravdess") -> Take:
+def take(folder: Path, speaker: str, sex: str, label: str) -> Take:
     """A clip of the demonstration's."""
-    plan = PlannedClip(f"{speaker}-{label}.mp4", corpus, speaker, sex, label, "strong", "1")
-    with av.open(str(folder / write_clip(folder, plan, seed=42))) as container:
+    plan = PlannedClip(f"{speaker}-{label}.mp4", "ravdess", speaker, sex, label, "strong", "1")
+    path = folder / write_clip(folder, plan, seed=42)
+    with av.open(str(path)) as container:
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)][::3]
-    with av.open(str(folder / plan.path)) as container:
+    return Take(pictures, _sound(path)[: len(pictures) * STEP_MS * RATE // 1000])
+
+
+def _sound(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
         resampler = av.AudioResampler("fltp", "mono", RATE)
         frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-    sound = np.concatenate([frame.to_ndarray()[0] for frame in frames])
-    return Take(pictures, sound[: len(pictures) * STEP_MS * RATE // 1000])
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
 def film(path: Path, takes: dict[str, list[Take]], shots: list[Shot]) -> Scene:

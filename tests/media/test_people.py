@@ -67,7 +67,8 @@ def rows(looks, times, track=0, x=0.0):
     """One track of faces in one place."""
     facts = {"frame": range(len(times)), "main": True, "time_s": times, "track": track}
     box = {"x0": x, "y0": 0.0, "x1": x + 10.0, "y1": 10.0}
-    return pd.DataFrame(facts | box | {"look": list(looks)})
+    mouths = [np.zeros(4, np.uint8)] * len(times)
+    return pd.DataFrame(facts | box | {"look": list(looks), "mouth": mouths})
 
 
 def unit(number):

@@ -16,7 +16,7 @@ from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import describe_model, save_weights
-from mfer_core.prediction.predictor import ModelSettings
+from mfer_core.prediction.model_settings import ModelSettings
 
 
 def write_model(folder: Path, extract: Extract, vit: PretrainVit, conf: dict, hidden: int = 16) -> Path:

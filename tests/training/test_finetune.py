@@ -24,7 +24,8 @@ from mfer_core.evaluation.transfer_fold import load_models
 from mfer_core.media.extracted import open_extracted
 from mfer_core.models.finetuned import TRAINABLE_MODULES, put_blocks
 from mfer_core.models.store import load_trained
-from mfer_core.prediction.predictor import ModelSettings, Predictor
+from mfer_core.prediction.model_settings import ModelSettings
+from mfer_core.prediction.predictor import Predictor
 from mfer_core.training import loop
 from mfer_core.training.fit import ClipTraining
 from mfer_core.training.pretrain_audio import pretrain_audio

@@ -308,6 +308,10 @@ class Predict(Section):
     """Its commit; empty takes the newest."""
     speech_temperature: float = Field(default=1.0, gt=0)
     """Divides its head's logits; 1 is as published, and nothing was fitted."""
+    voice_encoder: Text = "iic/speech_campplus_sv_zh-cn_16k-common"
+    """A CAM++ that tells speakers apart, hub id or folder; used where it lies on this machine."""
+    voice_likeness: float = Field(default=0.4, gt=-1, lt=1)
+    """From which cosine of their embeddings on two voices are one speaker's."""
 
 
 class Tracking(Section):
