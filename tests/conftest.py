@@ -4,10 +4,13 @@ run.
 
 import os
 import subprocess
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
@@ -64,3 +67,47 @@ def stranger(tmp_path_factory):
     yield process.pid
     process.kill()
     process.wait()
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory, worker_id):
+    """A function that makes a file in a folder, once for all workers: ``made_once(name, make)``.
+
+    ``make`` is called with an empty folder in which it writes ``name``; returns the file's path.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def path_of(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / f"made-{name}"
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                making = tmp_path_factory.mktemp("making")
+                make(making)
+                making.rename(folder)
+        return folder / name
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def prefect_database(made_once):
+    """Prefect's database with its tables and nothing in them: it takes a core five seconds to make these."""
+
+    def make(home: Path) -> None:
+        command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+        subprocess.run(command, env=os.environ | {"PREFECT_HOME": str(home)}, check=True)
+
+    return made_once("prefect.db", make)
+
+
+@pytest.fixture(scope="session")
+def empty_store(made_once):
+    """MLflow's database with its tables and nothing in them, which takes seconds to make."""
+
+    def make(folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments(max_results=1)
+
+    return made_once("mlflow.db", make)

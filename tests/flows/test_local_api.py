@@ -10,6 +10,7 @@ import pytest
 
 from flows.servers import answers
 from mfer_core.cache.code import ROOT
+from tests.servers.ports import put_prefect_database
 
 USE = """
 import sys
@@ -36,7 +37,8 @@ def start(folder) -> subprocess.Popen:
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, prefect_database):
+    put_prefect_database(prefect_database, tmp_path)
     (tmp_path / "prefect.toml").write_text((ROOT / "prefect.toml").read_text())
     return tmp_path
 

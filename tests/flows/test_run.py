@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from mfer_core.cache.code import ROOT
-from tests.servers.ports import free_port, serve
+from tests.servers.ports import free_port, put_prefect_database, serve
 
 LIMIT_S = 10
 STAGE = """
@@ -77,12 +77,13 @@ KINDS = ("processes", "threads", "dask", "native")
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, prefect_database):
     """A folder with a DVC stage of each kind, and a Prefect server for all of them."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("params.yaml", "prefect.toml"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "stage.py").write_text(STAGE)
+    put_prefect_database(prefect_database, folder)
     stages = [f"  {kind}:\n    cmd: python stage.py demo {kind}\n" for kind in KINDS]
     (folder / "dvc.yaml").write_text("stages:\n" + "".join(stages))
     port = free_port()

@@ -1,6 +1,7 @@
 """The stage over shards: nothing twice, nothing half, nothing lost."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,16 +19,29 @@ from mfer_core.media.extracted import ExtractedShards, open_extracted
 from tests.media.recordings import face_picture, numbered, tone, write_clip
 
 
-@pytest.fixture
-def raw(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
     """Eight clips: six of sound, one of a face with sound, one that is no media."""
-    folder = tmp_path / "raw"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("corpus")
     for number in range(6):
         write_clip(folder / f"sound{number}.wav", sound=tone(0.1 + number / 100))
     write_clip(folder / "video.mp4", [face_picture((100, 90, 100))] * 10, range(0, 400, 40), tone(0.4))
     (folder / "broken.wav").write_bytes(b"not a recording")
     return folder
+
+
+@pytest.fixture
+def raw(corpus, tmp_path) -> Path:
+    """A copy of the corpus that a test may change."""
+    return Path(shutil.copytree(corpus, tmp_path / "raw"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus, settings, tmp_path_factory) -> Path:
+    """What an undisturbed run over the corpus leaves; a test copies what it goes on from."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    assert run(corpus, out, settings) == {"clips": 8, "computed": 8, "rejected": 1, "accepted": 7}
+    return out
 
 
 def manifest_of(raw: Path) -> pd.DataFrame:
@@ -54,29 +68,27 @@ def contents(out: Path) -> dict[str, bytes]:
     }
 
 
-def test_every_clip_ends_as_a_result_or_as_a_reject(tmp_path, raw, settings):
-    assert run(raw, tmp_path / "out", settings) == {"clips": 8, "computed": 8, "rejected": 1, "accepted": 7}
-    rejects = pd.read_parquet(tmp_path / "out" / "extract" / "c" / "rejects.parquet")
+def test_every_clip_ends_as_a_result_or_as_a_reject(undisturbed):
+    rejects = pd.read_parquet(undisturbed / "extract" / "c" / "rejects.parquet")
     assert rejects[["corpus", "path", "stage", "reason"]].to_numpy().tolist() == [
         ["c", "broken.wav", "extract", "unreadable"]
     ]
-    extracted = open_extracted(tmp_path / "out" / "extract" / "c")
+    extracted = open_extracted(undisturbed / "extract" / "c")
     assert set(extracted.keys("visual")) == {"c/video"}
     assert set(extracted.keys("audio")) == {"c/video", *(f"c/sound{n}" for n in range(6))}
     assert len(extracted.frames("c/video").images) == 2
     assert len(extracted.speech("c/sound3", 3.0).waveform) == 2080
 
 
-def test_what_is_there_is_not_computed_again(tmp_path, raw, settings):
-    run(raw, tmp_path / "out", settings)
-    before = contents(tmp_path / "out")
+def test_what_is_there_is_not_computed_again(tmp_path, raw, settings, undisturbed):
+    shutil.copytree(undisturbed, tmp_path / "out")
     assert run(raw, tmp_path / "out", settings)["computed"] == 0
-    assert contents(tmp_path / "out") == before
+    assert contents(tmp_path / "out") == contents(undisturbed)
 
 
-def test_a_changed_clip_touches_one_shard(tmp_path, raw, settings):
-    run(raw, tmp_path / "out", settings)
-    before = contents(tmp_path / "out")
+def test_a_changed_clip_touches_one_shard(tmp_path, raw, settings, undisturbed):
+    shutil.copytree(undisturbed, tmp_path / "out")
+    before = contents(undisturbed)
     write_clip(raw / "sound3.wav", sound=tone(0.3))
     assert run(raw, tmp_path / "out", settings)["computed"] == 1
     after = contents(tmp_path / "out")
@@ -86,8 +98,8 @@ def test_a_changed_clip_touches_one_shard(tmp_path, raw, settings):
     assert after == contents(tmp_path / "clean")
 
 
-def test_clips_that_go_and_another_cut_leave_what_a_clean_run_leaves(tmp_path, raw, settings):
-    run(raw, tmp_path / "out", settings)
+def test_clips_that_go_and_another_cut_leave_what_a_clean_run_leaves(tmp_path, raw, settings, undisturbed):
+    shutil.copytree(undisturbed, tmp_path / "out")
     (raw / "sound1.wav").unlink()
     assert run(raw, tmp_path / "out", settings, shard_clips=100)["computed"] == 0
     run(raw, tmp_path / "clean", settings, shard_clips=100)
@@ -95,8 +107,9 @@ def test_clips_that_go_and_another_cut_leave_what_a_clean_run_leaves(tmp_path, r
 
 
 @pytest.mark.parametrize("done", [0, 1, 3])
-def test_a_run_that_was_killed_goes_on_and_ends_the_same(tmp_path, raw, settings, monkeypatch, done):
-    run(raw, tmp_path / "clean", settings)
+def test_a_run_that_was_killed_goes_on_and_ends_the_same(
+    tmp_path, raw, settings, undisturbed, monkeypatch, done
+):
     fill, calls = ExtractedShards.fill, []
 
     def fill_until_killed(self, *arguments):
@@ -115,7 +128,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(tmp_path, raw, settings
     shards = partition(extract_keys(manifest_of(raw), settings), 2)
     assert again["accepted"] == 7
     assert again["computed"] == sum(len(shard.keys) for shard in shards[done:])
-    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
+    assert contents(tmp_path / "out") == contents(undisturbed)
 
 
 def test_a_corpus_without_clips_is_empty_not_missing(tmp_path, settings):
@@ -126,17 +139,17 @@ def test_a_corpus_without_clips_is_empty_not_missing(tmp_path, settings):
     assert extracted.keys("visual") == extracted.keys("audio") == {}
 
 
-def test_what_an_earlier_version_left_is_named_and_then_removed(tmp_path, raw, settings):
+def test_what_an_earlier_version_left_is_named_and_then_removed(tmp_path, raw, settings, undisturbed):
     for name in ("frames", "waveforms", "clips"):
         (tmp_path / "out" / "extract" / name / "c").mkdir(parents=True)
     with pytest.raises(MferError, match="earlier version: run extract again for c"):
         open_extracted(tmp_path / "out" / "extract" / "c")
-    run(raw, tmp_path / "out", settings)
+    shutil.copytree(undisturbed, tmp_path / "out", dirs_exist_ok=True)
+    assert run(raw, tmp_path / "out", settings)["computed"] == 0
     assert not list((tmp_path / "out" / "extract").glob("*/c"))
 
 
-def test_shards_side_by_side_give_the_same(tmp_path, raw, settings):
-    run(raw, tmp_path / "clean", settings)
+def test_shards_side_by_side_give_the_same(tmp_path, raw, settings, undisturbed):
     manifest = manifest_of(raw)
     shards, paths = partition(extract_keys(manifest, settings), 2), DataPaths(tmp_path / "out")
     with ThreadPoolExecutor(4) as pool:
@@ -144,7 +157,7 @@ def test_shards_side_by_side_give_the_same(tmp_path, raw, settings):
             pool.map(lambda shard: extract_shard(shard, manifest, raw, paths.extract("c"), settings), shards)
         )
     finish_extract(shards, manifest, paths, "c")
-    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
+    assert contents(tmp_path / "out") == contents(undisturbed)
 
 
 def test_the_key_holds_content_and_what_shapes_the_rows_and_nothing_else(raw, settings):
@@ -190,7 +203,8 @@ def test_a_clip_that_hangs_is_a_reject_and_the_others_go_on(tmp_path, settings, 
     assert rejects[["path", "reason"]].to_numpy().tolist() == [["hanging.mp4", "time limit"]]
 
 
-def test_committed_rows_say_what_became_of_each_clip(tmp_path, raw, settings):
+def test_committed_rows_say_what_became_of_each_clip(tmp_path, raw, settings, undisturbed):
+    shutil.copytree(undisturbed, tmp_path / "out")
     write_clip(raw / "quiet.mkv", map(numbered, range(5)), range(0, 200, 40), np.zeros(3200, np.float32))
     run(raw, tmp_path / "out", settings)
     rows = open_extracted(tmp_path / "out" / "extract" / "c").facts

@@ -1,6 +1,7 @@
 """Servers started by tests: a free port, and a process that answers before the test goes on."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,11 +15,21 @@ import psutil
 
 from tests.waiting import wait_in
 
+CLIENT = httpx.Client(
+    timeout=5
+)  # One for all: each reads the certificates.
+
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def put_prefect_database(database: Path, project: Path) -> None:
+    """Give a project Prefect's database with its tables, so that a server that starts there makes none."""
+    (project / ".prefect").mkdir()
+    shutil.copy(database, project / ".prefect" / database.name)
 
 
 @contextmanager
@@ -53,6 +64,6 @@ def serve(folder: Path, health: str, *module: str, **environment: str) -> Iterat
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
+        return CLIENT.get(url).is_success
     except httpx.TransportError:
         return False

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from mfer_core.cache.code import ROOT
-from tests.servers.ports import free_port
+from tests.servers.ports import free_port, put_prefect_database
 from tests.waiting import wait_for, wait_for_text
 
 PIPELINE = """
@@ -27,11 +27,12 @@ stages:
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path, prefect_database):
     """A project of one stage, outside git."""
     for name in ("params.yaml", "prefect.toml", "prefect.yaml", "profiles", "flows"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    put_prefect_database(prefect_database, tmp_path)
     subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=tmp_path, check=True, env=environment())
     return tmp_path
 

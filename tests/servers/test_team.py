@@ -19,7 +19,7 @@ from tests.corpora.layouts import LAYOUTS
 from tests.s3_server import KEYS, serve_s3
 from tests.servers.ports import free_port, serve
 from tests.servers.postgres import programs, query, serve_postgres
-from tests.tasks.conftest import empty_store, settings  # noqa: F401
+from tests.tasks.conftest import settings  # noqa: F401
 from tests.tasks.finished import finish_fold
 
 pytestmark = pytest.mark.skipif(programs() is None, reason="no PostgreSQL here: apt-get install postgresql")

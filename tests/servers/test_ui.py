@@ -13,8 +13,8 @@ import pytest
 from mfer_core.base.paths import DataPaths
 from mfer_core.cache.code import ROOT
 from tasks.tracking.fold_runs import log_fold
-from tests.servers.ports import answers, free_port, serve
-from tests.tasks.conftest import empty_store, settings  # noqa: F401
+from tests.servers.ports import answers, free_port, put_prefect_database, serve
+from tests.tasks.conftest import settings  # noqa: F401
 from tests.tasks.finished import finish_fold
 from tests.waiting import wait_for_text
 
@@ -60,7 +60,11 @@ def strangers():
         prefect.shutdown()
 
 
-def test_ports_of_other_programs_are_left_to_them_and_ctrl_c_ends_all(tmp_path, strangers):
+def test_ports_of_other_programs_are_left_to_them_and_ctrl_c_ends_all(
+    tmp_path, strangers, prefect_database, empty_store
+):
+    put_prefect_database(prefect_database, tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     for name in ("params.yaml", "dvc.yaml", "prefect.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     mlflow, prefect = map(str, strangers)

@@ -2,20 +2,11 @@ import os
 import shutil
 
 import pytest
-from mlflow import MlflowClient
 
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
 from tasks.tracking import store
 from tests.tasks.finished import finish_fold
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """MLflow's database with its tables and nothing in them: making them takes seconds."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
-    return path
 
 
 @pytest.fixture

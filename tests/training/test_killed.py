@@ -17,6 +17,8 @@ from mfer_core.training.pretrain_vit import pretrain_vit
 from tests.encoders.conftest import VIT
 from tests.training.synthetic import small_settings, train_visual_fold, write_benchmark
 
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
 KILLED_AFTER = 2  # epochs
 FACES = PretrainVit(**{**VIT, "epochs": 4, "stem_channels": [4, 8, 8]})
 SPEECH = PretrainEmotion2vec(
@@ -64,7 +66,7 @@ def killed(stage: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("stage", TRAIN)
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(stage, tmp_path, monkeypatch):
-    child = get_context("spawn").Process(target=killed, args=(stage, tmp_path / "killed"))
+    child = PROCESSES.Process(target=killed, args=(stage, tmp_path / "killed"))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL

@@ -29,11 +29,12 @@ PERSON = {f"GIT_{role}_{what}": "x@y" for role in ("AUTHOR", "COMMITTER") for wh
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path, empty_store):
     """A project in a folder with a blank in its name: one stage that logs what it was told."""
     folder = tmp_path / "my project"
     folder.mkdir()
     shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copy(empty_store, folder)
     for name, text in (
         ("stage.py", STAGE),
         ("dvc.yaml", PIPELINE),

@@ -3,10 +3,7 @@
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from base64 import b64encode
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from mfer_core.cache.code import ROOT
 from tasks.tracking.champion import PREDICTIONS
 from tasks.tracking.registry import altered_versions, register_folder
 from tests.prediction.conftest import model, predictor, recordings  # noqa: F401 (fixtures)
+from tests.servers.ports import free_port, serve
 from tests.tasks.conftest import forget_store
 from tests.tasks.tracking.test_champion import predictions
 
@@ -36,13 +34,14 @@ def changed(settings: Settings, **values: object) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def project(model, tmp_path_factory):
+def project(model, tmp_path_factory, empty_store):
     """A project whose register stage has assembled a model, and its settings."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("requirements.lock", "params.yaml"):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "mfer_core", folder / "mfer_core", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".prefect").mkdir()
+    shutil.copy(empty_store, folder)
     accuracy = {
         "luna5": {"fused": {"accuracy": {"mean": 0.6}}},
         "report5": {"fused": {"accuracy": {"mean": 0.9}}},
@@ -153,44 +152,14 @@ def test_a_request_of_which_nothing_can_be_used_is_refused(registered, words):
 @pytest.fixture(scope="module")
 def server(registered, project):
     """`mlflow models serve` of the champion, on loopback; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
-        "-m",
-        CHAMPION,
-        "--env-manager",
-        "local",
-        "--host",
-        "127.0.0.1",
-    ]
-    with Path("serve.log").open("w") as log:
-        serving = subprocess.Popen(
-            [*command, "--port", str(port)], env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        yield wait_for(f"http://127.0.0.1:{port}", serving)
-    finally:
-        os.killpg(serving.pid, 15)
-        serving.wait(timeout=30)
-
-
-def wait_for(url: str, serving: subprocess.Popen) -> str:
-    deadline = time.monotonic() + 400
-    while True:
-        assert serving.poll() is None and time.monotonic() < deadline, Path("serve.log").read_text()[-3000:]
-        try:
-            if httpx.get(f"{url}/ping", timeout=5).is_success:
-                return url
-        except httpx.TransportError:
-            time.sleep(0.3)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = ("mlflow", "models", "serve", "-m", CHAMPION, "--env-manager", "local")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    surroundings = {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "PATH": path}
+    here = ("--host", "127.0.0.1", "--port", str(port))
+    with serve(Path.cwd(), f"{address}/ping", *command, *here, **surroundings):
+        yield address
 
 
 def test_the_served_model_answers_for_a_path_an_upload_and_its_own_example(server, predictor, recordings):
