@@ -12,7 +12,7 @@ from mfer_core.cache.code import ROOT
 from tests.corpora.media_files import write_wav
 from tests.s3_server import KEYS, serve_s3
 
-# The project's own pipeline takes minutes (tests/test_pipeline.py pushes and pulls its outputs); one stage
+# The project's own pipeline takes minutes (tests/pipeline pushes and pulls its outputs); one stage
 # stands for it here.
 STAGE = """
 stages:

@@ -15,9 +15,7 @@ import psutil
 
 from tests.waiting import wait_in
 
-CLIENT = httpx.Client(
-    timeout=5
-)  # One for all: each reads the certificates.
+CLIENT = httpx.Client(timeout=5)  # One for all: each reads the certificates.
 
 
 def free_port() -> int:
