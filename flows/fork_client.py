@@ -84,6 +84,8 @@ def ensure_fork_server() -> None:
 
     Raises MferError when it does not come up.
     """
+    if sys.platform == "darwin":
+        return  # Apple's frameworks crash in the fork of a process that has used them; stages start as usual.
     path, log = address(), HOME / "fork_server.log"
     with FileLock(HOME / "fork_server.lock"):
         if _answers(path):
