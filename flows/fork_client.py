@@ -37,9 +37,9 @@ def is_stage_below_dvc() -> bool:
 
 
 def address() -> Path:
-    """The server's socket for this environment and these imports."""
+    """The server's socket for this environment of variables and packages."""
     read = sorted(item for item in os.environ.items() if item[0].startswith(READ_AT_IMPORT))
-    digest = hashlib.sha256(repr((read, sys.executable, sys.path)).encode()).hexdigest()
+    digest = hashlib.sha256(repr((read, sys.prefix, sys.version)).encode()).hexdigest()
     # A relative path, because the address of a socket is short.
     return HOME / f"fork-{digest[:12]}.sock"
 

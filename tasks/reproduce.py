@@ -31,7 +31,7 @@ FAULT = "error: "  # A stage's error line begins with this; this flow's error re
 # What DVC says of a single stage, and what would be wrong or no news of a run of many.
 NO_NEWS = re.compile(
     r"\s*$|(Updating|Generating) lock file|Data and pipelines are up to date|Use `dvc push`"
-    r"|To (track|enable)|\t(git add|dvc config) "
+    r"|To (track|enable)|\t(git add|dvc config) |stopped; the next run goes on"
 )
 GO_ON = "once that is mended, the same command goes on there"
 _dvc_processes: set[subprocess.Popen] = set()  # of all threads of this process

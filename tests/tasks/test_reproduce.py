@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
+from flows.commands import STOPPED
 from tasks.dvc_locks import RECORD
 from tasks.dvc_plan import BLOCKED
-from tasks.reproduce import _fault, _wait_for
+from tasks.reproduce import NO_NEWS, _fault, _wait_for
 
 BUSY = [
     "Stage 'demo' didn't change, skipping",
@@ -58,3 +59,14 @@ def test_a_stage_is_heard_before_dvc_and_dvc_before_the_last_words():
         == "failed to reproduce 'folds'"
     )
     assert _fault([*lines, "error: no such corpus"]) == "no such corpus"
+
+
+def test_what_every_dvc_of_one_stage_says_is_not_said_for_each_and_a_stop_once():
+    said = ["", "Updating lock file 'dvc.lock'", "Data and pipelines are up to date.", STOPPED]
+    said += [
+        "Use `dvc push` to send your updates.",
+        "To track the changes with git, run:",
+        "\tgit add dvc.lock",
+    ]
+    assert all(map(NO_NEWS.match, said))
+    assert not any(map(NO_NEWS.match, ["Running stage 'demo':", "11:02:23 | INFO | Today", "> python"]))
