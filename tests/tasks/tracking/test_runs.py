@@ -4,7 +4,11 @@ import json
 import logging
 from pathlib import Path
 
-from mfer_core.base.files import write_json
+import numpy as np
+import pandas as pd
+
+from mfer_core.base.files import write_json, write_table
+from mfer_core.base.labels import label_set
 from mfer_core.base.paths import DataPaths
 from tasks.ingest import read_corpus
 from tasks.tracking import store as tracking
@@ -42,6 +46,24 @@ def test_a_fold_is_logged_once_under_its_pipeline_run(fold, settings):
     store = tracking.client(settings.tracking)
     assert [point.value for point in store.get_metric_history(run.info.run_id, "train_loss")] == [2.0, 1.5]
     assert {file.path for file in store.list_artifacts(run.info.run_id)} == {"confusion.png", "model"}
+
+
+def test_stage_2a_which_has_neither_fold_nor_seed_is_a_run_of_its_own_experiment(settings):
+    four, folder = label_set("four"), Path("data/pretrain_audio")
+    folder.mkdir(parents=True)
+    table = pd.DataFrame(np.eye(4, dtype=np.float32), columns=list(four))
+    clips = [f"urdu/{number}" for number in range(4)]
+    write_table(folder / "predictions.parquet", table.assign(clip_id=clips, corpus="urdu", label=four[0]))
+    pd.DataFrame({"epoch": [1], "train_loss": [2.0]}).to_csv(folder / "history.csv", index=False)
+    encoders = {"audio": {"name": "e2v", "hash": "abc"}}
+    write_json(folder / "config.json", {"key": "2a", "data": "d", "labels": four, "encoders": encoders})
+    for corpus in settings.roles.pretraining:
+        facts = {"clip_id": [f"{corpus}/0"], "label": ["sad"], "speaker": [f"{corpus}-1"]}
+        write_table(DataPaths().manifest(corpus), pd.DataFrame(facts))
+    log_fold(folder, DataPaths(), settings)
+    (run,) = runs(settings, "fold", "pretrain_audio")
+    assert run.data.metrics["test_accuracy"] == 0.25 and run.data.params["seed"] == str(settings.seed)
+    assert run.info.run_name == "pretrain_audio 25.0 %" and run.data.tags["seed"] == ""
 
 
 def test_a_server_that_is_down_costs_a_warning_and_the_result_is_logged_later(
