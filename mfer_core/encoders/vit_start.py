@@ -31,6 +31,7 @@ def build_vit(settings: PretrainVit) -> ViTForImageClassification:
         image_size=settings.image_size,
         patch_size=settings.patch_size,
         stem_channels=settings.stem_channels,
+        stem_blocks=settings.stem_blocks,
         hidden_size=settings.hidden_size,
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,

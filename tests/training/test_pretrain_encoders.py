@@ -45,11 +45,14 @@ def speech(random):
     return waves, [label for _, label in rows], [speaker in (1, 4) for speaker, _ in rows]
 
 
-@pytest.mark.parametrize(("stem", "precision"), [([], "fp32"), ([4, 8, 16], "bf16")])
-def test_the_vit_learns_and_the_folder_is_its_checkpoint(faces, vit_settings, tmp_path, stem, precision):
-    settings = PretrainVit(
-        **{**vit_settings.model_dump(), "stem_channels": stem, "epochs": 6, "precision": precision}
-    )
+@pytest.mark.parametrize(
+    ("stem", "blocks", "precision"), [([], 0, "fp32"), ([4, 8, 16], 0, "bf16"), ([4, 8, 16], 1, "fp32")]
+)
+def test_the_vit_learns_and_the_folder_is_its_checkpoint(
+    faces, vit_settings, tmp_path, stem, blocks, precision
+):
+    changes = {"stem_channels": stem, "stem_blocks": blocks, "epochs": 6, "precision": precision}
+    settings = PretrainVit(**(vit_settings.model_dump() | changes))
     metrics = pretrain_vit(*faces, settings, 1, tmp_path)
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
     probabilities = encoder.head().probabilities(encoder.embed(list(faces[0][100:])))

@@ -180,6 +180,8 @@ class PretrainVit(Pretrain):
     """Pixels of the image per token and side."""
     stem_channels: list[PositiveInt] = Field(default=[], max_length=8)
     """Of convolutions that each halve the image, in place of the patch projection; [] for none."""
+    stem_blocks: NonNegativeInt = 0
+    """Residual blocks behind each of these convolutions."""
     patience: NonNegativeInt
     """Epochs without a better PublicTest before stopping; 0 never stops."""
     finetune: bool = False
@@ -188,7 +190,7 @@ class PretrainVit(Pretrain):
     device: Device = "cpu"
     """Of its training: auto, cpu, cuda or cuda:N."""
     precision: Precision = "fp32"
-    """Of its training; bf16 is for GPUs."""
+    """Of its training; bf16 is for GPUs, and for processors with such products (AVX512-BF16)."""
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
