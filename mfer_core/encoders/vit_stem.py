@@ -45,7 +45,8 @@ class ConvStem(nn.Sequential):
         for before, after in zip([inputs, *channels], channels, strict=False):
             conv = nn.Conv2d(before, after, 3, stride=2 if blocks else 1, padding=1, bias=False)
             nn.init.kaiming_normal_(conv.weight)
-            behind = [ResidualBlock(after) for _ in range(blocks)] or [nn.MaxPool2d(2)]
+            behind: list[nn.Module] = [ResidualBlock(after) for _ in range(blocks)]
+            behind = behind or [nn.MaxPool2d(2)]
             stages.append(nn.Sequential(conv, nn.BatchNorm2d(after), nn.GELU(), *behind))
         super().__init__(*stages, nn.Conv2d(channels[-1], hidden, 1))
 
