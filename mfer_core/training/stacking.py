@@ -5,8 +5,9 @@ embeddings. Both are linear in what they read, so that the two together are one 
 state with the clip's statistics beside it. The regression is fitted by itself, as the probe is, and not by
 gradient steps with the GRU: from few clips such steps overfit its many weights, and where it fits the
 training clips perfectly nothing is left for the GRU to learn. How much either counts is fitted on the
-validation clips (stacking, Wolpert 1992), so that an arm whose GRU adds nothing is its probe. Stage 3
-starts from both arms in the same way.
+validation clips (stacking, Wolpert 1992). The GRU's epoch was chosen on these clips too, which makes it look
+better there than it is; so the GRU is heard only where the gain is beyond chance, and else the arm is its
+probe. Stage 3 starts from both arms in the same way.
 """
 
 from collections.abc import Sequence
@@ -22,9 +23,12 @@ from mfer_core.dataset.clips import Clips, in_order
 from mfer_core.dataset.steps import in_memory
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
-from mfer_core.models.regression import STRENGTHS, Regression, fit_regression
+from mfer_core.models.regression import Regression, fit_regression
 
 LARGEST_SHARE = 2.0  # A larger share would be certainty learned from a few clips.
+# What the GRU has to gain to be heard, in standard errors of the mean difference of the clips' losses.
+CERTAINTY = 2.0
+ARM_STRENGTHS = tuple(10 ** (half / 2) for half in range(-8, 1))  # Twice as fine as those of the probe.
 SMALLEST = 1e-8  # The deviation below which a statistic counts as constant.
 BATCH = 64
 Layer = tuple[Tensor, Tensor]  # weight [C, S] and bias [C], float64
@@ -42,9 +46,14 @@ class Stacked:
         return {"shares": [round(share, 4) for share in self.shares], "strength": self.strength}
 
 
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of each clip, nats, of logits [N, C]."""
+    return nn.functional.cross_entropy(logits.double(), labels, reduction="none")
+
+
 def log_loss(logits: Tensor, labels: Tensor) -> float:
     """Mean cross-entropy, nats, of logits [N, C]."""
-    return nn.functional.cross_entropy(logits.double(), labels).item()
+    return _losses(logits, labels).mean().item()
 
 
 def shares_of(logits: Sequence[Tensor], labels: Tensor) -> tuple[float, ...]:
@@ -83,17 +92,25 @@ def with_probe(arm: Arm, train: Clips, valid: Clips, decided: Stacked | None = N
     """
     wide = _with_statistics(arm, train)
     states = states_of(wide, train).double().numpy()[:, arm.config.gru_state_size :]
-    strengths = STRENGTHS if decided is None else [decided.strength or 0.0]
+    strengths = ARM_STRENGTHS if decided is None else [decided.strength or 0.0]
     regressions = fit_regression(states, train.labels.numpy(), len(arm.config.classes), strengths)
     layers = [_padded(arm.classifier, wide.config.state_size)]
     layers += [_after(regression, arm.config.gru_state_size) for regression in regressions]
     if decided is None:
         gru, *probes = (states_of(wide, valid).double() @ weight.T + bias for weight, bias in layers)
         best = int(np.argmin([log_loss(logits, valid.labels) for logits in probes]))
-        decided = Stacked(shares_of([gru, probes[best]], valid.labels), STRENGTHS[best])
+        decided = Stacked(_both_or_probe(gru, probes[best], valid.labels), ARM_STRENGTHS[best])
         layers = [layers[0], layers[1 + best]]
     set_sum(wide.classifier, layers, decided.shares)
     return wide.eval(), decided
+
+
+def _both_or_probe(gru: Tensor, probe: Tensor, labels: Tensor) -> tuple[float, float]:
+    """The shares of both where the GRU gains more than ``CERTAINTY`` standard errors on the probe alone."""
+    (alone,), (first, second) = shares_of([probe], labels), shares_of([gru, probe], labels)
+    gain = _losses(alone * probe, labels) - _losses(first * gru + second * probe, labels)
+    heard = gain.mean() > CERTAINTY * gain.std() / len(gain) ** 0.5
+    return (first, second) if heard else (0.0, alone)
 
 
 def _with_statistics(arm: Arm, train: Clips) -> Arm:

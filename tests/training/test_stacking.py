@@ -1,5 +1,7 @@
 """An arm holds its probe: the shares decide what of it is heard, and stage 3 starts from both arms."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +11,10 @@ from mfer_core.base.files import read_json, read_table
 from mfer_core.dataset.clips import Clips
 from mfer_core.evaluation.probe import probe_of
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.models.regression import STRENGTHS
+from mfer_core.models.regression import STRENGTHS, fit_regression
 from mfer_core.training.fit import logits_of
 from mfer_core.training.pretrain_audio import pretrain_audio
-from mfer_core.training.stacking import Stacked, log_loss, shares_of, states_of, with_probe
+from mfer_core.training.stacking import ARM_STRENGTHS, Stacked, log_loss, shares_of, states_of, with_probe
 from tests.training.synthetic import (
     EIGHT,
     small_settings,
@@ -82,7 +84,8 @@ def test_an_arm_whose_gru_has_no_share_is_the_probe(arm, parts):
     table = probe_of("probe_audio", {"audio": values}, labels, folds, refit=False).set_index("clip_id")
     _, chosen = with_probe(arm, parts["train"], parts["valid"])
     assert STRENGTHS[0] < chosen.strength < STRENGTHS[-1], "else the choice would not show"
-    alone, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((0.0, 1.0), chosen.strength))
+    nearest = min(STRENGTHS, key=lambda strength: abs(np.log(strength / chosen.strength)))
+    alone, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((0.0, 1.0), nearest))
     expected = table.loc[list(parts["test"].clip_ids), list(EIGHT)]
     np.testing.assert_allclose(probabilities(alone, parts["test"]), expected, atol=2e-3)
 
@@ -94,17 +97,25 @@ def test_an_arm_whose_probe_has_no_share_is_the_plain_arm(arm, parts):
     )
 
 
-def test_a_gru_that_learned_nothing_gets_next_to_no_share(arm, parts):
+def test_a_gru_that_learned_nothing_is_not_heard(arm, parts):
     wide, chosen = with_probe(arm, parts["train"], parts["valid"])
-    probe, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((0.0, 1.0), chosen.strength))
-    labels = parts["valid"].labels
-    losses = {
-        name: log_loss(logits_of(model, parts["valid"]), labels)
-        for name, model in {"both": wide, "probe": probe, "gru": arm}.items()
-    }
-    assert losses["both"] <= losses["probe"] + 1e-6 < losses["gru"]
-    assert chosen.shares[1] > 0.5
+    assert chosen.shares[0] == 0 and chosen.shares[1] > 0.3
     assert states_of(wide, parts["test"]).shape == (48, 5 + 2 * DIM)
+
+
+def test_a_gru_that_knows_more_than_the_probe_is_heard(arm, parts):
+    """Its classifier is fitted to the very clips on which the shares are chosen."""
+    knowing = copy.deepcopy(arm)
+    states, labels = states_of(arm, parts["valid"]).double().numpy(), parts["valid"].labels.numpy()
+    (fitted,) = fit_regression(states, labels, len(EIGHT), [1e4])
+    knowing.classifier.weight.data = torch.from_numpy(fitted.weight).float()
+    knowing.classifier.bias.data = torch.from_numpy(fitted.bias).float()
+    wide, chosen = with_probe(knowing, parts["train"], parts["valid"])
+    probe, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((0.0, 1.0), chosen.strength))
+    both, alone = (
+        log_loss(logits_of(model, parts["valid"]), parts["valid"].labels) for model in (wide, probe)
+    )
+    assert chosen.shares[0] > 0.1 and both < alone
 
 
 def test_shares_are_those_of_the_lowest_loss():
@@ -159,5 +170,5 @@ def test_where_training_does_harm_stage_3_keeps_its_start_which_is_the_product_o
 def test_a_folds_config_says_what_the_validation_part_decided(trained):
     for stage in ("train_visual", "train_audio"):
         facts = read_json(trained[stage] / "config.json")
-        assert facts["stacked"]["strength"] in STRENGTHS and len(facts["stacked"]["shares"]) == 2
+        assert facts["stacked"]["strength"] in ARM_STRENGTHS and len(facts["stacked"]["shares"]) == 2
         assert facts["model"]["probe"] is True
