@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 
 from mfer_core.base.files import atomic_path
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import ARMS
 from mfer_core.prediction.notice import LAW, MEASURED
 from mfer_core.prediction.results_folder import RecordingResult, result_name
@@ -46,6 +47,7 @@ def _write(template: str, page: Path, **values: object) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["colour_of"] = CLASSES.index
     with atomic_path(page) as temporary, temporary.open("w", encoding="utf-8") as file:
         for piece in environment.get_template(template).generate(measured=MEASURED, law=LAW, **values):
             file.write(piece)
@@ -101,7 +103,6 @@ def _drawing(timeline: pd.DataFrame, duration_s: float, run: PredictionRun) -> d
     """The timeline as shapes: a panel per arm with a line per emotion, the fused labels as a band, and what a
     pointer reads.
     """
-    classes = run.classes
     arms = [arm for arm in ARMS if arm in set(timeline.arm)]
     scale = WIDTH / duration_s
     panels = [
@@ -113,7 +114,7 @@ def _drawing(timeline: pd.DataFrame, duration_s: float, run: PredictionRun) -> d
         for index, arm in enumerate(arms)
     ]
     band = [
-        {"x": start * scale, "width": (end - start) * scale, "colour": classes.index(label), "label": label}
+        {"x": start * scale, "width": (end - start) * scale, "colour": CLASSES.index(label), "label": label}
         for start, end, label in label_segments(timeline, "fused", run.step_s, duration_s)
     ]
     height = GAP + len(arms) * (PANEL + GAP) + 40
@@ -131,13 +132,14 @@ def _lines(rows: pd.DataFrame, run: PredictionRun, scale: float, top: int) -> li
     piece = (rows.start_s.diff() > 1.5 * run.step_s).cumsum()
     centres = (rows.start_s + rows.end_s) / 2 * scale
     lines = []
-    for colour, name in enumerate(run.classes):
+    for name in run.classes:
         heights = top + PANEL * (1 - rows[name])
         points = pd.Series(
             [f"{x:.1f},{y:.1f}" for x, y in zip(centres, heights, strict=True)], rows.index, dtype=str
         )
         lines += [
-            {"colour": colour, "name": name, "points": " ".join(part)} for _, part in points.groupby(piece)
+            {"colour": CLASSES.index(name), "name": name, "points": " ".join(part)}
+            for _, part in points.groupby(piece)
         ]
     return lines
 

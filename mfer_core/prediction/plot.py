@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from mfer_core.base.files import atomic_path
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import ARMS
 from mfer_core.media.inspect import COLUMNS, draw_faces, draw_wave, spread
 from mfer_core.prediction.predictor import Prediction
 
-# One per emotion in the label set's order, after Okabe & Ito's for the colour-blind; templates/base.html has
-# the same for light and dark.
+# One per emotion of CLASSES, whichever of them a model knows, after Okabe & Ito's for the colour-blind;
+# templates/base.html has the same for light and dark.
 COLOURS = ("#808080", "#56b4e9", "#d9b300", "#0057a3", "#d55e00", "#b5508c", "#009e73", "#222222")
 LONGEST_NAME = 80  # The most characters of a name in a title; the middle of a longer name is left out.
 HATCHES = {"visual": "//", "audio": "..", "fused": ""}
@@ -69,11 +70,11 @@ def _draw_curves(axes: np.ndarray, arms: list[str], prediction: Prediction) -> N
         window = (rows.start_s / prediction.step_s).round().astype(int)
         # A window without a row breaks the line.
         rows = rows.set_index(window).reindex(range(window.max() + 1))
-        for name, colour in zip(_classes(rows), COLOURS, strict=False):
+        for name in _classes(rows):
             axis.plot(
                 (rows.start_s + rows.end_s) / 2,
                 rows[name],
-                color=colour,
+                color=COLOURS[CLASSES.index(name)],
                 label=name,
                 linewidth=1.6,
                 marker=".",
@@ -101,7 +102,7 @@ def _draw_bars(axis: Axes, arms: list[str], table: pd.DataFrame) -> None:
             positions,
             row,
             0.25,
-            color=COLOURS[: len(names)],
+            color=[COLOURS[CLASSES.index(name)] for name in names],
             hatch=HATCHES[arm],
             edgecolor="white",
             linewidth=0.5,

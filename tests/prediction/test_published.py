@@ -1,5 +1,6 @@
 """An answer before any training: the heads that published encoders bring along, and what is said of them."""
 
+import re
 import shutil
 
 import numpy as np
@@ -13,6 +14,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from flows.__main__ import main
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
+from mfer_core.base.labels import CLASSES
 from mfer_core.base.settings import Predict, load_settings
 from mfer_core.cache.heads import Head
 from mfer_core.media.read import decode_image, keep_speech
@@ -92,7 +94,7 @@ def test_a_fresh_project_answers_and_says_whose_answer_it_is(
 ):
     monkeypatch.chdir(project)
     out = tmp_path / "out"
-    assert main(["predict", str(recordings / "short.mp4"), "--out", str(out)]) == 0
+    assert main(["predict", str(recordings / "long.mp4"), "--out", str(out), "--window", "2"]) == 0
     said = capsys.readouterr()
     assert "no trained model in data/register/model: published heads answer" in said.err
     found = read_json(out / "predictions.json")
@@ -112,6 +114,10 @@ def test_a_fresh_project_answers_and_says_whose_answer_it_is(
         "nothing was trained here",
     ):
         assert words in page and words in said.out
+    key = dict(re.findall(r'<i class="f(\d)"></i>(\w+)', page))
+    assert {CLASSES[int(colour)]: name for colour, name in key.items()} == {name: name for name in SEVEN}, (
+        "an emotion has one colour, whichever of them a model knows"
+    )
 
 
 def test_another_encoder_is_named_on_the_command_line_and_is_another_result(
