@@ -7,6 +7,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from pathspec import GitIgnoreSpec
 from prefect import Flow
 from ruamel.yaml import YAML
 
@@ -60,3 +61,11 @@ def test_the_flows_are_the_stages_in_the_order_of_dvc_yaml():
     assert [name for name, value in vars(flows).items() if isinstance(value, Flow)] == list(
         stages(ROOT / "dvc.yaml")
     )
+
+
+def test_dvc_goes_through_no_folder_that_git_ignores_either():
+    """Outside git it knows its own list alone, and a whole environment takes it seconds at every command."""
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    folders = {line.strip("/") for line in lines if line.endswith("/") and "data" not in line} | {".venv"}
+    ignored = GitIgnoreSpec.from_lines((ROOT / ".dvcignore").read_text().splitlines())
+    assert len(folders) > 5 and all(ignored.match_file(f"{name}/file") for name in folders)
