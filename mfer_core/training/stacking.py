@@ -23,12 +23,11 @@ from mfer_core.dataset.clips import Clips, in_order
 from mfer_core.dataset.steps import in_memory
 from mfer_core.models.arm import Arm
 from mfer_core.models.fusion import Fused
-from mfer_core.models.regression import Regression, fit_regression
+from mfer_core.models.regression import STRENGTHS, Regression, fit_regression
 
 LARGEST_SHARE = 2.0  # A larger share would be certainty learned from a few clips.
 # What the GRU has to gain to be heard, in standard errors of the mean difference of the clips' losses.
 CERTAINTY = 2.0
-ARM_STRENGTHS = tuple(10 ** (half / 2) for half in range(-8, 1))  # Twice as fine as those of the probe.
 SMALLEST = 1e-8  # The deviation below which a statistic counts as constant.
 BATCH = 64
 Layer = tuple[Tensor, Tensor]  # weight [C, S] and bias [C], float64
@@ -92,14 +91,14 @@ def with_probe(arm: Arm, train: Clips, valid: Clips, decided: Stacked | None = N
     """
     wide = _with_statistics(arm, train)
     states = states_of(wide, train).double().numpy()[:, arm.config.gru_state_size :]
-    strengths = ARM_STRENGTHS if decided is None else [decided.strength or 0.0]
+    strengths = STRENGTHS if decided is None else [decided.strength or 0.0]
     regressions = fit_regression(states, train.labels.numpy(), len(arm.config.classes), strengths)
     layers = [_padded(arm.classifier, wide.config.state_size)]
     layers += [_after(regression, arm.config.gru_state_size) for regression in regressions]
     if decided is None:
         gru, *probes = (states_of(wide, valid).double() @ weight.T + bias for weight, bias in layers)
         best = int(np.argmin([log_loss(logits, valid.labels) for logits in probes]))
-        decided = Stacked(_both_or_probe(gru, probes[best], valid.labels), ARM_STRENGTHS[best])
+        decided = Stacked(_both_or_probe(gru, probes[best], valid.labels), STRENGTHS[best])
         layers = [layers[0], layers[1 + best]]
     set_sum(wide.classifier, layers, decided.shares)
     return wide.eval(), decided

@@ -14,7 +14,7 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.regression import STRENGTHS, fit_regression
 from mfer_core.training.fit import logits_of
 from mfer_core.training.pretrain_audio import pretrain_audio
-from mfer_core.training.stacking import ARM_STRENGTHS, Stacked, log_loss, shares_of, states_of, with_probe
+from mfer_core.training.stacking import Stacked, log_loss, shares_of, states_of, with_probe
 from tests.training.synthetic import (
     EIGHT,
     small_settings,
@@ -84,8 +84,7 @@ def test_an_arm_whose_gru_has_no_share_is_the_probe(arm, parts):
     table = probe_of("probe_audio", {"audio": values}, labels, folds, refit=False).set_index("clip_id")
     _, chosen = with_probe(arm, parts["train"], parts["valid"])
     assert STRENGTHS[0] < chosen.strength < STRENGTHS[-1], "else the choice would not show"
-    nearest = min(STRENGTHS, key=lambda strength: abs(np.log(strength / chosen.strength)))
-    alone, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((0.0, 1.0), nearest))
+    alone, _ = with_probe(arm, parts["train"], parts["valid"], Stacked((0.0, 1.0), chosen.strength))
     expected = table.loc[list(parts["test"].clip_ids), list(EIGHT)]
     np.testing.assert_allclose(probabilities(alone, parts["test"]), expected, atol=2e-3)
 
@@ -170,5 +169,5 @@ def test_where_training_does_harm_stage_3_keeps_its_start_which_is_the_product_o
 def test_a_folds_config_says_what_the_validation_part_decided(trained):
     for stage in ("train_visual", "train_audio"):
         facts = read_json(trained[stage] / "config.json")
-        assert facts["stacked"]["strength"] in ARM_STRENGTHS and len(facts["stacked"]["shares"]) == 2
+        assert facts["stacked"]["strength"] in STRENGTHS and len(facts["stacked"]["shares"]) == 2
         assert facts["model"]["probe"] is True
