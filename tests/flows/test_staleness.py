@@ -2,7 +2,10 @@
 bytes.
 """
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +132,11 @@ def test_the_stages_that_read_the_pool_are_stale_when_one_of_its_corpora_changes
     pool()
     readers = {"pretrain_emotion2vec", "folds", "pretrain_audio", "evaluate", "register"}
     assert stale() == readers | {"embed@urdu", "pool_clips"}
+
+
+def test_a_run_with_nothing_to_do_asks_dvc_and_loads_no_prefect(project):
+    code = "import sys, flows.__main__ as program; print(program.main(['mfer']), 'prefect' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.stdout.splitlines() == ["Data and pipelines are up to date.", "0 False"], result.stderr

@@ -1,6 +1,7 @@
 """What DVC said, as one line; whom it waits for."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import pytest
 from flows.commands import STOPPED
 from tasks.dvc_locks import RECORD
 from tasks.dvc_plan import BLOCKED
-from tasks.reproduce import NO_NEWS, _fault, _wait_for
+from tasks.reproduce import NO_NEWS, _dvc_processes, _ending_all, _fault, _wait_for
 
 BUSY = [
     "Stage 'demo' didn't change, skipping",
@@ -70,3 +71,13 @@ def test_what_every_dvc_of_one_stage_says_is_not_said_for_each_and_a_stop_once()
     ]
     assert all(map(NO_NEWS.match, said))
     assert not any(map(NO_NEWS.match, ["Running stage 'demo':", "11:02:23 | INFO | Today", "> python"]))
+
+
+def test_what_ends_a_run_early_ends_every_dvc():
+    working = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    _dvc_processes.add(working)
+    with pytest.raises(KeyboardInterrupt), _ending_all():
+        raise KeyboardInterrupt
+    assert working.wait(60) == -signal.SIGTERM
+    working.stdin.close()
+    _dvc_processes.clear()
