@@ -49,7 +49,7 @@ def group_figures(predictions: pd.DataFrame, benchmark: Benchmark, resamples: in
                 speakers = benchmark.speaker_of(members.clip_id)
                 scores = summarise(members, speakers, CLASSES, resamples, seed)
                 facts = {"protocol": name, "arm": arm, "grouping": grouping, "group": group}
-                sizes = {"clips": len(members), "speakers": int(speakers.nunique())}
+                sizes = {"clips": int(members.clip_id.nunique()), "speakers": int(speakers.nunique())}
                 group_rows.append(facts | sizes | {key: scores[key] for key in ("accuracy", "uar")})
             lowest = min(row["accuracy"]["pooled"] for row in group_rows)
             rows += [row | {"worst": row["accuracy"]["pooled"] == lowest} for row in group_rows]

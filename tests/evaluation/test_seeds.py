@@ -96,6 +96,8 @@ def test_a_figure_is_the_mean_over_the_seeds_with_their_deviation(grown, figures
     assert metrics["probe_both"]["accuracy"]["seed_std"] is None
     assert table.seed[table.arm == "probe_both"].isna().all()
     assert figures[0]["about"]["benchmark"]["seeds"] == [1, 0]
+    sizes = {(row["arm"], row["group"]): row["clips"] for row in figures[0]["about"]["groups"]}
+    assert sizes["fused", "female"] + sizes["fused", "male"] == 64, "clips, not predictions"
 
 
 def test_the_leakage_gap_has_its_own_deviation_over_the_seeds(grown, figures):
