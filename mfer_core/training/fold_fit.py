@@ -1,5 +1,6 @@
 """A stage of the method on one fold: what its model starts from, and one fit of it."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from mfer_core.models.finetuned import TRAINABLE_MODULES
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import Blocks
 from mfer_core.protocol.protocols import protocol as rules
-from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states
+from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states, logits_of
 from mfer_core.training.loop import Progress, Run, seed_of
-from mfer_core.training.stacking import Stacked, share_out, with_probe
+from mfer_core.training.stacking import Stacked, beyond_chance, share_out, with_probe
 
 
 class FoldStage(ABC):
@@ -161,9 +162,14 @@ class Job:
             return self._fit_whole(fused, groups, shares), stacked
         # Nothing below the head changes, so the arms' states are computed once.
         train, valid = (hidden_states(fused, self.part(name)) for name in ("train", "valid"))
-        return fit(
-            fused.head, groups, train, valid, len(CLASSES), hyper, self.run, self.rates, shares
-        ), stacked
+        start = copy.deepcopy(fused.head)
+        progress = fit(fused.head, groups, train, valid, len(CLASSES), hyper, self.run, self.rates, shares)
+        if shares and self.rates is None:
+            before, after = logits_of(start, valid), logits_of(fused.head, valid)
+            if not beyond_chance(before, after, valid.labels):
+                fused.head.load_state_dict(start.state_dict())
+                progress.best_epoch = 0
+        return progress, stacked
 
     def _fit_whole(self, model: Arm | Fused, groups: list[Group], keeps_start: bool = False) -> Progress:
         return fit_with_encoders(

@@ -7,7 +7,7 @@ gradient steps with the GRU: from few clips such steps overfit its many weights,
 training clips perfectly nothing is left for the GRU to learn. How much either counts is fitted on the
 validation clips (stacking, Wolpert 1992). The GRU's epoch was chosen on these clips too, which makes it look
 better there than it is; so the GRU is heard only where the gain is beyond chance, and else the arm is its
-probe. Stage 3 starts from both arms in the same way.
+probe. Stage 3 starts from both arms in the same way, and its own training counts by the same rule.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from mfer_core.models.fusion import Fused
 from mfer_core.models.regression import STRENGTHS, Regression, fit_regression
 
 LARGEST_SHARE = 2.0  # A larger share would be certainty learned from a few clips.
-# What the GRU has to gain to be heard, in standard errors of the mean difference of the clips' losses.
+# What training has to gain to count, in standard errors of the mean difference of the clips' losses.
 CERTAINTY = 2.0
 SMALLEST = 1e-8  # The deviation below which a statistic counts as constant.
 BATCH = 64
@@ -48,6 +48,12 @@ class Stacked:
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of each clip, nats, of logits [N, C]."""
     return nn.functional.cross_entropy(logits.double(), labels, reduction="none")
+
+
+def beyond_chance(before: Tensor, after: Tensor, labels: Tensor) -> bool:
+    """Whether the loss of ``after`` (logits [N, C]) is lower by more than ``CERTAINTY`` standard errors."""
+    gain = _losses(before, labels) - _losses(after, labels)
+    return bool(gain.mean() > CERTAINTY * gain.std() / len(gain) ** 0.5)
 
 
 def log_loss(logits: Tensor, labels: Tensor) -> float:
@@ -105,10 +111,9 @@ def with_probe(arm: Arm, train: Clips, valid: Clips, decided: Stacked | None = N
 
 
 def _both_or_probe(gru: Tensor, probe: Tensor, labels: Tensor) -> tuple[float, float]:
-    """The shares of both where the GRU gains more than ``CERTAINTY`` standard errors on the probe alone."""
+    """The shares of both where the GRU betters the probe alone beyond chance."""
     (alone,), (first, second) = shares_of([probe], labels), shares_of([gru, probe], labels)
-    gain = _losses(alone * probe, labels) - _losses(first * gru + second * probe, labels)
-    heard = gain.mean() > CERTAINTY * gain.std() / len(gain) ** 0.5
+    heard = beyond_chance(alone * probe, first * gru + second * probe, labels)
     return (first, second) if heard else (0.0, alone)
 
 

@@ -14,7 +14,7 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.regression import STRENGTHS, fit_regression
 from mfer_core.training.fit import logits_of
 from mfer_core.training.pretrain_audio import pretrain_audio
-from mfer_core.training.stacking import Stacked, log_loss, shares_of, states_of, with_probe
+from mfer_core.training.stacking import Stacked, beyond_chance, log_loss, shares_of, states_of, with_probe
 from tests.training.synthetic import (
     EIGHT,
     small_settings,
@@ -171,3 +171,14 @@ def test_a_folds_config_says_what_the_validation_part_decided(trained):
         facts = read_json(trained[stage] / "config.json")
         assert facts["stacked"]["strength"] in STRENGTHS and len(facts["stacked"]["shares"]) == 2
         assert facts["model"]["probe"] is True
+
+
+def test_a_gain_counts_only_where_it_is_larger_than_two_standard_errors():
+    rng = np.random.default_rng(1)
+    labels = torch.from_numpy(rng.integers(8, size=100))
+    truth = torch.nn.functional.one_hot(labels, 8).double()
+    before = torch.from_numpy(rng.normal(size=(100, 8)))
+    noise = torch.from_numpy(rng.normal(size=(100, 8)))
+    assert beyond_chance(before, before + truth, labels)
+    assert not beyond_chance(before, before + 0.02 * truth + 0.3 * noise, labels)
+    assert not beyond_chance(before, before, labels) and not beyond_chance(before + truth, before, labels)

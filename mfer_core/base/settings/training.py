@@ -143,8 +143,9 @@ class TrainFused(Train):
     """Stage 3."""
 
     start: Literal["sum", "shares"] = "sum"
-    """What the classifier starts from. sum: both arms' classifiers side by side; shares: each times the
-    share that suits the validation part best, and this start is kept where training does not better it."""
+    """What the classifier starts from. sum: both arms' classifiers side by side; shares: each times the share
+    that suits the validation part best, and this start is kept where training does not better it beyond
+    chance."""
     trainable: Literal["classifier", "all"]
     """What learns; the reference's report: all; its code: classifier."""
     finetune_visual: Finetune = Finetune()
