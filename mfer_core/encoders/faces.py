@@ -1,10 +1,22 @@
 """Which face encoder a checkpoint holds; what its config.json says decides, never its name."""
 
+from mfer_core.base.files import read_json
 from mfer_core.encoders.checkpoint_pointer import Source
+from mfer_core.encoders.checkpoints import checkpoint_folder
 from mfer_core.encoders.contract import FaceEncoder
-from mfer_core.encoders.vit import load_vit
+
+CLASSIFIERS = {"ViTForImageClassification", "StemVit"}  # These bring a classifier of emotions along.
 
 
 def load_faces(source: Source, device: str, precision: str) -> FaceEncoder:
-    """Load a face encoder by folder or hub id. Raises MferError when it is missing, incomplete or none."""
-    return load_vit(source.checkpoint, source.revision, device, precision)
+    """Load a face encoder by folder or hub id: a ViT classifier, or one of the families of
+    ``transformers_faces``. Raises MferError when it is missing, incomplete or none.
+    """
+    folder = checkpoint_folder(source.checkpoint, source.revision)
+    if CLASSIFIERS & set(read_json(folder / "config.json").get("architectures") or []):
+        from mfer_core.encoders.vit import load_vit
+
+        return load_vit(source.checkpoint, source.revision, device, precision)
+    from mfer_core.encoders.transformers_faces import load_transformers_faces
+
+    return load_transformers_faces(source, device, precision)

@@ -1,7 +1,8 @@
 """Preprocessing of face images as a Hugging Face image processor does it, from its preprocessor_config.json.
 
-The arithmetic is that of transformers' ViTImageProcessor (PIL backend): resize each image with Pillow,
-rescale, normalise; here the last two run in torch on the encoder's device.
+The arithmetic is that of transformers' image processors (PIL backend): resize each image with Pillow, cut
+out its middle where the processor says so, rescale, normalise; here the last two run in torch on the
+encoder's device.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Preprocessing:
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    # The shorter side is resized to this and the middle is cut out; None: the image is resized to the size.
+    shortest: int | None = None
 
     def resize(self, images: list[np.ndarray]) -> torch.Tensor:
         """uint8 [N, C, height, width] of [H, W] or [H, W, 3] uint8 images; C is 1 when all are [H, W]."""
@@ -39,11 +42,19 @@ class Preprocessing:
         return torch.from_numpy(np.stack(arrays))[:, None]
 
     def _resize_one(self, image: np.ndarray) -> np.ndarray:
-        if image.shape[:2] == (self.height, self.width):
-            return image
-        return np.asarray(
-            Image.fromarray(image).resize((self.width, self.height), resample=Image.Resampling(self.resample))
-        )
+        height, width = self._resized(*image.shape[:2])
+        if image.shape[:2] != (height, width):
+            resample = Image.Resampling(self.resample)
+            image = np.asarray(Image.fromarray(image).resize((width, height), resample=resample))
+        top, left = (height - self.height) // 2, (width - self.width) // 2
+        return image[top : top + self.height, left : left + self.width]
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        """The size of an image before its middle is cut out."""
+        if self.shortest is None:
+            return self.height, self.width
+        longest = int(self.shortest * max(height, width) / min(height, width))
+        return (longest, self.shortest) if height > width else (self.shortest, longest)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """float32 [N, 3, H, W] of uint8 [N, 1 or 3, H, W] on the same device."""
@@ -54,19 +65,33 @@ class Preprocessing:
 
 
 def read_preprocessing(folder: Path) -> Preprocessing:
-    """Read ``preprocessor_config.json``. Raises MferError when it is missing or asks for what is not
+    """Read a ViT's ``preprocessor_config.json``. Raises MferError when it is missing or asks for what is not
     supported.
     """
-    config = read_json(folder / FILE)
+    return parse_preprocessing(read_json(folder / FILE), folder / FILE)
+
+
+def parse_preprocessing(config: dict, path: Path) -> Preprocessing:
+    """The preprocessing of an image processor's settings (``path``: where they are). Raises MferError for one
+    that is not supported.
+    """
     size = config.get("size", 224)
     size = {"height": size, "width": size} if isinstance(size, int) else size
-    if (
-        not {"height", "width"} <= size.keys()
-        or not config.get("do_resize", True)
-        or config.get("do_center_crop", False)
-    ):
+    crop = config.get("crop_size") if config.get("do_center_crop") else None
+    crop = {"height": crop, "width": crop} if isinstance(crop, int) else crop
+    shortest = size.get("shortest_edge")
+    if shortest and config.get("crop_pct"):  # ConvNeXt cuts the middle out of small images only.
+        crop = {"height": shortest, "width": shortest}
+        shortest = int(shortest / config["crop_pct"]) if shortest < 384 else None
+    elif not shortest and crop == {name: size.get(name) for name in ("height", "width")}:
+        crop = None
+    final = crop or size
+    sized = {"height", "width"} <= final.keys() and bool(shortest) == bool(crop and shortest)
+    fits = not shortest or shortest >= max(final.get("height", 0), final.get("width", 0))
+    if not (config.get("do_resize", True) and sized and fits):
         raise MferError(
-            f"{folder / FILE}: only resizing to a height and width is supported, found size {size}"
+            f"{path}: an image is resized to a height and width, or by its shorter side and cut to a height "
+            f"and width that fit; found size {size}, crop {crop}"
         )
     scale = config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1.0
     normalise = config.get("do_normalize", True)
@@ -74,6 +99,7 @@ def read_preprocessing(folder: Path) -> Preprocessing:
         tuple(config.get(name, [0.5] * 3)) if normalise else (base,) * 3
         for name, base in (("image_mean", 0.0), ("image_std", 1.0))
     )
+    resample = int(config.get("resample", 2))
     return Preprocessing(
-        int(size["height"]), int(size["width"]), int(config.get("resample", 2)), float(scale), mean, std
+        int(final["height"]), int(final["width"]), resample, float(scale), mean, std, shortest
     )

@@ -4,17 +4,35 @@
 a classifier loads "right", and every weight is random.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json
 
 Model = TypeVar("Model", bound=PreTrainedModel)
-UNUSED = {"masked_spec_embed"}  # Only pretraining uses it.
+UNUSED = {"masked_spec_embed", "mask_token"}  # Only pretraining uses these.
+
+
+def read_config(folder: Path, wanted: str, families: Iterable[str]) -> Any:
+    """The configuration of ``folder``. Raises MferError where config.json names none of ``families`` or
+    cannot be read; ``wanted`` says in words what was looked for.
+    """
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind not in families:
+        raise MferError(f"{folder} holds a {kind!r} model: {wanted} is one of {', '.join(families)}")
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    # Each family checks its values in its own way; each error means that the file is of no use.
+    except Exception as error:
+        raise MferError(
+            f"cannot read {folder / 'config.json'}: {' '.join(str(error).split())[:300]}"
+        ) from error
 
 
 def load_pretrained(model_class: type[Model], folder: Path, config: Any, **options: Any) -> Model:
@@ -50,7 +68,9 @@ def load_pretrained(model_class: type[Model], folder: Path, config: Any, **optio
             f"the weights in {folder} lack {', '.join(missing[:3])} ({len(missing)} in all): this is not a "
             f"complete {type(model).__name__}"
         )
-    if surplus := sorted(name for name in report["unexpected_keys"] if _is_part(model, name)):
+    # A model with a head calls its base by a prefix, which transformers leaves on what it does not know.
+    names = (name.removeprefix(f"{model.base_model_prefix}.") for name in report["unexpected_keys"])
+    if surplus := sorted(name for name in names if _is_part(model, name)):
         raise MferError(
             f"the weights in {folder} hold {', '.join(surplus[:3])} ({len(surplus)} in all), which its "
             "config.json does not describe: take both from the same publication"
@@ -62,7 +82,8 @@ def _is_part(model: torch.nn.Module, name: str) -> bool:
     """Whether a weight belongs to a module of the model, or to one more block of a stack that it has."""
     modules = dict(model.named_modules())
     parents = [name.rsplit(".", cut)[0] for cut in range(1, name.count(".") + 1)]
-    return bool(parents) and (
+    used = bool(parents) and name.rsplit(".", 1)[-1] not in UNUSED
+    return used and (
         parents[0] in modules
         or any(isinstance(modules.get(parent), torch.nn.ModuleList) for parent in parents)
     )

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import MODEL_MAPPING, AutoConfig, AutoFeatureExtractor, PreTrainedModel
+from transformers import MODEL_MAPPING, AutoFeatureExtractor, PreTrainedModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import digest, read_json
+from mfer_core.base.files import digest
 from mfer_core.cache.heads import Head
 from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.encoders.checkpoint_pointer import Source
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device
-from mfer_core.encoders.pretrained import load_pretrained
+from mfer_core.encoders.pretrained import load_pretrained, read_config
 from mfer_core.encoders.speech_inputs import Spectra, SpeechInput, Waveforms, WhisperWindows
 from mfer_core.encoders.windowed_speech import WindowedSpeech
 from mfer_core.encoders.windows import Grid
@@ -139,7 +139,9 @@ def load_transformers_speech(source: Source, device: str, precision: str) -> Tra
     """
     located = find_checkpoint(source.checkpoint, source.revision, SHAPING_FILES)
     folder = located.folder
-    config, extractor = _read_config(folder), _read_extractor(folder)
+    config, extractor = read_config(folder, "a speech encoder", FAMILIES), _read_extractor(folder)
+    if getattr(config, "add_adapter", False):
+        raise MferError(f"{folder} ends in an adapter that skips frames: take the checkpoint without one")
     inputs = FAMILIES[config.model_type](config, extractor)
     # transformers' types leave out that a configuration's class leads to its model's.
     model_class: type[PreTrainedModel] = MODEL_MAPPING[type(config)]  # type: ignore[assignment]
@@ -157,19 +159,6 @@ def load_transformers_speech(source: Source, device: str, precision: str) -> Tra
     # transformers' types take the wrapped method for one that is not bound.
     model = model.to(target)  # type: ignore[arg-type]
     return TransformersSpeech(model, inputs, layer, metadata, target, precision)
-
-
-def _read_config(folder: Path) -> Any:
-    kind = read_json(folder / "config.json").get("model_type")
-    if kind not in FAMILIES:
-        raise MferError(
-            f"{folder} holds a {kind!r} model: a speech encoder is emotion2vec (config.yaml) or one of "
-            f"{', '.join(FAMILIES)} (config.json)"
-        )
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    if getattr(config, "add_adapter", False):
-        raise MferError(f"{folder} ends in an adapter that skips frames: take the checkpoint without one")
-    return config
 
 
 def _read_extractor(folder: Path) -> Any:

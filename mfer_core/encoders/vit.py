@@ -8,15 +8,15 @@ classifier is not part of the feature, and serves only as a zero-shot baseline.
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import ViTConfig, ViTForImageClassification
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.cache.heads import Head
+from mfer_core.encoders.batched_faces import BatchedFaces
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import BATCH_GIB, choose_device, in_halves, inference, items_within, to_device
+from mfer_core.encoders.device import choose_device
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
 from mfer_core.encoders.pretrained import load_pretrained
 from mfer_core.encoders.vit_stem import vit_class
@@ -25,7 +25,7 @@ SHAPING_FILES = ("config.json", FILE)
 
 
 @dataclass
-class VitEncoder:
+class VitEncoder(BatchedFaces):
     """A ViT in evaluation mode, ready to embed face images."""
 
     model: ViTForImageClassification
@@ -34,28 +34,6 @@ class VitEncoder:
     metadata: dict  # name, revision, hash
     device: torch.device
     precision: str
-
-    def embed(self, images: list[np.ndarray], batch_gib: float = BATCH_GIB) -> np.ndarray:
-        """float32 [N, D]: the CLS feature of each uint8 [H, W] or [H, W, 3] image, in batches of
-        ``batch_gib`` working memory.
-        """
-        return (
-            self.embed_prepared(self.prepare(images), batch_gib)
-            if images
-            else np.empty((0, self.dim), np.float32)
-        )
-
-    def prepare(self, images: list[np.ndarray]) -> torch.Tensor:
-        """uint8 [N, C, height, width] on the host: the images at the encoder's size."""
-        return self.preprocessing.resize(images)
-
-    def embed_prepared(self, images: torch.Tensor, batch_gib: float = BATCH_GIB) -> np.ndarray:
-        """``embed`` of images that ``prepare`` returned. Returns when the device is done."""
-        with inference(self.device, self.precision):
-            parts: list[torch.Tensor] = []
-            for batch in images.split(items_within(batch_gib, self.frame_bytes)):
-                parts += in_halves(self._run, batch)
-            return torch.cat(parts).cpu().numpy()
 
     @property
     def frame_bytes(self) -> float:
@@ -77,11 +55,6 @@ class VitEncoder:
         )
         return Head(weight, bias, self.labels)
 
-    def frames(self, images: list[torch.Tensor]) -> list[torch.Tensor]:
-        """[T, D] per clip of prepared images [T, C, height, width]."""
-        pixels = self.preprocessing.normalise(torch.cat(images))
-        return list(self.features(pixels).split([len(clip) for clip in images]))
-
     def stack(self) -> list[torch.nn.Module]:
         """The transformer blocks."""
         return list(self.model.vit.layers)
@@ -90,9 +63,6 @@ class VitEncoder:
         """Class token, positions and the last norm."""
         vit = self.model.vit
         return [vit.embeddings.cls_token, vit.embeddings.position_embeddings, vit.layernorm]
-
-    def _run(self, images: torch.Tensor) -> list[torch.Tensor]:
-        return [self.features(self.preprocessing.normalise(to_device(images, self.device))).float()]
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """[N, D]: the CLS features of preprocessed images [N, 3, H, W]."""

@@ -183,7 +183,7 @@ def test_weights_that_are_missing_or_of_another_model_are_refused(folders, tmp_p
 
 
 def test_what_is_no_speech_encoder_is_refused_in_a_line(folders, vit_folder, emotion2vec_folder, tmp_path):
-    with pytest.raises(MferError, match="'vit' model: a speech encoder is emotion2vec"):
+    with pytest.raises(MferError, match="'vit' model: a speech encoder is one of wav2vec2"):
         load(vit_folder)
     with pytest.raises(MferError, match="neither config"):
         load(tmp_path)

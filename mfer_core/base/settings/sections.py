@@ -170,7 +170,7 @@ class Pretrain(Section):
 
 
 class PretrainVit(Pretrain):
-    """The face encoder."""
+    """The face encoder: a compact ViT, or any published one (docs/encoders.md)."""
 
     weight_decay: float = Field(default=0.05, ge=0)
     """Of AdamW."""
