@@ -10,7 +10,9 @@ from mfer_core.prediction.running import encode_running
 
 
 @pytest.mark.parametrize("readout", ["last", "mean", "statistics"])
-@pytest.mark.parametrize(("pool", "standardise"), [(1, True), (4, True), (4, False)])
+@pytest.mark.parametrize(
+    ("pool", "standardise", "probe"), [(1, True, False), (4, True, True), (4, False, False), (1, True, True)]
+)
 def test_piece_by_piece_is_in_one_piece(readout, pool, standardise, probe):
     torch.manual_seed(1)
     config = ArmConfig(
