@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from flows.environment import set_environment
 
@@ -21,9 +22,21 @@ settings.load_profile("repeatable")
 
 # What takes longest starts first, so that no worker is left alone with it at the end.
 LONGEST_FIRST = (
-    *("tests/test_pipeline.py", "tests/servers/", "tests/tasks/test_cluster.py", "tests/flows/"),
+    *("tests/pipeline/", "tests/servers/", "tests/tasks/test_cluster.py", "tests/flows/"),
     *("tests/tasks/tracking/test_registry.py", "tests/media/test_extract.py"),
 )
+
+
+class BySharedFixtures(LoadFileScheduling):
+    """A worker runs all tests of a file; of tests/pipeline, which shares one run, all of the folder."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/pipeline" if nodeid.startswith("tests/pipeline/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return BySharedFixtures(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items):

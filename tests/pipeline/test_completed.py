@@ -1,0 +1,158 @@
+"""The real pipeline on a shrunk real configuration: what `dvc repro` leaves on disk, in DVC and in MLflow."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from ruamel.yaml import YAML
+
+from mfer_core.base.files import read_json, read_table, sha256_file
+from tests.pipeline.clone import DEMO, run
+
+PLUMBING = ("flows/", "mfer_core/base/", "tasks/", "record/")  # what runs a stage, whichever it is
+ARMS = {
+    "visual",
+    "audio",
+    "fused",
+    "late",
+    "late_product",
+    "probe_visual",
+    "probe_audio",
+    "probe_both",
+    "baseline",
+}
+
+
+def test_every_arm_is_measured(project, reproduced):
+    metrics = read_json(project / "data" / "evaluate" / "metrics.json")
+    about = metrics.pop("about")
+    assert about["data"] == "synthetic" and set(about["zero_shot"]["groupk:2"]) == {
+        "zero_shot_visual",
+        "zero_shot_audio",
+    }
+    assert {name: set(arms) for name, arms in metrics.items()} == {"groupk:2": ARMS}
+    assert len(metrics["groupk:2"]["fused"]["accuracy"]["folds"]) == 2
+    frames = read_table(project / "data" / "evaluate" / "zero_shot_frames.parquet")
+    assert (
+        frames.clip_id.nunique() > 40 and len(frames.columns) == 2 + 7
+    )  # clips of six people, labels of FER-2013
+
+
+def test_every_file_is_accounted_for(project, reproduced):
+    for corpus, (speakers, clips) in DEMO.items():
+        manifest = read_table(project / "data" / "ingest" / corpus / "manifest.parquet")
+        rejects = read_table(project / "data" / "ingest" / corpus / "rejects.parquet")
+        broken = rejects[rejects.reason == "broken link"].path.tolist()
+        assert broken == (["gone.wav"] if corpus == "crema_d" else [])
+        assert len(manifest) + len(rejects) == speakers * clips + len(broken)
+
+
+def test_nothing_is_left_to_do_afterwards(project, reproduced):
+    assert "Data and pipelines are up to date" in run(project, "dvc", "repro")
+    assert "Data and pipelines are up to date" in run(project, "dvc", "status")
+
+
+def test_results_have_versions_that_can_be_shared_and_looked_at(project, reproduced, tmp_path):
+    """After the `git init` that the README tells whoever began with a zip."""
+    run(project, "git", "init", "-q")
+    run(project, "dvc", "config", "--local", "--unset", "core.no_scm")
+    run(project, "git", "add", "-A")
+    run(
+        project,
+        "git",
+        "-c",
+        "user.name=someone",
+        "-c",
+        "user.email=someone@example.org",
+        "commit",
+        "-qm",
+        "first",
+    )
+    run(project, "dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
+    run(project, "dvc", "push")
+    for lost in (
+        project / ".dvc" / "cache",
+        *(path for path in (project / "data").iterdir() if path.name != "raw"),
+    ):
+        shutil.rmtree(lost)
+    run(project, "dvc", "pull")
+    assert "Data and pipelines are up to date" in run(project, "dvc", "status")
+    assert re.search(
+        r"summary\.json +groupk:2\.fused\.valid_accuracy +0\.\d+ +0\.\d+ +0\.0",
+        run(project, "dvc", "metrics", "diff", "--all"),
+    )
+    run(project, "dvc", "plots", "show")
+    page = (project / "dvc_plots" / "index.html").read_text()
+    assert (
+        all(f"{plot}_groupk-2.png" in page for plot in ("confusion", "curves", "reliability"))
+        and "http" not in page
+    )
+
+
+def test_no_stage_imported_more_of_the_project_than_it_declares(project, reproduced):
+    pipeline = YAML(typ="safe").load((project / "dvc.yaml").read_text())["stages"]
+    records = list((project / "imports").glob("*.json"))
+    assert {path.stem.split("@")[0] for path in records} == set(pipeline)
+    for path in records:
+        entry = pipeline[path.stem.split("@")[0]]
+        declared = entry.get("do", entry)["deps"]
+        imported = {file for file in json.loads(path.read_text()) if not file.startswith(PLUMBING)}
+        missing = {
+            file
+            for file in imported
+            if not any(file == dep or file.startswith(f"{dep}/") for dep in declared)
+        }
+        assert not missing, f"{path.stem} imported {missing}"
+
+
+def contents(folder: Path) -> dict[Path, str]:
+    return {path.relative_to(folder): sha256_file(path) for path in folder.rglob("[!.]*") if path.is_file()}
+
+
+def test_mlflow_holds_every_fold_every_table_and_the_champion(project, reproduced):
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("groupk:2").experiment_id], "tags.kind = 'fold'")
+    assert {(run.data.tags["arm"], run.data.tags["fold"]) for run in runs} == {
+        (arm, str(fold)) for arm in ("visual", "audio", "fused") for fold in range(2)
+    }
+    assert all({"test_accuracy", "train_loss"} <= set(run.data.metrics) for run in runs)
+    (parent,) = {run.data.tags["mlflow.parentRunId"] for run in runs}
+    assert client.get_run(parent).data.tags["kind"] == "pipeline"
+    for stage in ("evaluate", "transfer"):  # every table, figure and file of theirs, as they wrote it
+        assert contents(Path(client.download_artifacts(parent, stage))) == contents(project / "data" / stage)
+    assert str(client.get_model_version_by_alias("mfer", "champion").version) == "1"
+    datasets = client.search_runs(
+        [client.get_experiment_by_name("datasets").experiment_id], "tags.kind = 'dataset'"
+    )
+    assert {run.info.run_name: run.data.metrics["clips"] for run in datasets} == {
+        corpus: len(read_table(project / "data" / "ingest" / corpus / "manifest.parquet")) for corpus in DEMO
+    }
+
+
+def test_the_champion_predicts_from_the_file_what_the_pipeline_predicted_from_its_cache(project, reproduced):
+    own = read_table(project / "data" / "register" / "model" / "fused" / "predictions.parquet").iloc[0]
+    manifest = read_table(project / "data" / "ingest" / "ravdess" / "manifest.parquet").set_index("clip_id")
+    clip = project / "data" / "raw" / "demo" / "ravdess" / manifest.path[own.clip_id]
+    run(
+        project,
+        sys.executable,
+        "-m",
+        "flows",
+        "predict",
+        str(clip),
+        "--model",
+        "models:/mfer@champion",
+        "--out",
+        "seen",
+    )
+    found = read_table(project / "seen" / "predictions.parquet").set_index("arm")
+    assert list(found.index) == ["visual", "audio", "fused"]
+    classes = list(found.columns[found.columns.get_loc("label") + 1 :])
+    assert found.loc["fused", classes].to_numpy(float) == pytest.approx(
+        own[classes].to_numpy(float), abs=1e-4
+    )
+    assert (project / "seen" / "report.html").stat().st_size > 10_000
