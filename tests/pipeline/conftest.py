@@ -1,4 +1,7 @@
-"""One shrunk pipeline for all tests of this folder, which one worker runs: minutes of work, done once."""
+"""One shrunk pipeline for all tests of this folder, which one worker runs: minutes of work, done once.
+
+The files run in the order of their names: test_deployment.py, the last, changes settings and cancels a run.
+"""
 
 import sys
 import time
