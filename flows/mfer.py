@@ -25,7 +25,6 @@ from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
 from tasks.dvc_locks import forget_the_dead
 from tasks.fault_lines import shorten_faults
-from tasks.fetch import download_corpus
 from tasks.processes import mark, wait_for_earlier
 from tasks.reproduce import reproduce
 
@@ -87,6 +86,8 @@ def fetch(corpus: str) -> None:
     """Download a corpus that is openly available to where the settings say it is; goes on where it
     stopped.
     """
+    from tasks.fetch import download_corpus  # A stage that joins a run of `mfer` loads this module.
+
     source = load_settings().corpus(corpus)
     files = download_corpus(source.adapter, source.path)
     get_run_logger().info(f"fetch {corpus}: {files} files came into {source.path}")
