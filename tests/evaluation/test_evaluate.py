@@ -300,7 +300,7 @@ def test_the_terminal_says_what_the_figures_stand_on(evaluated, monkeypatch, cap
     said = " ".join(capsys.readouterr().out.split())  # titles are wrapped as the terminal is wide
     assert said.count("(synthetic demonstration corpora)") >= 3
     assert "Benchmark: ravdess (synthetic), 96 clips of 6 speakers, 8 classes." in said
-    assert "points below probe_visual" in said
+    assert "points below baseline" in said
     for heading in (
         "results, pooled over folds",
         "the primary comparison of each protocol",
