@@ -15,6 +15,8 @@ from flows import stages as flows
 from flows.pipeline import stages
 from mfer_core.cache.code import ROOT, project_files
 
+# Modules that a library runs in a stage: MLflow tries the model that it stores.
+RUN_BY_LIBRARIES = {"register": ["tasks.tracking.served_model"]}
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
@@ -31,7 +33,8 @@ def used_code(stage: str) -> set[Path]:
     tree = ast.parse(inspect.getsource(flows))
     flow = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == stage)
     imports = [node for node in (*tree.body, *ast.walk(flow)) if isinstance(node, ast.ImportFrom)]
-    files = {file for node in imports for file in project_files(node.module)}
+    modules = [*(node.module for node in imports), *RUN_BY_LIBRARIES.get(stage, [])]
+    files = {file for module in modules for file in project_files(module)}
     return files | {ROOT / "flows" / "stages.py"}
 
 
