@@ -38,7 +38,8 @@ def plan(settings: Settings, targets: list[str], downstream: bool = False) -> li
             graph = get_active_graph(repo.index.graph)
             stages = plan_repro(graph, collect_stages(repo, targets or [PIPELINE]), downstream=downstream)
             names = {stage.addressing for stage in stages}
-            stale = repo.status([*names]) if names else {}
+            # `Repo.status` would read dvc.yaml and dvc.lock again for each of the stages.
+            stale = {stage.addressing for stage in stages if stage.status(check_updates=True)}
             needs = {
                 stage: {other.addressing for other in graph.successors(stage)} & names for stage in stages
             }

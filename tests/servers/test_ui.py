@@ -19,7 +19,9 @@ from tests.tasks.finished import finish_fold
 from tests.waiting import wait_for_text
 
 FOLDS = {
-    f"{arm} f{fold} {25 * hits / 2:.1f} %" for arm, hits in (("visual", 5), ("audio", 6)) for fold in range(2)
+    f"{arm} f{fold} s42 {25 * hits / 2:.1f} %"
+    for arm, hits in (("visual", 5), ("audio", 6))
+    for fold in range(2)
 }
 
 
