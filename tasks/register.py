@@ -70,6 +70,8 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
     parts = {"visual": data.encoder("visual"), "audio": data.encoder("audio"), "fused": fold}
     for name, source in parts.items():
         for file in filter(Path.is_file, sorted(source.rglob("*"))):
+            if file.name.startswith("."):
+                continue  # A training that was killed left this behind.
             with atomic_path(data.model / name / file.relative_to(source)) as temporary:
                 shutil.copyfile(file, temporary)
     ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(data.model)

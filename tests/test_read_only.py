@@ -28,7 +28,8 @@ WORKING = rf"error: cannot write \.prefect/working/mark: {HERE}"
 SAID = {
     "mfer check": rf"error: cannot write \.dvc/config\.local: {HERE}",
     "mfer profile report": rf"error: cannot write params\.yaml: {HERE}",
-    **dict.fromkeys(("mfer demo", "mfer mfer", "mfer ui", "mfer serve"), WORKING),
+    "mfer mfer": rf"error: cannot write \.dvc/config\.local: {HERE}",
+    **dict.fromkeys(("mfer demo", "mfer ui", "mfer serve"), WORKING),
     "dvc repro": r"ERROR: unexpected error - \[Errno 30\] Read-only file system: '/\S+/project/\.dvc/tmp'",
 }
 

@@ -78,6 +78,9 @@ def test_values_are_the_files_own_pages_and_cannot_be_written_to(tmp_path):
 def _read_all(folder: Path, connection) -> None:
     embeddings = open_embeddings(folder)
     total = sum(float(values.sum()) for values in embeddings.values())
+    import pandas  # noqa: F401 (a process that read nothing has not loaded what readers need)
+    import pyarrow.parquet  # noqa: F401
+
     status = Path("/proc/self/status").read_text()
     anonymous = int(status.split("RssAnon:")[1].split()[0])
     connection.send((total, anonymous))

@@ -82,7 +82,7 @@ def test_ravdess_refuses_codes_that_do_not_exist(name):
     st.sampled_from(sorted(crema_d.LEVELS)),
 )
 def test_crema_d_names(actor, emotion, level):
-    facts = crema_d.read(f"AudioWAV/{actor}_ITH_{emotion}_{level}.wav", {"1001": "male"})
+    facts = crema_d.read(f"AudioWAV/{actor}_ITH_{emotion}_{level}.wav", {"1001": {"sex": "male"}})
     assert (
         facts.label == crema_d.EMOTIONS[emotion] and facts.speaker == str(actor) and facts.statement == "ITH"
     )

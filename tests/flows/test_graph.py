@@ -135,5 +135,4 @@ def test_the_record_is_that_of_a_serial_run_and_holds_what_ended_beside_a_failur
 def test_a_failure_is_said_at_the_end_with_the_way_on_and_what_needs_it_does_not_start(runs):
     _, (_, _, failed, _), output = runs
     assert "broken stopped: no such corpus; once that is mended, the same command goes on there" in failed
-    assert "broken failed; what is at work goes to its end: slow" in output
     assert "Running stage 'after'" not in output

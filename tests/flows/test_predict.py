@@ -142,7 +142,7 @@ def test_the_page_works_in_a_browser(predicted, tmp_path):
     )
     title = re.search("<title>(.*)</title>", result.stdout).group(1)
     assert re.fullmatch(
-        r"1\.0 to 3\.0 s: visual \w+ \d+ %, audio \w+ \d+ %, fused \w+ \d+ %\|5\.0 to 6\.4 s\|true", title
+        r"1\.0 to 3\.0 s: visual \w+ \d+ %, audio \w+ \d+ %, fused \w+ \d+ %\|5\.0 to 6\.2 s\|true", title
     )
 
 

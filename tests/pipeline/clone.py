@@ -110,6 +110,8 @@ def additions(project: Path) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "SHELL": "/bin/sh",
+        "MAKELEVEL": "",  # These tests may run below another make, whose words would stand in the output.
+        "MAKEFLAGS": "",
         "PYTHONPATH": f"{project}{os.pathsep}{project / 'record'}",
         "IMPORTS": str(project / "imports"),
     }

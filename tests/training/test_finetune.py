@@ -102,7 +102,7 @@ def chain(data, tmp_path_factory):
     """
     folder = copy_of(data, tmp_path_factory.mktemp("chain"))
     learn = {"finetune": LEARN}
-    fused = {"trainable": "all", "finetune_audio": LEARN, "epochs": 2}
+    fused = {"trainable": "all", "start": "sum", "finetune_audio": LEARN, "epochs": 2}
     settings = settings_of(
         train_visual=learn,
         pretrain_audio={"epochs": 2, **learn},
