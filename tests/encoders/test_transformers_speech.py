@@ -19,7 +19,7 @@ from tests.encoders.conftest import gib
 from tests.encoders.speech_folders import FAMILIES, write_speech_encoder
 
 TOLERANCE = 1e-4  # max abs difference in fp32 to the published forward
-REAL = Path("/work/shared/real/encoders/whisper-tiny-en-encoder")
+REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "encoders" / "whisper-tiny-en-encoder"
 
 
 @pytest.fixture(scope="session")
