@@ -11,10 +11,12 @@ from ruamel.yaml import YAML
 
 from mfer_core.cache.code import ROOT
 
-# `left` and `right` each wait for the other to be at work. `broken` fails once `slow` is at work.
+# `left` and `right` each wait for the other to be at work. `broken` fails once `slow` is at work,
+# and `slow` is at work until the `dvc` of `broken` has ended.
 MEET = """
 import sys, time
 from pathlib import Path
+import psutil
 name, other = sys.argv[1:]
 Path(f"{name}.here").touch()
 deadline = time.monotonic() + 60
@@ -24,10 +26,16 @@ while not Path(f"{other}.here").exists():
     time.sleep(0.02)
 if name == "broken":
     print("error: no such corpus")
-    Path("broken.said").touch()
+    above = psutil.Process().parents()
+    dvc = next(one for one in above if any("dvc" in Path(word).parts for word in one.cmdline()))
+    Path("broken.tmp").write_text(str(dvc.pid))
+    Path("broken.tmp").rename("broken.said")
     sys.exit(1)
 if name == "slow":
     while not Path("broken.said").exists():
+        time.sleep(0.02)
+    failed = Path("broken.said").read_text()  # empty where a test alone says it
+    while failed and psutil.pid_exists(int(failed)):
         time.sleep(0.02)
 Path(f"{name}.txt").write_text(name)
 """
@@ -135,4 +143,5 @@ def test_the_record_is_that_of_a_serial_run_and_holds_what_ended_beside_a_failur
 def test_a_failure_is_said_at_the_end_with_the_way_on_and_what_needs_it_does_not_start(runs):
     _, (_, _, failed, _), output = runs
     assert "broken stopped: no such corpus; once that is mended, the same command goes on there" in failed
+    assert "broken failed; what is at work goes to its end: slow" in output
     assert "Running stage 'after'" not in output
