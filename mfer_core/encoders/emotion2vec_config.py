@@ -11,6 +11,23 @@ from mfer_core.base.errors import MferError
 
 Layers = list[tuple[int, int, int]]  # channels, kernel, stride of each convolution of the front end
 PUBLISHED_LAYERS: Layers = [(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2
+# What every Emotion2vec has alike in its published configuration; model_conf adds what sets its size.
+PUBLISHED_AUDIO: dict[str, Any] = {
+    "type": "AUDIO", "extractor_mode": "layer_norm", "decoder": None, "local_grad_mult": 1.0,
+    "prenet_layerdrop": 0.0, "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0,
+    "num_extra_tokens": 10, "init_extra_token_zero": True,
+    "mask_noise_std": 0.01, "mask_prob": 0.5, "mask_prob_min": None, "mask_length": 5, "inverse_mask": False,
+    "mask_dropout": 0.0, "keep_masked_pct": 0.0, "encoder_zero_mask": True, "mask_channel_prob": 0.0,
+    "mask_channel_length": 64, "add_masks": False,
+    "use_alibi_encoder": True, "alibi_scale": 1.0, "learned_alibi": False, "learned_alibi_scale": True,
+    "learned_alibi_scale_per_head": True, "learned_alibi_scale_per_layer": False,
+    "conv_pos_width": 95, "conv_pos_depth": 5, "conv_pos_pre_ln": False,
+}  # fmt: skip
+PUBLISHED_CONF: dict[str, Any] = {
+    "mlp_ratio": 4.0, "normalize": True, "layer_norm_first": False, "norm_eps": 1e-5, "norm_affine": True,
+    "end_of_block_targets": False, "layerdrop": 0.0, "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0,
+    "activation_dropout": 0.0, "dropout_input": 0.0, "loss_beta": 0.0, "loss_scale": None, "clone_batch": 8,
+}  # fmt: skip
 
 
 def parse_layers(spec: str) -> Layers:
@@ -81,80 +98,22 @@ def model_conf(
     """``model_conf`` as published (base: 768, 8, 4, 12, PUBLISHED_LAYERS), without the decoder that features
     do not use.
     """
-    audio = {
-        **{"type": "AUDIO", "prenet_depth": prenet, "prenet_layerdrop": 0.0, "prenet_dropout": dropout},
-        **{
-            "start_drop_path_rate": 0.0,
-            "end_drop_path_rate": 0.0,
-            "num_extra_tokens": 10,
-            "init_extra_token_zero": True,
-        },
-        **{
-            "mask_noise_std": 0.01,
-            "mask_prob": 0.5,
-            "mask_prob_min": None,
-            "mask_length": 5,
-            "inverse_mask": False,
-            "mask_dropout": 0.0,
-        },
-        **{
-            "keep_masked_pct": 0.0,
-            "encoder_zero_mask": True,
-            "mask_channel_prob": 0.0,
-            "mask_channel_length": 64,
-            "add_masks": False,
-        },
-        **{
-            "local_grad_mult": 1.0,
-            "use_alibi_encoder": True,
-            "alibi_scale": 1.0,
-            "learned_alibi": False,
-            "learned_alibi_scale": True,
-        },
-        **{
-            "learned_alibi_scale_per_head": True,
-            "learned_alibi_scale_per_layer": False,
-            "num_alibi_heads": heads,
-            "model_depth": depth,
-        },
-        **{"extractor_mode": "layer_norm", "feature_encoder_spec": repr(layers), "decoder": None},
-        **{
-            "conv_pos_width": 95,
-            "conv_pos_groups": pos_groups,
-            "conv_pos_depth": 5,
-            "conv_pos_pre_ln": False,
-        },
+    audio = PUBLISHED_AUDIO | {
+        "prenet_depth": prenet,
+        "prenet_dropout": dropout,
+        "num_alibi_heads": heads,
+        "model_depth": depth,
+        "feature_encoder_spec": repr(layers),
+        "conv_pos_groups": pos_groups,
     }
-    return {
-        **{
-            "embed_dim": dim,
-            "depth": depth,
-            "num_heads": heads,
-            "mlp_ratio": 4.0,
-            "normalize": True,
-            "layer_norm_first": False,
-        },
-        **{
-            "norm_eps": 1e-5,
-            "norm_affine": True,
-            "end_of_block_targets": False,
-            "average_top_k_layers": depth,
-            "layerdrop": 0.0,
-        },
-        **{
-            "start_drop_path_rate": 0.0,
-            "end_drop_path_rate": 0.0,
-            "encoder_dropout": dropout,
-            "attention_dropout": dropout,
-        },
-        **{
-            "activation_dropout": 0.0,
-            "post_mlp_drop": dropout,
-            "dropout_input": 0.0,
-            "loss_beta": 0.0,
-            "loss_scale": None,
-            "clone_batch": 8,
-        },
+    return PUBLISHED_CONF | {
+        "embed_dim": dim,
+        "depth": depth,
+        "num_heads": heads,
+        "average_top_k_layers": depth,
+        "encoder_dropout": dropout,
+        "attention_dropout": dropout,
+        "post_mlp_drop": dropout,
         "modalities": {"audio": audio},
     }
 
