@@ -9,19 +9,17 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from mfer_core.base.errors import Faults, MferError
 from mfer_core.base.modalities import Arm
 from mfer_core.base.settings.contradictions import contradictions
+from mfer_core.base.settings.encoders import Embed, PretrainEmotion2vec, PretrainVit
 from mfer_core.base.settings.faults import find_faults
 from mfer_core.base.settings.reading import read_yaml
 from mfer_core.base.settings.sections import (
     Corpus,
     DemoSize,
-    Embed,
     Evaluate,
     Extract,
     Folds,
     Ingest,
     Predict,
-    PretrainEmotion2vec,
-    PretrainVit,
     Register,
     Roles,
     Section,

@@ -6,7 +6,8 @@ from inspect import signature
 from typing import Any
 
 from mfer_core.base.modalities import MODALITIES
-from mfer_core.base.settings.sections import Corpus, Folds, PretrainVit, Register, Roles
+from mfer_core.base.settings.encoders import PretrainVit
+from mfer_core.base.settings.sections import Corpus, Folds, Register, Roles
 from mfer_core.base.settings.training import TrainArm, TrainAudio
 
 Corpora = dict[str, Corpus]
