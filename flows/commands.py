@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from flows.pipeline import Stage, let_dvc_do_without_git, stages
+from flows.predict_command import predict
 from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
 
@@ -200,71 +201,7 @@ def track() -> None:
     track_results(DataPaths(), load_settings())
 
 
-@app.command()
-def predict(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="video or audio files, and folders of them")
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="a model's folder, models:/mfer@champion of the MLflow registry, or published: the heads of "
-            "published encoders  [default: data/register/model, where it is there, else published]"
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="also write tables, plots and DIR/report.html")
-    ] = None,
-    window: Annotated[float, typer.Option(help="of the timeline, seconds")] = 4.0,
-    step: Annotated[float, typer.Option(help="between two windows, seconds")] = 1.0,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option(help="refuse longer recordings (default: predict.max_minutes of params.yaml)"),
-    ] = None,
-    image_encoder: Annotated[
-        str | None,
-        typer.Option(help="published ViT classifier, hub id or folder (default: predict.image_encoder)"),
-    ] = None,
-    speech_encoder: Annotated[
-        str | None,
-        typer.Option(help="published emotion2vec, hub id or folder (default: predict.speech_encoder)"),
-    ] = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="a calm recording of the same person, which is to read as neutral"),
-    ] = None,
-    baseline_first: Annotated[
-        float | None, typer.Option(help="in its place the first so many seconds of each recording")
-    ] = None,
-    voice_encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="CAM++ that tells speakers apart, hub id or folder (default: predict.voice_encoder, if it "
-            "is on this machine)"
-        ),
-    ] = None,
-) -> None:
-    """Say what both arms and their fusion see in media files; exit status 0: all predicted, 1: none, 2: some
-    rejected.
-    """
-    from flows.predict import predict_media
-    from flows.show import show_predictions
-
-    run, status = predict_media(
-        paths,
-        model,
-        window,
-        step,
-        out,
-        max_minutes,
-        image_encoder,
-        speech_encoder,
-        voice_encoder,
-        baseline,
-        baseline_first,
-    )
-    show_predictions(run, out)
-    raise typer.Exit(status)
+app.command()(predict)
 
 
 @app.command()
