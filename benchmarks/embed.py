@@ -10,84 +10,44 @@ second, and the share of it that a forward reaches.
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from ruamel.yaml import YAML
-from transformers import ViTConfig, ViTForImageClassification
+from transformers import ViTForImageClassification
 
-from mfer_core.base.files import write_json
+from benchmarks.rehearsal.checkpoints import write_emotion2vec, write_vit
+from benchmarks.timing import fastest
 from mfer_core.encoders.device import BATCH_GIB
 from mfer_core.encoders.emotion2vec import load_emotion2vec
-from mfer_core.encoders.emotion2vec_config import PUBLISHED_LAYERS, model_conf
-from mfer_core.encoders.emotion2vec_model import build_model
-from mfer_core.encoders.images import FILE
 from mfer_core.encoders.vit import load_vit
 
 AUDIO_GFLOP_PER_S = 14.0  # emotion2vec base, per second of audio
 FRAME_GFLOP = 35.0  # ViT-B/16, per frame
 CLIP_S = 3.7  # RAVDESS's mean clip
 PLAIN_BATCH = 64  # frames of the plain forward
-LABELS = ["angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "<unk>"]
-
-
 Run = Callable[[], object]
 
 
-def fastest(runs: dict[str, Run], rounds: int, device: str) -> dict[str, float]:
-    """Seconds of each run's fastest turn; the runs take turns, so that a busy machine slows all of them
-    alike.
-    """
-    best: dict[str, float] = {}
-    for turn in range(rounds + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            if device != "cpu":
-                torch.cuda.synchronize()
-            if turn:  # the first one warms up
-                best[name] = min(best.get(name, np.inf), time.perf_counter() - started)
-    return best
+def waiting(run: Run, device: str) -> Run:
+    """``run`` that returns when the device has done its work."""
+
+    def run_and_wait() -> object:
+        result = run()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        return result
+
+    return run_and_wait
 
 
 def product_rate(dtype: torch.dtype, device: str, repeats: int) -> float:
     """FLOP per second of a 2048 x 2048 matrix product."""
     side = 2048
     one, other = (torch.randn(side, side, dtype=dtype, device=device) for _ in range(2))
-    return 2 * side**3 / fastest({"": lambda: one @ other}, repeats, device)[""]
-
-
-def speech_folder(folder: Path) -> Path:
-    """emotion2vec base with random weights, readable by FunASR and by this project."""
-    conf = model_conf(768, 8, 4, 12, PUBLISHED_LAYERS)
-    tokenizer = {
-        "tokenizer": "CharTokenizer",
-        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
-    }
-    folder.mkdir()
-    torch.save({"model": build_model(conf, len(LABELS)).state_dict()}, folder / "model.pt")
-    YAML(typ="safe").dump({"model": "Emotion2vec", "model_conf": conf, **tokenizer}, folder / "config.yaml")
-    metas = {
-        "init_param": "model.pt",
-        "config": "config.yaml",
-        "tokenizer_conf": {"token_list": "tokens.txt"},
-    }
-    write_json(folder / "configuration.json", {"file_path_metas": metas})
-    (folder / "tokens.txt").write_text("\n".join(LABELS) + "\n")
-    return folder
-
-
-def frames_folder(folder: Path) -> Path:
-    ViTForImageClassification(ViTConfig(num_labels=7)).save_pretrained(folder)
-    write_json(
-        folder / FILE,
-        {"size": {"height": 224, "width": 224}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
-    )
-    return folder
+    return 2 * side**3 / fastest({"": waiting(lambda: one @ other, device)}, repeats)[""]
 
 
 def speech_rows(
@@ -121,8 +81,8 @@ def speech_rows(
     def embed(encoder):
         return encoder.embed(clips, gib) if device != "cpu" else [encoder.embed([clip])[0] for clip in clips]
 
-    own = {f"this encoder {name}": partial(embed, encoder) for name, encoder in encoders.items()}
-    return timed({"AutoModel.generate fp32": generate, **own}, repeats, device)
+    ours = {f"this encoder {name}": partial(embed, encoder) for name, encoder in encoders.items()}
+    return timed_rows({"AutoModel.generate fp32": generate, **ours}, repeats, device)
 
 
 def frame_rows(
@@ -144,12 +104,12 @@ def frame_rows(
         )
 
     encoders = {name: load_vit(str(folder), None, device, name) for name in ("fp32", "bf16")}
-    own = {f"this encoder {name}": partial(encoder.embed, images, gib) for name, encoder in encoders.items()}
-    return timed({"transformers forward fp32": forward, **own}, repeats, device)
+    ours = {f"this encoder {name}": partial(encoder.embed, images, gib) for name, encoder in encoders.items()}
+    return timed_rows({"transformers forward fp32": forward, **ours}, repeats, device)
 
 
-def timed(runs: dict[str, Run], repeats: int, device: str) -> list[tuple[str, float, np.ndarray]]:
-    took = fastest(runs, repeats, device)
+def timed_rows(runs: dict[str, Run], repeats: int, device: str) -> list[tuple[str, float, np.ndarray]]:
+    took = fastest({name: waiting(run, device) for name, run in runs.items()}, repeats)
     return [(name, took[name], run()[0]) for name, run in runs.items()]
 
 
@@ -188,7 +148,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as temporary:
         speech = speech_rows(
-            speech_folder(Path(temporary) / "speech"),
+            write_emotion2vec(Path(temporary) / "speech"),
             given.device,
             given.repeats,
             given.clips,
@@ -196,7 +156,7 @@ def main() -> None:
         )
         print(table(speech, given.clips * CLIP_S, "s of audio", AUDIO_GFLOP_PER_S, rates) + "\n")
         frames = frame_rows(
-            frames_folder(Path(temporary) / "frames"),
+            write_vit(Path(temporary) / "frames"),
             given.device,
             given.repeats,
             given.frames,

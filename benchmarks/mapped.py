@@ -111,7 +111,7 @@ def train(data: Path, most: int | None) -> dict[str, float]:
     from mfer_core.training.stages import new_arm
 
     torch.set_num_threads(1)
-    hyper = load_settings().train_visual
+    settings = load_settings().train_visual
     forget_pages(DataPaths(data).embeddings("visual", CORPUS))
     watch, times, started = Watch(), [time.process_time()], time.perf_counter()
     fold = Fold.read(data, CORPUS, PROTOCOL, 0)
@@ -119,14 +119,14 @@ def train(data: Path, most: int | None) -> dict[str, float]:
     modality = fold.modality("visual")
     clips = fold.clips({"visual": modality}) if key else {}
     times.append(time.process_time())
-    arm = new_arm("visual", modality.dim, hyper, CLASSES)
+    arm = new_arm("visual", modality.dim, settings, CLASSES)
     arm.standardise(*moments(clips["train"].modalities["visual"]))
     times.append(time.process_time())
     forget_pages(DataPaths(data).embeddings("visual", CORPUS))
-    model, device = trainable(arm, hyper.learning_rate), torch.device("cpu")
+    model, device = trainable(arm, settings.learning_rate), torch.device("cpu")
     shuffled = np.random.default_rng(0).permutation(len(clips["train"]))
     trained = clips["train"].select(shuffled[:most].tolist())
-    training = ClipTraining(arm, model, trained, clips["valid"], len(CLASSES), hyper, device)
+    training = ClipTraining(arm, model, trained, clips["valid"], len(CLASSES), settings, device)
     for epoch in range(2):
         training.train_epoch(np.random.default_rng(epoch))
         times.append(time.process_time())

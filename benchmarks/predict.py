@@ -11,7 +11,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import torch
 
 from benchmarks.clips import write_ravdess_like
 from benchmarks.extract import decode_all
+from benchmarks.timing import fastest, timed
 from mfer_core.base.settings import Settings, load_settings
 from mfer_core.encoders.emotion2vec_config import model_conf
 from mfer_core.encoders.speech_filters import FILTER_LAYERS
@@ -48,24 +48,11 @@ def compact_model(folder: Path, settings: Settings) -> Path:
     )
 
 
-def fastest(parts: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of each part's fastest turn; the first turn warms up."""
-    best = dict.fromkeys(parts, float("inf"))
-    for turn in range(rounds + 1):
-        for name, part in parts.items():
-            started = time.perf_counter()
-            part()
-            if turn:
-                best[name] = min(best[name], time.perf_counter() - started)
-    return best
-
-
 def load_seconds(folder: Path) -> float:
     """A fresh process up to a loaded model."""
-    started = time.perf_counter()
     code = "import sys; from mfer_core.prediction import Predictor; Predictor.load(sys.argv[1], 'cpu')"
-    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
-    return time.perf_counter() - started
+    command = [sys.executable, "-c", code, str(folder)]
+    return timed(lambda: subprocess.run(command, check=True))[1]
 
 
 def parts_of(predictor: Predictor, video: Path, png: Path) -> dict[str, Callable[[], object]]:

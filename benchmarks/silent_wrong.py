@@ -10,35 +10,22 @@ not explained so, and after a recording that is refused.
 """
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.known_decodes import Decoded, decode_by_ffmpeg, decode_by_pipeline
 from benchmarks.known_plans import Plan, draw_plan
-from benchmarks.known_recordings import (
-    BITS,
-    BURST_S,
-    PITCHES,
-    SIZE,
-    Truth,
-    pitch_of,
-    run_ffmpeg,
-    write_recording,
-)
+from benchmarks.known_recordings import Truth, write_recording
 from mfer_core.base.errors import ClipError
 from mfer_core.base.settings import Extract, load_settings
-from mfer_core.media.clip import extract_clip
-from mfer_core.media.read import decode_image
 
 ROOT = Path(__file__).resolve().parents[1]
-RATE = 16_000  # Hz
 FRAMES_PER_SECOND = 10.0
 SOUND_S = 0.020  # a larger difference of the sound is reported
 # Encoders put silence before the sound, and containers keep it: some milliseconds, and this many samples.
@@ -46,113 +33,7 @@ DELAY_S, DELAY_SAMPLES = 0.03, 1200
 JOIN_S = 0.35  # what the last codec frame of a recording adds before the next one in the same file
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a decode gives: (time, number) of pictures and bursts, seconds, and when it ends."""
-
-    pictures: list[tuple[float, int]]
-    bursts: list[tuple[float, int]]
-    end_s: float
-
-
-def extracted(path: Path, plan: Plan, settings: Extract) -> Seen:
-    """What this pipeline makes of the file. Raises ClipError."""
-    clip = extract_clip(path, settings)
-    turn = -(plan.rotation // 90)
-    shown = [(row["time_s"], number_in(np.rot90(decode_image(row["image"]), turn))) for row in clip.frames]
-    heard = []
-    if clip.waveform is not None:
-        heard = find_bursts(
-            np.asarray(clip.waveform["samples"], np.float32) / 32768, clip.waveform["offset_s"]
-        )
-    return Seen(shown, heard, clip.facts["duration_s"])
-
-
-def commanded(path: Path, plan: Plan) -> Seen:
-    """The same by the ffmpeg command: its own times of frames (showinfo, ashowinfo), counted from the
-    earliest one.
-    """
-    pictures, end_s = [], 0.0
-    if plan.video:
-        scale = f"scale={SIZE[0]}:{SIZE[1]}"
-        arguments = ("-noautorotate", "-copyts", "-i", path, "-map", "0:v:0", "-fps_mode", "passthrough")
-        done = run_ffmpeg(*arguments, "-vf", f"showinfo,{scale},format=gray", "-f", "rawvideo", "-")
-        times = [float(when) for when in re.findall(rb"Parsed_showinfo.*? pts_time:(\S+)", done.stderr)]
-        frames = np.frombuffer(done.stdout, np.uint8).reshape(-1, SIZE[1], SIZE[0])
-        middle = frames[:, 4:-4, 20:-20]
-        pictures = [(when, number_in(frame)) for when, frame in zip(times, middle, strict=False)]
-    sound, sound_s = np.zeros(0, np.float32), 0.0
-    if plan.sound:
-        sound, sound_s = _commanded_sound(path)
-    starts = [when for when, _ in pictures[:1]] + ([sound_s] if len(sound) else [])
-    zero = min(starts, default=0.0)
-    heard = find_bursts(sound, sound_s - zero) if len(sound) else []
-    end_s = max(end_s, sound_s - zero + len(sound) / RATE, *(when - zero for when, _ in pictures), 0.0)
-    return Seen([(when - zero, number) for when, number in pictures], heard, end_s)
-
-
-def _commanded_sound(path: Path) -> tuple[np.ndarray, float]:
-    """Mono float32 [N] at 16 kHz, every frame at the time that ashowinfo gives it, and the time of the
-    first.
-    """
-    chain = f"aformat=channel_layouts=mono,aresample={RATE},ashowinfo"
-    done = run_ffmpeg("-copyts", "-i", path, "-map", "0:a:0", "-af", chain, "-f", "f32le", "-")
-    frames = re.findall(rb"Parsed_ashowinfo.*? pts_time:(\S+).*? nb_samples:(\d+)", done.stderr)
-    samples = np.frombuffer(done.stdout, np.float32)
-    times = [0.0 if when == b"NOPTS" else float(when) for when, _ in frames]
-    if not times:
-        return samples, 0.0
-    counts = [int(count) for _, count in frames]
-    places = [max(0, round((when - times[0]) * RATE)) for when in times]
-    placed = np.zeros(max(place + count for place, count in zip(places, counts, strict=True)), np.float32)
-    for place, part in zip(places, np.split(samples, np.cumsum(counts)[:-1]), strict=True):
-        placed[place : place + len(part)] = part
-    return placed, times[0]
-
-
-def number_in(crop: np.ndarray) -> int:
-    """The number that the middle square of a picture shows."""
-    side = min(crop.shape[:2])
-    top, left = (crop.shape[0] - side) // 2, (crop.shape[1] - side) // 2
-    third = side / 3
-    middles = [round(third * (place + 0.5)) for place in range(3)]
-    return sum(
-        int(crop[top + middles[bit // 3], left + middles[bit % 3]] > 128) << bit for bit in range(BITS)
-    )
-
-
-def find_bursts(sound: np.ndarray, offset_s: float) -> list[tuple[float, int]]:
-    """(time, number) of every burst in mono sound at 16 kHz."""
-    window = int(0.004 * RATE)
-    power = np.convolve(np.square(sound.astype(np.float64)), np.ones(window) / window, "same")
-    loud = power > 0.2 * np.quantile(power[power > 1e-4], 0.7) if (power > 1e-4).any() else power > 1
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.astype(int), [0]])))
-    found: list[tuple[float, int]] = []
-    spans = _merged(edges.reshape(-1, 2))
-    for start, end in spans:
-        if end - start > 0.6 * BURST_S * RATE:
-            found.append((offset_s + start / RATE, _pitch_number(sound[start:end])))
-    return found
-
-
-def _merged(spans: np.ndarray) -> list[tuple[int, int]]:
-    """Spans with less than 30 ms between them are one."""
-    merged: list[tuple[int, int]] = []
-    for start, end in spans.tolist():
-        if merged and start - merged[-1][1] < 0.03 * RATE:
-            merged[-1] = (merged[-1][0], end)
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def _pitch_number(sound: np.ndarray) -> int:
-    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 8192))
-    peak = spectrum.argmax() * RATE / 8192
-    return int(np.argmin([abs(pitch_of(number) - peak) for number in range(PITCHES)]))
-
-
-def differences(seen: Seen, truth: Truth, delay_s: float) -> Iterator[str]:
+def differences(decoded: Decoded, truth: Truth, delay_s: float) -> Iterator[str]:
     """Every difference above one frame or 20 ms of sound; a delay that sound and picture share is the
     encoder's.
     """
@@ -161,25 +42,25 @@ def differences(seen: Seen, truth: Truth, delay_s: float) -> Iterator[str]:
     spans = _spans(truth)
     first = {number: spans[number] for _, number in truth.pictures[: second[0]]}
     later = {number: spans[number] for _, number in truth.pictures[second[0] :]}
-    pairs = _paired(seen.bursts, truth.bursts)
-    sound = [by for place, by in pairs if place < second[1]]
-    yield from _part("", seen.pictures, first, sound, delay_s, truth)
+    pairs = _paired(decoded.bursts, truth.bursts)
+    sound = [by for index, by in pairs if index < second[1]]
+    yield from _part("", decoded.pictures, first, sound, delay_s, truth)
     if truth.second:
-        sound = [by for place, by in pairs if place >= second[1]]
-        yield from _part("second recording: ", seen.pictures, later, sound, JOIN_S, truth)
-    unknown = {number for _, number in seen.pictures} - set(spans)
+        sound = [by for index, by in pairs if index >= second[1]]
+        yield from _part("second recording: ", decoded.pictures, later, sound, JOIN_S, truth)
+    unknown = {number for _, number in decoded.pictures} - set(spans)
     if unknown:
         yield f"pictures that are not there: {sorted(unknown)}"
     if len(pairs) < len(truth.bursts) - (1 if truth.second is None else 2):
         yield f"{len(truth.bursts) - len(pairs)} of {len(truth.bursts)} bursts are missing"
     if truth.pictures:
-        missing = _never_shown(seen, truth, 1 / FRAMES_PER_SECOND + delay_s + join_s)
+        missing = _never_shown(decoded, truth, 1 / FRAMES_PER_SECOND + delay_s + join_s)
         if missing:
             yield missing
     # A last picture of which the file does not say how long it stays, and a last codec frame that is not
     # full.
-    if abs(seen.end_s - truth.end_s) > 2 * delay_s + _widest_s(truth) + join_s:
-        yield f"lasts {seen.end_s:.3f} s, not {truth.end_s:.3f} s"
+    if abs(decoded.end_s - truth.end_s) > 2 * delay_s + _widest_s(truth) + join_s:
+        yield f"lasts {decoded.end_s:.3f} s, not {truth.end_s:.3f} s"
 
 
 def _spans(truth: Truth) -> dict[int, tuple[float, float]]:
@@ -194,14 +75,14 @@ def _spans(truth: Truth) -> dict[int, tuple[float, float]]:
 
 
 def _paired(heard: list[tuple[float, int]], bursts: list[tuple[float, int]]) -> list[tuple[int, float]]:
-    """(place in the truth, difference in time) of every burst that is heard, in order, the same pitch with
+    """(index in the truth, difference in time) of every burst that is heard, in order, the same pitch with
     the same.
     """
-    pairs, place = [], 0
+    pairs, index = [], 0
     for when, number in heard:
-        near = [at for at in range(place, min(len(bursts), place + 4)) if abs(bursts[at][1] - number) <= 0]
+        near = [later for later in range(index, min(len(bursts), index + 4)) if bursts[later][1] == number]
         if near:
-            place = near[0] + 1
+            index = near[0] + 1
             pairs.append((near[0], when - bursts[near[0]][0]))
     return pairs
 
@@ -238,11 +119,11 @@ def _median(values: Iterable[float]) -> float:
     return float(np.median([*values] or [0.0]))
 
 
-def _never_shown(seen: Seen, truth: Truth, step_s: float) -> str | None:
+def _never_shown(decoded: Decoded, truth: Truth, step_s: float) -> str | None:
     """Stretches of the picture that no sampled frame shows; two sampled frames lie at most ``step_s``
     apart.
     """
-    shown = sorted(when for when, _ in seen.pictures)
+    shown = sorted(when for when, _ in decoded.pictures)
     if not shown:
         return "no picture at all"
     step_s += _widest_s(truth)
@@ -267,15 +148,15 @@ def examine(plan: Plan, folder: Path, name: str, settings: Extract) -> tuple[str
         return None
     delay_s = DELAY_S + (DELAY_SAMPLES / plan.sound_rate if plan.sound else 0.0)
     try:
-        seen = extracted(path, plan, settings)
+        decoded = decode_by_pipeline(path, plan, settings)
     except ClipError as error:
         return "REFUSED", [str(error)]
-    wrong = list(differences(seen, truth, delay_s))
+    wrong = list(differences(decoded, truth, delay_s))
     if not wrong:
         return "right", []
-    theirs = commanded(path, plan)
+    theirs = decode_by_ffmpeg(path, plan)
     file = Truth(theirs.pictures, theirs.bursts, truth.picture_end_s, theirs.end_s, truth.frame_s)
-    return ("WRONG" if list(differences(seen, file, delay_s)) else "explained"), wrong
+    return ("WRONG" if list(differences(decoded, file, delay_s)) else "explained"), wrong
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:

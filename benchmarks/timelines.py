@@ -14,16 +14,16 @@ shows what that costs: the same clips judged alone, and by the window whose cent
 """
 
 import argparse
-import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import imageio_ffmpeg
 import numpy as np
 import pandas as pd
 
+from benchmarks.known_recordings import run_ffmpeg
 from mfer_core.base.files import read_json, read_table
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.modalities import ARMS
@@ -48,34 +48,22 @@ def joined(clips: pd.DataFrame, root: Path, out: Path) -> list[Segment]:
     names = "".join(f"file '{(root / path).absolute()}'\n" for path in clips.path)
     listing = out.with_suffix(".txt")
     listing.write_text(names)
-    command = [
-        imageio_ffmpeg.get_ffmpeg_exe(),
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "concat",
-        "-safe",
-        "0",
-        "-i",
-        str(listing),
-    ]
-    subprocess.run([*command, "-c", "copy", str(out)], check=True)
+    run_ffmpeg("-f", "concat", "-safe", 0, "-i", listing, "-c", "copy", out)
     return truth
 
 
 def recordings(rows: pd.DataFrame, count: int, rng: np.random.Generator) -> Iterator[pd.DataFrame]:
     """Each speaker's clips in random order, ``count`` at a time; what is left over is not used."""
-    for _, own in rows.groupby("speaker"):
-        shuffled = own.iloc[rng.permutation(len(own))]
+    for _, clips in rows.groupby("speaker"):
+        shuffled = clips.iloc[rng.permutation(len(clips))]
         for start in range(0, len(shuffled) - count + 1, count):
             yield shuffled[start : start + count]
 
 
-def scores(truth: list[Segment], found: list[Segment]) -> dict[str, float]:
-    ratio = len(changes(found)) / max(1, len(changes(truth)))
-    error = emotion_error_rate(truth, found)
-    return {"eder": error, "boundary_s": boundary_error(truth, found), "changes": ratio}
+def scores(truth: list[Segment], timeline: list[Segment]) -> dict[str, float]:
+    ratio = len(changes(timeline)) / max(1, len(changes(truth)))
+    error = emotion_error_rate(truth, timeline)
+    return {"eder": error, "boundary_s": boundary_error(truth, timeline), "changes": ratio}
 
 
 def by_clip(
@@ -101,7 +89,17 @@ def interval(table: pd.DataFrame, score: str, rng: np.random.Generator) -> tuple
     return by_speaker.mean(), *np.percentile(means, (2.5, 97.5))
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Options:
+    """The model's folder, seconds of a window and between two windows, and clips per recording."""
+
+    model: Path
+    window: float
+    step: float
+    clips: int
+
+
+def parse_options() -> Options:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -109,52 +107,71 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=2.0)
     parser.add_argument("--step", type=float, default=0.5)
     parser.add_argument("--clips", type=int, default=6, help="per recording")
-    given = parser.parse_args()
-    settings, rng = load_settings(), np.random.default_rng(0)
-    corpus = settings.roles.benchmark
-    manifest = read_manifest(DataPaths().manifest(corpus))
-    tested = read_table(given.model / "test_predictions.parquet")
-    fold = read_json(given.model / "fused" / "config.json")["fold"]
-    rows = manifest[manifest.clip_id.isin(tested.clip_id[tested.fold == fold])]
-    predictor = Predictor.load(given.model)
-    table, clipwise = [], []
+    return Options(**vars(parser.parse_args()))
+
+
+def test_clips(model: Path, manifest: pd.DataFrame) -> pd.DataFrame:
+    """The manifest's rows of the people whom the registered model has not met."""
+    tested = read_table(model / "test_predictions.parquet")
+    fold = read_json(model / "fused" / "config.json")["fold"]
+    return manifest[manifest.clip_id.isin(tested.clip_id[tested.fold == fold])]
+
+
+def score_recording(
+    predictor: Predictor, clips: pd.DataFrame, root: Path, options: Options, rng: np.random.Generator
+) -> tuple[list[dict], list[dict]]:
+    """Scores of one recording's timelines, a row per arm and baseline; and ``by_clip`` of its clips."""
     with tempfile.TemporaryDirectory() as folder:
-        for clips in recordings(rows, given.clips, rng):
-            path = Path(folder) / f"recording{Path(clips.path.iloc[0]).suffix}"
-            truth = joined(clips, settings.corpora[corpus].path, path)
-            seen = predictor.examine(path, given.window, given.step)
-            end_s = seen.clip.facts["duration_s"]
-            guesses = seen.timeline[seen.timeline.arm == "fused"]
-            guesses = guesses.assign(label=rng.choice(predictor.classes, len(guesses)), arm="chance")
-            found = {arm: label_segments(seen.timeline, arm, given.step) for arm in ARMS}
-            found["chance"] = label_segments(guesses, "chance", given.step)
-            found |= {f"one label, {row.arm}": [(0.0, end_s, row.label)] for row in seen.table.itertuples()}
-            speaker = clips.speaker.iloc[0]
-            table += [{"speaker": speaker, "who": who, **scores(truth, one)} for who, one in found.items()]
-            paths = [settings.corpora[corpus].path / name for name in clips.path]
-            judged = by_clip(predictor, paths, truth, seen.timeline)
-            clipwise += [row | {"speaker": speaker} for row in judged]
-    results = pd.DataFrame(table)
-    count, people = len(results) // results.who.nunique(), results.speaker.nunique()
-    print(
-        f"{count} recordings of {given.clips} clips, {people} people; windows of {given.window:g} s every "
-        f"{given.step:g} s\n"
-    )
+        path = Path(folder) / f"recording{Path(clips.path.iloc[0]).suffix}"
+        truth = joined(clips, root, path)
+        result = predictor.examine(path, options.window, options.step)
+    end_s = result.clip.facts["duration_s"]
+    guesses = result.timeline[result.timeline.arm == "fused"]
+    guesses = guesses.assign(label=rng.choice(predictor.classes, len(guesses)), arm="chance")
+    timelines = {arm: label_segments(result.timeline, arm, options.step) for arm in ARMS}
+    timelines["chance"] = label_segments(guesses, "chance", options.step)
+    timelines |= {f"one label, {row.arm}": [(0.0, end_s, row.label)] for row in result.table.itertuples()}
+    rows = [{"who": who, **scores(truth, timeline)} for who, timeline in timelines.items()]
+    return rows, by_clip(predictor, [root / name for name in clips.path], truth, result.timeline)
+
+
+def print_timelines(results: pd.DataFrame, rng: np.random.Generator) -> None:
     print(f"{'':20}{'EDER % (95 % CI)':>24}{'boundary, s (95 % CI)':>26}{'changes found':>15}")
-    for who, own in results.groupby("who", sort=False):
-        error, boundary = interval(own, "eder", rng), interval(own, "boundary_s", rng)
+    for who, rows in results.groupby("who", sort=False):
+        error, boundary = interval(rows, "eder", rng), interval(rows, "boundary_s", rng)
         shown = "{:.1f} ({:.1f} to {:.1f})".format(*(100 * value for value in error))
         far = "{:.2f} ({:.2f} to {:.2f})".format(*boundary)
-        print(f"{who:20}{shown:>24}{far:>26}{own.changes.mean():15.2f}")
+        print(f"{who:20}{shown:>24}{far:>26}{rows.changes.mean():15.2f}")
+
+
+def print_clips(clipwise: pd.DataFrame, rng: np.random.Generator) -> None:
     print(f"\n{'':20}{'clip alone, % right':>24}{'its nearest window':>26}{'same label %':>15}")
-    for arm, own in (
-        pd.DataFrame(clipwise).astype({"alone": float, "windowed": float}).groupby("arm", sort=False)
-    ):
+    right = clipwise.astype({"alone": float, "windowed": float})
+    for arm, rows in right.groupby("arm", sort=False):
         cells = [
-            "{:.1f} ({:.1f} to {:.1f})".format(*(100 * value for value in interval(own, name, rng)))
+            "{:.1f} ({:.1f} to {:.1f})".format(*(100 * value for value in interval(rows, name, rng)))
             for name in ("alone", "windowed")
         ]
-        print(f"{arm:20}{cells[0]:>24}{cells[1]:>26}{100 * own.same.mean():15.1f}")
+        print(f"{arm:20}{cells[0]:>24}{cells[1]:>26}{100 * rows.same.mean():15.1f}")
+
+
+def main() -> None:
+    options, settings, rng = parse_options(), load_settings(), np.random.default_rng(0)
+    corpus = settings.roles.benchmark
+    rows = test_clips(options.model, read_manifest(DataPaths().manifest(corpus)))
+    predictor = Predictor.load(options.model)
+    timelines, clipwise = [], []
+    for clips in recordings(rows, options.clips, rng):
+        speaker = {"speaker": clips.speaker.iloc[0]}
+        scored, judged = score_recording(predictor, clips, settings.corpora[corpus].path, options, rng)
+        timelines += [row | speaker for row in scored]
+        clipwise += [row | speaker for row in judged]
+    results = pd.DataFrame(timelines)
+    count, people = len(results) // results.who.nunique(), results.speaker.nunique()
+    windows = f"windows of {options.window:g} s every {options.step:g} s"
+    print(f"{count} recordings of {options.clips} clips, {people} people; {windows}\n")
+    print_timelines(results, rng)
+    print_clips(pd.DataFrame(clipwise), rng)
 
 
 if __name__ == "__main__":

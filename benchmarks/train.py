@@ -14,7 +14,7 @@ plain                 a DataLoader, an item per clip in shuffled batches, torch'
 reference             the reference's way: the stage's encoders run again for every clip of every epoch, then
                       the fastest plain loop
 
-    python benchmarks/train.py --batches 6
+    python -m benchmarks.train --batches 6
 
 Times are seconds of the processor, on one thread, as a fold trains. An epoch is timed on --batches batches of
 clips from all over the cache and scaled to 1440 clips; --batches 90 runs it whole. The ways take turns and
@@ -25,18 +25,17 @@ each is given its best round. "once" is what a way does before its first epoch, 
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
-from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.plain_training import PlainClips, PlainModel, Read, plain_epoch
+from benchmarks.timing import fastest, timed
 from mfer_core.base.labels import label_set
 from mfer_core.base.settings import Train
 from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards, open_embeddings
@@ -47,15 +46,13 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.training.fit import ClipTraining, hidden_states, trainable
 
-Result = TypeVar("Result")
-Read = Mapping[str, Tensor]  # clip_id -> [T, D]
-
 CLIPS, SHARD_CLIPS = 1440, 128  # of RAVDESS's speech; as in params.yaml
 SECONDS = {"loc": 3.69, "scale": 0.32}  # of RAVDESS's clips: mean, standard deviation
 RATES = {"visual": 5, "audio": 50}  # steps per second
 BATCH, DIM, HIDDEN = 16, 768, 384
 CLASSES = label_set("eight")
 FOLDS, EPOCHS, STAGE3_EPOCHS = 5, 30, 8  # as in profiles/report.yaml
+CPU_CLOCK = time.process_time
 PRECISIONS, MODELS = ("fp32", "bf16"), ("packed", "padded")
 
 
@@ -77,13 +74,6 @@ def write_cache(data: Path) -> list[str]:
     return clip_ids
 
 
-def timed(work: Callable[[], Result]) -> tuple[Result, float]:
-    """What ``work`` returns, and its seconds of this process."""
-    start = time.process_time()
-    result = work()
-    return result, time.process_time() - start
-
-
 def from_mapping(folder: Path) -> StoredSteps:
     return StoredSteps(open_embeddings(folder))
 
@@ -93,15 +83,14 @@ def from_memory(folder: Path) -> dict[str, Tensor]:
 
 
 SOURCES = {"mapped": from_mapping, "memory": from_memory}
-Opened = dict[
-    tuple[str, str], tuple[Read, float]
-]  # (modality, source) -> its reader, and the seconds that opening took
+# By modality and source: the reader of a cache, and the seconds that opening took.
+Opened = dict[tuple[str, str], tuple[Read, float]]
 
 
 def open_cache(data: Path) -> Opened:
     folders = {name: data / "embed" / name / "ravdess" for name in RATES}
     return {
-        (name, source): timed(partial(SOURCES[source], folders[name]))
+        (name, source): timed(partial(SOURCES[source], folders[name]), CPU_CLOCK)
         for name in folders
         for source in SOURCES
     }
@@ -113,7 +102,7 @@ def new_arm(name: str) -> Arm:
     )
 
 
-def hyperparameters(precision: str) -> Train:
+def settings_of(precision: str) -> Train:
     return Train(
         epochs=1, batch_size=BATCH, accumulation=1, learning_rate=1e-3, optimiser="adamw", weight_decay=0,
         schedule="constant", schedule_factor=1, patience=0, label_smoothing=0, class_weight_power=0,
@@ -121,74 +110,19 @@ def hyperparameters(precision: str) -> Train:
     )  # fmt: skip
 
 
-def our_epoch(model: nn.Module, clips: Clips, hyper: Train) -> None:
+def our_epoch(model: nn.Module, clips: Clips, settings: Train) -> None:
     groups, cpu = trainable(model, 1e-3), torch.device("cpu")
-    ClipTraining(model, groups, clips, clips, len(CLASSES), hyper, cpu).train_epoch(np.random.default_rng(0))
+    ClipTraining(model, groups, clips, clips, len(CLASSES), settings, cpu).train_epoch(
+        np.random.default_rng(0)
+    )
 
 
-def our_stage3(clips: Clips, hyper: Train) -> None:
+def our_stage3(clips: Clips, settings: Train) -> None:
     """The stage whole: hidden states once, then all epochs of the classifier."""
     fused = Fused(new_arm("visual"), new_arm("audio"))
     states = hidden_states(fused, clips)
     for _ in range(STAGE3_EPOCHS):
-        our_epoch(fused.head, states, hyper)
-
-
-class PlainClips(Dataset):
-    """What one writes first: an item per clip."""
-
-    def __init__(self, reads: list[Read], clip_ids: list[str], labels: Tensor):
-        self.reads, self.clip_ids, self.labels = reads, clip_ids, labels
-
-    def __len__(self) -> int:
-        return len(self.clip_ids)
-
-    def __getitem__(self, index: int) -> tuple[list[Tensor], Tensor]:
-        return [read[self.clip_ids[index]] for read in self.reads], self.labels[index]
-
-
-def plain_batch(items: list) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    columns = list(zip(*(values for values, _ in items), strict=True))
-    lengths = [torch.tensor([len(value) for value in column]) for column in columns]
-    return (
-        [pad_sequence(list(column), batch_first=True) for column in columns],
-        lengths,
-        torch.stack([label for _, label in items]),
-    )
-
-
-class PlainModel(nn.Module):
-    """GRUs and a linear layer over their last valid states."""
-
-    def __init__(self, modalities: int, packed: bool):
-        super().__init__()
-        self.packed = packed
-        self.grus = nn.ModuleList(nn.GRU(DIM, HIDDEN, 2, batch_first=True) for _ in range(modalities))
-        self.classifier = nn.Linear(HIDDEN * modalities, len(CLASSES))
-
-    def last_state(self, gru: nn.GRU, values: Tensor, lengths: Tensor) -> Tensor:
-        if self.packed:
-            return gru(pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False))[1][-1]
-        return gru(values)[0][torch.arange(len(lengths)), lengths - 1]
-
-    def forward(self, values: list[Tensor], lengths: list[Tensor]) -> Tensor:
-        return self.classifier(
-            torch.cat([self.last_state(*parts) for parts in zip(self.grus, values, lengths, strict=True)], 1)
-        )
-
-
-def plain_epoch(model: PlainModel, clips: PlainClips) -> None:
-    optimiser = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], 1e-3)
-    for values, lengths, labels in DataLoader(clips, BATCH, shuffle=True, collate_fn=plain_batch):
-        nn.functional.cross_entropy(model(values, lengths), labels).backward()
-        optimiser.step()
-        optimiser.zero_grad()
-
-
-def best_times(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Shortest time of each way, in seconds of this process, taking turns."""
-    times = [{name: timed(way)[1] for name, way in ways.items()} for _ in range(rounds)]
-    return {name: min(row[name] for row in times) for name in ways}
+        our_epoch(fused.head, states, settings)
 
 
 def encoder_seconds() -> dict[str, float]:
@@ -200,7 +134,8 @@ def encoder_seconds() -> dict[str, float]:
     vit, speech = ViTModel(ViTConfig()).eval(), Wav2Vec2Model(Wav2Vec2Config()).eval()
     frames, sound = torch.randn(18, 3, 224, 224), torch.randn(1, int(SECONDS["loc"] * 16000))
     with torch.no_grad():
-        return best_times({"visual": partial(vit, frames), "audio": partial(speech, sound)}, 2)
+        ways = {"visual": partial(vit, frames), "audio": partial(speech, sound)}
+        return fastest(ways, 2, CPU_CLOCK, warm_up=False)
 
 
 @dataclass(frozen=True)
@@ -228,16 +163,17 @@ class Stage:
             tuple(part.clip_ids), ("x",) * len(part.clip_ids), part.labels, values, dict.fromkeys(values, DIM)
         )
         if len(self.modalities) > 1:
-            return partial(our_stage3, clips, hyperparameters(precision))
-        return partial(our_epoch, new_arm(*self.modalities), clips, hyperparameters(precision))
+            return partial(our_stage3, clips, settings_of(precision))
+        return partial(our_epoch, new_arm(*self.modalities), clips, settings_of(precision))
 
     def plain(self, source: str, kind: str, part: Part) -> Callable[[], None]:
         clips = PlainClips(
             [part.opened[name, source][0] for name in self.modalities], part.clip_ids, part.labels
         )
-        model = PlainModel(len(self.modalities), kind == "packed")
-        model.grus.requires_grad_(len(self.modalities) == 1)  # stage 3 trains the classifier
-        return partial(plain_epoch, model, clips)
+        modalities = len(self.modalities)
+        model = PlainModel(modalities, DIM, HIDDEN, len(CLASSES), packed=kind == "packed")
+        model.grus.requires_grad_(modalities == 1)  # Stage 3 trains the classifier alone.
+        return partial(plain_epoch, model, clips, BATCH)
 
     def times(self, part: Part, rounds: int) -> dict[str, float]:
         """Seconds of each way's epoch over ``part``."""
@@ -247,10 +183,10 @@ class Stage:
             for source in SOURCES
             for kind in MODELS
         }
-        found = best_times(ways, rounds)
+        seconds = fastest(ways, rounds, CPU_CLOCK, warm_up=False)
         if len(self.modalities) > 1:
-            found |= {way: found[way] / STAGE3_EPOCHS for way in found if way.startswith("ours")}
-        return found
+            seconds |= {way: seconds[way] / STAGE3_EPOCHS for way in seconds if way.startswith("ours")}
+        return seconds
 
 
 STAGES = (
@@ -302,11 +238,10 @@ def main() -> None:
             "fastest plain way"
         )
         for stage in STAGES:
-            found = stage.times(part, options.rounds)
-            once = {way: stage.once(way, part.opened) for way in found}
-            print_stage(
-                stage, {way: seconds * CLIPS / len(chosen) for way, seconds in found.items()}, once, encoders
-            )
+            seconds = stage.times(part, options.rounds)
+            once = {way: stage.once(way, part.opened) for way in seconds}
+            epochs = {way: spent * CLIPS / len(chosen) for way, spent in seconds.items()}
+            print_stage(stage, epochs, once, encoders)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
+from mfer_core.base.files import read_json, write_json
 from mfer_core.encoders.emotion2vec_config import PUBLISHED_LAYERS, model_conf
 from mfer_core.encoders.emotion2vec_model import build_model, write_checkpoint
 
@@ -31,4 +32,7 @@ def write_emotion2vec(folder: Path) -> Path:
     weights = folder / "model.safetensors"
     torch.save({"model": load_file(weights)}, folder / "model.pt")
     weights.unlink()
+    description = read_json(folder / "configuration.json")
+    description["file_path_metas"]["init_param"] = "model.pt"
+    write_json(folder / "configuration.json", description)
     return folder
