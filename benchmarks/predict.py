@@ -60,7 +60,7 @@ def parts_of(predictor: Predictor, video: Path, png: Path) -> dict[str, Callable
     extracted = predictor.extract(video, png.parent)
     (frames,), (sound,) = extracted.pictures(), extracted.sounds()
     embedded = predictor.embed(extracted)
-    whole = [embedded.between(0.0, embedded.duration_s)]
+    whole = [embedded.whole()]
     return {
         "decoding alone": lambda: decode_all(1, [video]),
         "extraction (decoding, faces, speech)": lambda: extract_clip(video, predictor.settings.extract),

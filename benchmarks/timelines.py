@@ -1,6 +1,7 @@
 """How well timelines follow changes: a person's test clips one after the other, scored over time.
 
     python -m benchmarks.timelines                          data/register/model on the benchmark's test clips
+    python -m benchmarks.timelines --all-folds              every fold's model on its own test clips
     python -m benchmarks.timelines --window 2 --step 0.5 --clips 6
 
 The clips are those of people whom the registered model has not met (its fold's test part); a person's clips
@@ -9,13 +10,14 @@ are put into recordings of ``--clips`` each, in random order. EDER is the share 
 distance from a true change to the nearest one that was found, and the last column says how many changes were
 found per true one. Beside them: each window's label drawn at random, and one label for the whole recording.
 
-Speech detection and the encoders see a recording whole, and the arms learned from clips alone. A second table
-shows what that costs: the same clips judged alone, and by the window whose centre is nearest to theirs.
+The arms learned from clips alone. A second table shows what it costs to see a clip in the middle of a
+recording: the same clips judged alone, and by the window whose centre is nearest to theirs.
 """
 
 import argparse
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,12 +93,16 @@ def interval(table: pd.DataFrame, score: str, rng: np.random.Generator) -> tuple
 
 @dataclass(frozen=True)
 class Options:
-    """The model's folder, seconds of a window and between two windows, and clips per recording."""
+    """The model's folder, seconds of a window and between two windows, and clips per recording.
+
+    ``all_folds``: the models of all folds of the model's protocol and seed, each with its own test clips.
+    """
 
     model: Path
     window: float
     step: float
     clips: int
+    all_folds: bool
 
 
 def parse_options() -> Options:
@@ -107,14 +113,31 @@ def parse_options() -> Options:
     parser.add_argument("--window", type=float, default=2.0)
     parser.add_argument("--step", type=float, default=0.5)
     parser.add_argument("--clips", type=int, default=6, help="per recording")
+    parser.add_argument("--all-folds", action="store_true", help="of the model's protocol and seed")
     return Options(**vars(parser.parse_args()))
 
 
+@contextmanager
+def models(options: Options) -> Iterator[list[Path]]:
+    """The folder of the model, or one for every fold, with the model's encoders."""
+    if not options.all_folds:
+        yield [options.model]
+        return
+    trained = read_json(options.model / "fused" / "config.json")
+    folds = DataPaths().fold("train_fused", trained["protocol"], trained["seed"], 0).parent
+    with tempfile.TemporaryDirectory() as temporary:
+        for fold in sorted(folds.glob("fold-*")):
+            folder = Path(temporary) / fold.name
+            folder.mkdir()
+            for name in ("visual", "audio", "settings.json"):
+                (folder / name).symlink_to((options.model / name).absolute())
+            (folder / "fused").symlink_to(fold.absolute())
+        yield sorted(Path(temporary).iterdir())
+
+
 def test_clips(model: Path, manifest: pd.DataFrame) -> pd.DataFrame:
-    """The manifest's rows of the people whom the registered model has not met."""
-    tested = read_table(model / "test_predictions.parquet")
-    fold = read_json(model / "fused" / "config.json")["fold"]
-    return manifest[manifest.clip_id.isin(tested.clip_id[tested.fold == fold])]
+    """The manifest's rows of the people whom the model has not met."""
+    return manifest[manifest.clip_id.isin(read_table(model / "fused" / "predictions.parquet").clip_id)]
 
 
 def score_recording(
@@ -158,14 +181,17 @@ def print_clips(clipwise: pd.DataFrame, rng: np.random.Generator) -> None:
 def main() -> None:
     options, settings, rng = parse_options(), load_settings(), np.random.default_rng(0)
     corpus = settings.roles.benchmark
-    rows = test_clips(options.model, read_manifest(DataPaths().manifest(corpus)))
-    predictor = Predictor.load(options.model)
+    manifest = read_manifest(DataPaths().manifest(corpus))
     timelines, clipwise = [], []
-    for clips in recordings(rows, options.clips, rng):
-        speaker = {"speaker": clips.speaker.iloc[0]}
-        scored, judged = score_recording(predictor, clips, settings.corpora[corpus].path, options, rng)
-        timelines += [row | speaker for row in scored]
-        clipwise += [row | speaker for row in judged]
+    with models(options) as folders:
+        for model in folders:
+            predictor = Predictor.load(model)
+            for clips in recordings(test_clips(model, manifest), options.clips, rng):
+                speaker = {"speaker": clips.speaker.iloc[0]}
+                root = settings.corpora[corpus].path
+                scored, judged = score_recording(predictor, clips, root, options, rng)
+                timelines += [row | speaker for row in scored]
+                clipwise += [row | speaker for row in judged]
     results = pd.DataFrame(timelines)
     count, people = len(results) // results.who.nunique(), results.speaker.nunique()
     windows = f"windows of {options.window:g} s every {options.step:g} s"

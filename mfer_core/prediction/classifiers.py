@@ -12,10 +12,9 @@ from torch.nn.utils.rnn import pad_sequence
 from mfer_core.base.modalities import ARMS
 from mfer_core.models.fusion import Fused
 from mfer_core.prediction.running import STEPS, encode_running
-from mfer_core.prediction.windows import RecordingEmbeddings
+from mfer_core.prediction.windows import Part, RecordingEmbeddings
 
 BATCH = 64  # windows through the arms at a time
-Part = tuple[Tensor, Tensor]  # visual [T, D] and audio [T, D]; T is 0 without the modality
 Decision = dict[str, Tensor]  # arm -> probabilities [C], for the arms that have a say
 
 
@@ -63,7 +62,7 @@ class TrainedArms:
     def decide_whole(self, embedded: RecordingEmbeddings) -> Decision:
         lengths = len(embedded.visual), len(embedded.audio)
         if max(lengths) <= STEPS:
-            return next(self.decide([embedded.between(0.0, embedded.duration_s)]))
+            return next(self.decide([embedded.whole()]))
         model, present = self.model, [torch.tensor([int(length > 0)]) for length in lengths]
         with torch.no_grad():
             states = [

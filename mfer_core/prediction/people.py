@@ -1,18 +1,19 @@
 """Everyone in a recording: a prediction for each person whose face or voice is told from others'."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
 
 from mfer_core.media.parts import RecordingParts
 from mfer_core.media.people import FACES, People, find_people
 from mfer_core.prediction.results_folder import MAIN, PersonResult, Turn
 from mfer_core.prediction.speakers import find_turns, join_faces
-from mfer_core.prediction.windows import RecordingEmbeddings, StepsFile, stretch
+from mfer_core.prediction.windows import Part, RecordingEmbeddings, Span, Steps, StepsFile, stretch
 
 if TYPE_CHECKING:
     from mfer_core.prediction.predictor import Predictor
@@ -20,15 +21,77 @@ if TYPE_CHECKING:
 CHUNK = 256  # faces decoded at a time
 
 
-def examine_people(
+@dataclass(frozen=True)
+class PersonSteps:
+    """The embeddings from which one person is judged; those of "main" are all of the recording's."""
+
+    embedded: RecordingEmbeddings
+    windows: Collection[int]  # the numbers of the windows that the person has
+    turns: "OwnTurns | None" = None  # whose sound a window's steps are; None takes all of it
+
+    def heard(self, sound: Steps) -> torch.Tensor:
+        """The person's steps [T, D] of a window's sound."""
+        values, times = sound
+        own = slice(None) if self.turns is None else self.turns.own(times)
+        return torch.from_numpy(np.array(values[own]))
+
+
+@dataclass(frozen=True)
+class OwnTurns:
+    """All turns of a recording in order of time, and which of them are one person's."""
+
+    starts: np.ndarray  # [N] seconds
+    ends: np.ndarray  # [N]
+    mine: np.ndarray  # bool [N]
+
+    def own(self, times: np.ndarray) -> np.ndarray:
+        """bool [T]: the steps nearest to the person's turns, pauses included, as a clip of a person has them;
+        none where no step lies within such a turn.
+        """
+        nearest = np.searchsorted((self.ends[:-1] + self.starts[1:]) / 2, times, side="right")
+        if not len(self.mine):
+            return np.zeros(len(times), bool)
+        own = self.mine[nearest]
+        inside = (times >= self.starts[nearest]) & (times < self.ends[nearest])
+        return own if (own & inside).any() else np.zeros(len(times), bool)
+
+
+def window_parts(
+    everyone: Sequence[PersonSteps],
+    spans: list[Span],
+    sounds: Iterable[Steps],
+    judged: list[tuple[int, Span]],
+) -> Iterator[Part]:
+    """What each person is judged from in each of their windows; ``judged`` takes down whose and which."""
+    for number, (span, sound) in enumerate(zip(spans, sounds, strict=True)):
+        for index, person in enumerate(everyone):
+            if number in person.windows:
+                judged.append((index, span))
+                yield person.embedded.seen(span), person.heard(sound)
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """One of several people before they are judged."""
+
+    name: str
+    steps: PersonSteps
+    times: tuple[float, float, float, float]  # as of PersonResult: seen_s, spoken_s, first_s, last_s
+    picture: bytes
+
+    def result(self, table: pd.DataFrame, timeline: pd.DataFrame) -> PersonResult:
+        return PersonResult(self.name, *self.times, self.picture, table, timeline)
+
+
+def find_everyone(
     predictor: "Predictor",
-    path: str,
     parts: RecordingParts,
     embedded: RecordingEmbeddings,
-    spans: list[tuple[float, float]],
+    spans: list[Span],
     step_s: float,
-) -> tuple[list[PersonResult], list[Turn]]:
-    """A result per person, and who speaks when. There is none of a single person, whom the main rows are of.
+) -> tuple[list[Somebody], list[Turn]]:
+    """Everyone of a recording with several people, and who speaks when. A single person is nobody here: the
+    main rows are theirs.
 
     People with a face come first, in the order of their appearance; then the voices that belong to no face.
     A person has a row for a window where they are seen or heard in what the window speaks for.
@@ -40,46 +103,44 @@ def examine_people(
         return [], [replace(turn, person=MAIN if turn.person else None) for turn in turns]
     values = _embed_faces(predictor, parts, people, embedded)
     frame_s = 1 / predictor.settings.extract.frames_per_second
+    starts, ends = (np.array([getattr(turn, side) for turn in turns]) for side in ("start_s", "end_s"))
 
-    def result(name: str, rows: np.ndarray, picture: bytes) -> PersonResult:
-        own = [turn for turn in turns if (turn.person or turn.speaker) == name]
+    def somebody(name: str, rows: np.ndarray, picture: bytes) -> Somebody:
+        mine = np.array([(turn.person or turn.speaker) == name for turn in turns], bool)
         times = people.time_s[rows]
-        voice = _voice(embedded, own, parts.folder / f"{name}.f32")
+        voice = _voice(
+            embedded, [turn for turn, own in zip(turns, mine, strict=True) if own], parts.folder / name
+        )
         alone = RecordingEmbeddings(values[rows[people.person >= 0]], times, *voice, embedded.duration_s)
         present = _present(spans, step_s, embedded.duration_s, times, alone.audio_s)
-        starts = [*times[:1], *(turn.start_s for turn in own)]
-        ends = [*(times[-1:] + frame_s), *(turn.end_s for turn in own)]
-        spoken_s = sum(turn.end_s - turn.start_s for turn in own)
-        facts = (len(times) * frame_s, spoken_s, float(min(starts)), float(max(ends)), picture)
-        return PersonResult(name, *facts, *predictor.tables(path, alone, present))
+        first_s, last_s = min([*times[:1], *starts[mine]]), max([*(times[-1:] + frame_s), *ends[mine]])
+        seconds = len(times) * frame_s, float((ends - starts)[mine].sum()), float(first_s), float(last_s)
+        return Somebody(name, PersonSteps(alone, present, OwnTurns(starts, ends, mine)), seconds, picture)
 
-    results = [
-        result(people.name(number), people.person == number, picture)
+    everyone = [
+        somebody(people.name(number), people.person == number, picture)
         for number, picture in enumerate(_pictures(parts, people))
     ]
     nobody = np.zeros(len(people.person), bool)
     faceless = {turn.speaker for turn in turns if turn.person is None and len(speakers) > 1}
-    results += [result(name, nobody, b"") for name in speakers if name in faceless]
-    return [one for one in results if len(one.table)], turns
+    return [*everyone, *(somebody(name, nobody, b"") for name in speakers if name in faceless)], turns
 
 
-def _voice(embedded: RecordingEmbeddings, turns: list[Turn], file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The sound's embeddings [T, D] within some turns, and their times [T]. They lie on disk."""
-    with StepsFile(file, embedded.audio.shape[1]) as steps:
+def _voice(embedded: RecordingEmbeddings, turns: list[Turn], file: Path) -> Steps:
+    """The sound's steps within some turns. They lie on disk."""
+    with StepsFile(file.with_suffix(".f32"), embedded.audio.shape[1]) as steps:
         for turn in turns:
             first, last = np.searchsorted(embedded.audio_s, (turn.start_s, turn.end_s))
             steps.add(embedded.audio[first:last], embedded.audio_s[first:last])
     return steps.steps()
 
 
-def _present(
-    spans: list[tuple[float, float]], step_s: float, duration_s: float, *times: np.ndarray
-) -> list[tuple[float, float]]:
+def _present(spans: list[Span], step_s: float, duration_s: float, *times: np.ndarray) -> frozenset[int]:
     """The windows in whose own stretch somebody is seen or heard, at ``times`` in order."""
     window_s = spans[0][1] - spans[0][0]
     stretches = np.array([stretch(span, window_s, step_s, duration_s) for span in spans])
     counts = np.sum([np.diff(np.searchsorted(one, stretches), axis=1)[:, 0] for one in times], axis=0)
-    return [span for span, count in zip(spans, counts, strict=True) if count]
+    return frozenset(np.flatnonzero(counts).tolist())
 
 
 def _embed_faces(

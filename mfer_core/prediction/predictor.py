@@ -7,7 +7,7 @@ corpora were synthetic).
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,21 +33,30 @@ from mfer_core.media.result import ExtractedClip
 from mfer_core.models.finetuned import put_blocks
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_kind
-from mfer_core.prediction.classifiers import Classifier, Decision, Part, TrainedArms
+from mfer_core.prediction.classifiers import Classifier, Decision, TrainedArms
 from mfer_core.prediction.model_settings import ModelSettings
 from mfer_core.prediction.neutral import PersonalNeutral
-from mfer_core.prediction.people import examine_people
+from mfer_core.prediction.people import PersonSteps, find_everyone, window_parts
 from mfer_core.prediction.published import about, load_heads
 from mfer_core.prediction.results_folder import PersonResult, Turn
 from mfer_core.prediction.run import HeadSource
 from mfer_core.prediction.speakers import Voices
-from mfer_core.prediction.windows import STEP_S, WINDOW_S, RecordingEmbeddings, StepsFile, window_spans
+from mfer_core.prediction.window_sound import BATCH_GIB, embed_speech, window_sounds
+from mfer_core.prediction.windows import (
+    STEP_S,
+    WINDOW_S,
+    Part,
+    RecordingEmbeddings,
+    Span,
+    Steps,
+    StepsFile,
+    window_spans,
+)
 
 PUBLISHED = "published"  # The name of the published heads where a model is named.
 log = logging.getLogger("mfer")
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time
-BATCH_GIB = 0.1  # An encoder's working memory; one recording is no quicker with more.
 
 
 @dataclass(frozen=True)
@@ -175,26 +184,43 @@ class Predictor:
         """One recording as a whole, and over windows of ``window_s`` seconds that start every ``step_s``
         seconds.
 
-        The encoders run once over all of it. Memory does not grow with its length: what is long lies on disk
-        meanwhile. Raises ClipError for a file that cannot be used.
+        Each window is judged as a clip of its length. Memory does not grow with the recording's length: what
+        is long lies on disk meanwhile. Raises ClipError for a file that cannot be used.
         """
         with TemporaryDirectory(prefix="mfer-") as folder:
             parts = self.extract(Path(path), Path(folder))
-            embedded = self.embed(parts)
-            spans = window_spans(embedded.duration_s, window_s, step_s)
-            name = readable(path)
-            whole, windows = self.tables(name, embedded, spans)
-            people, turns = examine_people(self, name, parts, embedded, spans, step_s)
-            clip = ExtractedClip(parts.some_frames(SHOWN_FRAMES), parts.outline(), parts.facts)
-        return Prediction(name, clip, whole, windows, step_s, people, turns)
+            return self.judge(readable(path), parts, window_s, step_s)
+
+    def judge(self, name: str, parts: RecordingParts, window_s: float, step_s: float) -> Prediction:
+        """``examine`` of a recording that is extracted already; ``name`` is its path as it can be shown."""
+        embedded = self.embed(parts)
+        spans = window_spans(embedded.duration_s, window_s, step_s)
+        people, turns = find_everyone(self, parts, embedded, spans, step_s)
+        everyone = [PersonSteps(embedded, range(len(spans))), *(one.steps for one in people)]
+        sounds = window_sounds(self.audio, self.settings.extract, parts, embedded, spans)
+        (whole, windows), *tables = self.tables(name, everyone, spans, sounds)
+        results = [one.result(*both) for one, both in zip(people, tables, strict=True) if len(both[0])]
+        clip = ExtractedClip(parts.some_frames(SHOWN_FRAMES), parts.outline(), parts.facts)
+        return Prediction(name, clip, whole, windows, step_s, results, turns)
 
     def tables(
-        self, path: str, embedded: RecordingEmbeddings, spans: list[tuple[float, float]]
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The tables of a ``Prediction``: of all of the embeddings, and of those within each span."""
-        windows = self._table(path, spans, self.decide(embedded.between(*span) for span in spans))
-        whole = self._table(path, [(0.0, embedded.duration_s)], [self.classifier.decide_whole(embedded)])
-        return self.neutral.adjust(whole, windows, self.classes) if self.neutral else (whole, windows)
+        self, path: str, everyone: Sequence[PersonSteps], spans: list[Span], sounds: Iterable[Steps]
+    ) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+        """The tables of a ``Prediction`` for each person: of all of their steps, and of those in each of
+        their windows. ``sounds`` are the steps of each span's sound, which are gone through once.
+        """
+        rows: list[list[dict]] = [[] for _ in everyone]
+        judged: list[tuple[int, Span]] = []
+        for number, decision in enumerate(self.decide(window_parts(everyone, spans, sounds, judged))):
+            person, span = judged[number]
+            rows[person] += self._rows(path, span, decision)
+        tables = []
+        for one, windows in zip(everyone, map(pd.DataFrame, rows), strict=True):
+            span = (0.0, one.embedded.duration_s)
+            whole = pd.DataFrame(self._rows(path, span, self.classifier.decide_whole(one.embedded)))
+            both = whole, windows
+            tables.append(self.neutral.adjust(*both, self.classes) if self.neutral else both)
+        return tables
 
     def extract(self, path: Path, folder: Path) -> RecordingParts:
         """A recording's faces and sound, in parts that lie in ``folder``. Raises ClipError."""
@@ -228,30 +254,20 @@ class Predictor:
             for sound in parts.sounds():
                 # Of a recording with speech anywhere, a part without is not heard, as in one piece.
                 if sound["speech"] or not parts.facts["speech_s"]:
-                    audio.add(*self._embed_sound(sound))
+                    speech = keep_speech("", "", sound, self.settings.extract.vad_min_clip_s)
+                    audio.add(*embed_speech(self.audio, [speech])[0])
         return RecordingEmbeddings(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
 
     def embed_images(self, images: Iterable[bytes]) -> np.ndarray:
         """Embeddings [N, D] of encoded face crops."""
         return self.visual.embed([decode_image(image) for image in images], BATCH_GIB)
 
-    def _embed_sound(self, sound: dict) -> tuple[np.ndarray, np.ndarray]:
-        """Values [T, D] and times [T] of the speech that the method keeps of a WAVEFORM."""
-        speech = keep_speech("", "", sound, self.settings.extract.vad_min_clip_s)
-        (values,) = self.audio.embed([speech.waveform], BATCH_GIB)
-        return values, speech.times(self.audio.centres(len(values)))
-
-    def _table(
-        self, path: str, spans: list[tuple[float, float]], decisions: Iterable[Decision]
-    ) -> pd.DataFrame:
-        rows = []
-        for span, arms in zip(spans, decisions, strict=True):
-            location = {"path": path, "start_s": span[0], "end_s": span[1]}
-            rows += [
-                location | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values)
-                for arm, values in arms.items()
-            ]
-        return pd.DataFrame(rows)
+    def _rows(self, path: str, span: Span, decision: Decision) -> list[dict]:
+        location = {"path": path, "start_s": span[0], "end_s": span[1]}
+        return [
+            location | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values)
+            for arm, values in decision.items()
+        ]
 
     def _named(self, probabilities: torch.Tensor) -> dict[str, float]:
         return dict(zip(self.classes, probabilities.tolist(), strict=True))

@@ -23,9 +23,9 @@ from mfer_core.encoders.checkpoints import checkpoint_folder
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
 from mfer_core.encoders.labels_seen import NOT_STATED
 from mfer_core.encoders.vit import VitEncoder, load_vit
-from mfer_core.prediction.classifiers import Decision, Part
+from mfer_core.prediction.classifiers import Decision
 from mfer_core.prediction.run import HeadSource
-from mfer_core.prediction.windows import RecordingEmbeddings
+from mfer_core.prediction.windows import Part, RecordingEmbeddings
 
 FILES = {
     "visual": "config.json, preprocessor_config.json, model.safetensors",

@@ -1,4 +1,9 @@
-"""A recording's embeddings on its clock, and the windows of time in which they are looked at."""
+"""A recording's embeddings on its clock, and the windows of time in which it is looked at.
+
+A window is judged as a clip of its length is in training. Pictures are embedded one by one, so a window has
+those of the recording that lie within it. Sound is not: speech detection and the speech encoder take a
+stretch as a whole, so the sound of each window goes through both alone (``window_sound.py``).
+"""
 
 import math
 from dataclasses import dataclass
@@ -12,6 +17,9 @@ from mfer_core.base.errors import MferError
 
 WINDOW_S = 4.0  # A window is about as long as the clips that the arms are trained on.
 STEP_S = 1.0
+Part = tuple[torch.Tensor, torch.Tensor]  # visual [T, D] and audio [T, D]; T is 0 without the modality
+Span = tuple[float, float]  # start and end of a window on the recording's clock, seconds
+Steps = tuple[np.ndarray, np.ndarray]  # values [T, D] and their times [T], seconds
 
 
 @dataclass(frozen=True)
@@ -26,20 +34,14 @@ class RecordingEmbeddings:
     audio_s: np.ndarray  # [T]
     duration_s: float
 
-    def between(self, start_s: float, end_s: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """The steps of both modalities from ``start_s`` up to ``end_s``; from 0 and to the end: with all that
-        lies beyond.
+    def whole(self) -> Part:
+        """All steps of both modalities."""
+        return torch.from_numpy(np.array(self.visual)), torch.from_numpy(np.array(self.audio))
 
-        (Sound may start before the first picture, at a negative time.)
-        """
-        first = start_s if start_s > 0 else -math.inf
-        last = end_s if end_s < self.duration_s else math.inf
-        sides = ((self.visual, self.visual_s), (self.audio, self.audio_s))
-        visual, audio = (
-            torch.from_numpy(np.array(values[slice(*np.searchsorted(times, (first, last)))]))
-            for values, times in sides
-        )
-        return visual, audio
+    def seen(self, span: Span) -> torch.Tensor:
+        """The visual steps within a window."""
+        steps = self.visual[slice(*np.searchsorted(self.visual_s, open_ends(span, self.duration_s)))]
+        return torch.from_numpy(np.array(steps))
 
 
 class StepsFile:
@@ -71,7 +73,7 @@ class StepsFile:
         return np.memmap(self._path, np.float32, "r", shape=(len(times), self._dim)), times
 
 
-def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tuple[float, float]]:
+def window_spans(duration_s: float, window_s: float, step_s: float) -> list[Span]:
     """(start, end) of every window, seconds: one each ``step_s`` until one reaches the end, where it is cut.
 
     Raises MferError for a window or a step that is not above 0, and a step that would leave gaps.
@@ -85,9 +87,15 @@ def window_spans(duration_s: float, window_s: float, step_s: float) -> list[tupl
     return [(index * step_s, min(index * step_s + window_s, duration_s)) for index in range(count)]
 
 
-def stretch(
-    span: tuple[float, float], window_s: float, step_s: float, duration_s: float
-) -> tuple[float, float]:
+def open_ends(span: Span, duration_s: float) -> Span:
+    """The first window also holds what lies before it, and the last one what lies behind it.
+
+    (Sound may start before the first picture, at a negative time.)
+    """
+    return span[0] if span[0] > 0 else -math.inf, span[1] if span[1] < duration_s else math.inf
+
+
+def stretch(span: Span, window_s: float, step_s: float, duration_s: float) -> Span:
     """What of a recording a window speaks for, seconds: the step about its centre, the first and the last
     window also for what lies before and after.
     """

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.files import read_json, write_json
@@ -30,15 +31,15 @@ def test_a_recording_has_the_rows_of_what_it_has(predictor, recordings):
         )
 
 
-def test_windows_see_their_part_of_one_pass_through_the_encoders(predictor, recordings, tmp_path):
+def test_windows_see_the_pictures_within_them(predictor, recordings, tmp_path):
     result = predictor.examine(recordings / "long.mp4", 2.0, 1.0)
     embedded = predictor.embed(predictor.extract(recordings / "long.mp4", tmp_path))
     assert list(result.timeline.start_s.unique()) == [0, 1, 2, 3, 4, 5]
-    (arms,) = predictor.decide([embedded.between(1.0, 3.0)])
-    for arm, values in arms.items():
-        assert shares(result.timeline[result.timeline.start_s == 1.0], arm)[0] == pytest.approx(
-            values.numpy(), abs=1e-6
-        )
+    inside = (embedded.visual_s >= 1.0) & (embedded.visual_s < 3.0)
+    steps = torch.from_numpy(embedded.visual[inside])
+    (arms,) = predictor.decide([(steps, torch.zeros(0, predictor.audio.dim))])
+    found = shares(result.timeline[result.timeline.start_s == 1.0], "visual")[0]
+    assert found == pytest.approx(arms["visual"].numpy(), abs=1e-6)
     assert set(result.timeline.arm[result.timeline.start_s == 4.0]) == {"visual", "fused"}, (
         "the sound ends after 3 s"
     )

@@ -30,14 +30,15 @@ def test_windows_that_leave_gaps_or_hold_nothing_are_refused(window_s, step_s):
         window_spans(10, window_s, step_s)
 
 
-def test_a_window_holds_what_its_clock_says_of_both_modalities():
-    visual_s, audio_s = np.arange(0, 10, 0.2), np.arange(-0.1, 10, 0.02)
+def test_a_window_holds_the_pictures_within_it_and_the_last_one_all_that_are_left():
+    visual_s = np.arange(0, 10, 0.2)
     embedded = RecordingEmbeddings(
-        visual_s[:, None].astype(np.float32), visual_s, audio_s[:, None].astype(np.float32), audio_s, 10.0
+        visual_s[:, None].astype(np.float32), visual_s, np.zeros((3, 1), np.float32), np.zeros(3), 9.5
     )
-    for part, times in zip(embedded.between(3.0, 7.0), (visual_s, audio_s), strict=True):
-        assert part[:, 0].numpy() == pytest.approx(times[(times >= 3.0) & (times < 7.0)])
-    assert [len(part) for part in embedded.between(0.0, 10.0)] == [len(visual_s), len(audio_s)]
+    found = embedded.seen((3.0, 7.0))[:, 0].numpy()
+    assert found == pytest.approx(visual_s[(visual_s >= 3.0) & (visual_s < 7.0)])
+    assert embedded.seen((7.0, 9.5))[-1, 0] == pytest.approx(visual_s[-1])
+    assert [len(part) for part in embedded.whole()] == [len(visual_s), 3]
 
 
 def test_windows_of_one_label_are_joined_and_a_gap_stays():
