@@ -1,7 +1,6 @@
 """Stage evaluate on a trained synthetic world."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,36 +9,23 @@ import pytest
 from flows import show
 from mfer_core.base.files import read_json, read_table, sha256_file, write_json
 from mfer_core.base.labels import label_set
-from mfer_core.base.manifest import read_manifest
 from mfer_core.base.modalities import ARMS
 from mfer_core.cache.code import ROOT
-from mfer_core.evaluation.arms import PROBES, normalised_arms, pairs_of, title
+from mfer_core.evaluation.arms import PROBES, title
 from mfer_core.evaluation.benchmark import open_benchmark
 from mfer_core.evaluation.evaluate import evaluate
 from mfer_core.evaluation.leakage import leakage_table
-from mfer_core.evaluation.predictions import ARM_STAGES, all_predictions, svm_features
-from mfer_core.evaluation.published_results import published_table, why_not_beside
+from mfer_core.evaluation.predictions import ARM_STAGES
 from mfer_core.protocol.protocols import protocol
+from tests.training.synthetic import manifest_and_folds
 
 EIGHT = label_set("eight")
 PROTOCOLS = {"groupk:2": 2, "report5-inner": 5, "report5": 5}  # and their folds
 P = "accuracy p (permutation by speaker)"
-TABLES = {
-    "results",
-    "published",
-    "leakage",
-    "leakage_published",
-    "recalls",
-    "pairs",
-    "calibration",
-    "groups",
-} | {
-    "normalisation",
-    "corpora",
-    "training",
-    "pretraining",
-    "cross_corpus",
+BENCHMARK_TABLES = {
+    *("results", "published", "leakage", "recalls", "pairs", "calibration", "groups", "normalisation")
 }
+TABLES = BENCHMARK_TABLES | {"leakage_published", "corpora", "training", "pretraining", "cross_corpus"}
 # Number of a table of the report: where its counterpart is, and what of the report's figures it shows beside
 # ours.
 REPORT = {
@@ -70,10 +56,11 @@ def test_metrics_have_the_agreed_shape(evaluated):
     assert (facts["corpus"], facts["clips"], facts["speakers"]) == ("ravdess", 96, 6)
     for name, folds in PROTOCOLS.items():
         assert set(metrics[name]) == {*ARMS, "late", "late_product", *PROBES, "baseline"}
-        for arm, found in metrics[name].items():
+        for arm, by_metric in metrics[name].items():
             scores = {"accuracy", "uar", "macro_f1"}
-            assert set(found) == scores if arm == "baseline" else scores | {"brier", "log_loss", "ece"}
-            for metric, stats in found.items():
+            probabilistic = {"brier", "log_loss", "ece"} if arm != "baseline" else set()
+            assert set(by_metric) == scores | probabilistic
+            for metric, stats in by_metric.items():
                 assert len(stats["folds"]) == folds
                 if metric == "ece":
                     assert "ci95" not in stats, "a percentile interval of a biased estimate is none"
@@ -107,10 +94,10 @@ def test_folds_that_share_speakers_flatter_a_model_that_learns_speakers(evaluate
 def test_the_leakage_gap_is_the_sum_of_peeking_and_people(evaluated):
     table = table_of(evaluated, "leakage").set_index("arm")
     for arm in (*ARMS, "late, mean", "probe_both", "baseline"):
-        found = table.loc[arm, ["gap, points (95 % CI)", "of it peeking", "of it people"]]
-        gap, peeking, people = (float(cell.split(" ")[0]) for cell in found)
+        cells = table.loc[arm, ["gap, points (95 % CI)", "of it peeking", "of it people"]]
+        gap, peeking, people = (float(cell.split(" ")[0]) for cell in cells)
         assert gap == pytest.approx(peeking + people, abs=0.11)
-        low, high = re.fullmatch(r".*\((\S+) to (\S+)\)", found.iloc[0]).groups()
+        low, high = re.fullmatch(r".*\((\S+) to (\S+)\)", cells.iloc[0]).groups()
         assert float(low) <= gap <= float(high)
     assert float(table.loc["fused", "gap, points (95 % CI)"].split(" ")[0]) > 5
     assert table.loc["baseline", "of it peeking"] == "+0.0 (+0.0 to +0.0)", "the SVM picks nothing"
@@ -119,12 +106,8 @@ def test_the_leakage_gap_is_the_sum_of_peeking_and_people(evaluated):
 def test_statement_is_no_honest_side_of_the_leakage_gap(evaluated):
     data, settings, _ = evaluated
     predictions = read_table(data / "evaluate" / "predictions.parquet")
-    folds, manifest = (
-        read_table(data / "folds" / "folds.parquet"),
-        read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"),
-    )
     renamed = predictions.assign(protocol=predictions.protocol.replace("groupk:2", "statement"))
-    table = leakage_table(renamed, open_benchmark(settings, manifest, folds), (100, 0))
+    table = leakage_table(renamed, open_benchmark(settings, *manifest_and_folds(data)), (100, 0))
     assert table.frame.empty and "honest protocol" in table.notes
 
 
@@ -150,16 +133,7 @@ def test_every_file_says_that_the_corpora_are_synthetic_and_what_is_leaky(evalua
 
 
 def test_figures_on_the_benchmark_name_corpus_clips_and_speakers(evaluated):
-    for name in (
-        "results",
-        "calibration",
-        "leakage",
-        "recalls",
-        "pairs",
-        "groups",
-        "normalisation",
-        "published",
-    ):
+    for name in BENCHMARK_TABLES:
         text = (evaluated[0] / "evaluate" / "tables" / f"{name}.md").read_text()
         assert "Benchmark: ravdess (synthetic), 96 clips of 6 speakers, 8 classes." in text
         assert "Intervals over 6 speakers are too narrow" in text
@@ -172,14 +146,10 @@ def test_an_arm_below_its_probe_or_the_svm_is_said_in_a_sentence(evaluated):
     _, _, metrics = evaluated
     text = (evaluated[0] / "evaluate" / "tables" / "results.md").read_text()
     said = 0
+    rivals = [("visual", "probe_visual"), ("audio", "baseline")]
+    rivals += [("fused", "late_product"), ("fused", "probe_both")]
     for name in PROTOCOLS:
         label = protocol(name).label
-        rivals = [
-            ("visual", "probe_visual"),
-            ("audio", "baseline"),
-            ("fused", "late_product"),
-            ("fused", "probe_both"),
-        ]
         for arm, rival in rivals:
             ours, theirs = (metrics[name][each]["accuracy"]["pooled"] for each in (arm, rival))
             sentence = f"{arm} is {100 * (theirs - ours):.1f} points below {title(rival)}"
@@ -191,9 +161,9 @@ def test_an_arm_below_its_probe_or_the_svm_is_said_in_a_sentence(evaluated):
 
 def test_late_fusion_is_the_mean_and_the_product_and_one_arm_where_the_other_saw_nothing(evaluated):
     predictions = read_table(evaluated[0] / "evaluate" / "predictions.parquet")
-    own = predictions[predictions.protocol == "groupk:2"].set_index("clip_id")
+    honest = predictions[predictions.protocol == "groupk:2"].set_index("clip_id")
     visual, audio, late, product = (
-        own.loc[own.arm == arm, list(EIGHT)] for arm in ("visual", "audio", "late", "late_product")
+        honest.loc[honest.arm == arm, list(EIGHT)] for arm in ("visual", "audio", "late", "late_product")
     )
     assert len(late) == len(product) == 96
     both = visual.index.intersection(audio.index)
@@ -215,36 +185,12 @@ def test_one_comparison_is_primary_and_the_others_are_corrected(evaluated):
 
 
 def test_published_figures_stand_beside_ours_only_on_the_same_clips(evaluated):
-    data, settings, metrics = evaluated
     table = table_of(evaluated, "published")
     reference = table[table.system.str.startswith("MFER")].iloc[0]
     assert reference.fused == "96.94 ± 1.27" and "leaky" in reference.protocol
     assert not (table.system == "this project").any()
-    text = (data / "evaluate" / "tables" / "published.md").read_text()
+    text = (evaluated[0] / "evaluate" / "tables" / "published.md").read_text()
     assert "Ours are not beside them: this run's benchmark is synthetic" in text
-    folds, manifest = (
-        read_table(data / "folds" / "folds.parquet"),
-        read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"),
-    )
-    several = open_benchmark(settings, manifest, folds)
-    real = replace(several, synthetic=False)
-    assert real.label("luna5") == "luna5, 6 of 24 actors"
-    assert why_not_beside(real) == "this run has 6 of 24 speakers"
-    crema = published_table({}, {}, replace(real, adapter="crema_d"))
-    assert "CREMA-D, 7442 clips of 91 speakers, 6 classes" in crema.notes
-    assert set(crema.frame.fused) >= {"84.89 (UAR 84.91)", "86.02"} - {"86.02"}
-    assert not crema.frame.system.str.contains("Luna|human|MFER").any()
-    custom = published_table({}, {}, replace(real, adapter="custom"))
-    assert custom.frame.empty and "no published figures are known" in custom.notes
-    everybody = whole_ravdess(several.manifest)
-    beside = published_table({"luna5": metrics["groupk:2"]}, {}, replace(real, manifest=everybody))
-    assert (beside.frame.system == "this project").sum() == 1 and "Ours are not" not in beside.notes
-
-
-def whole_ravdess(manifest):
-    """1440 clips of 24 speakers from a small manifest."""
-    rows = pd.concat([manifest] * 15).iloc[:1440].reset_index(drop=True)
-    return rows.assign(speaker=[f"ravdess-{number % 24 + 1:02d}" for number in range(1440)])
 
 
 def test_groups_of_people_and_clips_have_intervals_and_the_worst_is_named(evaluated):
@@ -341,28 +287,3 @@ def test_an_arm_that_is_left_out_is_absent_not_zero(trained, tmp_path):
     table = pd.read_csv(tmp_path / "evaluate" / "tables" / "results.csv")
     assert (table[table.arm == "fused"]["UAR %, pooled (95 % CI)"] == "absent").all()
     write_json(tmp_path / "done.json", metrics)
-
-
-def test_an_arm_that_is_normalised_by_speaker_meets_rivals_that_are(trained):
-    data, settings = trained
-    arm = settings.pretrain_audio.model_copy(update={"normalisation": "speaker"})
-    normalised = settings.model_copy(update={"pretrain_audio": arm})
-    manifest, folds = (
-        read_manifest(data / "ingest" / "ravdess" / "manifest.parquet"),
-        read_table(data / "folds" / "folds.parquet"),
-    )
-    features = svm_features(data, settings, manifest)
-    found = all_predictions(data, normalised, manifest, folds, features)
-    for name in ("baseline", "probe_audio", "probe_both"):
-        plain, moved = (
-            found[found.arm == arm].set_index(["protocol", "clip_id"])[list(EIGHT)]
-            for arm in (name, f"{name}_speaker")
-        )
-        assert len(plain) == len(moved) and not np.allclose(plain, moved.loc[plain.index], atol=0.01)
-    assert "probe_visual_speaker" not in set(found.arm)
-    pairs = pairs_of(set(found.arm), normalised_arms(normalised))
-    assert pairs[0] == ("fused", "probe_both_speaker")
-    assert ("audio", "baseline_speaker") in pairs and ("visual", "baseline") in pairs
-    assert not {("audio", "baseline"), ("fused", "probe_both")} & set(pairs)
-    plain = all_predictions(data, settings, manifest, folds, features)
-    assert not any(arm.endswith("_speaker") for arm in plain.arm.unique())

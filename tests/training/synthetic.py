@@ -7,9 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
-from mfer_core.base.files import write_table
+from mfer_core.base.files import read_table, write_table
 from mfer_core.base.labels import label_set
 from mfer_core.base.manifest import Clip, read_manifest, write_manifest
 from mfer_core.base.settings import Settings, load_settings
@@ -38,15 +39,8 @@ train_fused_fold = partial(_train_first_seed, "train_fused")
 
 def small_settings(**changes: object) -> Settings:
     """The real default, shrunk to seconds. ``changes`` are merged section by section."""
-    small = {
-        "hidden_size": 12,
-        "layers": 1,
-        "dropout": 0.0,
-        "pool": 1,
-        "readout": "last",
-        "noise": 0.0,
-        "jitter": 0.0,
-    }
+    small = {"hidden_size": 12, "layers": 1, "dropout": 0.0, "pool": 1, "readout": "last"}
+    small |= {"noise": 0.0, "jitter": 0.0}
     fast = {"epochs": 4, "learning_rate": 1e-2, "select": "uar", "label_smoothing": 0.03}
     base = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)
     merged = {
@@ -103,14 +97,14 @@ def write_embeddings(
     """
     rng = np.random.default_rng(seed)
     emotion = {label: np.random.default_rng([7, i]).normal(size=DIM) for i, label in enumerate(EIGHT)}
-    own = {pair: rng.normal(size=DIM) for pair in sorted({(clip.speaker, clip.label) for clip in clips})}
+    personal = {pair: rng.normal(size=DIM) for pair in sorted({(clip.speaker, clip.label) for clip in clips})}
     rows = {}
     for clip in clips:
         length = int(rng.integers(*steps))
         values = (
             rng.normal(size=(length, DIM))
             + strength * emotion[clip.label]
-            + identity * own[clip.speaker, clip.label]
+            + identity * personal[clip.speaker, clip.label]
             + shift
         )
         rows[clip.clip_id] = EmbeddingRow(clip.clip_id, f"key-{seed}", np.arange(length) / 5, values)
@@ -147,6 +141,12 @@ def write_folds(data: Path, settings: Settings) -> None:
         manifest, settings.folds, settings.seed, settings.corpora[settings.roles.benchmark].adapter
     )
     write_table(data / "folds" / "folds.parquet", folds, FOLDS_SCHEMA)
+
+
+def manifest_and_folds(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Those of ``write_benchmark`` for RAVDESS."""
+    manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
+    return manifest, read_table(data / "folds" / "folds.parquet")
 
 
 def write_extracted(data: Path, corpus: str) -> None:
