@@ -22,7 +22,8 @@ from tasks.processes import HOME, living, mark, owner
 RECORD = HOME / "api.json"
 # A process leaves its mark within this time after its run's start; runs that started later are not ended.
 MARKED_WITHIN = timedelta(minutes=2)
-START_TIMEOUT_S = 300  # seconds usually; a busy machine is slow at making the database
+START_TIMEOUT_S = 300  # A start takes seconds; a busy machine is slow at making the database.
+BUSY_S = 120.0  # A server on a busy machine takes the connection at once and answers late.
 
 
 def ensure_api() -> None:
@@ -30,13 +31,13 @@ def ensure_api() -> None:
     up.
     """
     if url := os.environ.get("PREFECT_API_URL"):
-        if not answers(f"{url}/health"):
+        if not answers(f"{url}/health", BUSY_S):
             raise MferError(f"no Prefect server answers at {url}: start it, or unset PREFECT_API_URL")
         return
     mark(owner())
     with FileLock(HOME / "api.lock"):
         url = _url(_recorded_port())
-        if not answers(f"{url}/health"):
+        if not answers(f"{url}/health", BUSY_S):
             port = free_port()
             url = _url(port)
             _start(port, url)

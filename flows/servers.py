@@ -27,6 +27,7 @@ HOST = "127.0.0.1"
 POOL = "mfer-pool"
 START_TIMEOUT_S = 300  # A first start makes the database, which takes long on a busy machine.
 END_TIMEOUT_S = 10
+ANSWER_S = 5.0
 SCHEDULER_S = 30
 
 
@@ -147,10 +148,12 @@ def end_former_runs(url: str, started_before: datetime, mine: Set[int] = frozens
                     answer.raise_for_status()
 
 
-def answers(health: str) -> bool:
-    """Whether a server is there and well."""
+def answers(health: str, patience_s: float | None = None) -> bool:
+    """Whether a server is there and well; one that takes the connection has ``patience_s`` seconds (else
+    ANSWER_S) to answer.
+    """
     try:
-        return httpx.get(health, timeout=5).is_success
+        return httpx.get(health, timeout=httpx.Timeout(patience_s or ANSWER_S, connect=ANSWER_S)).is_success
     except (httpx.TransportError, httpx.InvalidURL):
         return False
 
@@ -184,7 +187,7 @@ def _port_for(server: str, port: int) -> int:
 def _serves_this_folder(prefect: str) -> bool:
     """Whether the Prefect at this address keeps the runs of this folder."""
     try:
-        settings = httpx.get(f"{prefect}/api/admin/settings", timeout=5).json()
+        settings = httpx.get(f"{prefect}/api/admin/settings", timeout=ANSWER_S).json()
         return settings["home"] == str(HOME.absolute())
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return False

@@ -43,6 +43,11 @@ class ClipError(MferError):
         return type(self), (self.reason, self.detail)
 
 
+def one_line(error: object, longest: int | None = 300) -> str:
+    """The message of ``error`` without line breaks, cut to ``longest`` characters (None: whole)."""
+    return " ".join(str(error).split())[:longest]
+
+
 def mendable(error: BaseException) -> str | None:
     """The line for a fault that a person can mend, wherever it was raised; None for a bug."""
     if isinstance(error, MferError):
@@ -55,7 +60,7 @@ def mendable(error: BaseException) -> str | None:
         line = f"text in another encoding than expected: {error}"
     else:
         return None
-    return " ".join(line.split())
+    return one_line(line, None)
 
 
 def is_disk_full(error: BaseException, folder: Path = Path()) -> bool:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 NAMES = ("clip_id", "file", "filename", "name")
@@ -77,7 +77,7 @@ class FeaturesFile:
         try:
             yield from self.data.to_batches(filter=chosen, use_threads=False)
         except (OSError, pa.ArrowException) as error:
-            raise MferError(f"cannot read {self.path}: {' '.join(str(error).split())[:300]}") from error
+            raise MferError(f"cannot read {self.path}: {one_line(error)}") from error
 
     def _check(self, batch: pa.RecordBatch, field: str) -> None:
         bad = ~np.isfinite(batch.column(field).to_numpy(zero_copy_only=False))
@@ -104,7 +104,7 @@ def open_features(path: Path) -> FeaturesFile:
             path, pa.schema([_typed(field, name) for field in schema]), format=FORMATS[path.suffix.lower()]
         )
     except (OSError, pa.ArrowException) as error:
-        raise MferError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
+        raise MferError(f"cannot read {path}: {one_line(error)}") from error
     if name is None:
         raise MferError(
             f"{path} does not say which clip a row is of: one column must be called {', '.join(NAMES[:-1])} "

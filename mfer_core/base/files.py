@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from mfer_core.base.errors import FREE_SPACE, MferError, is_disk_full
+from mfer_core.base.errors import FREE_SPACE, MferError, is_disk_full, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +107,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise MferError(f"cannot read {path}: {error}") from error
+        raise MferError(f"cannot read {path}: {one_line(error)}") from error
 
 
 def write_table(path: Path, table: "pa.Table | pd.DataFrame", schema: "pa.Schema | None" = None) -> None:
@@ -121,14 +121,23 @@ def write_table(path: Path, table: "pa.Table | pd.DataFrame", schema: "pa.Schema
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
-    """Raises MferError naming the file when it is missing or not Parquet."""
+def read_table(
+    path: Path, columns: list[str] | None = None, writer: str = "the stage that writes it"
+) -> "pd.DataFrame":
+    """Read Parquet. Raises MferError naming the file, and ``writer`` as the remedy, when the file is missing,
+    not Parquet, or lacks one of ``columns``, as one that an older version wrote.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not Path(path).is_file():
-        raise MferError(f"{path} is missing: run the stage that writes it first")
+        raise MferError(f"{path} is missing: run {writer} first")
     try:
-        return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
+        missing = set(columns or []) - set(pq.read_schema(path).names)
+        if not missing:
+            return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
     except (OSError, pa.ArrowException) as error:
-        raise MferError(f"cannot read {path}: {error}") from error
+        raise MferError(f"cannot read {path}: {one_line(error)}") from error
+    raise MferError(
+        f"{path} has no {', '.join(sorted(missing))}: another version wrote it: run {writer} again"
+    )

@@ -93,7 +93,8 @@ def write_manifest(path: Path, clips: list[Clip], corpus: str) -> pd.DataFrame:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    return read_table(path, MANIFEST_SCHEMA.names)
+    """Raises MferError naming the file where it is missing or of another version."""
+    return read_table(path, MANIFEST_SCHEMA.names, "stage ingest")
 
 
 def write_rejects(path: Path, rejects: list[Reject]) -> pd.DataFrame:

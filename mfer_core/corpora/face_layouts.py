@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from PIL import Image
 
-from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.errors import ClipError, MferError, one_line
 from mfer_core.base.folders import list_files
 from mfer_core.base.labels import canonical, label_set
 
@@ -143,7 +143,7 @@ def _decode(read: Callable[[str], bytes], name: str) -> Picture:
                 return ClipError(f"not {SIDE}x{SIDE}", f"{image.width}x{image.height}")
             return np.asarray(image.convert("L"))
     except (OSError, KeyError, SyntaxError, ValueError, zipfile.BadZipFile) as error:
-        return ClipError("unreadable", " ".join(str(error).split()))
+        return ClipError("unreadable", one_line(error))
     except ClipError as error:
         return error
 

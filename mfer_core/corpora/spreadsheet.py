@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 
 ADVICE = "save it as CSV UTF-8"
 DELIMITERS = ",;\t|"
@@ -162,7 +162,7 @@ def _parquet_lines(path: Path, needed: tuple[str, ...]) -> list[Line]:
     try:
         table = pq.read_table(path, partitioning=None)
     except (OSError, pa.ArrowException) as error:
-        raise MferError(f"cannot read the manifest {path}: {' '.join(str(error).split())}") from error
+        raise MferError(f"cannot read the manifest {path}: {one_line(error)}") from error
     columns = [visible(name).lower() for name in table.column_names]
     missing = [name for name in needed if name not in columns]
     if missing or len(set(columns)) < len(columns):

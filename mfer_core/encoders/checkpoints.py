@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.paths import DataPaths
 
@@ -39,7 +39,7 @@ def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, .
     the id and the folder to put it in when it is nowhere to be had.
     """
     folder = checkpoint_folder(checkpoint, revision)
-    weights = weights_file(folder)
+    weights = weights_files(folder)
     shaping = [path for name in configs if (path := folder / name).is_file()]
     values = {path.name: sha256_file(path) for path in (*weights, *shaping)}
     # A folder's path on this machine means nothing elsewhere.
@@ -79,18 +79,20 @@ def why_missing(checkpoint: str, revision: str | None) -> str | None:
     except Exception as error:
         return (
             f"no {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and its hub does "
-            "not offer it now "
-            f"({type(error).__name__}): put its files into {CHECKPOINTS / checkpoint}, or give a folder as "
-            "checkpoint"
+            f"not offer it now ({_reason(error)}): {_remedy(checkpoint)}"
         )
     return None
 
 
-def weights_file(folder: Path) -> list[Path]:
-    """The file or files of weights, safetensors before pickles. Raises MferError when there are none."""
+def weights_files(folder: Path) -> list[Path]:
+    """The file or files of weights, safetensors before pickles. Raises MferError when there are none.
+
+    Where files are named model (model.safetensors, pytorch_model.bin) the others are not weights: a training
+    leaves its checkpoint or its arguments beside them.
+    """
     for pattern in WEIGHTS:
         if files := sorted(folder.glob(pattern)):
-            return files
+            return [path for path in files if "model" in path.name] or files
     raise MferError(f"no weights in {folder}: expected one of {', '.join(WEIGHTS)}")
 
 
@@ -105,10 +107,16 @@ def _from_hub(checkpoint: str, revision: str | None) -> Path:
     except Exception as error:
         raise MferError(
             f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and "
-            "could not be downloaded "
-            f"({type(error).__name__}). Put its files into {CHECKPOINTS / checkpoint} or give a folder as "
-            "checkpoint"
+            f"could not be downloaded ({_reason(error)}): {_remedy(checkpoint)}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
+def _remedy(checkpoint: str) -> str:
+    return f"put its files into {CHECKPOINTS / checkpoint}, or give a folder as checkpoint"
 
 
 def _ask_huggingface(checkpoint: str, revision: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 
 Layers = list[tuple[int, int, int]]  # channels, kernel, stride of each convolution of the front end
 PUBLISHED_LAYERS: Layers = [(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2
@@ -132,9 +132,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise KeyError("model: Emotion2vec without ${...}")
         audio["feature_encoder_spec"] = repr(parse_layers(str(audio["feature_encoder_spec"])))
     except (OSError, YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise MferError(
-            f"{path} is not the configuration of an Emotion2vec: {' '.join(str(error).split())}"
-        ) from error
+        raise MferError(f"{path} is not the configuration of an Emotion2vec: {one_line(error)}") from error
     audio["decoder"] = None  # Only pretraining uses the decoder.
     return config
 

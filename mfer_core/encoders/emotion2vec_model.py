@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 from mfer_core.base.files import atomic_path, write_json
-from mfer_core.encoders.checkpoints import weights_file
+from mfer_core.encoders.checkpoints import weights_files
 from mfer_core.encoders.funasr_module import emotion2vec_class
 
 if TYPE_CHECKING:
@@ -43,13 +43,11 @@ def load_model(folder: Path, config: dict[str, Any], classes: int) -> "Emotion2v
     misshapen.
     """
     model = build_model(config["model_conf"], classes)
-    state = read_state(weights_file(folder)[0])
+    state = read_state(weights_files(folder)[0])
     try:
         model.load_state_dict(_pick(state, model.state_dict(), list(config.get("scope_map") or [])))
     except (KeyError, RuntimeError) as error:
-        raise MferError(
-            f"the weights in {folder} do not fit its config.yaml: {' '.join(str(error).split())[:300]}"
-        ) from error
+        raise MferError(f"the weights in {folder} do not fit its config.yaml: {one_line(error)}") from error
     return model.eval()
 
 
@@ -62,7 +60,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise MferError(f"cannot read the weights {path}: {' '.join(str(error).split())[:300]}") from error
+        raise MferError(f"cannot read the weights {path}: {one_line(error)}") from error
     except Exception as error:  # pickle.UnpicklingError and whatever a broken pickle makes its reader raise
         raise MferError(
             f"refused {path}: it holds more than tensors, or is broken; convert it to safetensors"

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 from mfer_core.base.files import read_json
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -30,9 +30,7 @@ def read_config(folder: Path, wanted: str, families: Iterable[str]) -> Any:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     # Each family checks its values in its own way; each error means that the file is of no use.
     except Exception as error:
-        raise MferError(
-            f"cannot read {folder / 'config.json'}: {' '.join(str(error).split())[:300]}"
-        ) from error
+        raise MferError(f"cannot read {folder / 'config.json'}: {one_line(error)}") from error
 
 
 def load_pretrained(model_class: type[Model], folder: Path, config: Any, **options: Any) -> Model:
@@ -58,7 +56,7 @@ def load_pretrained(model_class: type[Model], folder: Path, config: Any, **optio
     # A damaged file raises whatever its reader raises; each error means that the weights are of no use.
     except Exception as error:
         raise MferError(
-            f"cannot load the {config.model_type} model in {folder}: {' '.join(str(error).split())[:300]}"
+            f"cannot load the {config.model_type} model in {folder}: {one_line(error)}"
         ) from error
     finally:
         logging.set_verbosity(verbosity)

@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from torchaudio.compliance import kaldi
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 from mfer_core.cache.schemas import SAMPLE_RATE
-from mfer_core.encoders.checkpoints import find_checkpoint, weights_file
+from mfer_core.encoders.checkpoints import find_checkpoint, weights_files
 from mfer_core.encoders.device import choose_device
 from mfer_core.encoders.emotion2vec_model import read_state
 from mfer_core.encoders.funasr_module import funasr_class
@@ -64,9 +64,7 @@ def _shape(folder: Path) -> dict[str, int]:
         given = config["model_conf"]
         return {name: int(given[name]) for name in SIZES if name in given}
     except (OSError, YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MferError(
-            f"{path} is not the configuration of a CAM++: {' '.join(str(error).split())[:200]}"
-        ) from error
+        raise MferError(f"{path} is not the configuration of a CAM++: {one_line(error)}") from error
 
 
 def load_speaker_encoder(checkpoint: str, revision: str | None, device: str) -> SpeakerEncoder:
@@ -75,11 +73,10 @@ def load_speaker_encoder(checkpoint: str, revision: str | None, device: str) -> 
     with funasr_class("campplus", "CAMPPlus") as campplus:
         model = campplus(**_shape(located.folder))
     try:
-        model.load_state_dict(read_state(weights_file(located.folder)[0]))
+        model.load_state_dict(read_state(weights_files(located.folder)[0]))
     except RuntimeError as error:
         raise MferError(
-            f"the weights in {located.folder} do not fit its config.yaml: "
-            f"{' '.join(str(error).split())[:300]}"
+            f"the weights in {located.folder} do not fit its config.yaml: {one_line(error)}"
         ) from error
     target = choose_device(device)
     return SpeakerEncoder(model.eval().to(target), located.metadata, target)

@@ -22,7 +22,7 @@ from transformers import (
     SiglipVisionModel,
 )
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 from mfer_core.encoders.batched_faces import BatchedFaces
 from mfer_core.encoders.checkpoint_pointer import Source
 from mfer_core.encoders.checkpoints import find_checkpoint
@@ -141,7 +141,6 @@ def _preprocessing(folder: Path) -> Preprocessing:
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise MferError(
-            f"no image processor in {folder} ({' '.join(str(error).split())[:200]}): put the checkpoint's "
-            f"{FILE} there"
+            f"no image processor in {folder} ({one_line(error)}): put the checkpoint's {FILE} there"
         ) from error
     return parse_preprocessing(processor.to_dict(), folder / FILE)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import MODEL_MAPPING, AutoFeatureExtractor, PreTrainedModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 from mfer_core.base.files import digest
 from mfer_core.cache.heads import Head
 from mfer_core.cache.schemas import SAMPLE_RATE
@@ -168,7 +168,7 @@ def _read_extractor(folder: Path) -> Any:
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise MferError(
-            f"no feature extractor in {folder} ({' '.join(str(error).split())[:200]}): put the checkpoint's "
+            f"no feature extractor in {folder} ({one_line(error)}): put the checkpoint's "
             "preprocessor_config.json there"
         ) from error
     if extractor.sampling_rate != SAMPLE_RATE:

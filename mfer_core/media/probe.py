@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
-from mfer_core.base.errors import ClipError
+from mfer_core.base.errors import ClipError, one_line
 from mfer_core.media.clock import Clock, seconds
 from mfer_core.media.container import open_container
 from mfer_core.media.picture import displayed_size
@@ -47,7 +47,7 @@ def probe(path: Path) -> Media:
             facts = _facts(container, path)
         return facts if facts.duration_s else replace(facts, duration_s=_packet_duration(path))
     except (FFmpegError, IndexError) as error:  # IndexError: a damaged file makes up a stream on the way
-        raise ClipError("unreadable", " ".join(str(error).split())) from error
+        raise ClipError("unreadable", one_line(error)) from error
 
 
 def _facts(container: InputContainer, path: Path) -> Media:

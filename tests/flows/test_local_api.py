@@ -4,24 +4,42 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from flows import servers
+from flows.local_api import RECORD, ensure_api
 from flows.servers import answers
+from mfer_core.base.files import write_json
 from mfer_core.cache.code import ROOT
 from tests.servers.ports import put_prefect_database
 
+SHORT_S = 0.1
 USE = """
 import sys
 from flows.environment import set_environment
 set_environment()
-from flows.local_api import ensure_api
+from flows.local_api import RECORD, ensure_api
 ensure_api()
 import os
 print(os.environ["PREFECT_API_URL"], flush=True)
 sys.stdin.read()
 """
+
+
+class Late(BaseHTTPRequestHandler):
+    """Answers as a server on a busy machine does: later than within SHORT_S seconds."""
+
+    def do_GET(self):
+        time.sleep(5 * SHORT_S)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
 
 
 def start(folder) -> subprocess.Popen:
@@ -34,6 +52,25 @@ def start(folder) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_busy_server_is_waited_for_and_no_second_one_started(tmp_path, monkeypatch, named):
+    """The server is one that PREFECT_API_URL names, or the one that this folder's record names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(servers, "ANSWER_S", SHORT_S)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Late) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/api"
+        assert not answers(f"{url}/health")
+        if named:
+            monkeypatch.setenv("PREFECT_API_URL", url)
+        else:
+            write_json(RECORD, {"port": server.server_port})
+        ensure_api()
+        server.shutdown()
+    assert os.environ["PREFECT_API_URL"] == url
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 
 
 def read_yaml(path: Path, keep_layout: bool = False) -> Any:
@@ -27,7 +27,7 @@ def read_yaml(path: Path, keep_layout: bool = False) -> Any:
     try:
         return yaml_layout().load(text) if keep_layout else YAML(typ="safe").load(text)
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError means an impossible date or number.
-        raise MferError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from error
+        raise MferError(f"{path} is not YAML: {one_line(error)}") from error
 
 
 def yaml_layout() -> YAML:
