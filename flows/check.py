@@ -9,9 +9,9 @@ from typing import Any
 from mfer_core.base.errors import Faults, MferError
 from mfer_core.base.settings import Settings
 from mfer_core.base.settings.contradictions import run_checks
-from mfer_core.base.settings.faults import find_faults, right_parts
 from mfer_core.base.settings.reading import read_yaml
 from mfer_core.base.settings.sections import Corpus, Folds, Roles
+from mfer_core.base.settings.validation import find_faults, right_parts
 
 PARAMS = Path("params.yaml")
 Corpora = dict[str, Corpus]

@@ -120,16 +120,16 @@ def _sound_s(embeddings: Embeddings) -> float:
 
 
 def _facts(source: Source, embeddings: Embeddings, paths: DataPaths, settings: Settings) -> dict[str, str]:
-    own = source == source_of(DATA.encoder("audio"))
+    is_of_the_settings = source == source_of(DATA.encoder("audio"))
     corpus, card = settings.roles.benchmark, card_of(source.checkpoint)
     adapter = settings.corpora[corpus].adapter
     cost = read_json(paths.root / COST) if (paths.root / COST).exists() else None
-    trained_here = own and settings.pretrain_emotion2vec.checkpoint is None
+    trained_here = is_of_the_settings and settings.pretrain_emotion2vec.checkpoint is None
     return {
         "values per step": str(embeddings.dim),
         "computing, s per s of sound": f"{cost['seconds'] / cost['sound_s']:.3f}" if cost else "-",
         "licence": card.licence if card else "this pipeline's own" if trained_here else NOT_STATED,
         "labels of the benchmark seen": labels_of(corpus, "audio", settings)
-        if own
+        if is_of_the_settings
         else published_labels(source.checkpoint, adapter),
     }

@@ -46,12 +46,12 @@ def _is_in(file: str, folder: str) -> bool:
 
 def _changed_outputs(status: dict) -> Iterator[tuple[str, str]]:
     """The files of `dvc data status --json` that are not as their stage wrote them."""
-    for how in ("modified", "deleted", "added"):
-        for path in status.get("uncommitted", {}).get(how, ()):
+    for change in ("modified", "deleted", "added"):
+        for path in status.get("uncommitted", {}).get(change, ()):
             if not path.endswith("/"):
                 yield (
                     path,
-                    f"{how} since its stage wrote it: run `dvc checkout --force`, or `dvc repro --force`",
+                    f"{change} since its stage wrote it: run `dvc checkout --force`, or `dvc repro --force`",
                 )
 
 

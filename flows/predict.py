@@ -117,10 +117,10 @@ def _load(model: str, max_minutes: float | None, encoders: dict[str, str]) -> Pr
         # A revision in the settings belongs to the encoder of the settings.
         unpinned = {f"{name.removesuffix('encoder')}revision": None for name in encoders}
         chosen = chosen.model_copy(update={**encoders, **unpinned})
-        return Predictor.load_published(chosen, settings.extract, max_minutes=limit, apart=True)
+        return Predictor.load_published(chosen, settings.extract, max_minutes=limit, in_worker=True)
     if encoders:
         raise MferError(f"model {model} has its own encoders: name others only with --model {PUBLISHED}")
-    return Predictor.load(model_folder(model), max_minutes=limit, apart=True)
+    return Predictor.load(model_folder(model), max_minutes=limit, in_worker=True)
 
 
 def model_folder(model: str) -> Path:

@@ -34,9 +34,9 @@ def extract_shards(
 ) -> list[Shard]:
     """Extract all shards of a corpus, side by side where ``runner`` says."""
     shards = partition(extract.extract_keys(manifest, settings), shard_clips)
-    shared = {"raw": raw, "folder": paths.extract(corpus), "settings": settings, "workers": workers}
+    common = {"raw": raw, "folder": paths.extract(corpus), "settings": settings, "workers": workers}
     calls = [
-        shared | {"shard": shard, "manifest": manifest[manifest.clip_id.isin(shard.keys)]} for shard in shards
+        common | {"shard": shard, "manifest": manifest[manifest.clip_id.isin(shard.keys)]} for shard in shards
     ]
     for _ in run_side_by_side(extract_shard, calls, runner, "threads", workers, f"extract {corpus}"):
         pass

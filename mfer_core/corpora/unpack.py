@@ -101,9 +101,9 @@ def _extract(opened: zipfile.ZipFile, chosen: dict[str, zipfile.ZipInfo], folder
     shutil.rmtree(staging, ignore_errors=True)  # A killed run left this behind.
     try:
         for path, info in chosen.items():
-            target = staging / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with opened.open(info) as source, target.open("wb") as file:
+            destination = staging / path
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(info) as source, destination.open("wb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
         for path in chosen:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -155,28 +155,28 @@ def _embed(corpus: Path, job: EmbeddingJob, settings: Embed, view: int, part: Pa
     keys = {clip_id: digest(key, shaping, code) for clip_id, key in job.keys.items()}
     shards, folder = partition(keys, shard_clips), view_folder(corpus, view)
     folder.mkdir(parents=True, exist_ok=True)
-    target = EmbeddingShards(folder, shaping)
+    store = EmbeddingShards(folder, shaping)
     first, step = part
-    todo = [shard for shard in shards[first::step] if not target.holds(shard)]
+    todo = [shard for shard in shards[first::step] if not store.holds(shard)]
     side_by_side = iter if job.device == "cpu" else ahead
-    groups = side_by_side(_prepared(target, todo, job))
+    groups = side_by_side(_prepared(store, todo, job))
     embedded = side_by_side(
         (shard, None if group is None else list(job.embed(group))) for shard, group in groups
     )
     computed = 0
     for shard, rows in track(_by_shard(embedded), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
         new = {row.clip_id: EmbeddingRow(row.clip_id, keys[row.clip_id], *row[1:]) for row in rows}
-        target.fill(shard, new.__getitem__)
+        store.fill(shard, new.__getitem__)
         computed += len(new)
     if part == WHOLE:
-        target.prune(shards)
+        store.prune(shards)
     return computed
 
 
-def _prepared(target: EmbeddingShards, shards: list[Shard], job: EmbeddingJob) -> Iterator[tuple[Shard, Any]]:
+def _prepared(store: EmbeddingShards, shards: list[Shard], job: EmbeddingJob) -> Iterator[tuple[Shard, Any]]:
     """Yield the groups of each shard's missing clips, and None at each shard's end."""
     for shard in shards:
-        yield from ((shard, group) for group in job.prepare(target.missing(shard)))
+        yield from ((shard, group) for group in job.prepare(store.missing(shard)))
         yield shard, None
 
 

@@ -120,10 +120,10 @@ def load_emotion2vec(
     """Load a FunASR folder or id. Raises MferError when it is missing, unsafe or not an Emotion2vec."""
     located = find_checkpoint(checkpoint, revision, SHAPING_FILES)
     config, labels = read_config(located.folder), read_tokens(located.folder)
-    target = choose_device(device)
-    model = load_model(located.folder, config, len(labels)).to(target)
+    torch_device = choose_device(device)
+    model = load_model(located.folder, config, len(labels)).to(torch_device)
     speed_up(model, precision)
     normalize = bool(config["model_conf"].get("normalize"))
     return Emotion2vecEncoder(
-        model, layers_of(config), normalize, labels, located.metadata, target, precision
+        model, layers_of(config), normalize, labels, located.metadata, torch_device, precision
     )

@@ -24,8 +24,8 @@ _LOCK = threading.RLock()
 @contextmanager
 def emotion2vec_class() -> Iterator[type]:
     """Yield ``funasr.models.emotion2vec.model.Emotion2vec`` as ``funasr_class`` does."""
-    with funasr_class("emotion2vec", "Emotion2vec") as found:
-        yield found
+    with funasr_class("emotion2vec", "Emotion2vec") as emotion2vec:
+        yield emotion2vec
 
 
 @contextmanager

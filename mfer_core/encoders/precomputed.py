@@ -30,21 +30,21 @@ def store_features(ingested: Path, corpus: Path, modality: str, out: Path, shard
         raise MferError(f"{path} is not the file that stage ingest looked at: run ingest again")
     names = facts["names"]
     keys = {clip_id: digest(facts["sha256"], name) for clip_id, name in names.items()}
-    target, shards = EmbeddingShards(out, _metadata(facts)), partition(keys, shard_clips)
+    store, shards = EmbeddingShards(out, _metadata(facts)), partition(keys, shard_clips)
     features, written = open_features(path), 0
     clip_of = {name: clip_id for clip_id, name in names.items()}
     out.mkdir(parents=True, exist_ok=True)
     for shard in shards:
-        if target.holds(shard):
+        if store.holds(shard):
             continue
-        read = features.read([names[clip_id] for clip_id in target.missing(shard)])
+        read = features.read([names[clip_id] for clip_id in store.missing(shard)])
         rows = {
             clip_of[name]: EmbeddingRow(clip_of[name], keys[clip_of[name]], times, values)
             for name, values, times in read
         }
-        target.fill(shard, rows.__getitem__)
+        store.fill(shard, rows.__getitem__)
         written += len(rows)
-    target.prune(shards)
+    store.prune(shards)
     return written
 
 

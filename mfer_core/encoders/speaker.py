@@ -78,5 +78,5 @@ def load_speaker_encoder(checkpoint: str, revision: str | None, device: str) -> 
         raise MferError(
             f"the weights in {located.folder} do not fit its config.yaml: {one_line(error)}"
         ) from error
-    target = choose_device(device)
-    return SpeakerEncoder(model.eval().to(target), located.metadata, target)
+    torch_device = choose_device(device)
+    return SpeakerEncoder(model.eval().to(torch_device), located.metadata, torch_device)

@@ -128,10 +128,10 @@ def load_transformers_faces(source: Source, device: str, precision: str) -> Tran
     model_class: type[PreTrainedModel] = family.model_class or MODEL_MAPPING[type(config)]  # type: ignore[assignment]
     names = {"key_mapping": TOWER_NAMES} if family.model_class else {}
     model = load_pretrained(model_class, folder, config, **family.options, **names)
-    target = choose_device(device)
-    model = model.to(target)  # type: ignore[arg-type]
+    torch_device = choose_device(device)
+    model = model.to(torch_device)  # type: ignore[arg-type]
     metadata = {**located.metadata, "family": kind}
-    return TransformersFaces(model, family.feature, _preprocessing(folder), metadata, target, precision)
+    return TransformersFaces(model, family.feature, _preprocessing(folder), metadata, torch_device, precision)
 
 
 def _preprocessing(folder: Path) -> Preprocessing:

@@ -155,10 +155,10 @@ def load_transformers_speech(source: Source, device: str, precision: str) -> Tra
     if layer is not None:
         metadata["name"] = f"{located.name}, layer {layer}"
         metadata["hash"] = digest(located.hash, layer)
-    target = choose_device(device)
+    torch_device = choose_device(device)
     # transformers' types take the wrapped method for one that is not bound.
-    model = model.to(target)  # type: ignore[arg-type]
-    return TransformersSpeech(model, inputs, layer, metadata, target, precision)
+    model = model.to(torch_device)  # type: ignore[arg-type]
+    return TransformersSpeech(model, inputs, layer, metadata, torch_device, precision)
 
 
 def _read_extractor(folder: Path) -> Any:

@@ -79,11 +79,13 @@ def load_vit(checkpoint: str, revision: str | None, device: str, precision: str)
     ViT.
     """
     located = find_checkpoint(checkpoint, revision, SHAPING_FILES)
-    target = choose_device(device)
+    torch_device = choose_device(device)
     # transformers' types take the wrapped method for one that is not bound.
-    model = _load_model(located.folder).to(target)  # type: ignore[arg-type]
+    model = _load_model(located.folder).to(torch_device)  # type: ignore[arg-type]
     labels = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    return VitEncoder(model, read_preprocessing(located.folder), labels, located.metadata, target, precision)
+    return VitEncoder(
+        model, read_preprocessing(located.folder), labels, located.metadata, torch_device, precision
+    )
 
 
 def _load_model(folder: Path) -> ViTForImageClassification:

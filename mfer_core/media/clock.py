@@ -45,7 +45,7 @@ class Clock:
         self._shifts = [0.0]  # seconds to add after each restart
         self._streams: dict[int, _Stream] = {}
 
-    def place(self, packet: av.Packet) -> None:
+    def shift(self, packet: av.Packet) -> None:
         """Move ``packet``'s times; packets of a stream come in decoding order."""
         stream = self._streams.setdefault(packet.stream_index, _Stream())
         if packet.dts is not None:

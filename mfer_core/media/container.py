@@ -70,8 +70,10 @@ def _claimed_bytes(start: bytes) -> int:
         return int.from_bytes(start[4:8], "little") + 8
     if start[:4] == b"FORM" and start[8:11] == b"AIF":
         return int.from_bytes(start[4:8], "big") + 8
-    place = start.find(ASF_FILE) + 40
-    return int.from_bytes(start[place : place + 8], "little") if start.startswith(ASF) and place >= 40 else 0
+    offset = start.find(ASF_FILE) + 40
+    return (
+        int.from_bytes(start[offset : offset + 8], "little") if start.startswith(ASF) and offset >= 40 else 0
+    )
 
 
 def _check_size(path: Path, claimed: int) -> None:

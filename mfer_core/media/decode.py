@@ -113,7 +113,7 @@ class Recording:
             # The packet that ends a data stream has index 0, whatever the stream's, so the stream itself is
             # asked.
             if packet.stream in used:
-                clock.place(packet)
+                clock.shift(packet)
                 yield from self._decode(packet)
             if time.monotonic() > self._deadline:
                 raise ClipError("time limit", f"not done within clip_time_limit_s = {self._time_limit_s:g}")

@@ -45,8 +45,8 @@ def inspect_clip(folder: Path, clip_id: str, png: Path) -> dict:
 def spread(frames: list[dict], most: int) -> list[dict]:
     """At most ``most`` of a clip's frames, evenly over its time."""
     return [
-        frames[place]
-        for place in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int))
+        frames[index]
+        for index in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int))
     ]
 
 

@@ -214,12 +214,12 @@ class RecordingParts:
         shown = np.linspace(0, count - 1, min(count, most))
         return self.frames_at(shown.astype(int).tolist()) if count else []
 
-    def frames_at(self, places: Collection[int]) -> list[dict]:
+    def frames_at(self, indices: Collection[int]) -> list[dict]:
         """The FRAMEs at these places among all pictures, in time order."""
-        wanted, first = set(places), 0
+        wanted, first = set(indices), 0
         frames: list[dict] = []
         for rows in self.pictures() if wanted else ():
-            frames += [row for place, row in enumerate(rows, first) if place in wanted]
+            frames += [row for index, row in enumerate(rows, first) if index in wanted]
             first += len(rows)
         return frames
 
@@ -239,8 +239,8 @@ class RecordingParts:
         for sound in (first, second, *sounds):
             whole = sound["samples"][: len(sound["samples"]) // block * block].reshape(-1, block)
             edges = np.stack([whole.min(1), whole.max(1)], 1).ravel()
-            place = 2 * round(100 * (sound["offset_s"] - start_s))
-            outline[place : place + len(edges)] = edges[: max(0, len(outline) - place)]
+            start = 2 * round(100 * (sound["offset_s"] - start_s))
+            outline[start : start + len(edges)] = edges[: max(0, len(outline) - start)]
             shift_s = sound["offset_s"] - start_s
             speech += [
                 {"start_s": span["start_s"] + shift_s, "end_s": span["end_s"] + shift_s}

@@ -99,7 +99,7 @@ def _packet_duration(path: Path) -> float | None:
     with open_container(path) as container:
         clock = Clock(container)
         for packet in container.demux(list(choose_streams(container))):
-            clock.place(packet)
+            clock.shift(packet)
             if packet.pts is not None:
                 start_s = min(start_s, seconds(packet.pts, packet.time_base))
                 end_s = max(end_s, seconds(packet.pts + (packet.duration or 0), packet.time_base))

@@ -44,12 +44,12 @@ def _joined(parts: list[Waveform]) -> Waveform:
     if len(parts) < 2:
         return parts[0] if parts else Waveform(np.zeros(0, np.int16), 0.0)
     start_s = parts[0].start_s
-    places = [round((part.start_s - start_s) * SAMPLE_RATE) for part in parts]
+    starts = [round((part.start_s - start_s) * SAMPLE_RATE) for part in parts]
     whole = np.zeros(
-        max(place + len(part.samples) for place, part in zip(places, parts, strict=True)), np.int16
+        max(start + len(part.samples) for start, part in zip(starts, parts, strict=True)), np.int16
     )
-    for place, part in zip(places, parts, strict=True):
-        whole[place : place + len(part.samples)] = part.samples
+    for start, part in zip(starts, parts, strict=True):
+        whole[start : start + len(part.samples)] = part.samples
     return Waveform(whole, start_s)
 
 

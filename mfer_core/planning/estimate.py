@@ -1,10 +1,10 @@
-"""What each stage will take, from the amount of material and the rates of this machine."""
+"""What each stage will take, from the size of the corpora and the rates of this machine."""
 
 from dataclasses import dataclass
 
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.planning.material import Material, material_of
+from mfer_core.planning.corpus_size import CorpusSize, corpus_size
 from mfer_core.planning.rates import PUBLISHED_DIM, Rates
 from mfer_core.protocol.protocols import HELD_OUT, PRESET_ACTORS, folds_of, protocol
 
@@ -29,25 +29,25 @@ class Estimate:
 
 def estimate(settings: Settings, rates: Rates, data: DataPaths) -> list[Estimate]:
     """All stages of the settings in the pipeline's order, but for those that take seconds."""
-    there = {name: material_of(name, corpus, data) for name, corpus in settings.corpora.items()}
-    listed = [_ingest(name, material, settings) for name, material in there.items() if material.clips]
+    sizes = {name: corpus_size(name, corpus, data) for name, corpus in settings.corpora.items()}
+    listed = [_ingest(name, size, settings) for name, size in sizes.items() if size.clips]
     for name in settings.media_corpora:
-        if there[name].clips:
-            listed.append(_extract(name, there[name], settings, rates))
-    listed += _encoders(settings, rates, there)
+        if sizes[name].clips:
+            listed.append(_extract(name, sizes[name], settings, rates))
+    listed += _encoders(settings, rates, sizes)
     for name in settings.media_corpora:
-        if there[name].clips:
-            listed.append(_embed(name, there[name], settings, rates))
-    return listed + _training(settings, rates, there)
+        if sizes[name].clips:
+            listed.append(_embed(name, sizes[name], settings, rates))
+    return listed + _training(settings, rates, sizes)
 
 
-def _ingest(name: str, material: Material, settings: Settings) -> Estimate:
-    work = f"{material.clips} files ({material.basis})"
-    return Estimate("ingest", name, work, PROCESS_S + INGEST_S * material.clips / settings.workers, 0.4, 0.0)
+def _ingest(name: str, size: CorpusSize, settings: Settings) -> Estimate:
+    work = f"{size.clips} files ({size.basis})"
+    return Estimate("ingest", name, work, PROCESS_S + INGEST_S * size.clips / settings.workers, 0.4, 0.0)
 
 
-def _extract(name: str, material: Material, settings: Settings, rates: Rates) -> Estimate:
-    picture_s, sound_s = material.picture_s, material.seconds
+def _extract(name: str, size: CorpusSize, settings: Settings, rates: Rates) -> Estimate:
+    picture_s, sound_s = size.picture_s, size.seconds
     seconds = picture_s * rates["picture"].seconds + sound_s * rates["sound"].seconds
     faces = picture_s * settings.extract.frames_per_second
     return Estimate(
@@ -60,16 +60,16 @@ def _extract(name: str, material: Material, settings: Settings, rates: Rates) ->
     )
 
 
-def _encoders(settings: Settings, rates: Rates, there: dict[str, Material]) -> list[Estimate]:
+def _encoders(settings: Settings, rates: Rates, sizes: dict[str, CorpusSize]) -> list[Estimate]:
     """The trainings of compact encoders; a published one is only named."""
     listed = []
     if settings.pretrain_vit.checkpoint is None:
-        faces, epochs = there[settings.roles.faces].clips, settings.pretrain_vit.epochs
+        faces, epochs = sizes[settings.roles.faces].clips, settings.pretrain_vit.epochs
         seconds = PROCESS_S + BACKWARD * rates["visual"].seconds * faces * epochs
         work = f"{faces} faces, {epochs} epochs"
         listed.append(Estimate("pretrain_vit", "", work, seconds, rates["visual"].memory_gb, 0.0))
     if settings.pretrain_emotion2vec.checkpoint is None:
-        sound_s = sum(there[name].seconds for name in settings.roles.pretraining)
+        sound_s = sum(sizes[name].seconds for name in settings.roles.pretraining)
         epochs = settings.pretrain_emotion2vec.epochs
         seconds = PROCESS_S + BACKWARD * rates["audio"].seconds * sound_s * epochs
         work = f"{sound_s / 60:.0f} min of sound, {epochs} epochs"
@@ -77,8 +77,8 @@ def _encoders(settings: Settings, rates: Rates, there: dict[str, Material]) -> l
     return listed
 
 
-def _embed(name: str, material: Material, settings: Settings, rates: Rates) -> Estimate:
-    faces, sound_s = material.picture_s * settings.extract.frames_per_second, material.seconds
+def _embed(name: str, size: CorpusSize, settings: Settings, rates: Rates) -> Estimate:
+    faces, sound_s = size.picture_s * settings.extract.frames_per_second, size.seconds
     faces *= 1 + settings.views_of(name, "visual")
     sound_s *= 1 + settings.views_of(name, "audio")
     return Estimate(
@@ -91,14 +91,14 @@ def _embed(name: str, material: Material, settings: Settings, rates: Rates) -> E
     )
 
 
-def _training(settings: Settings, rates: Rates, there: dict[str, Material]) -> list[Estimate]:
+def _training(settings: Settings, rates: Rates, sizes: dict[str, CorpusSize]) -> list[Estimate]:
     """Stages 1 to 3: every fold of every protocol with every seed, twice where a fresh model is trained on
     all speakers.
     """
-    clips = there[settings.roles.benchmark].clips
+    clips = sizes[settings.roles.benchmark].clips
     folds = sum(_folds(name) for name in settings.folds.protocols)
     runs = folds * len(settings.seeds) * (2 if settings.folds.refit else 1)
-    pretraining = sum(there[name].clips for name in settings.roles.pretraining)
+    pretraining = sum(sizes[name].clips for name in settings.roles.pretraining)
     pretraining *= 1 + settings.pretrain_audio.leaky_folds
     audio, visual = rates["train_audio"], rates["train_visual"]
     stages = [

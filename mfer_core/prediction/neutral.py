@@ -63,10 +63,10 @@ def _adjusted(
     table: pd.DataFrame, shares: Mapping[str, np.ndarray], classes: tuple[str, ...]
 ) -> pd.DataFrame:
     rest = (1 - AT_REST) / (len(classes) - 1)
-    target = np.array([AT_REST if name == NEUTRAL else rest for name in classes])
+    resting = np.array([AT_REST if name == NEUTRAL else rest for name in classes])
     values = table[list(classes)].to_numpy(float)
     factors = np.array(
-        [target / shares[arm] if arm in shares else np.ones(len(classes)) for arm in table.arm]
+        [resting / shares[arm] if arm in shares else np.ones(len(classes)) for arm in table.arm]
     )
     values = values * factors.reshape(values.shape)
     values /= values.sum(1, keepdims=True)

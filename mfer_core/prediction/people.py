@@ -27,33 +27,33 @@ class PersonSteps:
 
     embedded: RecordingEmbeddings
     windows: Collection[int]  # the numbers of the windows that the person has
-    turns: "OwnTurns | None" = None  # whose sound a window's steps are; None takes all of it
+    turns: "PersonTurns | None" = None  # whose sound a window's steps are; None takes all of it
 
     def heard(self, sound: Steps) -> torch.Tensor:
         """The person's steps [T, D] of a window's sound."""
         values, times = sound
-        own = slice(None) if self.turns is None else self.turns.own(times)
-        return torch.from_numpy(np.array(values[own]))
+        chosen = slice(None) if self.turns is None else self.turns.mask(times)
+        return torch.from_numpy(np.array(values[chosen]))
 
 
 @dataclass(frozen=True)
-class OwnTurns:
+class PersonTurns:
     """All turns of a recording in order of time, and which of them are one person's."""
 
     starts: np.ndarray  # [N] seconds
     ends: np.ndarray  # [N]
     mine: np.ndarray  # bool [N]
 
-    def own(self, times: np.ndarray) -> np.ndarray:
+    def mask(self, times: np.ndarray) -> np.ndarray:
         """bool [T]: the steps nearest to the person's turns, pauses included, as a clip of a person has them;
         none where no step lies within such a turn.
         """
         nearest = np.searchsorted((self.ends[:-1] + self.starts[1:]) / 2, times, side="right")
         if not len(self.mine):
             return np.zeros(len(times), bool)
-        own = self.mine[nearest]
+        chosen = self.mine[nearest]
         inside = (times >= self.starts[nearest]) & (times < self.ends[nearest])
-        return own if (own & inside).any() else np.zeros(len(times), bool)
+        return chosen if (chosen & inside).any() else np.zeros(len(times), bool)
 
 
 def window_parts(
@@ -109,13 +109,15 @@ def find_everyone(
         mine = np.array([(turn.person or turn.speaker) == name for turn in turns], bool)
         times = people.time_s[rows]
         voice = _voice(
-            embedded, [turn for turn, own in zip(turns, mine, strict=True) if own], parts.folder / name
+            embedded,
+            [turn for turn, is_theirs in zip(turns, mine, strict=True) if is_theirs],
+            parts.folder / name,
         )
         alone = RecordingEmbeddings(values[rows[people.person >= 0]], times, *voice, embedded.duration_s)
         present = _present(spans, step_s, embedded.duration_s, times, alone.audio_s)
         first_s, last_s = min([*times[:1], *starts[mine]]), max([*(times[-1:] + frame_s), *ends[mine]])
         seconds = len(times) * frame_s, float((ends - starts)[mine].sum()), float(first_s), float(last_s)
-        return Somebody(name, PersonSteps(alone, present, OwnTurns(starts, ends, mine)), seconds, picture)
+        return Somebody(name, PersonSteps(alone, present, PersonTurns(starts, ends, mine)), seconds, picture)
 
     everyone = [
         somebody(people.name(number), people.person == number, picture)

@@ -95,7 +95,7 @@ class Predictor:
     audio: SpeechEncoder
     classifier: Classifier
     settings: ModelSettings
-    apart: bool  # whether recordings are opened in a process of their own
+    in_worker: bool  # whether recordings are opened in a worker process
     # A hash of everything that shapes the figures: two models with one identity are the same model.
     identity: str
     sources: tuple[HeadSource, ...] = ()  # where published heads come from; none of a trained model
@@ -108,11 +108,11 @@ class Predictor:
         folder: Path | str,
         device: str = "auto",
         max_minutes: float | None = None,
-        apart: bool = False,
+        in_worker: bool = False,
     ) -> "Predictor":
         """``max_minutes`` is the longest recording that is looked at, in place of the model's own limit.
 
-        ``apart`` opens recordings in a process of their own, where one that hangs, crashes or eats memory
+        ``in_worker`` opens recordings in a worker process, where one that hangs, crashes or eats memory
         ends nothing else; a script then needs ``if __name__ == "__main__":``, as always with processes of
         Python's.
 
@@ -136,7 +136,7 @@ class Predictor:
             put_blocks(encoders[modality], weights_of, config["encoders"][modality])
         parts = [visual.metadata, audio.metadata, settings.shaping()]
         weights = [sha256_file(file) for file in sorted((folder / "fused").iterdir()) if file.is_file()]
-        return cls(visual, audio, TrainedArms(model), settings, apart, digest(parts, weights))
+        return cls(visual, audio, TrainedArms(model), settings, in_worker, digest(parts, weights))
 
     @classmethod
     def load_published(
@@ -145,7 +145,7 @@ class Predictor:
         extract: Extract,
         device: str = "auto",
         max_minutes: float | None = None,
-        apart: bool = False,
+        in_worker: bool = False,
     ) -> "Predictor":
         """Published encoders with the heads that they bring along, in place of trained arms.
 
@@ -156,7 +156,7 @@ class Predictor:
             settings = settings.allowing(max_minutes)
         visual, audio, heads, sources = load_heads(chosen, device)
         identity = digest(PUBLISHED, visual.metadata, audio.metadata, settings.shaping(), heads.temperatures)
-        return cls(visual, audio, heads, settings, apart, identity, sources)
+        return cls(visual, audio, heads, settings, in_worker, identity, sources)
 
     @property
     def about(self) -> list[str]:
@@ -227,7 +227,7 @@ class Predictor:
         # An absolute path: FFmpeg takes a relative one with a colon for a protocol.
         threads = os.cpu_count() or 1
         arguments = (path.absolute(), self.settings.extract, threads, folder)
-        if not self.apart:
+        if not self.in_worker:
             return RecordingParts(folder, extract_parts(*arguments))
         limit_s = self.settings.extract.clip_time_limit_s + GRACE_S
         pool = shared_workers(1, "mfer_core.media.parts")

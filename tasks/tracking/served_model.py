@@ -29,7 +29,7 @@ class MferModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         from mfer_core.prediction import Predictor
 
-        self.predictor = Predictor.load(context.artifacts["model"], "cpu", apart=True)
+        self.predictor = Predictor.load(context.artifacts["model"], "cpu", in_worker=True)
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from mfer_core.base.errors import Faults, MferError
 from mfer_core.base.settings import Settings, load_settings
-from mfer_core.base.settings.faults import find_faults
+from mfer_core.base.settings.validation import find_faults
 from mfer_core.cache.code import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")

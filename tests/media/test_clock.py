@@ -21,7 +21,7 @@ def placed(packets, expects_restarts=True):
     for stream, dts, delay, duration in packets:
         pts = None if dts is None else dts + delay
         packet = SimpleNamespace(stream_index=stream, dts=dts, pts=pts, duration=duration, time_base=MILLI)
-        clock.place(packet)
+        clock.shift(packet)
         times.append(packet.pts)
     return times
 

@@ -1,4 +1,4 @@
-"""A plan is arithmetic on the material that there is and the rates of the machine."""
+"""A plan is arithmetic on the size of the corpora and the rates of the machine."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from mfer_core.base.manifest import Clip, write_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
 from mfer_core.planning import rates as measuring
+from mfer_core.planning.corpus_size import corpus_size
 from mfer_core.planning.estimate import PROCESS_S, estimate
-from mfer_core.planning.material import material_of
 from mfer_core.planning.rates import Rate
 from tests.media.conftest import ROOT
 
@@ -19,14 +19,14 @@ def settings():
     return load_settings(ROOT / "params.yaml")
 
 
-def test_material_is_the_manifests_or_the_files_or_as_published(settings, tmp_path, monkeypatch):
+def test_a_corpuss_size_is_the_manifests_or_the_files_or_as_published(settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data, corpus = DataPaths(), settings.corpora["ravdess"].model_copy(update={"source": "local"})
-    assert material_of("ravdess", corpus, data).clips == 1440
+    assert corpus_size("ravdess", corpus, data).clips == 1440
     (corpus.path / "Actor_01").mkdir(parents=True)
     for name in ("a.mp4", "b.wav", "notes.txt"):
         (corpus.path / "Actor_01" / name).write_bytes(b"")
-    listed = material_of("ravdess", corpus, data)
+    listed = corpus_size("ravdess", corpus, data)
     assert (listed.clips, listed.with_picture, listed.basis) == (2, 0.5, "files")
     facts = {"corpus": "ravdess", "label": "happy", "speaker": "ravdess-1", "has_audio": True}
     clips = [
@@ -34,13 +34,13 @@ def test_material_is_the_manifests_or_the_files_or_as_published(settings, tmp_pa
         for n in (1, 2, 3)
     ]
     write_manifest(data.manifest("ravdess"), clips, "ravdess")
-    read = material_of("ravdess", corpus, data)
+    read = corpus_size("ravdess", corpus, data)
     assert (read.clips, read.clip_s, read.seconds, read.picture_s) == (3, 4.0, 12.0, 0.0)
     absent = corpus.model_copy(update={"source": "absent"})
-    assert material_of("ravdess", absent, data).seconds == 0
+    assert corpus_size("ravdess", absent, data).seconds == 0
 
 
-def test_seconds_are_material_times_rates(settings, tmp_path, monkeypatch):
+def test_seconds_are_sizes_times_rates(settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     only = {part: dict.fromkeys(PARTS, Rate(seconds=0, memory_gb=1)) for part in PARTS}
     for part in PARTS:

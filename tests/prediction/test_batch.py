@@ -195,6 +195,6 @@ def test_a_recording_that_hangs_the_decoder_is_a_row_and_the_others_go_on(predic
     limited = predictor.settings.extract.model_copy(update={"clip_time_limit_s": 5.0})
     settings = predictor.settings.model_copy(update={"extract": limited})
     monkeypatch.setattr("mfer_core.prediction.predictor.GRACE_S", 1.0)
-    done = run(replace(predictor, settings=settings, apart=True), [tmp_path], None)
+    done = run(replace(predictor, settings=settings, in_worker=True), [tmp_path], None)
     assert [path.name for path in done.done] == ["b.wav"]
     assert [one.reason.split(":")[0] for one in done.rejected] == ["not a file", "time limit"]

@@ -10,7 +10,6 @@ from mfer_core.base.errors import Faults, MferError
 from mfer_core.base.modalities import Arm
 from mfer_core.base.settings.contradictions import contradictions
 from mfer_core.base.settings.encoders import Embed, PretrainEmotion2vec, PretrainVit
-from mfer_core.base.settings.faults import find_faults
 from mfer_core.base.settings.reading import read_yaml
 from mfer_core.base.settings.sections import (
     Corpus,
@@ -37,6 +36,7 @@ from mfer_core.base.settings.training import (
     TrainVisual,
 )
 from mfer_core.base.settings.types import CorpusName, Runner, Text, Unique
+from mfer_core.base.settings.validation import find_faults
 
 __all__ = [
     "DemoSize",

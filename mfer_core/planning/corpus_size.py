@@ -15,7 +15,7 @@ CLIP_S = 4.0  # seconds of a clip of which nothing is known
 
 
 @dataclass(frozen=True)
-class Material:
+class CorpusSize:
     """Clips (or face images), their mean length in seconds, the share that has a picture, and who says so."""
 
     clips: int
@@ -32,23 +32,23 @@ class Material:
         return self.seconds * self.with_picture
 
 
-def material_of(name: str, corpus: Corpus, data: DataPaths) -> Material:
+def corpus_size(name: str, corpus: Corpus, data: DataPaths) -> CorpusSize:
     """What there is of a corpus. Nothing of one that is absent."""
     source = adapter(corpus.adapter).source
     if corpus.source == "absent":
-        return Material(0, CLIP_S, 0.0, "absent")
+        return CorpusSize(0, CLIP_S, 0.0, "absent")
     if data.manifest(name).exists():
         rows = read_manifest(data.manifest(name))
         clip_s = float(np.nanmean(rows.duration_s.to_numpy(float))) if rows.duration_s.notna().any() else 0.0
-        return Material(len(rows), clip_s, float(rows.has_video.mean()), "manifest")
+        return CorpusSize(len(rows), clip_s, float(rows.has_video.mean()), "manifest")
     if corpus.demo and corpus.source == "demo":
         clips = corpus.demo.speakers * corpus.demo.clips_per_speaker
-        return Material(clips, source.clip_s or CLIP_S, source.with_picture, "to be written")
+        return CorpusSize(clips, source.clip_s or CLIP_S, source.with_picture, "to be written")
     if files := _media(corpus.path):
         pictures = sum(path.suffix.lower() in VIDEO for path in files) / len(files)
         guess = "" if source.clip_s else f" of {CLIP_S:g} s, a guess"
-        return Material(len(files), source.clip_s or CLIP_S, pictures, f"files{guess}")
-    return Material(source.clips, source.clip_s or CLIP_S, source.with_picture, "as published")
+        return CorpusSize(len(files), source.clip_s or CLIP_S, pictures, f"files{guess}")
+    return CorpusSize(source.clips, source.clip_s or CLIP_S, source.with_picture, "as published")
 
 
 def _media(folder: Path) -> list[Path]:
