@@ -3,8 +3,12 @@
 The files run in the order of their names: test_deployment.py, the last, changes settings and cancels a run.
 """
 
+import socket
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,32 @@ from tests.servers.ports import free_port, put_prefect_database, serve
 from tests.waiting import wait_for_text
 
 
+ASK_S = 0.3  # well within the second after which a fork server looks whether anyone needs it
+
+
+@contextmanager
+def fork_servers_kept(project: Path) -> Iterator[None]:
+    """Ask the project's fork servers again and again whether they are there, which keeps them there.
+
+    Each ends with its run otherwise, and twenty runs would each load the libraries, ten seconds of a core.
+    """
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(ASK_S):
+            for path in (project / ".prefect").glob("fork-*.sock"):
+                with socket.socket(socket.AF_UNIX) as server:
+                    server.connect_ex(str(path))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory, prefect_database):
     """The project as from a zip, outside git, with shrunk settings and the environment `make` looks for."""
@@ -26,7 +56,8 @@ def project(tmp_path_factory, prefect_database):
     for name in ("bin", "lib", "pyvenv.cfg"):
         (folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
     (folder / ".venv" / ".installed").touch()
-    return folder
+    with fork_servers_kept(folder):
+        yield folder
 
 
 @pytest.fixture(scope="session")
