@@ -78,8 +78,8 @@ def pipeline(settings: Extract, workers: int, clips: list[Path]) -> None:
 def manifest_of(clips: list[Path]) -> pd.DataFrame:
     """The same file may come several times: a clip is its place in the list."""
     rows = [
-        {"clip_id": f"bench/{place:05d}", "sha256": str(place), "path": str(path.absolute())}
-        for place, path in enumerate(clips)
+        {"clip_id": f"bench/{index:05d}", "sha256": str(index), "path": str(path.absolute())}
+        for index, path in enumerate(clips)
     ]
     return pd.DataFrame(rows)
 
@@ -119,18 +119,18 @@ def quality(settings: Extract, clips: list[Path]) -> dict[str, float]:
     from mfer_core.media.clip import extract_clip
     from mfer_core.media.tracks import overlap
 
-    scores, lost, found = [], 0, 0
+    scores, lost, detected = [], 0, 0
     for path in clips:
         for ours, full in zip(
             extract_clip(path, settings).frames, _full_size_faces(settings, path), strict=True
         ):
-            found += full is not None
+            detected += full is not None
             lost += full is not None and ours["box"] is None
             if full is not None and ours["box"] is not None:
                 box = np.array([list(ours["box"].values())])
                 scores.append(float(overlap(box, full[None])[0, 0]))
     return {
-        "faces": found,
+        "faces": detected,
         "lost": lost,
         "mean IoU": round(float(np.mean(scores)), 3),
         "lowest IoU": round(min(scores), 3),
@@ -166,7 +166,7 @@ def main() -> None:
     settings = load_settings(options.settings).extract
     with tempfile.TemporaryDirectory() as folder:
         originals = clips_of(options.clips, options.originals, Path(folder))
-        clips = [originals[place % len(originals)] for place in range(options.count)]
+        clips = [originals[index % len(originals)] for index in range(options.count)]
         costs = _costs(settings, clips, options)
         _print_costs(costs, options)
         boxes = quality(settings, originals[: options.reference])

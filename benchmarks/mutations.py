@@ -39,11 +39,11 @@ def header_bytes(data: bytes) -> np.ndarray:
 
 def mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
     """``count`` copies of ``data``, each with 1 to 6 random bytes at random places of the header."""
-    random, places = np.random.default_rng(seed), header_bytes(data)
+    random, offsets = np.random.default_rng(seed), header_bytes(data)
     for _ in range(count):
         changed = bytearray(data)
-        for place in random.choice(places, random.integers(1, 7), replace=False):
-            changed[place] = random.integers(256)
+        for offset in random.choice(offsets, random.integers(1, 7), replace=False):
+            changed[offset] = random.integers(256)
         yield bytes(changed)
 
 

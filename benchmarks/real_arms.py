@@ -51,8 +51,8 @@ SHARED = ("ingest", "extract", "embed", "folds")  # The stages that do not depen
 
 def link_corpus(sound: list[Path], units: Path, raw: Path) -> None:
     """Links to the recordings and, in the same folder as `precomputed` asks for, to the action units."""
-    found = [path for folder in sound for path in sorted(folder.rglob("*"))]
-    files = [path for path in found if path.suffix in (".wav", ".flac")]
+    listed = [path for folder in sound for path in sorted(folder.rglob("*"))]
+    files = [path for path in listed if path.suffix in (".wav", ".flac")]
     if not files:
         raise MferError(f"{', '.join(map(str, sound))}: no wav or flac: name the folders of RAVDESS's actors")
     links = {raw / path.parent.name / path.name: path for path in files} | {raw / UNITS: units}

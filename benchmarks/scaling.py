@@ -82,7 +82,7 @@ def main() -> None:
     seconds, contents = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         originals = clips_of(options.clips, options.originals, Path(folder))
-        clips = [originals[place % len(originals)] for place in range(options.count)]
+        clips = [originals[index % len(originals)] for index in range(options.count)]
         for workers in options.workers:
             with cluster(workers) as address:
                 extract(

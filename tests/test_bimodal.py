@@ -117,8 +117,8 @@ def test_both_arms_and_their_fusion_go_through_the_same_folds(done):
         "happy",
     }
     assert pd.read_parquet(data / "evaluate" / "zero_shot_frames.parquet").empty
-    own = (data / "evaluate" / "tables" / "zero_shot.md").read_text()
-    assert "zero_shot_audio lacks neutral, calm, sad" in own
+    zero_shot = (data / "evaluate" / "tables" / "zero_shot.md").read_text()
+    assert "zero_shot_audio lacks neutral, calm, sad" in zero_shot
 
 
 def test_a_folder_of_all_24_actors_is_split_as_published(done):
@@ -142,10 +142,9 @@ def test_a_folder_of_all_24_actors_is_split_as_published(done):
 
     predictions = pd.read_parquet(data / "evaluate" / "predictions.parquet")
     for arm in ("visual", "audio", "fused", "baseline"):
-        own = predictions[predictions.arm == arm]
-        assert (
-            own.groupby("fold").clip_id.agg(lambda clips: set(actors[clips])).tolist() == PUBLISHED["luna5"]
-        )
+        of_arm = predictions[predictions.arm == arm]
+        tested = of_arm.groupby("fold").clip_id.agg(lambda clips: set(actors[clips]))
+        assert tested.tolist() == PUBLISHED["luna5"]
 
 
 def test_only_the_arm_with_an_encoder_has_augmented_views(done):

@@ -49,13 +49,13 @@ def answers(tmp_path_factory):
     command = [*NAMESPACE, folder, sys.executable, "-c", RUN, *SAID]
     surroundings = os.environ | {"PYTHONPATH": str(ROOT)}
     said = subprocess.run(command, capture_output=True, text=True, env=surroundings, timeout=300).stderr
-    found = re.findall(r"^=== (.+)\n((?:.*\n)*?)status (\d+)\n", said, re.M)
-    return {command: (lines.strip().splitlines(), int(status)) for command, lines, status in found}
+    blocks = re.findall(r"^=== (.+)\n((?:.*\n)*?)status (\d+)\n", said, re.M)
+    return {command: (lines.strip().splitlines(), int(status)) for command, lines, status in blocks}
 
 
 @pytest.mark.parametrize("command", SAID)
 def test_a_read_only_project_is_one_line(answers, command):
     lines, status = answers[command]
     assert status in (1, 255)
-    own = lines[:1] if command.startswith("dvc") else lines  # DVC adds where to ask for help.
-    assert len(own) == 1 and re.fullmatch(SAID[command], own[0])
+    shown = lines[:1] if command.startswith("dvc") else lines  # DVC adds where to ask for help.
+    assert len(shown) == 1 and re.fullmatch(SAID[command], shown[0])

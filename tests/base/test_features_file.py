@@ -27,11 +27,11 @@ def steps():
 def test_steps_come_back_in_the_order_of_time(tmp_path, steps, suffix):
     features = open_features(written(tmp_path, steps, suffix))
     assert features.columns == ["whole", "x"] and features.count_rows() == {"a": 2, "b": 3, "7": 1}
-    found = {name: (values, times) for name, values, times in features.read(["b", "7"])}
-    assert set(found) == {"b", "7"}
+    values_of = {name: (values, times) for name, values, times in features.read(["b", "7"])}
+    assert set(values_of) == {"b", "7"}
     expected = steps[steps.file == "b"].sort_values("time_s")
-    np.testing.assert_allclose(found["b"][0], expected[["whole", "x"]], rtol=1e-6)
-    np.testing.assert_allclose(found["b"][1], [0, 0.2, 0.4])
+    np.testing.assert_allclose(values_of["b"][0], expected[["whole", "x"]], rtol=1e-6)
+    np.testing.assert_allclose(values_of["b"][1], [0, 0.2, 0.4])
 
 
 def test_without_seconds_the_order_is_that_of_the_file_and_times_are_unknown(tmp_path, steps):

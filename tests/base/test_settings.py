@@ -160,10 +160,10 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(content, tmp_path):
 
 def leaves(values: dict, above: str = "") -> list[str]:
     """Dotted keys of all values and sections."""
-    found = []
+    names = []
     for key, value in values.items():
-        found += [f"{above}{key}", *(leaves(value, f"{above}{key}.") if isinstance(value, dict) else [])]
-    return found
+        names += [f"{above}{key}", *(leaves(value, f"{above}{key}.") if isinstance(value, dict) else [])]
+    return names
 
 
 JUNK = st.recursive(

@@ -8,9 +8,9 @@ from mfer_core.cache.pool import describe_pool, folder_hash, remove_others
 
 
 def test_names_and_contents_shape_the_hash_and_places_do_not(tmp_path):
-    for place in ("one", "two"):
-        (tmp_path / place / "deep").mkdir(parents=True)
-        (tmp_path / place / "deep" / "a").write_text("x")
+    for folder in ("one", "two"):
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        (tmp_path / folder / "deep" / "a").write_text("x")
     first = folder_hash(tmp_path / "one")
     assert folder_hash(tmp_path / "two") == first
     (tmp_path / "two" / "deep" / "a").write_text("y")

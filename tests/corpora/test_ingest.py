@@ -44,10 +44,10 @@ def in_process(monkeypatch):
 
 
 @given(st.lists(paths, unique_by=lambda path: unicodedata.normalize("NFC", path)))
-def test_clip_ids_are_unique_and_do_not_depend_on_order(found):
-    ids = clip_ids(found)
-    assert set(ids) == set(found) and len(set(ids.values())) == len(found)
-    assert clip_ids(found[::-1]) == ids
+def test_clip_ids_are_unique_and_do_not_depend_on_order(names):
+    ids = clip_ids(names)
+    assert set(ids) == set(names) and len(set(ids.values())) == len(names)
+    assert clip_ids(names[::-1]) == ids
 
 
 def test_clip_ids_are_stems_where_stems_differ():

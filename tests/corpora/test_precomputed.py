@@ -56,13 +56,13 @@ def test_features_of_the_same_take_are_the_clips_whichever_of_its_files_they_nam
     )
     [line] = ingested(corpus, tmp_path)
     assert "5 of 6 clips, 1 without visual; 3 names of the file are of no clip" in line
-    found = stored(corpus, tmp_path)
-    assert set(found) == {f"ravdess/{name}" for name in NAMES[:5]}
-    np.testing.assert_array_equal(found[f"ravdess/{NAMES[2]}"], [[2, 0.5]])
-    assert found.metadata["kind"] == "precomputed" and found.metadata["file_sha256"] == sha256_file(
+    embeddings = stored(corpus, tmp_path)
+    assert set(embeddings) == {f"ravdess/{name}" for name in NAMES[:5]}
+    np.testing.assert_array_equal(embeddings[f"ravdess/{NAMES[2]}"], [[2, 0.5]])
+    assert embeddings.metadata["kind"] == "precomputed" and embeddings.metadata["file_sha256"] == sha256_file(
         corpus.path / "faces.csv"
     )
-    assert "faces.csv" in found.metadata["name"]
+    assert "faces.csv" in embeddings.metadata["name"]
 
 
 def test_a_changed_file_is_taken_over_anew_and_the_same_file_is_not(corpus, tmp_path):
@@ -89,10 +89,11 @@ def test_features_that_fit_no_clip_or_several_are_refused(corpus, tmp_path):
     assert not (tmp_path / "ravdess" / "precomputed.json").exists()
     for number, label in enumerate(("happy", "sad")):
         write_wav(tmp_path / "own" / label / "1.wav", number)
-    own = Corpus(adapter="custom", source="local", path=tmp_path / "own", precomputed={"visual": "faces.csv"})
-    bring(own, ["1"])
-    clips, *_ = ingest_corpus("custom", own, 1)
+    features = {"visual": "faces.csv"}
+    custom = Corpus(adapter="custom", source="local", path=tmp_path / "own", precomputed=features)
+    bring(custom, ["1"])
+    clips, *_ = ingest_corpus("custom", custom, 1)
     with pytest.raises(MferError, match="name the clips by clip_id"):
-        take_over(clips, own, tmp_path / "own-ingested")
-    bring(own, [clip.clip_id for clip in clips], "clip_id")
-    assert "2 of 2 clips" in take_over(clips, own, tmp_path / "own-ingested")[0]
+        take_over(clips, custom, tmp_path / "own-ingested")
+    bring(custom, [clip.clip_id for clip in clips], "clip_id")
+    assert "2 of 2 clips" in take_over(clips, custom, tmp_path / "own-ingested")[0]

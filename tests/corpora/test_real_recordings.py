@@ -74,6 +74,6 @@ def test_clips_from_the_web_listed_by_hand(tmp_path):
         "path,label\nsingle_face.mp4,happy\nno_face.mp4,neutral\nWolfgangLanger_Pexels.mp4,calm\n"
     )
     manifest, rejects = ingest("custom", REAL / "clips", manifest=tmp_path / "list.csv")
-    found = manifest.set_index("clip_id")[["width", "height"]].astype(int).T.to_dict("list")
-    assert not rejects and found["custom/no_face"] == [960, 540] and found["custom/single_face"] == [640, 360]
+    sizes = manifest.set_index("clip_id")[["width", "height"]].astype(int).T.to_dict("list")
+    assert not rejects and sizes["custom/no_face"] == [960, 540] and sizes["custom/single_face"] == [640, 360]
     assert manifest.has_audio.all() and manifest.duration_s.round(1).tolist() == [19.7, 3.9, 2.4]

@@ -77,11 +77,11 @@ def test_counts_are_by_label_and_sex_and_a_class_that_is_not_there_is_absent(tab
         clips(sex=lambda number, label: ["female", "male", None][number % 3]),
         [Reject(corpus="set", path=f"{n}", stage="ingest", reason="song") for n in range(3)],
     )
-    found = report_tables(manifest, rejects)
-    labels = found["Labels"].set_index("label")
+    by_title = report_tables(manifest, rejects)
+    labels = by_title["Labels"].set_index("label")
     assert labels.clips["sad"] == 20 and labels.clips["calm"] == "absent" and pd.isna(labels.female["calm"])
     assert labels.loc["sad", ["female", "male", "sex unknown"]].tolist() == [7, 7, 6]
-    assert found["Durations (s)"].iloc[0].to_dict() == {
+    assert by_title["Durations (s)"].iloc[0].to_dict() == {
         "clips": 80,
         "shortest": 1,
         "median": 3,
@@ -89,14 +89,14 @@ def test_counts_are_by_label_and_sex_and_a_class_that_is_not_there_is_absent(tab
         "longest": 5,
         "total": 240,
     }
-    assert found["Tracks and formats"].iloc[0].to_dict() == {
+    assert by_title["Tracks and formats"].iloc[0].to_dict() == {
         "tracks": "audio",
         "frame_size": "",
         "rate": "",
         "sample_rate": 16000,
         "clips": 80,
     }
-    assert found["Rejected files"].iloc[0].to_dict() == {"stage": "ingest", "reason": "song", "files": 3}
+    assert by_title["Rejected files"].iloc[0].to_dict() == {"stage": "ingest", "reason": "song", "files": 3}
     assert "Absent classes: calm, disgust, fearful, surprised." in dataset_report(manifest, rejects)
 
 
@@ -118,8 +118,8 @@ def test_unknown_speakers_are_not_counted_as_one(tables):
         "80 clips of unknown speakers" in dataset_report(manifest, rejects)
         and report_figures(manifest, rejects)["speakers"] == 0
     )
-    found = report_tables(manifest, rejects)
-    assert found["Speakers"].empty and found["Labels"].set_index("label").speakers["sad"] == "unknown"
+    by_title = report_tables(manifest, rejects)
+    assert by_title["Speakers"].empty and by_title["Labels"].set_index("label").speakers["sad"] == "unknown"
 
 
 def test_equal_durations_say_nothing_about_the_label(tables):

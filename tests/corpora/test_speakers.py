@@ -8,7 +8,7 @@ from mfer_core.corpora.speakers import unify_speakers
 
 
 def facts(*speakers):
-    return {f"{place:02d}.wav": Facts(label="sad", speaker=name) for place, name in enumerate(speakers)}
+    return {f"{number:02d}.wav": Facts(label="sad", speaker=name) for number, name in enumerate(speakers)}
 
 
 def test_spellings_are_one_person_and_the_commonest_is_the_name():

@@ -30,8 +30,8 @@ def test_what_a_speaker_adds_to_every_step_is_gone_after_normalisation_by_speake
         normalised(found, "speaker", MANIFEST).values for found in (modality(), modality(offset, scale))
     )
     assert all(torch.allclose(plain[clip], changed[clip], atol=1e-3) for clip in CLIPS)
-    own = torch.cat([plain[clip] for clip in CLIPS[3:]])
-    assert torch.allclose(own.mean(0), torch.zeros(3), atol=1e-5)
+    speakers_steps = torch.cat([plain[clip] for clip in CLIPS[3:]])
+    assert torch.allclose(speakers_steps.mean(0), torch.zeros(3), atol=1e-5)
 
 
 def test_a_view_is_normalised_by_its_own_moments():

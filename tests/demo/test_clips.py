@@ -54,8 +54,8 @@ def test_streams_are_those_of_the_real_files(videos):
 def test_mtcnn_finds_the_one_face_in_nearly_every_frame(videos):
     detector = FaceDetector()
     counts = {path: [len(detector.detect(picture)) for picture in pictures(path)[5::30]] for path in videos}
-    in_studio = [count for path, found in counts.items() if path.suffix == ".mp4" for count in found]
-    at_home = [count for path, found in counts.items() if path.suffix == ".mov" for count in found]
+    in_studio = [count for path, faces in counts.items() if path.suffix == ".mp4" for count in faces]
+    at_home = [count for path, faces in counts.items() if path.suffix == ".mov" for count in faces]
     assert np.mean(np.array(in_studio) == 1) > 0.95
     assert np.mean(np.array(at_home) == 1) > 0.8
 

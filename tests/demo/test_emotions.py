@@ -24,8 +24,8 @@ def test_people_follow_from_their_names_alone():
 @pytest.mark.parametrize("modality", [FACE, VOICE])
 def test_clips_of_one_person_are_closer_than_those_of_different_people(modality):
     def apexes(speaker: str) -> np.ndarray:
-        own = manner(modality, 1, "ravdess", speaker)
-        return np.array([express(own, "neutral", 1.0, generator(speaker, take)) for take in range(40)])
+        personal = manner(modality, 1, "ravdess", speaker)
+        return np.array([express(personal, "neutral", 1.0, generator(speaker, take)) for take in range(40)])
 
     people = np.array([apexes(str(number)) for number in range(20)])
     within, between = people.std(axis=1).mean(), people.mean(axis=1).std(axis=0).mean()

@@ -35,12 +35,12 @@ def test_another_size_keeps_the_clips_that_both_hold(name):
 
 
 def test_an_actors_sixteen_clips_are_balanced_and_differ_between_actors():
-    found = clips("ravdess", 24, 16, seed=42)
-    for actor in {clip.speaker for clip in found}:
-        own = [clip for clip in found if clip.speaker == actor]
-        assert set(Counter(clip.label for clip in own).values()) == {2}
-        for label in {clip.label for clip in own}:
-            pair = [clip for clip in own if clip.label == label]
+    planned = clips("ravdess", 24, 16, seed=42)
+    for actor in {clip.speaker for clip in planned}:
+        of_actor = [clip for clip in planned if clip.speaker == actor]
+        assert set(Counter(clip.label for clip in of_actor).values()) == {2}
+        for label in {clip.label for clip in of_actor}:
+            pair = [clip for clip in of_actor if clip.label == label]
             assert {clip.statement for clip in pair} == {"1", "2"}
             assert {clip.intensity for clip in pair} == (
                 {"normal"} if label == "neutral" else {"normal", "strong"}
@@ -49,7 +49,7 @@ def test_an_actors_sixteen_clips_are_balanced_and_differ_between_actors():
         len(
             {
                 frozenset(
-                    clip.path.rsplit("-", 1)[0].split("/")[1] for clip in found if clip.speaker == actor
+                    clip.path.rsplit("-", 1)[0].split("/")[1] for clip in planned if clip.speaker == actor
                 )
                 for actor in ("01", "02", "03")
             }
@@ -59,8 +59,8 @@ def test_an_actors_sixteen_clips_are_balanced_and_differ_between_actors():
 
 
 def test_an_actor_has_the_sixty_clips_of_the_real_corpus_and_no_more():
-    own = clips("ravdess", 1, 60, seed=42)
-    assert Counter(clip.label for clip in own) == {"neutral": 4} | dict.fromkeys(
+    planned = clips("ravdess", 1, 60, seed=42)
+    assert Counter(clip.label for clip in planned) == {"neutral": 4} | dict.fromkeys(
         ("calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"), 8
     )
     with pytest.raises(MferError, match="at most 60 clips per speaker"):
@@ -70,6 +70,6 @@ def test_an_actor_has_the_sixty_clips_of_the_real_corpus_and_no_more():
 
 
 def test_the_custom_set_has_every_emotion_in_every_sentence():
-    own = clips("custom", 1, 24, seed=42)
-    assert Counter((clip.label, clip.statement) for clip in own).most_common(1)[0][1] == 1
-    assert len({clip.label for clip in own}) == 8
+    planned = clips("custom", 1, 24, seed=42)
+    assert Counter((clip.label, clip.statement) for clip in planned).most_common(1)[0][1] == 1
+    assert len({clip.label for clip in planned}) == 8

@@ -40,11 +40,11 @@ def stamps(folder: Path) -> dict[str, int]:
 )
 def test_corpora_are_laid_out_like_the_real_ones(tmp_path, adapter, example, side):
     write_corpus(adapter, tmp_path, size(5, 2), seed=1, workers=1)
-    found = held(tmp_path)
-    assert any(path.startswith(example) for path in found)
-    assert side <= set(found)
-    assert len(found) == (1 if adapter == "fer2013" else 10) + len(side)
-    assert set(json.loads((tmp_path / INDEX).read_text())) == set(found)
+    files = held(tmp_path)
+    assert any(path.startswith(example) for path in files)
+    assert side <= set(files)
+    assert len(files) == (1 if adapter == "fer2013" else 10) + len(side)
+    assert set(json.loads((tmp_path / INDEX).read_text())) == set(files)
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(tmp_path):

@@ -94,8 +94,8 @@ def test_equals_the_published_implementation_compact_and_at_base_size(
     change_config(base, model_conf=conf)
     clips = [waveforms[index][:12000] for index in (0, 2)]
     for folder in (compact, base):
-        found = load_emotion2vec(str(folder), None, "cpu", "fp32").embed(clips)
-        assert largest_difference(found, published_frames(folder, clips)) < TOLERANCE
+        frames = load_emotion2vec(str(folder), None, "cpu", "fp32").embed(clips)
+        assert largest_difference(frames, published_frames(folder, clips)) < TOLERANCE
 
 
 def test_short_and_empty_clips(encoder):
@@ -161,8 +161,8 @@ def test_weights_that_do_not_fit_are_named(emotion2vec_folder, tmp_path):
 def test_only_the_needed_part_of_funasr_is_imported(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "funasr"]:
         monkeypatch.delitem(sys.modules, name)
-    with emotion2vec_class() as found:
+    with emotion2vec_class() as model_class:
         inside = [name for name in sys.modules if name.startswith("funasr")]
-    assert found.__name__ == "Emotion2vec"
+    assert model_class.__name__ == "Emotion2vec"
     assert len(inside) < 20
     assert not [name for name in sys.modules if name.startswith("funasr")]

@@ -30,8 +30,8 @@ def test_memory_of_a_frame(tmp_path, vit_settings, stem, side):
     settings = PretrainVit(**{**vit_settings.model_dump(), "stem_channels": stem, "image_size": side})
     save_vit(build_vit(settings), preprocessing_of(settings), tmp_path)
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
-    found = grown(lambda count: encoder.features(torch.zeros(count, 3, side, side)), 16, 64)
-    assert found <= encoder.frame_bytes <= 2.5 * found
+    measured = grown(lambda count: encoder.features(torch.zeros(count, 3, side, side)), 16, 64)
+    assert measured <= encoder.frame_bytes <= 2.5 * measured
 
 
 @pytest.mark.parametrize("seconds", [1, 4, 20])
@@ -42,5 +42,5 @@ def test_memory_of_a_clip(emotion2vec_folder, random, seconds):
     def run(count):
         encoder.batches([torch.zeros(samples - 1000 * (index % 3)) for index in range(count)])
 
-    found = grown(run, 4, 16)
-    assert found <= encoder.clip_bytes(samples) <= 2.5 * found
+    measured = grown(run, 4, 16)
+    assert measured <= encoder.clip_bytes(samples) <= 2.5 * measured

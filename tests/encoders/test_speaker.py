@@ -29,15 +29,15 @@ def folder(tmp_path_factory):
 def test_embeddings_are_those_of_funasr_one_clip_at_a_time(folder, random):
     encoder = load_speaker_encoder(str(folder), None, "cpu")
     waveforms = [random.normal(0, 0.1, 8000).astype(np.float32) for _ in range(18)]
-    found = encoder.embed(waveforms)
+    embeddings = encoder.embed(waveforms)
     with funasr_class("campplus", "CAMPPlus"), torch.no_grad():
         from funasr.models.campplus.utils import extract_feature
 
-        for waveform, values in zip(waveforms[::6], found[::6], strict=True):
+        for waveform, values in zip(waveforms[::6], embeddings[::6], strict=True):
             features, _, _ = extract_feature([torch.from_numpy(waveform)])
             expected = torch.nn.functional.normalize(encoder.model(features), dim=1)[0]
             np.testing.assert_allclose(values, expected, atol=1e-4)
-    assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(embeddings, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_another_models_folder_and_weights_that_do_not_fit_are_refused(folder, tmp_path):

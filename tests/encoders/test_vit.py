@@ -65,12 +65,12 @@ def test_equals_transformers_at_the_size_of_vit_base(tmp_path, vit_folder, rando
     ]
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
     expected = plain_forward(tmp_path, images)
-    found = encoder.embed(images)
-    assert found.shape == (2, 768)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    features = encoder.embed(images)
+    assert features.shape == (2, 768)
+    np.testing.assert_allclose(features, expected, atol=1e-4)
     near = load_vit(str(tmp_path), None, "cpu", "bf16").embed(images)
     assert (
-        (near * found).sum(1) / np.linalg.norm(near, axis=1) / np.linalg.norm(found, axis=1)
+        (near * features).sum(1) / np.linalg.norm(near, axis=1) / np.linalg.norm(features, axis=1)
     ).min() > 0.999
 
 

@@ -26,14 +26,14 @@ NAME = re.compile(
 def test_random_folds_and_a_new_sentence_alone_flatter_the_baseline_on_real_voices_too():
     mfcc, clips, values = MFCC(SAMPLE_RATE, COEFFICIENTS, melkwargs=SPECTRUM), [], {}
     for path in sorted(REAL.glob("Actor_0[2-5]/*.flac")):
-        found = NAME.fullmatch(path.stem)
+        named = NAME.fullmatch(path.stem)
         facts = {
-            "intensity": found["intensity"],
-            "statement": found["statement"],
-            "repetition": found["repetition"],
+            "intensity": named["intensity"],
+            "statement": named["statement"],
+            "repetition": named["repetition"],
             "has_audio": True,
         }
-        label, speaker = EIGHT[int(found["emotion"]) - 1], f"ravdess-{found['actor']}"
+        label, speaker = EIGHT[int(named["emotion"]) - 1], f"ravdess-{named['actor']}"
         clips.append(
             Clip(
                 clip_id=f"ravdess/{path.stem}",

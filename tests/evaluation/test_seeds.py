@@ -145,10 +145,10 @@ def test_the_transfer_corpus_is_answered_by_the_models_of_every_seed(grown, figu
     kept = read_table(grown[0] / "transfer" / "predictions.parquet")
     assert kept.groupby("seed").size().nunique() == 1 and set(kept.seed) == {0, 1}
     stats = figures[1]["groupk:2"]["fused"]["zero-shot, none normalisation"]["accuracy"]
-    own = kept[(kept.arm == "fused") & (kept.setting == "zero-shot, none normalisation")]
-    right = own[list(CLASSES)].idxmax(axis=1) == own.label
-    assert stats["seeds"] == pytest.approx(right.groupby(own.seed).mean().tolist())
-    assert stats["seed_std"] == pytest.approx(right.groupby(own.seed).mean().std())
+    zero_shot = kept[(kept.arm == "fused") & (kept.setting == "zero-shot, none normalisation")]
+    right = zero_shot[list(CLASSES)].idxmax(axis=1) == zero_shot.label
+    assert stats["seeds"] == pytest.approx(right.groupby(zero_shot.seed).mean().tolist())
+    assert stats["seed_std"] == pytest.approx(right.groupby(zero_shot.seed).mean().std())
     assert len(stats["folds"]) == 2
 
 

@@ -76,14 +76,14 @@ def test_predictions_are_kept_by_clip_and_intervals_resample_the_speakers(transf
     data, options, metrics = transferred
     kept = read_table(data / "transfer" / "predictions.parquet")
     assert set(kept.setting) >= {f"{shots}-shot" for shots in options.transfer.shots}
-    own = kept[(kept.arm == "audio") & (kept.setting == "zero-shot, none normalisation")]
-    assert len(own) == 2 * own.clip_id.nunique() and own.speaker.nunique() == 5
-    found = metrics["groupk:2"]["audio"]["zero-shot, none normalisation"]["accuracy"]
-    right = own[list(CLASSES)].idxmax(axis=1) == own.label
-    assert found["pooled"] == pytest.approx(right.mean())
-    low, high = found["ci95"]
-    by_speaker = right.groupby(own.speaker).mean()
-    assert by_speaker.min() <= low < found["pooled"] < high <= by_speaker.max()
+    zero_shot = kept[(kept.arm == "audio") & (kept.setting == "zero-shot, none normalisation")]
+    assert len(zero_shot) == 2 * zero_shot.clip_id.nunique() and zero_shot.speaker.nunique() == 5
+    accuracy = metrics["groupk:2"]["audio"]["zero-shot, none normalisation"]["accuracy"]
+    right = zero_shot[list(CLASSES)].idxmax(axis=1) == zero_shot.label
+    assert accuracy["pooled"] == pytest.approx(right.mean())
+    low, high = accuracy["ci95"]
+    by_speaker = right.groupby(zero_shot.speaker).mean()
+    assert by_speaker.min() <= low < accuracy["pooled"] < high <= by_speaker.max()
     pairs = (data / "transfer" / "tables" / "pairs.md").read_text()
     assert "with 5 speakers no p below 0.0625 exists" in pairs
     assert "5 speakers, 8 classes; its labels seen by the encoders: visual none, audio none" in pairs

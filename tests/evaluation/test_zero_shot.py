@@ -57,14 +57,16 @@ def test_the_head_on_cached_embeddings_is_the_encoders_own_classifier(
     faces = [random.integers(0, 256, (40, 40), dtype=np.uint8) for _ in range(3)]
     write_head(tmp_path / "visual", vit.head())
     write_head(tmp_path / "audio", speech.head())
-    own = read_head(tmp_path / "visual")
+    head = read_head(tmp_path / "visual")
     expected = vit.head().probabilities(vit.embed(faces))
-    np.testing.assert_array_equal(own.probabilities(vit.embed(faces)), expected)
-    np.testing.assert_allclose(own.of_clip("visual", vit.embed(faces)), expected.mean(0), atol=1e-5)
-    found = [read_head(tmp_path / "audio").of_clip("audio", frames) for frames in speech.embed(waveforms)]
+    np.testing.assert_array_equal(head.probabilities(vit.embed(faces)), expected)
+    np.testing.assert_allclose(head.of_clip("visual", vit.embed(faces)), expected.mean(0), atol=1e-5)
+    probabilities = [
+        read_head(tmp_path / "audio").of_clip("audio", frames) for frames in speech.embed(waveforms)
+    ]
     means = np.stack([frames.mean(0) for frames in speech.embed(waveforms)])
-    np.testing.assert_allclose(found, speech.head().probabilities(means), atol=1e-5)
-    assert own.labels == vit.labels and read_head(tmp_path / "audio").labels == speech.labels
+    np.testing.assert_allclose(probabilities, speech.head().probabilities(means), atol=1e-5)
+    assert head.labels == vit.labels and read_head(tmp_path / "audio").labels == speech.labels
 
 
 def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(tmp_path):
@@ -106,11 +108,11 @@ def test_a_head_stands_beside_arms_on_its_own_clips_and_classes(tmp_path):
     table, figures = zero_shot_table(
         pd.concat([arm, head]), open_benchmark(settings, manifest, folds), 100, 0
     )
-    found = figures["groupk:2"]["zero_shot_audio"]
+    scores = figures["groupk:2"]["zero_shot_audio"]
     known = {"neutral", "happy", "sad", "angry", "fearful"}
-    assert found["clips"] == len(head) == tested.label.isin(known).sum() < len(tested)
-    assert set(found["classes"]) == known and set(found["arms"]) == {"zero_shot_audio", "audio"}
-    assert found["arms"]["audio"]["accuracy"]["pooled"] == 1, "calm was no choice"
+    assert scores["clips"] == len(head) == tested.label.isin(known).sum() < len(tested)
+    assert set(scores["classes"]) == known and set(scores["arms"]) == {"zero_shot_audio", "audio"}
+    assert scores["arms"]["audio"]["accuracy"]["pooled"] == 1, "calm was no choice"
     assert set(table.frame.clips) == {str(len(head))}
 
 

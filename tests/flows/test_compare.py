@@ -51,8 +51,8 @@ def test_encoders_stand_in_one_table_and_what_was_embedded_is_kept(project, monk
         table, pairs = compare.compare_encoders([f"{hubert}#2"], "groupk:2", settings)
         layer = f"{hubert.name}, layer 2"
         read = list(zip(table.frame["encoder"], table.frame["read by"], strict=True))
-        own = "pretrain_emotion2vec"
-        assert read[:4] == [(own, "probe"), (layer, "probe"), (own, "arm"), (layer, "arm")]
+        default = "pretrain_emotion2vec"
+        assert read[:4] == [(default, "probe"), (layer, "probe"), (default, "arm"), (layer, "arm")]
         assert read[4][1] == "SVM" and "p corrected (Holm)" in pairs.frame
         # Two pairs of encoders, read alike, and each probe against the SVM.
         assert len(pairs.frame) == 4

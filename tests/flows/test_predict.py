@@ -33,17 +33,17 @@ def predicted(model, recordings, tmp_path_factory):
 def test_a_folder_with_a_broken_file_predicts_the_others_and_says_so(predicted, recordings):
     out, status = predicted
     assert status == 2
-    found = read_json(out / "predictions.json")
-    assert [clip["path"] for clip in found["clips"]] == [str(recordings / name) for name in MEDIA]
-    (rejected,) = found["rejected"]
+    predictions = read_json(out / "predictions.json")
+    assert [clip["path"] for clip in predictions["clips"]] == [str(recordings / name) for name in MEDIA]
+    (rejected,) = predictions["rejected"]
     assert rejected["path"].endswith("broken.mp4")
     assert rejected["reason"].startswith("unreadable")
-    assert found["not_media"] == [str(recordings / "notes.txt")]
+    assert predictions["not_media"] == [str(recordings / "notes.txt")]
 
 
 def test_json_csv_and_parquet_say_the_same(predicted):
     out, _ = predicted
-    found = read_json(out / "predictions.json")
+    predictions = read_json(out / "predictions.json")
     for name in ("predictions", "timeline"):
         table = pd.read_parquet(out / f"{name}.parquet")
         pd.testing.assert_frame_equal(
@@ -51,12 +51,12 @@ def test_json_csv_and_parquet_say_the_same(predicted):
         )
     whole = {
         (clip["path"], arm): values["label"]
-        for clip in found["clips"]
+        for clip in predictions["clips"]
         for arm, values in clip["arms"].items()
     }
     table = pd.read_parquet(out / "predictions.parquet")
     assert whole == {(row.path, row.arm): row.label for row in table.itertuples()}
-    windows = sum(len(window["arms"]) for clip in found["clips"] for window in clip["timeline"])
+    windows = sum(len(window["arms"]) for clip in predictions["clips"] for window in clip["timeline"])
     assert windows == len(pd.read_parquet(out / "timeline.parquet"))
 
 

@@ -63,13 +63,13 @@ NOT_IN_THE_REPORT = {"dropout": 0, "noise": 0, "jitter": 0}  # of the arms
 @pytest.mark.parametrize("stage", REPORTED)
 def test_the_report_profile_trains_as_the_report_says(stage, tmp_path):
     profiles.write_profile("report", tmp_path / "params.yaml")
-    found = getattr(load_settings(tmp_path / "params.yaml"), stage).model_dump()
+    settings = getattr(load_settings(tmp_path / "params.yaml"), stage).model_dump()
     expected = (
         REPORTED[stage]
         | EVERY_STAGE
-        | {name: value for name, value in NOT_IN_THE_REPORT.items() if name in found}
+        | {name: value for name, value in NOT_IN_THE_REPORT.items() if name in settings}
     )
-    assert {name: found[name] for name in expected} == expected
+    assert {name: settings[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("name", ["default", "recordings", "report"])

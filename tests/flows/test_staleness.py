@@ -51,9 +51,9 @@ def finished(tmp_path_factory):
             write(corpus.path / "clip.wav", str(corpus.path))
         with Repo() as repo:
             for stage in repo.index.stages:
-                for place in (*stage.deps, *stage.outs):
+                for entry in (*stage.deps, *stage.outs):
                     path = (
-                        Path(place.fs_path).relative_to(folder) if place.def_path != "params.yaml" else None
+                        Path(entry.fs_path).relative_to(folder) if entry.def_path != "params.yaml" else None
                     )
                     if path and not path.exists():
                         write(path if path.suffix else path / "file.txt", str(path))

@@ -29,7 +29,7 @@ def number_in(crop: np.ndarray) -> int:
     """The number that a centre crop of ``numbered`` shows."""
     third = len(crop) // 3
     bits = [crop[bit // 3 * third + third // 2, bit % 3 * third + third // 2] > 128 for bit in range(9)]
-    return sum(int(bit) << place for place, bit in enumerate(bits))
+    return sum(int(bit) << index for index, bit in enumerate(bits))
 
 
 def draw_face(picture: np.ndarray, x: int, y: int, height: int) -> None:

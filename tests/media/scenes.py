@@ -41,9 +41,9 @@ class Scene:
     def at(self, time_s: float) -> Shot | None:
         return next((shot for start, end, shot in self.shots if start <= time_s < end), None)
 
-    def x_of(self, place: str) -> float:
+    def x_of(self, side: str) -> float:
         """Where a place's face is, pixels from the left."""
-        return {"left": 0.5, CENTRE: 1.0, "right": 1.5}[place] * SIZE[0]
+        return {"left": 0.5, CENTRE: 1.0, "right": 1.5}[side] * SIZE[0]
 
 
 def take(folder: Path, speaker: str, sex: str, label: str) -> Take:
@@ -96,7 +96,7 @@ def _compose(faces: dict[str, np.ndarray]) -> np.ndarray:
     """A picture of twice a clip's width, with wall where nobody is."""
     width, height = SIZE
     picture = np.full((height, 2 * width, 3), 226, np.uint8)
-    for place, face in faces.items():
-        left = {"left": 0, CENTRE: width // 2, "right": width}[place]
+    for side, face in faces.items():
+        left = {"left": 0, CENTRE: width // 2, "right": width}[side]
         picture[:, left : left + width] = face
     return picture

@@ -44,10 +44,10 @@ def heard_s(result) -> float:
 @pytest.mark.parametrize("size", [0x7FFFFFFF, 0x7FFFF000, 0x80000024, 0xFFFFFFFF, 0x7FFF0024])
 def test_sizes_of_a_streamed_wav_are_no_promise(tmp_path, settings, sound, size):
     data = bytearray(sound.read_bytes())
-    place = data.index(b"data")
-    data[4:8], data[place + 4 : place + 8] = (
+    offset = data.index(b"data")
+    data[4:8], data[offset + 4 : offset + 8] = (
         struct.pack("<I", size),
-        struct.pack("<I", max(0, size - place - 8)),
+        struct.pack("<I", max(0, size - offset - 8)),
     )
     (tmp_path / "a.wav").write_bytes(data)
     assert extract_clip(tmp_path / "a.wav", settings).facts["duration_s"] == pytest.approx(3.0, abs=0.01)

@@ -80,18 +80,18 @@ def test_who_is_seen_for_a_moment_is_not_followed_and_of_many_the_longest_are():
     who = np.minimum(times // 2, 13).astype(int)  # fourteen people, the last one for 14 s
     moment = (times > 30) & (times < 30.7)
     who[moment] = 30
-    found = find_people([rows([unit(number) for number in who], times)])
-    assert found.count == MOST_PEOPLE
-    assert set(found.person[moment]) == {-1}
-    assert set(found.person[who == 13]) == {MOST_PEOPLE - 1}, "one person before and after the moment"
-    assert [set(found.person[who == number]) for number in range(11)] == [{number} for number in range(11)]
+    people = find_people([rows([unit(number) for number in who], times)])
+    assert people.count == MOST_PEOPLE
+    assert set(people.person[moment]) == {-1}
+    assert set(people.person[who == 13]) == {MOST_PEOPLE - 1}, "one person before and after the moment"
+    assert [set(people.person[who == number]) for number in range(11)] == [{number} for number in range(11)]
 
 
 def test_two_who_look_alike_at_one_moment_are_two():
     times = np.arange(0, 4, 0.2)
     pair = pd.concat([rows([unit(1)] * 20, times), rows([unit(1)] * 20, times, track=1, x=50.0)])
-    found = find_people([pair.sort_values(["time_s", "track"], ignore_index=True)])
-    assert found.count == 2
+    people = find_people([pair.sort_values(["time_s", "track"], ignore_index=True)])
+    assert people.count == 2
 
 
 def test_nobody_is_nobody():

@@ -42,7 +42,7 @@ def test_each_tick_has_the_last_frame_that_came_before_it(times_ms, rate):
 
 @given(st.lists(st.integers(-50, 3000), min_size=1, max_size=40))
 def test_frames_that_come_too_late_are_never_shown(times_ms):
-    displayed = [when for place, when in enumerate(times_ms) if when > max(times_ms[:place], default=-51)]
+    displayed = [when for index, when in enumerate(times_ms) if when > max(times_ms[:index], default=-51)]
     assert [s.shown_s for s in samples(times_ms)[0]] == [s.shown_s for s in samples(displayed)[0]]
 
 

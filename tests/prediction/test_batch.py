@@ -129,8 +129,8 @@ def test_ctrl_c_leaves_tables_of_what_is_done_and_a_rerun_does_the_rest(
     with monkeypatch.context() as patched:
         patched.setattr(Predictor, "examine", stopping_after(2))
         assert run(predictor, [folder], tmp_path).left == 1
-    found = read_json(tmp_path / "predictions.json")
-    assert [Path(clip["path"]).name for clip in found["clips"]] == ["0.wav", "1.wav"]
+    predictions = read_json(tmp_path / "predictions.json")
+    assert [Path(clip["path"]).name for clip in predictions["clips"]] == ["0.wav", "1.wav"]
     assert "The same command goes on there" in (tmp_path / "report.html").read_text()
     monkeypatch.setattr(Predictor, "examine", stopping_after(1))
     assert run(predictor, [folder], tmp_path).left == 0
@@ -168,13 +168,13 @@ def test_a_kill_loses_nothing_that_is_done(predictor, model, three, tmp_path, mo
 
 def test_what_shapes_a_result_makes_it_anew_and_an_earlier_run_leaves_nothing(predictor, three, tmp_path):
     folder, whole = three
-    own = tmp_path / "out" / "plots" / "mine.png"
-    own.parent.mkdir(parents=True)
-    own.write_bytes(b"of the person, not of this program")
+    foreign = tmp_path / "out" / "plots" / "mine.png"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"of the person, not of this program")
     write_wav(tmp_path / "other.wav", 7)
     run(predictor, [folder, tmp_path / "other.wav"], tmp_path / "out", window_s=2.0)
     run(predictor, [folder], tmp_path / "out")
-    assert contents(tmp_path / "out") == whole | {own.relative_to(tmp_path / "out"): own.read_bytes()}
+    assert contents(tmp_path / "out") == whole | {foreign.relative_to(tmp_path / "out"): foreign.read_bytes()}
 
 
 def test_a_recording_for_which_memory_does_not_suffice_is_a_row(predictor, three, tmp_path, monkeypatch):

@@ -49,17 +49,17 @@ def test_a_person_is_judged_by_their_own_face_alone(predictor, scene, seen, tmp_
     rows = pd.concat(parts.faces("frame", "time_s", "main", "x0", "x1", "image"), ignore_index=True)
     pictures = [row["image"] for part in parts.pictures() for row in part]
     for one, person in zip(result.people, BOTH, strict=True):
-        own = [
+        crops = [
             decode_image(pictures[row.frame] if row.main else row.image)
             for row in rows.itertuples()
             if person in (places := scene.at(row.time_s).places)
             and abs((row.x0 + row.x1) / 2 - scene.x_of(places[person])) < 60
         ]
-        steps = torch.from_numpy(predictor.visual.embed(own))
+        steps = torch.from_numpy(predictor.visual.embed(crops))
         (expected,) = predictor.decide([(steps, torch.zeros(0, predictor.audio.dim))])
-        found = shares(one.table, "visual", predictor.classes)[0]
-        np.testing.assert_allclose(found, expected["visual"].numpy(), atol=1e-4)
-        assert one.seen_s == pytest.approx(len(own) / 5)
+        probabilities = shares(one.table, "visual", predictor.classes)[0]
+        np.testing.assert_allclose(probabilities, expected["visual"].numpy(), atol=1e-4)
+        assert one.seen_s == pytest.approx(len(crops) / 5)
         assert cv2.imdecode(np.frombuffer(one.picture, np.uint8), cv2.IMREAD_GRAYSCALE).shape == (224, 224)
 
 

@@ -38,8 +38,8 @@ def test_windows_see_the_pictures_within_them(predictor, recordings, tmp_path):
     inside = (embedded.visual_s >= 1.0) & (embedded.visual_s < 3.0)
     steps = torch.from_numpy(embedded.visual[inside])
     (arms,) = predictor.decide([(steps, torch.zeros(0, predictor.audio.dim))])
-    found = shares(result.timeline[result.timeline.start_s == 1.0], "visual")[0]
-    assert found == pytest.approx(arms["visual"].numpy(), abs=1e-6)
+    probabilities = shares(result.timeline[result.timeline.start_s == 1.0], "visual")[0]
+    assert probabilities == pytest.approx(arms["visual"].numpy(), abs=1e-6)
     assert set(result.timeline.arm[result.timeline.start_s == 4.0]) == {"visual", "fused"}, (
         "the sound ends after 3 s"
     )

@@ -97,9 +97,9 @@ def test_a_fresh_project_answers_and_says_whose_answer_it_is(
     assert main(["predict", str(recordings / "long.mp4"), "--out", str(out), "--window", "2"]) == 0
     said = capsys.readouterr()
     assert "no trained model in data/register/model: published heads answer" in said.err
-    found = read_json(out / "predictions.json")
-    assert found["classes"] == SEVEN
-    image, speech = found["published_heads"]
+    predictions = read_json(out / "predictions.json")
+    assert predictions["classes"] == SEVEN
+    image, speech = predictions["published_heads"]
     assert (image["licence"], speech["licence"]) == ("apache-2.0", "FunASR model licence")
     assert image["labels_seen"] == "fer2013 (the checkpoint's card, test images included)"
     assert speech["labels_seen"].startswith("ravdess, crema_d, shemo, urdu (EmoBox")

@@ -69,16 +69,16 @@ def share_right(turns, scene, names):
 
 
 def test_voices_are_told_apart_and_given_to_their_faces(predictor, scene):
-    found = replace(predictor, voices=VOICES).examine(scene.path, 2.0, 0.5)
-    assert {turn.speaker for turn in found.turns} == {"speaker 1", "speaker 2"}
-    by_voice = [(turn.start_s, turn.end_s, turn.speaker) for turn in found.turns]
+    result = replace(predictor, voices=VOICES).examine(scene.path, 2.0, 0.5)
+    assert {turn.speaker for turn in result.turns} == {"speaker 1", "speaker 2"}
+    by_voice = [(turn.start_s, turn.end_s, turn.speaker) for turn in result.turns]
     assert share_right(by_voice, scene, {"first": "speaker 1", "second": "speaker 2"}) >= 0.95
-    by_face = [(turn.start_s, turn.end_s, turn.person) for turn in found.turns]
+    by_face = [(turn.start_s, turn.end_s, turn.person) for turn in result.turns]
     assert share_right(by_face, scene, {"first": "person 1", "second": "person 2"}) >= 0.95
-    speech_s = sum(turn.end_s - turn.start_s for turn in found.turns)
+    speech_s = sum(turn.end_s - turn.start_s for turn in result.turns)
     assert speech_s > 0.5 * scene.shots[-1][1]
-    assert sum(one.spoken_s for one in found.people) == pytest.approx(speech_s)
-    assert [set(one.table.arm) for one in found.people] == [{"visual", "audio", "fused"}] * 2
+    assert sum(one.spoken_s for one in result.people) == pytest.approx(speech_s)
+    assert [set(one.table.arm) for one in result.people] == [{"visual", "audio", "fused"}] * 2
 
 
 def test_without_a_speaker_model_turns_go_to_whose_mouth_moves_and_it_is_said(predictor, scene, tmp_path):
@@ -99,20 +99,20 @@ def test_a_person_is_heard_in_their_own_turns_alone(predictor, scene, tmp_path):
     both = replace(predictor, voices=VOICES).examine(scene.path, 2.0, 0.5)
     embedded = predictor.embed(predictor.extract(scene.path, tmp_path))
     for one in both.people:
-        own = [(turn.start_s, turn.end_s) for turn in both.turns if turn.person == one.name]
+        spans = [(turn.start_s, turn.end_s) for turn in both.turns if turn.person == one.name]
         inside = np.any(
-            [(embedded.audio_s >= start) & (embedded.audio_s < end) for start, end in own], axis=0
+            [(embedded.audio_s >= start) & (embedded.audio_s < end) for start, end in spans], axis=0
         )
         alone = replace(embedded, audio=embedded.audio[inside], audio_s=embedded.audio_s[inside])
         expected = predictor.classifier.decide_whole(alone)["audio"].numpy()
-        found = one.table[one.table.arm == "audio"][list(predictor.classes)].to_numpy()[0]
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        probabilities = one.table[one.table.arm == "audio"][list(predictor.classes)].to_numpy()[0]
+        np.testing.assert_allclose(probabilities, expected, atol=1e-5)
 
 
 def test_voices_without_faces_are_people_too(predictor, takes, tmp_path):
     sound = np.concatenate([takes[name][0].sound for _ in range(2) for name in ("first", "second")])
     path = write_clip(tmp_path / "interview.wav", sound=sound, sound_rate=16_000)
-    found = replace(predictor, voices=VOICES).examine(path, 2.0, 0.5)
-    assert [one.name for one in found.people] == ["speaker 1", "speaker 2"]
-    assert all(set(one.table.arm) == {"audio", "fused"} and not one.picture for one in found.people)
-    assert not any(turn.person for turn in found.turns)
+    result = replace(predictor, voices=VOICES).examine(path, 2.0, 0.5)
+    assert [one.name for one in result.people] == ["speaker 1", "speaker 2"]
+    assert all(set(one.table.arm) == {"audio", "fused"} and not one.picture for one in result.people)
+    assert not any(turn.person for turn in result.turns)

@@ -35,8 +35,8 @@ def test_a_window_holds_the_pictures_within_it_and_the_last_one_all_that_are_lef
     embedded = RecordingEmbeddings(
         visual_s[:, None].astype(np.float32), visual_s, np.zeros((3, 1), np.float32), np.zeros(3), 9.5
     )
-    found = embedded.seen((3.0, 7.0))[:, 0].numpy()
-    assert found == pytest.approx(visual_s[(visual_s >= 3.0) & (visual_s < 7.0)])
+    frames = embedded.seen((3.0, 7.0))[:, 0].numpy()
+    assert frames == pytest.approx(visual_s[(visual_s >= 3.0) & (visual_s < 7.0)])
     assert embedded.seen((7.0, 9.5))[-1, 0] == pytest.approx(visual_s[-1])
     assert [len(part) for part in embedded.whole()] == [len(visual_s), 3]
 

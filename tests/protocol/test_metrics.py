@@ -28,10 +28,10 @@ pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, ma
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_scores_agree_with_scikit_learn(rows):
     labels, predicted = np.array(rows).T
-    found = scores(confusion(labels, predicted, 4))
-    assert found["accuracy"] == pytest.approx(reference.accuracy_score(labels, predicted))
-    assert found["uar"] == pytest.approx(reference.balanced_accuracy_score(labels, predicted))
-    assert found["macro_f1"] == pytest.approx(
+    summary = scores(confusion(labels, predicted, 4))
+    assert summary["accuracy"] == pytest.approx(reference.accuracy_score(labels, predicted))
+    assert summary["uar"] == pytest.approx(reference.balanced_accuracy_score(labels, predicted))
+    assert summary["macro_f1"] == pytest.approx(
         reference.f1_score(labels, predicted, average="macro", zero_division=0)
     )
 
@@ -72,14 +72,14 @@ def test_the_truth_of_a_calibrated_model_lies_in_the_intervals_of_brier_score_an
         table = pd.DataFrame(probabilities, columns=list(NAMES)).assign(
             label=np.array(NAMES)[labels], fold=0, seed=0
         )
-        found = summarise(table, pd.Series(np.repeat(np.arange(24), 16)), NAMES, 200, 0)
-        assert "ci95" not in found["ece"]
+        summary = summarise(table, pd.Series(np.repeat(np.arange(24), 16)), NAMES, 200, 0)
+        assert "ci95" not in summary["ece"]
         truth = {
             "brier": (1 - (probabilities**2).sum(1)).mean(),
             "log_loss": -(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(1).mean(),
         }
         for name, value in truth.items():
-            low, high = found[name]["ci95"]
+            low, high = summary[name]["ci95"]
             inside[name] += low <= value <= high
     assert min(inside.values()) >= 50, "of 60 intervals at 95 %"
 
@@ -117,22 +117,22 @@ def test_a_summary_keeps_fold_spread_and_pooled_value_apart():
     table = pd.concat(
         [predictions({"s1": [1] * 8}, 0), predictions({"s2": [1, 0] * 12}, 1)], ignore_index=True
     )
-    found = summarise(table, table.clip_id.map(speaker_of), NAMES, 200, 0)["accuracy"]
-    assert found["folds"] == [1.0, 0.5] and found["mean"] == 0.75 and found["min"] == 0.5
-    assert found["std"] == pytest.approx(np.std([1, 0.5], ddof=1))
-    assert found["pooled"] == pytest.approx(20 / 32)
+    summary = summarise(table, table.clip_id.map(speaker_of), NAMES, 200, 0)["accuracy"]
+    assert summary["folds"] == [1.0, 0.5] and summary["mean"] == 0.75 and summary["min"] == 0.5
+    assert summary["std"] == pytest.approx(np.std([1, 0.5], ddof=1))
+    assert summary["pooled"] == pytest.approx(20 / 32)
 
 
 def test_one_fold_has_no_spread():
-    found = summarise(predictions({"s1": [1, 0] * 4}), pd.Series(["s1"] * 8), NAMES, 100, 0)["accuracy"]
-    assert found["std"] is None and spread(found) == "50.0 (one fold)"
+    summary = summarise(predictions({"s1": [1, 0] * 4}), pd.Series(["s1"] * 8), NAMES, 100, 0)["accuracy"]
+    assert summary["std"] is None and spread(summary) == "50.0 (one fold)"
 
 
 def test_one_speaker_gives_no_interval():
     table = predictions({"s1": [1, 0] * 4})
-    found = summarise(table, table.clip_id.map(speaker_of), NAMES, 100, 0)
-    assert not any("ci95" in stats for stats in found.values())
-    assert interval(found["accuracy"]) == "50.0 (one speaker)"
+    summary = summarise(table, table.clip_id.map(speaker_of), NAMES, 100, 0)
+    assert not any("ci95" in stats for stats in summary.values())
+    assert interval(summary["accuracy"]) == "50.0 (one speaker)"
 
 
 def test_the_interval_is_as_wide_as_the_speakers_differ():
@@ -194,9 +194,9 @@ def test_seeds_that_agree_change_no_figure_and_seeds_that_differ_are_averaged():
             assert stats[name] == pytest.approx(alone[metric][name])
     worse = predictions({speaker: [0] * 16 for speaker in hits}, seed=1)
     mixed = pd.concat([one, worse], ignore_index=True)
-    found = summarise(mixed, mixed.clip_id.map(speaker_of), NAMES, 300, 0)["accuracy"]
-    assert found["seeds"] == [alone["accuracy"]["pooled"], 0]
-    assert found["ci95"] == pytest.approx([value / 2 for value in alone["accuracy"]["ci95"]])
+    summary = summarise(mixed, mixed.clip_id.map(speaker_of), NAMES, 300, 0)["accuracy"]
+    assert summary["seeds"] == [alone["accuracy"]["pooled"], 0]
+    assert summary["ci95"] == pytest.approx([value / 2 for value in alone["accuracy"]["ci95"]])
 
 
 def test_an_arm_of_several_seeds_is_compared_by_its_mean_over_them():

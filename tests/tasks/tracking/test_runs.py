@@ -116,13 +116,13 @@ def test_the_report_of_each_corpus_is_a_run_of_its_own_and_logged_once(tmp_path,
     for corpus in ("urdu", "shemo", "sdc", "urdu"):
         log_dataset(corpus, data, settings)
     logged = runs(settings, "dataset", "datasets")
-    found = {run.info.run_name: run for run in logged}
-    assert len(logged) == 2 and {name: run.data.metrics["clips"] for name, run in found.items()} == {
+    by_name = {run.info.run_name: run for run in logged}
+    assert len(logged) == 2 and {name: run.data.metrics["clips"] for name, run in by_name.items()} == {
         "urdu": 4,
         "shemo": 4,
     }
-    assert found["urdu"].data.metrics["label_sad"] == 1 and "label_calm" not in found["urdu"].data.metrics
-    (report,) = tracking.client(settings.tracking).list_artifacts(found["shemo"].info.run_id)
+    assert by_name["urdu"].data.metrics["label_sad"] == 1 and "label_calm" not in by_name["urdu"].data.metrics
+    (report,) = tracking.client(settings.tracking).list_artifacts(by_name["shemo"].info.run_id)
     assert report.path == "report.md"
 
 
