@@ -20,7 +20,6 @@ from tests.pipeline.stopped import Reproduced, kill_in_extract, press_ctrl_c
 from tests.servers.ports import free_port, put_prefect_database, serve
 from tests.waiting import wait_for_text
 
-
 ASK_S = 0.3  # well within the second after which a fork server looks whether anyone needs it
 
 
