@@ -20,8 +20,9 @@ run: .venv/.installed
 	$(BIN)/python -m flows mfer
 	$(BIN)/python -m flows show
 
+# A third of the tests wait for servers and processes: three workers keep two cores at work.
 test: .venv/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.ingest

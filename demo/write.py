@@ -1,6 +1,5 @@
 """Write a synthetic corpus in the real one's layout, or bring one up to date."""
 
-import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +13,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import atomic_path, read_json, write_json
 from mfer_core.base.progress import track
 from mfer_core.base.settings import DemoSize
+from mfer_core.base.workers import fork_server
 
 # relative path -> key of what the file holds, if it is there; null while it is being cleared away
 INDEX = ".demo.json"
@@ -101,18 +101,12 @@ def _run(jobs: list[partial], workers: int, title: str) -> Iterator:
         yield from track((job() for job in jobs), title, len(jobs))
         return
     with ProcessPoolExecutor(
-        workers, _context(), initializer=parent_watchdog.work_for, initargs=(os.getpid(),)
+        workers,
+        fork_server("demo.clips", "demo.faces"),
+        initializer=parent_watchdog.work_for,
+        initargs=(os.getpid(),),
     ) as pool:
         yield from track(pool.map(_call, jobs, chunksize=2), title, len(jobs))
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    """Workers forked from a server that has imported what they need, where the system can; else spawned."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["demo.clips", "demo.faces"])
-    return context
 
 
 def _call(job: partial) -> object:

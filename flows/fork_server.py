@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from flows.fork_client import Job
+from mfer_core.base.workers import start_fork_server
 from tasks.processes import ASKER_VARIABLE, living
 
 PROJECT = ("flows", "tasks", "mfer_core", "demo")
@@ -149,11 +150,11 @@ def _share_with_workers() -> None:
 
     Otherwise it starts a bare Python, and each stage with workers imports the libraries once more.
     """
-    resource_tracker.ensure_running()
+    resource_tracker.ensure_running()  # in a process of its own, as usual
     start = util.spawnv_passfds
     util.spawnv_passfds = _fork_to_run  # type: ignore[assignment]
     try:
-        forkserver.ensure_running()
+        start_fork_server()
     finally:
         util.spawnv_passfds = start
 

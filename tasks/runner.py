@@ -15,7 +15,11 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 
 from mfer_core.base.parent_watchdog import work_for
 from mfer_core.base.progress import track
+from mfer_core.base.workers import fork_server
 from tasks.fault_lines import drop_faults
+
+
+PRELOAD = "tasks.train"  # what the processes of a pool need
 
 
 def task_runner(runner: str, kind: Literal["threads", "processes"], workers: int) -> TaskRunner:
@@ -36,10 +40,8 @@ class ForkServerTaskRunner(ProcessPoolTaskRunner):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tasks.train"])
         assert self._executor is not None  # made by Prefect, without a process so far
-        self._executor._mp_context = context
+        self._executor._mp_context = fork_server(PRELOAD)
         return self
 
 

@@ -14,6 +14,8 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext
 from typing import Any, TypeVar
 
 import psutil
@@ -41,6 +43,29 @@ class LostWorkerError(MferError):
     """
 
 
+def fork_server(*preload: str) -> ForkServerContext:
+    """multiprocessing's fork server, which has imported the modules ``preload``."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*preload])
+    start_fork_server()
+    return context
+
+
+def start_fork_server() -> None:
+    """Start multiprocessing's fork server, unless it is there, so that neither it nor its processes get a
+    terminal's Ctrl-C.
+
+    The process that made them ends them. A process that gets it in its start, before it could ignore it,
+    prints a traceback.
+    """
+    resource_tracker.ensure_running()  # Its own start unblocks the signal in this thread.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Workers:
     """Processes that run functions. Use as a context manager. Functions, arguments and results are pickled.
 
@@ -56,10 +81,9 @@ class Workers:
                 "a daemonic process may start no other: "
                 "start Dask's workers with DASK_DISTRIBUTED__WORKER__DAEMON=False"
             )
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([preload])
         self._count = count
         initial = (os.getpid(), setup, arguments)
+        context = fork_server(preload)
         self._pool = ProcessPool(count, initializer=_prepare, initargs=initial, context=context)
 
     def __enter__(self) -> "Workers":

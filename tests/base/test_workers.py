@@ -12,7 +12,7 @@ import pytest
 
 from mfer_core.base import workers
 from mfer_core.base.errors import ClipError
-from mfer_core.base.workers import LostWorkerError, Workers
+from mfer_core.base.workers import LostWorkerError, Workers, fork_server
 from mfer_core.cache.code import ROOT
 
 
@@ -96,3 +96,14 @@ def test_no_process_outlives_the_one_that_made_it(in_python, limit_s):
     parent.kill()
     parent.wait()
     worker.wait(timeout=30)
+
+
+def test_a_process_that_gets_ctrl_c_in_its_start_says_nothing(capfd):
+    process = fork_server().Process(target=time.sleep, args=(300,))
+    process.start()
+    os.kill(process.pid, signal.SIGINT)  # at once, before the process could change what that does to it
+    time.sleep(0.3)
+    assert process.is_alive()
+    process.kill()
+    process.join()
+    assert not capfd.readouterr().err

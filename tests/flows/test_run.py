@@ -17,7 +17,7 @@ from tests.servers.ports import free_port, put_prefect_database, serve
 
 LIMIT_S = 10
 STAGE = """
-import gc, multiprocessing, sys, time
+import gc, sys, time
 from pathlib import Path
 
 import numpy
@@ -25,7 +25,9 @@ from prefect import flow, task
 from sklearn.svm import SVC
 
 import flows.stages
+import tasks.runner
 from flows.__main__ import program
+from mfer_core.base.workers import fork_server
 from tasks.runner import run_side_by_side
 
 
@@ -48,7 +50,7 @@ def fail(name: str):
 
 @task
 def compute_apart(name: str):
-    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(300,))
+    process = fork_server().Process(target=time.sleep, args=(300,))
     process.start()
     Path(name).touch()
     process.join()
@@ -68,6 +70,7 @@ def demo():
     list(run_side_by_side(work, calls, where, pool, 2, kind))
 
 
+tasks.runner.PRELOAD = "prefect"  # These tasks train nothing.
 if __name__ == "__main__":
     kind = sys.argv.pop()
     flows.stages.demo = demo
