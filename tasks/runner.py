@@ -18,7 +18,6 @@ from mfer_core.base.progress import track
 from mfer_core.base.workers import fork_server
 from tasks.fault_lines import drop_faults
 
-
 PRELOAD = "tasks.train"  # what the processes of a pool need
 
 
