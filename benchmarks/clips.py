@@ -17,9 +17,9 @@ def write_ravdess_like(path: Path, seed: int, seconds: float = 3.7) -> Path:
     return _write(path, seed, (1280, 720), Fraction(30_000, 1001), seconds, options, grain=9.0)
 
 
-def write_small(path: Path, seed: int = 0, seconds: float = 2.5) -> Path:
-    """320x180, 25 frames per second."""
-    return _write(path, seed, (320, 180), Fraction(25), seconds, {"preset": "veryfast"}, grain=1.0)
+def write_small(path: Path) -> Path:
+    """320x180, 25 frames per second, 2.5 s."""
+    return _write(path, 0, (320, 180), Fraction(25), 2.5, {"preset": "veryfast"}, grain=1.0)
 
 
 def _write(

@@ -56,12 +56,10 @@ class Truth:
         )
 
 
-def run_ffmpeg(*arguments: object, data: bytes | None = None) -> subprocess.CompletedProcess:
+def run_ffmpeg(*arguments: object) -> subprocess.CompletedProcess:
     """Run the ffmpeg command. Raises CalledProcessError."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-y", *map(str, arguments)]
-    if data is not None:
-        command.remove("-nostdin")
-    return subprocess.run(command, check=True, capture_output=True, input=data)
+    return subprocess.run(command, check=True, capture_output=True)
 
 
 def write_recording(plan: Plan, folder: Path, name: str) -> tuple[Path, Truth]:

@@ -159,16 +159,12 @@ def examine(plan: Plan, folder: Path, name: str, settings: Extract) -> tuple[str
     return ("WRONG" if list(differences(decoded, file, delay_s)) else "explained"), wrong
 
 
-def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="keep the recordings that differ in this folder")
-    return parser.parse_args(arguments)
-
-
-def main() -> int:
-    options = options_of()
+    options = parser.parse_args()
     base = load_settings(ROOT / "params.yaml").extract
     settings = base.model_copy(update={"frames_per_second": FRAMES_PER_SECOND, "image_format": "png"})
     random, results, kinds = np.random.default_rng(options.seed), Counter(), Counter()

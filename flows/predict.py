@@ -20,12 +20,8 @@ from mfer_core.prediction.run import PredictionRun
 from mfer_core.prediction.speakers import Voices
 from mfer_core.prediction.windows import window_spans
 
-ALL, NONE, SOME, STOPPED = (
-    0,
-    1,
-    2,
-    130,
-)  # exit status: every file was predicted, none, some were rejected, Ctrl-C
+# Exit status: every file was predicted, none was, some were rejected, Ctrl-C.
+ALL, NONE, SOME, STOPPED = 0, 1, 2, 130
 REGISTRY = "models:/"
 
 
@@ -84,7 +80,7 @@ def _voices(named: str | None) -> Voices | None:
     checkpoint = named or chosen.voice_encoder
     if named is None and local_folder(checkpoint) is None:
         return None
-    return Voices(load_speaker_encoder(checkpoint, None, "auto"), chosen.voice_likeness)
+    return Voices(load_speaker_encoder(checkpoint, "auto"), chosen.voice_likeness)
 
 
 def _neutral(

@@ -1,19 +1,9 @@
 """CSV that a spreadsheet opens as text: no cell of it is run as a formula."""
 
-from pathlib import Path
-
 import pandas as pd
-
-from mfer_core.base.files import atomic_path
 
 # A cell that begins with one of these is a formula to a spreadsheet (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table atomically in the form of ``csv_text``."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(csv_text(frame), encoding="utf-8", newline="")
 
 
 def csv_text(frame: pd.DataFrame, header: bool = True) -> str:

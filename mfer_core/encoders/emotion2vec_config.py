@@ -14,7 +14,7 @@ PUBLISHED_LAYERS: Layers = [(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 
 # What every Emotion2vec has alike in its published configuration; model_conf adds what sets its size.
 PUBLISHED_AUDIO: dict[str, Any] = {
     "type": "AUDIO", "extractor_mode": "layer_norm", "decoder": None, "local_grad_mult": 1.0,
-    "prenet_layerdrop": 0.0, "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0,
+    "prenet_layerdrop": 0.0, "prenet_dropout": 0.1, "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0,
     "num_extra_tokens": 10, "init_extra_token_zero": True,
     "mask_noise_std": 0.01, "mask_prob": 0.5, "mask_prob_min": None, "mask_length": 5, "inverse_mask": False,
     "mask_dropout": 0.0, "keep_masked_pct": 0.0, "encoder_zero_mask": True, "mask_channel_prob": 0.0,
@@ -26,7 +26,8 @@ PUBLISHED_AUDIO: dict[str, Any] = {
 PUBLISHED_CONF: dict[str, Any] = {
     "mlp_ratio": 4.0, "normalize": True, "layer_norm_first": False, "norm_eps": 1e-5, "norm_affine": True,
     "end_of_block_targets": False, "layerdrop": 0.0, "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0,
-    "activation_dropout": 0.0, "dropout_input": 0.0, "loss_beta": 0.0, "loss_scale": None, "clone_batch": 8,
+    "encoder_dropout": 0.1, "attention_dropout": 0.1, "post_mlp_drop": 0.1, "activation_dropout": 0.0,
+    "dropout_input": 0.0, "loss_beta": 0.0, "loss_scale": None, "clone_batch": 8,
 }  # fmt: skip
 
 
@@ -91,8 +92,6 @@ def model_conf(
     prenet: int,
     heads: int,
     layers: Layers,
-    *,
-    dropout: float = 0.1,
     pos_groups: int = 16,
 ) -> dict[str, Any]:
     """``model_conf`` as published (base: 768, 8, 4, 12, PUBLISHED_LAYERS), without the decoder that features
@@ -100,7 +99,6 @@ def model_conf(
     """
     audio = PUBLISHED_AUDIO | {
         "prenet_depth": prenet,
-        "prenet_dropout": dropout,
         "num_alibi_heads": heads,
         "model_depth": depth,
         "feature_encoder_spec": repr(layers),
@@ -111,9 +109,6 @@ def model_conf(
         "depth": depth,
         "num_heads": heads,
         "average_top_k_layers": depth,
-        "encoder_dropout": dropout,
-        "attention_dropout": dropout,
-        "post_mlp_drop": dropout,
         "modalities": {"audio": audio},
     }
 

@@ -67,9 +67,9 @@ def _shape(folder: Path) -> dict[str, int]:
         raise MferError(f"{path} is not the configuration of a CAM++: {one_line(error)}") from error
 
 
-def load_speaker_encoder(checkpoint: str, revision: str | None, device: str) -> SpeakerEncoder:
+def load_speaker_encoder(checkpoint: str, device: str) -> SpeakerEncoder:
     """Load a FunASR folder or id. Raises MferError when it is missing, unsafe or no CAM++."""
-    located = find_checkpoint(checkpoint, revision, SHAPING_FILES)
+    located = find_checkpoint(checkpoint, None, SHAPING_FILES)
     with funasr_class("campplus", "CAMPPlus") as campplus:
         model = campplus(**_shape(located.folder))
     try:

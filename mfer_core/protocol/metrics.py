@@ -63,15 +63,15 @@ def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.stack([brier, -np.log(np.maximum(probabilities[right], SMALLEST))], 1)
 
 
-def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
-    """Reliability sums [bins, 3]: clips, their confidence, their hits, by equal bins of confidence;
+def calibration(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Reliability sums [ECE_BINS, 3]: clips, their confidence, their hits, by equal bins of confidence;
     probabilities [N, C].
     """
     confidence = probabilities.max(1).astype(np.float64)
     hit = (probabilities.argmax(1) == labels).astype(np.float64)
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    bin_of = np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
     return np.stack(
-        [np.bincount(bin_of, weights, bins) for weights in (np.ones_like(confidence), confidence, hit)], 1
+        [np.bincount(bin_of, weights, ECE_BINS) for weights in (np.ones_like(confidence), confidence, hit)], 1
     )
 
 

@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 
 def test_embeddings_are_those_of_funasr_one_clip_at_a_time(folder, random):
-    encoder = load_speaker_encoder(str(folder), None, "cpu")
+    encoder = load_speaker_encoder(str(folder), "cpu")
     waveforms = [random.normal(0, 0.1, 8000).astype(np.float32) for _ in range(18)]
     embeddings = encoder.embed(waveforms)
     with funasr_class("campplus", "CAMPPlus"), torch.no_grad():
@@ -51,4 +51,4 @@ def test_another_models_folder_and_weights_that_do_not_fit_are_refused(folder, t
     ):
         YAML(typ="safe").dump({**config, **change}, tmp_path / "config.yaml")
         with pytest.raises(MferError, match=fault):
-            load_speaker_encoder(str(tmp_path), None, "cpu")
+            load_speaker_encoder(str(tmp_path), "cpu")
