@@ -13,10 +13,8 @@ from pathlib import Path
 
 import psutil
 
-FIRST_SAMPLE_S, SAMPLE_S = (
-    0.5,
-    3.0,
-)  # a look at the memory of processes that share much costs tens of milliseconds
+# Seconds between two samples: one of processes that share much memory costs tens of milliseconds.
+FIRST_SAMPLE_S, SAMPLE_S = 0.5, 3.0
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -85,5 +83,5 @@ class PeakMemory(threading.Thread):
 def _held_mib(process: psutil.Process) -> float:
     try:
         return process.memory_full_info().pss / 2**20
-    except psutil.NoSuchProcess:  # it ended since it was listed
+    except psutil.NoSuchProcess:  # The process ended since it was listed.
         return 0.0

@@ -70,19 +70,8 @@ BROADCAST_RATES = ("24", "25", "30000/1001", "30", "50", "60000/1001")
 # Containers that hold a time for every picture, so that rates may vary and streams may start late.
 TIMED = {"mp4", "mov", "m4v", "3gp", "mkv", "webm", "ts", "m2ts", "flv", "wmv", "asf", "nut"}
 ROTATED = {"mp4", "mov", "mkv"}
-CONCATENATED = {
-    "ts",
-    "m2ts",
-    "mpg",
-    "mkv",
-    "webm",
-    "mp3",
-    "aac",
-    "ac3",
-    "mp2",
-    "ogg",
-    "opus",
-}  # two files end to end are one
+# Two files of these containers end to end are one.
+CONCATENATED = {"ts", "m2ts", "mpg", "mkv", "webm", "mp3", "aac", "ac3", "mp2", "ogg", "opus"}
 JOINED = {"mp4", "mov", "mkv", "ts", "flv", "webm", "avi", "wav", "mp3"}
 HOLED = {"mp4", "mov", "mkv", "ts", "webm", "flv"}
 

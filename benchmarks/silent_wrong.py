@@ -27,10 +27,10 @@ from mfer_core.base.settings import Extract, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES_PER_SECOND = 10.0
-SOUND_S = 0.020  # a larger difference of the sound is reported
+SOUND_S = 0.020  # A larger difference of the sound is reported.
 # Encoders put silence before the sound, and containers keep it: some milliseconds, and this many samples.
 DELAY_S, DELAY_SAMPLES = 0.03, 1200
-JOIN_S = 0.35  # what the last codec frame of a recording adds before the next one in the same file
+JOIN_S = 0.35  # A recording's last codec frame delays the next recording of the file by so much.
 
 
 def differences(decoded: Decoded, truth: Truth, delay_s: float) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _spans(truth: Truth) -> dict[int, tuple[float, float]]:
     last_end_s = truth.picture_end_s + _widest_s(truth) - truth.frame_s
     ends = [*(when for when, _ in truth.pictures[1:]), last_end_s][: len(truth.pictures)]
     if truth.second and truth.second[0]:
-        ends[truth.second[0] - 1] += JOIN_S  # it stands until the next recording
+        ends[truth.second[0] - 1] += JOIN_S  # The last picture stands until the next recording.
     return {number: (when, end) for (when, number), end in zip(truth.pictures, ends, strict=True)}
 
 

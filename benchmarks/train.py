@@ -46,12 +46,12 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.training.fit import ClipTraining, hidden_states, trainable
 
-CLIPS, SHARD_CLIPS = 1440, 128  # of RAVDESS's speech; as in params.yaml
-SECONDS = {"loc": 3.69, "scale": 0.32}  # of RAVDESS's clips: mean, standard deviation
+CLIPS, SHARD_CLIPS = 1440, 128  # RAVDESS has so many clips of speech; params.yaml puts so many into a file.
+SECONDS = {"loc": 3.69, "scale": 0.32}  # Mean and standard deviation of RAVDESS's clips.
 RATES = {"visual": 5, "audio": 50}  # steps per second
 BATCH, DIM, HIDDEN = 16, 768, 384
 CLASSES = label_set("eight")
-FOLDS, EPOCHS, STAGE3_EPOCHS = 5, 30, 8  # as in profiles/report.yaml
+FOLDS, EPOCHS, STAGE3_EPOCHS = 5, 30, 8  # The numbers of profiles/report.yaml.
 CPU_CLOCK = time.process_time
 PRECISIONS, MODELS = ("fp32", "bf16"), ("packed", "padded")
 

@@ -19,7 +19,7 @@ from mfer_core.base.paths import DataPaths
 
 PROJECT = Path(__file__).parents[1]
 CORPUS = "a key of `corpora` in params.yaml"
-UP_TO_DATE = "Data and pipelines are up to date."  # as DVC says it
+UP_TO_DATE = "Data and pipelines are up to date."  # The words of DVC.
 STOPPED = "stopped; the next run goes on where this one ended"
 Port = typer.Option(min=1, max=65535, show_default=True)
 

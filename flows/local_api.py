@@ -77,7 +77,8 @@ def keep(port: int) -> None:
     """Run the server until nobody uses it."""
     with running(*prefect_server(port)) as server:
         while server.poll() is None:
-            with FileLock(HOME / "api.lock"):  # who asks for the API meanwhile waits, and starts the next one
+            # A process that asks for the API meanwhile waits for the lock, and starts the next server.
+            with FileLock(HOME / "api.lock"):
                 if not living():
                     server.terminate()
                     server.wait()

@@ -13,8 +13,8 @@ from mfer_core.base.files import read_json, write_json
 from tasks.processes import HOME, owner
 
 SECONDS = HOME / "seconds.json"
-WIDTH = 40  # letters for the length of a run
-KEYS = {"seconds", "ended"}  # what earlier records hold too
+WIDTH = 40  # Letters for the length of a run.
+KEYS = {"seconds", "ended"}  # Records of earlier versions hold these too.
 Record = dict[str, dict[str, Any]]
 
 

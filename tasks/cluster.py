@@ -9,9 +9,8 @@ from prefect_dask import DaskTaskRunner
 from mfer_core.base.errors import MferError
 from mfer_core.cache.code import project_digest
 
-WORKER_SETTINGS = {
-    "distributed.worker.daemon": False
-}  # Extraction starts processes, which Dask's workers may not by default.
+# Extraction starts processes, which Dask's workers may not by default.
+WORKER_SETTINGS = {"distributed.worker.daemon": False}
 START_TIMEOUT_S = 30
 
 

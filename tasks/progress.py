@@ -33,5 +33,5 @@ class ProgressArtifacts:
         else:
             key = artifact_key("progress", title)
             made = create_progress_artifact(share, key=key, description=title)
-            assert not isinstance(made, Coroutine)  # which it is only inside an event loop
+            assert not isinstance(made, Coroutine)  # It is one only inside an event loop.
             self._artifacts[title] = made

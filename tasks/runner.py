@@ -18,7 +18,7 @@ from mfer_core.base.progress import track
 from mfer_core.base.workers import fork_server
 from tasks.fault_lines import drop_faults
 
-PRELOAD = "tasks.train"  # what the processes of a pool need
+PRELOAD = "tasks.train"  # A pool loads this module once, for all of its processes.
 
 
 def task_runner(runner: str, kind: Literal["threads", "processes"], workers: int) -> TaskRunner:

@@ -12,7 +12,7 @@ class Step:
     needs: frozenset[str]  # the stages of the same plan that write what this one reads
     is_stale: bool  # DVC holds the stage for changed as the files lie now
     cores: int  # so many cores are taken up by its work
-    on_gpu: bool  # its work goes to the GPU where the machine has one
+    on_gpu: bool  # whether the stage computes on the GPU where the machine has one
 
 
 class Schedule:

@@ -24,6 +24,5 @@ def _defused(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = f"'{value}" if value.startswith(_FORMULA) else value
-    return text.replace(
-        "\r", "\n"
-    )  # Python's csv does not quote a carriage return, and readers end the row there
+    # Python's csv does not quote a carriage return, and readers end the row there.
+    return text.replace("\r", "\n")

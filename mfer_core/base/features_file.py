@@ -19,19 +19,10 @@ from mfer_core.base.errors import MferError, one_line
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 NAMES = ("clip_id", "file", "filename", "name")
 TIMES = ("time_s", "timestamp")
+# Columns of these names are never features.
 ANSWERS = {
-    "label",
-    "emotion",
-    "class",
-    "target",
-    "speaker",
-    "actor",
-    "subject",
-    "fold",
-    "split",
-    "index",
-    "id",
-}  # never features
+    *("label", "emotion", "class", "target", "speaker", "actor", "subject", "fold", "split", "index", "id")
+}
 
 
 @dataclass(frozen=True)

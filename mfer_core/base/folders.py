@@ -23,10 +23,9 @@ class Listing:
     neither.
     """
 
-    files: list[str] = field(default_factory=list)  # sorted; regular and readable
-    faults: dict[str, ClipError] = field(
-        default_factory=dict
-    )  # every other entry, and folders that are closed
+    files: list[str] = field(default_factory=list)  # Regular files that can be read, sorted.
+    # The fault of every other entry, and of folders that are closed.
+    faults: dict[str, ClipError] = field(default_factory=dict)
 
 
 def check_file(path: Path) -> None:

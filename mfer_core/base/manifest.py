@@ -35,9 +35,8 @@ class Clip:
     duration_s: float | None = None
     width: int | None = None  # pixels
     height: int | None = None
-    rate: float | None = (
-        None  # frames per second as the header says; only timestamps tell the time of a frame
-    )
+    # Frames per second as the header says; only timestamps tell the time of a frame.
+    rate: float | None = None
     sample_rate: int | None = None  # Hz
 
 

@@ -26,7 +26,7 @@ class Source:
     archives: tuple[Archive, ...] = ()
     record: str | None = None  # Zenodo's JSON of a record, in place of ``archives``
     record_files: tuple[str, ...] = ()  # patterns of the record's files
-    clips: int = 0  # as its authors count them; of images, images
+    clips: int = 0  # The number of clips, or of images, that its authors give.
     clip_s: float = 0.0  # mean length, seconds
     with_picture: float = 0.0  # share of the clips
     # Checksums of the record's files that are known beforehand.

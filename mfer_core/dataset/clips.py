@@ -72,9 +72,8 @@ def collate(
         chosen = [None if hidden is not None and hidden[i, column] else values[i] for i in indices]
         shown = [_in_memory(value, rng) for value in chosen]
         like = next((value for value in shown if value is not None), torch.zeros(1, clips.dims[name]))
-        padded = pad_sequence(
-            [torch.zeros_like(like[:1]) if value is None else value for value in shown], batch_first=True
-        )  # [B, T, D]
+        steps = [torch.zeros_like(like[:1]) if value is None else value for value in shown]
+        padded = pad_sequence(steps, batch_first=True)  # [B, T, D]
         inputs += [padded, torch.tensor([0 if value is None else len(value) for value in shown])]
     return inputs, clips.labels[indices]
 
@@ -82,9 +81,8 @@ def collate(
 def _in_memory(value: Tensor | LazyClip | None, rng: np.random.Generator | None) -> Tensor | None:
     if value is None:
         return None
-    return (
-        value.read(rng) if isinstance(value, LazyClip) else value.float()
-    )  # views are stored in half precision
+    # Views are stored in half precision.
+    return value.read(rng) if isinstance(value, LazyClip) else value.float()
 
 
 def bucketed(

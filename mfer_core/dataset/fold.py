@@ -28,7 +28,7 @@ class Fold:
     number: int
     classes: tuple[str, ...]
     parts: dict[str, list[str]]  # part -> clip_ids, in order
-    manifest: pd.DataFrame  # of the corpora, by clip_id
+    manifest: pd.DataFrame  # the corpora's manifests, indexed by clip_id
     _opened: dict[str, ModalityEmbeddings] = field(default_factory=dict, repr=False)
 
     @classmethod

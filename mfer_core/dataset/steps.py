@@ -21,14 +21,14 @@ class LazyClip:
     generator.
     """
 
-    steps: int  # of its embeddings: what batches are sorted by
+    steps: int  # steps of the clip's embeddings, by which batches are sorted
     read: Callable[[np.random.Generator | None], Tensor]
 
     def __len__(self) -> int:
         return self.steps
 
 
-Values = Sequence[Tensor | LazyClip | None]  # one modality by clip; None where the clip lacks it
+Values = Sequence[Tensor | LazyClip | None]  # A clip each of one modality; None where the clip lacks it.
 
 
 class StoredSteps(Mapping[str, Tensor]):

@@ -24,7 +24,7 @@ class Card:
     licence: str
     trained_on: str
     labels: tuple[str, ...] = ()  # Adapters of the corpora whose emotion labels it was trained on.
-    source: str = UNLABELLED  # where that is written
+    source: str = UNLABELLED  # The page on which the labels are stated.
 
 
 LIBRISPEECH, LIBRI_LIGHT = "LibriSpeech, 960 h", "Libri-Light, 60,000 h"

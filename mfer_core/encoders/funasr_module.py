@@ -38,9 +38,8 @@ def funasr_class(model: str, name: str) -> Iterator[type]:
         if ours:
             sys.modules[PACKAGE] = _stand_in()
         try:
-            with redirect_stdout(
-                io.StringIO()
-            ):  # its audio loader prints a notice about ffmpeg, which is not used here
+            # FunASR's audio loader prints a notice about ffmpeg, which is not used here.
+            with redirect_stdout(io.StringIO()):
                 module = importlib.import_module(f"{PACKAGE}.models.{model}.model")
             yield getattr(module, name)
         finally:

@@ -93,9 +93,8 @@ class TransformersFaces(BatchedFaces):
     def frame_bytes(self) -> float:
         """Working memory of one frame: of a block at its widest."""
         config, pixels = self.model.config, self.preprocessing.height * self.preprocessing.width
-        if hasattr(
-            config, "hidden_sizes"
-        ):  # A block widens its channels four times, at the first resolution.
+        # Such a model's blocks widen their channels four times, at the first resolution.
+        if hasattr(config, "hidden_sizes"):
             widest = 10 * config.hidden_sizes[0] * pixels / config.patch_size**2
         else:
             inner = getattr(config, "intermediate_size", 4 * config.hidden_size)

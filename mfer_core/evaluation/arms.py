@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from mfer_core.base.modalities import ARMS, MODALITIES
 from mfer_core.base.settings import Settings
 
-LATE = {
-    "late": "mean",
-    "late_product": "product",
-}  # Late fusion of the single arms' probabilities, which trains nothing.
+# Late fusion of the single arms' probabilities, which trains nothing.
+LATE = {"late": "mean", "late_product": "product"}
 PROBES = {"probe_visual": ("visual",), "probe_audio": ("audio",), "probe_both": MODALITIES}
 BASELINE = "baseline"  # MFCC statistics and an SVM
 OF_SPEAKER = "_speaker"  # The suffix of a probe or baseline whose features are standardised by speaker.

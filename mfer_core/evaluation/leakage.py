@@ -13,10 +13,8 @@ from mfer_core.evaluation.summary import count, percentiles, speaker_weights
 from mfer_core.evaluation.tables import ReportTable, percent, points
 from mfer_core.protocol.protocols import protocol
 
-PEEKING, INNER = (
-    "report5",
-    "report5-inner",
-)  # Both have the reference's folds; the epoch is chosen on the test fold (peeking) or on an inner split.
+# Both have the reference's folds; the epoch is chosen on the test fold (peeking) or on an inner split.
+PEEKING, INNER = "report5", "report5-inner"
 NOTE = (
     "Pooled accuracy on the clips that all protocols of a row test; 95 % intervals by resampling speakers. "
     f"Peeking: {PEEKING} picks its epoch on the fold that it reports, {INNER} on an inner split of the same "

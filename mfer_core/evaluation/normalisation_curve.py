@@ -21,7 +21,9 @@ COUNTS = (4, 8, 16)  # clips
 SESSIONS = (4, 2)  # emotions in one session
 RAW, ALL, NEUTRAL = "none: not standardised", "all their clips", "their neutral clips"
 Values = dict[str, np.ndarray]
-Standardise = Callable[[list[str], np.random.Generator], Values]  # one speaker's clips -> their features
+Standardise = Callable[
+    [list[str], np.random.Generator], Values
+]  # From one speaker's clips to their features.
 NOTE = (
     "The SVM on MFCC statistics, trained on features standardised by all clips of each training speaker "
     "(but for the first row). The test clips are the same in every row; only the clips that a test "

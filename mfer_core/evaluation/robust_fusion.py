@@ -15,9 +15,8 @@ decides.
 import torch
 from torch import Tensor
 
-IN_DOMAIN_SHARE = (
-    2 / 3
-)  # Domain shift: an arm's estimated accuracy is below this share of its validation accuracy.
+# There is domain shift where an arm's estimated accuracy is below this share of its validation accuracy.
+IN_DOMAIN_SHARE = 2 / 3
 HALVINGS = 40  # Steps of the bisection for the temperature.
 LIMITS = (1e-2, 1e3)  # Temperatures between which the bisection searches.
 

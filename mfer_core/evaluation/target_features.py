@@ -25,9 +25,8 @@ def normalise(clips: Clips, arm: Arm, normalisation: str) -> Clips:
 
     ``normalisation``: "none"; "corpus", with the moments of all clips; or "speaker", with each speaker's own.
     """
-    normalisation = (
-        arm.config.normalisation if normalisation == "none" else normalisation
-    )  # an arm that was trained on normalised steps takes no others
+    if normalisation == "none":  # An arm that was trained on normalised steps takes no others.
+        normalisation = arm.config.normalisation
     if normalisation == "none":
         return clips
     name = arm.config.modality

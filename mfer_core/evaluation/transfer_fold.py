@@ -55,10 +55,8 @@ def load_models(
         models[arm], config, blocks = load_trained(folder, selection)
         for modality, weights in blocks.items():
             trained_on = config["encoders"][modality]
-            key = (
-                modality,
-                trained_on["finetuned"],
-            )  # stage 3 keeps the encoder of stages 1 and 2b unless it trains on
+            # Stage 3 keeps the encoder of stages 1 and 2b unless its own training goes on with the encoder.
+            key = (modality, trained_on["finetuned"])
             if key not in opened:
                 opened[key] = open_encoder(data, modality, corpora, trained_on, "auto", Finetune(), weights)
             clip_encoders.setdefault(arm, []).append(opened[key])

@@ -20,8 +20,8 @@ from mfer_core.media.sampling import Sample, Sampler
 from mfer_core.media.sound import SoundCollector, Waveform, speech_segments
 
 JPEG_QUALITY = 95
-LAST_S = 1.0  # at most the last picture and the last packet of sound, which may go beyond max_duration_s
-STILL_S = 1.0  # a recording longer than this with one picture is said to be a still
+LAST_S = 1.0  # The last picture and packet of sound may go beyond max_duration_s by so much.
+STILL_S = 1.0  # A longer recording with one picture is said to be a still.
 
 
 def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedClip:

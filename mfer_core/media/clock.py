@@ -9,12 +9,12 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 
-RESTART_S = 1.0  # a decoding time this far back is a clock that starts again
+RESTART_S = 1.0  # A decoding time this far back is a clock that starts again.
 # MPEG's transport and program streams (and Ogg) may be cut together: less far back will do, and so does a
 # leap.
 CUT_RESTART_S, CUT_LEAP_S = 0.1, 10.0
-OVERLAP_S = 0.1  # of another stream with a later recording, for which that does not wait
-EXPECTS_RESTARTS = 0x200  # FFmpeg's flag AVFMT_TS_DISCONT of such formats
+OVERLAP_S = 0.1  # A later recording does not wait for another stream that ends no more than this later.
+EXPECTS_RESTARTS = 0x200  # FFmpeg's flag AVFMT_TS_DISCONT marks such formats.
 
 
 def seconds(ticks: int, base: Fraction | None) -> float:
@@ -28,7 +28,7 @@ def seconds(ticks: int, base: Fraction | None) -> float:
 class _Stream:
     restarts: int = 0
     decoded_s: float | None = None  # decoding time of the last packet, on the continued clock
-    end_s: float = -math.inf  # of the presentation so far, on the continued clock
+    end_s: float = -math.inf  # end of what is presented so far, on the continued clock
 
 
 class Clock:
@@ -72,6 +72,6 @@ class Clock:
                     break
             step_s = decoded_s + self._shifts[stream.restarts] - stream.decoded_s
         shift_s = self._shifts[stream.restarts]
-        length_s = seconds(packet.duration or 0, base) or step_s  # where the file does not say, the last step
+        length_s = seconds(packet.duration or 0, base) or step_s
         stream.decoded_s = decoded_s + shift_s
         stream.end_s = max(stream.end_s, shown_s + shift_s + length_s)

@@ -10,13 +10,12 @@ from mfer_core.base.errors import ClipError
 
 IMAGE_FORMATS = {"image2", "gif", "apng", "ico"}  # beside the "<codec>_pipe" family
 LFS_POINTER = b"version https://git-lfs"
-MISSING_SHARE = 0.1  # of the bytes that a header counts; with more of them missing the file is cut off
+MISSING_SHARE = 0.1  # A file that lacks a larger share of the bytes that its header counts is cut off.
 # A file that was written to a pipe claims a size near 2 or 4 GB, or none, and promises nothing.
 STREAMED_SIZE = 0x7FFF0000  # bytes
-ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # the object that an ASF file starts with
-ASF_FILE = bytes.fromhex(
-    "a1dcab8c47a9cf118ee400c00c205365"
-)  # its object that holds, from byte 40, the file's size
+# An ASF file starts with the object ASF; the object ASF_FILE holds, from byte 40, the file's size.
+ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 HEAD_BYTES = 4096
 # FFmpeg searches the first megabyte of every WAV for DTS: 12 ms per file, and 3 ms with this many bytes.
 WAV_PROBE_BYTES = "65536"

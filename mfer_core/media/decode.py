@@ -20,8 +20,9 @@ from mfer_core.media.clock import Clock, seconds
 from mfer_core.media.container import open_container
 from mfer_core.media.streams import choose_streams, promised_ends
 
-DAMAGED_SHARE = 0.1  # of the packets; with more than this it is not that recording any more
-MISSING_SHARE, MISSING_S = 0.1, 0.5  # of what the header promises: more than both is a truncated file
+DAMAGED_SHARE = 0.1  # A recording of which a larger share of packets is damaged is rejected.
+# A file that lacks more than both, the share and the seconds of what its header promises, is truncated.
+MISSING_SHARE, MISSING_S = 0.1, 0.5
 
 
 @dataclass

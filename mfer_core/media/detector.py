@@ -9,8 +9,9 @@ import onnxruntime
 from mtcnnruntime.detector import MTCNN
 
 MIN_CONFIDENCE = 0.9
-LARGE_FACE = 0.2  # of the shorter side; such faces are searched first, several times faster than small ones
-SMALL_FACE_PX = 20.0  # faces from this size are searched where there is no large one
+# Faces from this share of the picture's shorter side are searched first, which is several times faster.
+LARGE_FACE = 0.2
+SMALL_FACE_PX = 20.0  # Where there is no large face, faces from this size are searched.
 _local = threading.local()
 
 

@@ -20,13 +20,12 @@ from mfer_core.media.tracks import FaceBox, TrackedFrame, Tracker
 
 # Crops and pictures that are held while the main face is not known: some minutes of an ordinary clip.
 BLOCK_BYTES = 96 << 20
-MAX_FACES = 4  # per frame; the largest are kept
-HOLD_S = 2.0  # a face that is away keeps its place in the picture for this long
+MAX_FACES = 4  # Of a frame's faces the largest are kept.
+HOLD_S = 2.0  # A face that is not seen keeps its place in the picture for this long.
 
 
-Look = Callable[
-    [np.ndarray, np.ndarray], np.ndarray
-]  # picture [H, W, 3] and box [4] -> what tells people apart
+# Describes the face in a box [4] of a picture [H, W, 3] by values that tell people apart.
+Look = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Face:
     track: int
     box: np.ndarray  # x0, y0, x1, y1, pixels of the displayed frame
     confidence: float | None
-    image: np.ndarray  # as of Crop
+    image: np.ndarray  # uint8 [side, side] or [side, side, 3]
     look: np.ndarray
 
 
@@ -62,9 +61,9 @@ class _Undecided:
     """
 
     tracked: TrackedFrame
-    crops: dict[int, np.ndarray]  # by track
+    crops: dict[int, np.ndarray]  # track -> image
     still: Still | None
-    looks: dict[int, np.ndarray]  # by track
+    looks: dict[int, np.ndarray]  # track -> look
 
     @property
     def nbytes(self) -> int:

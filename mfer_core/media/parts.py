@@ -69,9 +69,9 @@ class _Writer:
     def __init__(self, folder: Path, settings: Extract, part_s: float):
         self._folder, self._settings, self._part_s = folder, settings, part_s
         self._frames: list[dict] = []
-        self._faces: list[dict] = []  # of these frames
+        self._faces: list[dict] = []  # rows of all faces in these frames
         self._collector = SoundCollector(settings.max_duration_s)
-        self._sound_from_s: float | None = None  # of the present part, on the recording's clock
+        self._sound_from_s: float | None = None  # start of the present part, on the recording's clock
         self._first_sound_s: float | None = None
         self._written = {"pictures": 0, "faces": 0, "sound": 0}
         self._frame_count = self._with_face = self._most_faces = 0

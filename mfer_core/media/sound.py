@@ -12,12 +12,12 @@ from mfer_core.base.errors import ClipError
 from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.media.decode import frame_time
 
-LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz; what lies beyond is a damaged header
-BLOCK_S = 1.0  # resampled at a time
-GAP_S = 0.015  # a larger hole between two audio frames is filled with silence, a larger overlap is cut
-VAD_PEAK = 0.9  # quiet recordings (RAVDESS: -36 to -48 dBFS) are raised to it before speech is looked for
-CANCELLED = 0.1  # of the louder channel's power: two channels whose mean has less cancel each other
-CLIPPED_SHARE = 0.01  # of the samples: lossy decoders go beyond full scale too, but seldom
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz; a header with another rate is damaged.
+BLOCK_S = 1.0  # So much sound is resampled at a time.
+GAP_S = 0.015  # A larger hole between two audio frames is filled with silence, a larger overlap cut.
+VAD_PEAK = 0.9  # The VAD hears quiet recordings (RAVDESS: -36 to -48 dBFS) raised to this peak.
+CANCELLED = 0.1  # Two channels cancel each other whose mean has less of the louder one's power.
+CLIPPED_SHARE = 0.01  # A smaller share of samples at full scale may come from a lossy decoder.
 _local = threading.local()
 
 
@@ -45,7 +45,7 @@ class SoundCollector:
 
     def __init__(self, max_duration_s: float):
         self._max_duration_s = max_duration_s
-        self._start_s = self._end_s = 0.0  # of the sound so far, on the recording's clock
+        self._start_s = self._end_s = 0.0  # where the sound so far starts and ends, on the recording's clock
         self._parts: list[np.ndarray] = []  # int16 [channels, N] at 16 kHz
         self._stretch: _Stretch | None = None
         self._samples = self._clipped = self._broken = 0

@@ -8,11 +8,11 @@ from mfer_core.planning.corpus_size import CorpusSize, corpus_size
 from mfer_core.planning.rates import PUBLISHED_DIM, Rates
 from mfer_core.protocol.protocols import HELD_OUT, PRESET_ACTORS, folds_of, protocol
 
-PROCESS_S = 6.0  # a stage's start: imports, Prefect, DVC
-INGEST_S = 0.01  # per file: a hash and a look at its header
-FACE_KB, SOUND_KB_PER_S, FLOAT_B = 8.0, 32.0, 4.0  # a face as JPEG; 16 kHz of 16 bits; a stored value
-REPORT_FOLDS = 5  # of report5
-BACKWARD = 3.0  # a pass forward and back costs about three forward
+PROCESS_S = 6.0  # A stage's start: imports, Prefect, DVC.
+INGEST_S = 0.01  # A file is hashed and its header read.
+FACE_KB, SOUND_KB_PER_S, FLOAT_B = 8.0, 32.0, 4.0  # A face is a JPEG, sound 16 kHz of 16 bits.
+REPORT_FOLDS = 5  # Protocol report5 has so many.
+BACKWARD = 3.0  # A pass forward and back costs about three passes forward.
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from pydantic import BaseModel
 from mfer_core.base.settings import Settings, TrainArm
 
 TRIAL_S = 3.0  # A measurement repeats its work for at least this long.
-CLIP_S = 3.0  # seconds of the clip that is measured
-WIDTH, HEIGHT, PICTURES_PER_S = 1280, 720, 30  # as RAVDESS's
-PUBLISHED_DIM = 768  # of both published encoders
+CLIP_S = 3.0  # The clip that is measured lasts this long.
+WIDTH, HEIGHT, PICTURES_PER_S = 1280, 720, 30  # The size and rate of RAVDESS's videos.
+PUBLISHED_DIM = 768  # Both published encoders give so many values per step.
 
 
 class Rate(BaseModel):

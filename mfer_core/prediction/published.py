@@ -38,8 +38,8 @@ _LICENCE = re.compile(r"^(license|license_name):[ \t]*[\"']?([^\"'\n]+)", re.MUL
 class PublishedHeads:
     """The heads of both encoders and the mean of their probabilities."""
 
-    heads: dict[str, Head]  # by modality
-    temperatures: Mapping[str, float]  # by modality
+    heads: dict[str, Head]  # modality -> head
+    temperatures: Mapping[str, float]  # modality -> divisor of the logits
     classes: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -14,8 +14,8 @@ class HeadSource:
     arm: str
     checkpoint: str
     revision: str | None
-    hash: str  # of weights and configuration
-    labels: list[str]  # as the checkpoint spells them
+    hash: str  # the hash of its weights and configuration
+    labels: list[str]  # the checkpoint's own spelling
     left_out: list[str]  # the labels that are not among the classes
     labels_seen: str  # whose labels it was trained on
     licence: str

@@ -5,13 +5,8 @@ import pandas as pd
 from mfer_core.base.errors import MferError
 from mfer_core.protocol.protocols import Protocol
 
-TAKE = [
-    "speaker",
-    "label",
-    "intensity",
-    "statement",
-    "repetition",
-]  # two files of one take differ in modality alone
+# Two files of one take have all of these alike and differ in modality alone.
+TAKE = ["speaker", "label", "intensity", "statement", "repetition"]
 
 
 def _straddling(rows: pd.DataFrame, groups: pd.Series) -> str | None:

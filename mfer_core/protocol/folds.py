@@ -27,9 +27,8 @@ log = logging.getLogger("mfer")
 FOLDS_SCHEMA = pa.schema(
     [("protocol", pa.string()), ("fold", pa.int32()), ("clip_id", pa.string()), ("part", pa.string())]
 )
-Split = tuple[
-    int, np.ndarray, np.ndarray, np.ndarray
-]  # fold number, then bool masks [N] of train, valid, test
+# The fold's number, and bool masks [N] of its train, valid and test part.
+Split = tuple[int, np.ndarray, np.ndarray, np.ndarray]
 REPORT_FOLDS = 5
 
 

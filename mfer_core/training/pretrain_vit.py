@@ -32,7 +32,7 @@ from mfer_core.training.loop import Row, Run, Training, run_epochs
 
 STAGE = "pretrain_vit"
 SPLITS = ("Training", "PublicTest", "PrivateTest")
-FACES_AT_ONCE = 256  # in evaluation
+FACES_AT_ONCE = 256  # An evaluation computes so many faces at a time.
 GRADIENT_NORM = 1.0  # a step's gradient is clipped to it
 SHARPNESS_SAMPLE = 2000  # images per part
 SHARPNESS_RATIO = 0.25  # training images below this share of PublicTest's sharpness are refused

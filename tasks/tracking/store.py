@@ -25,11 +25,9 @@ from tasks.tracking.relocation import relocate
 
 log = logging.getLogger("mfer")
 SQLITE = "sqlite:///"
-SERVERS = ("postgresql", "mysql")  # databases that are asked over the network
-SILENCE = (
-    requests.RequestException,
-    OperationalError,
-)  # MLflow's exception has one of these as its cause when a server does not answer.
+SERVERS = ("postgresql", "mysql")  # These databases are asked over the network.
+# MLflow's exception has one of these as its cause when a server does not answer.
+SILENCE = (requests.RequestException, OperationalError)
 KEY_TAG = "mfer.key"  # The tag holds the key of a run's content: the same key is not logged twice.
 PIPELINE_TAG = "mfer.pipeline"
 TITLE_TAG = "mfer.title"

@@ -38,14 +38,8 @@ from mfer_core.base.settings.training import (
 from mfer_core.base.settings.types import CorpusName, Runner, Text, Unique
 from mfer_core.base.settings.validation import find_faults
 
-__all__ = [
-    "DemoSize",
-    "Finetune",
-    "Settings",
-    "Train",
-    "TrainArm",
-    "load_settings",
-]  # besides the sections that Settings is made of
+# The sections that Settings is made of can be imported from here too.
+__all__ = ["DemoSize", "Finetune", "Settings", "Train", "TrainArm", "load_settings"]
 
 
 class Settings(Section):
