@@ -123,27 +123,26 @@ def mfer(
     ] = False,
 ) -> None:
     """Bring everything up to date, as the deployment mfer/full-pipeline does."""
-    from flows.check import check_project, unfetched
+    from flows.check import check_project
     from flows.pipeline import known, targets
     from flows.profiles import check_name
     from mfer_core.base.settings import load_settings
     from tasks.dvc_locks import forget_the_dead
+    from tasks.dvc_plan import is_up_to_date
 
     # A wrong name is refused before anything starts, and Prefect is not started for nothing.
     chosen = known([start_from] if start_from else stages or [])
     if profile:
         check_name(profile)
     else:
-        aims = targets(chosen, corpora or [], load_settings())
+        settings = load_settings()
+        aims = targets(chosen, corpora or [], settings)
         let_dvc_do_without_git()
         forget_the_dead()
-        settings = check_project(may_fetch=True)
-        if not force and not unfetched(settings.corpora):
-            from tasks.dvc_plan import is_up_to_date
-
-            if is_up_to_date(settings, aims, downstream=start_from is not None):
-                print(UP_TO_DATE)
-                return
+        if not force and is_up_to_date(settings, aims, downstream=start_from is not None):
+            print(UP_TO_DATE)
+            return
+        check_project(may_fetch=True)
     from flows.run import run_flow
 
     run_flow("mfer", profile=profile, stages=stages, start_from=start_from, corpora=corpora, force=force)

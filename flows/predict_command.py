@@ -61,7 +61,7 @@ def predict(
     rejected.
     """
     from flows.predict import predict_media
-    from flows.show import show_predictions
+    from flows.show_predictions import show_predictions
 
     run, status = predict_media(
         paths,

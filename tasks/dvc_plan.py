@@ -51,10 +51,13 @@ def plan(settings: Settings, targets: list[str], downstream: bool = False) -> li
 
 
 def is_up_to_date(settings: Settings, targets: list[str], downstream: bool) -> bool:
-    """Whether DVC holds none of the stages for out of date, and nobody works on them."""
+    """Whether DVC holds none of the stages for out of date, and nobody works on them.
+
+    False where DVC cannot tell: the run says why.
+    """
     try:
         return not any(step.is_stale for step in plan(settings, targets, downstream))
-    except BusyError:
+    except MferError:
         return False
 
 
