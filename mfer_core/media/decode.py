@@ -11,9 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import av
+from av.audio.stream import AudioStream
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from mfer_core.base.errors import ClipError
 from mfer_core.media.clock import Clock, seconds
@@ -34,6 +37,30 @@ class Damage:
 
     def __str__(self) -> str:
         return f"{self.damaged} of {self.packets} packets damaged"
+
+
+class FrameSource(Protocol):
+    """What pictures and sound are extracted from: a ``Recording``, or a stream as it comes."""
+
+    @property
+    def video(self) -> VideoStream | None: ...
+
+    @property
+    def audio(self) -> AudioStream | None: ...
+
+    @property
+    def notes(self) -> list[str]: ...
+
+    @property
+    def damage(self) -> Damage: ...
+
+    @property
+    def aspect(self) -> float: ...
+
+    @property
+    def picture_end_s(self) -> tuple[float, float]: ...
+
+    def frames(self) -> Iterator[av.VideoFrame | av.AudioFrame]: ...
 
 
 class Recording:

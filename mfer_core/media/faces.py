@@ -84,19 +84,28 @@ class FaceCropper:
     ``look``, with which crops also hold everyone's face.
     """
 
-    def __init__(self, display: Display, detector: Detector, settings: Extract, look: Look | None = None):
+    def __init__(
+        self,
+        display: Display,
+        detector: Detector,
+        settings: Extract,
+        look: Look | None = None,
+        block_bytes: int = BLOCK_BYTES,
+    ):
+        self._block_bytes = block_bytes
+        self._last_main: tuple[float, FaceBox] | None = None  # of the blocks so far
         self._display, self._detector, self._settings, self._look = display, detector, settings, look
         self._tracker = Tracker(self._detect, settings.detect_every_s)
         self._area: dict[int, float] = defaultdict(float)
 
     def crops(self, samples: Iterable[Sample]) -> Iterator[Crop]:
         """One crop per sample, in order. Memory is bounded: the main face is chosen per block, by the areas
-        so far.
+        so far. With ``block_bytes`` of 0 crops come as soon as their faces are known.
         """
         block: list[_Undecided] = []
         for sample in samples:
             block += map(self._develop, self._tracker.push(sample.time_s, sample))
-            if sum(frame.nbytes for frame in block) > BLOCK_BYTES:
+            if sum(frame.nbytes for frame in block) > self._block_bytes:
                 yield from self._decide(block)
                 block = []
         yield from self._decide([*block, *map(self._develop, self._tracker.finish())])
@@ -128,13 +137,11 @@ class FaceCropper:
             max(frame.tracked.boxes, key=lambda s: (self._area[s.track], -s.track), default=None)
             for frame in block
         ]
-        times = [frame.tracked.time_s for frame in block]
+        faces = [(frame.tracked.time_s, face) for frame, face in zip(block, main, strict=True) if face]
+        known = [self._last_main, *faces] if self._last_main else faces
+        self._last_main = known[-1] if known else None
         for frame, face in zip(block, main, strict=True):
-            yield (
-                self._face(frame, face)
-                if face
-                else self._no_face(frame, _nearest(frame.tracked.time_s, times, main))
-            )
+            yield self._face(frame, face) if face else self._no_face(frame, _nearest(frame, known))
 
     def _face(self, frame: _Undecided, face: FaceBox) -> Crop:
         source = "track" if face.confidence is None else "detected"
@@ -165,9 +172,9 @@ class FaceCropper:
         return still.crop(*square(box, self._settings.margin, still.pixels.shape), self._settings.image_size)
 
 
-def _nearest(time_s: float, times: list[float], main: list[FaceBox | None]) -> np.ndarray | None:
-    """The main face's box nearest in time within ``HOLD_S``; the earlier of two equally near."""
-    near = [(abs(when - time_s), when, face) for when, face in zip(times, main, strict=True) if face]
+def _nearest(frame: _Undecided, faces: list[tuple[float, FaceBox]]) -> np.ndarray | None:
+    """The box nearest in time of main faces within ``HOLD_S``; the earlier of two equally near."""
+    near = [(abs(when - frame.tracked.time_s), when, face) for when, face in faces]
     if not near:
         return None
     distance, _, face = min(near, key=lambda entry: entry[:2])

@@ -21,7 +21,7 @@ from mfer_core.base.errors import ClipError
 from mfer_core.base.settings import Extract
 from mfer_core.cache.schemas import EXTRACTED, SAMPLE_RATE
 from mfer_core.media.clip import Reader, check_length, encode, frame_row, odd_notes, waveform_row
-from mfer_core.media.decode import Recording, frame_time
+from mfer_core.media.decode import FrameSource, Recording, frame_time
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import Crop, FaceCropper
 from mfer_core.media.looks import MOUTH_SIZE, SIZE, look, mouth
@@ -54,7 +54,7 @@ def extract_parts(path: Path, settings: Extract, threads: int, folder: Path, par
     Raises ClipError as ``extract_clip`` does.
     """
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
-        writer = _Writer(Path(folder), settings, part_s)
+        writer = PartsWriter(Path(folder), settings, part_s)
         writer.reader = reader = Reader(recording, settings, writer)
         cropper = FaceCropper(Display(recording.aspect, settings.grayscale), local_detector(), settings, look)
         for crop in cropper.crops(reader.samples()):
@@ -63,7 +63,7 @@ def extract_parts(path: Path, settings: Extract, threads: int, folder: Path, par
         return writer.facts(recording)
 
 
-class _Writer:
+class PartsWriter:
     """Gathers pictures and sound until a part of either is whole."""
 
     def __init__(self, folder: Path, settings: Extract, part_s: float):
@@ -80,22 +80,26 @@ class _Writer:
         self._notes: dict[str, None] = {}
         self.reader: Reader  # set before the first picture and sound come
 
-    @cached_property
-    def _start_s(self) -> float:
-        """When the stream that starts first does, on the recording's clock: known when the first part is
-        whole.
-        """
+    @property
+    def first_s(self) -> float:
+        """When the first of the streams that have begun did, on the recording's clock."""
         starts = (self.reader.sampler.start_s, self._first_sound_s)
         return min(start for start in starts if start is not None)
 
-    def add_picture(self, crop: Crop) -> None:
-        """A frame whose time counts from the video's start."""
+    @cached_property
+    def _start_s(self) -> float:
+        """The same once and for all: it is asked for when the first part is whole."""
+        return self.first_s
+
+    def add_picture(self, crop: Crop) -> dict:
+        """Take a crop, whose time counts from the video's start; its FRAME, on the recording's clock."""
         row = frame_row(crop, self._settings)
         row["time_s"] += self.reader.sampler.start_s
         if self._frames and row["time_s"] - self._frames[0]["time_s"] >= self._part_s:
             self._write_pictures()
         self._frames.append(row)
         self._faces += self._face_rows(crop, row["time_s"])
+        return row
 
     def _face_rows(self, crop: Crop, time_s: float) -> Iterator[dict]:
         number = self._frame_count + len(self._frames) - 1
@@ -161,7 +165,7 @@ class _Writer:
         pq.write_table(table, self._folder / f"{kind}-{self._written[kind]:05d}.parquet", compression="none")
         self._written[kind] += 1
 
-    def facts(self, recording: Recording) -> dict:
+    def facts(self, recording: FrameSource) -> dict:
         """What there is to say of the whole recording. Raises ClipError ("too long")."""
         sampler = self.reader.sampler
         ends = [] if sampler.start_s is None else [sampler.start_s + sampler.end_s]

@@ -43,12 +43,12 @@ class SoundCollector:
     cut.
     """
 
-    def __init__(self, max_duration_s: float):
-        self._max_duration_s = max_duration_s
+    def __init__(self, max_duration_s: float, block_s: float = BLOCK_S):
+        self._max_duration_s, self._block_s = max_duration_s, block_s
         self._start_s = self._end_s = 0.0  # where the sound so far starts and ends, on the recording's clock
         self._parts: list[np.ndarray] = []  # int16 [channels, N] at 16 kHz
         self._stretch: _Stretch | None = None
-        self._samples = self._clipped = self._broken = 0
+        self._samples = self._clipped = self._broken = self._drained = 0
 
     def push(self, frame: av.AudioFrame) -> None:
         """Take the next frame; one without a time of its own follows the one before it.
@@ -75,7 +75,7 @@ class SoundCollector:
             self._close()
             self._end_s += hole_s if hole_s > GAP_S else 0.0
             self._fill(self._end_s)
-            stretch = self._stretch = _Stretch(*shape)
+            stretch = self._stretch = _Stretch(*shape, self._block_s)
         stretch.push(self._checked(data))
         self._end_s += data.shape[1] / frame.sample_rate
 
@@ -85,20 +85,33 @@ class SoundCollector:
         parts = [part for part in self._parts if part.shape[1]]
         if not parts:
             return None
-        samples, notes = _mixed(parts)
+        samples, notes = mixed(parts)
         if self._broken:
             notes.append(f"{self._broken} samples of the sound are no numbers and taken for silence")
         if self._clipped > CLIPPED_SHARE * self._samples:
             notes.append(f"the sound is clipped: {self._clipped / self._samples:.0%} of it beyond full scale")
         return Waveform(samples, self._start_s, tuple(notes))
 
+    def drain(self, at_the_end: bool = False) -> tuple[float, list[np.ndarray]]:
+        """What has been resampled since the last call, for sound that is heard while it comes: its start on
+        the recording's clock, and int16 [1, N] or [2, N] (mid and side) end to end. It is forgotten here.
+        """
+        if at_the_end:
+            self._close()
+        start_s = self._start_s + self._drained / SAMPLE_RATE
+        parts = [*self._parts, *(self._stretch.drain() if self._stretch else ())]
+        self._parts = []
+        self._drained += sum(part.shape[1] for part in parts)
+        return start_s, [part for part in parts if part.shape[1]]
+
     def _close(self) -> None:
         if self._stretch is not None:
             self._parts.append(self._stretch.finish())
+            self._stretch = None
 
     def _fill(self, until_s: float) -> None:
         """Silence from the last sample to ``until_s``."""
-        length = sum(part.shape[1] for part in self._parts)
+        length = self._drained + sum(part.shape[1] for part in self._parts)
         missing = round((until_s - self._start_s) * SAMPLE_RATE) - length
         if missing > 0:
             self._parts.append(np.zeros((1, missing), np.int16))
@@ -119,18 +132,19 @@ class _Stretch:
     or gap.
     """
 
-    def __init__(self, rate: int, count: int):
+    def __init__(self, rate: int, count: int, block_s: float):
         self.rate, self.count = rate, count  # Hz, and channels as decoded
+        self._block_s = block_s  # resampled at a time
         self._layout = "stereo" if count == 2 else "mono"
         self._resampler = AudioResampler(format="s16p", layout=self._layout, rate=SAMPLE_RATE)
         self._waiting: list[np.ndarray] = []
         self._done: list[np.ndarray] = []
-        self._length = 0  # samples taken
+        self._length = self._drained = 0  # samples taken, and given away by ``drain``
 
     def push(self, data: np.ndarray) -> None:
         """Take float32 [1 or 2, N] at ``rate``."""
         self._waiting.append(data)
-        if sum(part.shape[1] for part in self._waiting) >= BLOCK_S * self.rate:
+        if sum(part.shape[1] for part in self._waiting) >= self._block_s * self.rate:
             self._resample()
 
     def finish(self) -> np.ndarray:
@@ -138,7 +152,13 @@ class _Stretch:
         self._resample()
         self._done += [frame.to_ndarray() for frame in self._resampler.resample(None)]
         whole = np.concatenate(self._done, axis=1) if self._done else np.zeros((1, 0), np.int16)
-        return whole[:, : -(-self._length * SAMPLE_RATE // self.rate)]
+        return whole[:, : -(-self._length * SAMPLE_RATE // self.rate) - self._drained]
+
+    def drain(self) -> list[np.ndarray]:
+        """What is resampled so far."""
+        done, self._done = self._done, []
+        self._drained += sum(part.shape[1] for part in done)
+        return done
 
     def _resample(self) -> None:
         block = np.concatenate(self._waiting, axis=1) if self._waiting else np.zeros((1, 0), np.float32)
@@ -171,7 +191,7 @@ def _mid_and_side(data: np.ndarray) -> np.ndarray:
     return np.concatenate([mid, (data[:1] - data[1:]) / 2]) if len(data) == 2 else mid
 
 
-def _mixed(parts: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
+def mixed(parts: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
     """Mono int16 [N] of mids and sides, with a note: the mean, or where two channels cancel, the louder of
     them.
     """
