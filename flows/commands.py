@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from flows.live_command import live
 from flows.pipeline import Stage, let_dvc_do_without_git, stages
 from flows.predict_command import predict
 from mfer_core.base.errors import MferError
@@ -201,6 +202,7 @@ def track() -> None:
 
 
 app.command()(predict)
+app.command()(live)
 
 
 @app.command()

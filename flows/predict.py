@@ -54,9 +54,9 @@ def predict_media(
     if out:
         ResultsFolder(out).check_writable()
     named = {"image_encoder": image_encoder, "speech_encoder": speech_encoder}
-    model = model or _model_at_hand(any(named.values()))
-    predictor = _load(model, max_minutes, {name: value for name, value in named.items() if value})
-    predictor.voices = _voices(voice_encoder)
+    model = model or model_at_hand(any(named.values()))
+    predictor = load_predictor(model, max_minutes, {name: value for name, value in named.items() if value})
+    predictor.voices = voices_at_hand(voice_encoder)
     predictor.neutral = _neutral(predictor, baseline, baseline_first, window_s, step_s)
     run = Batch(predictor, model, window_s, step_s, out).run(files)
     if run.left:
@@ -64,7 +64,7 @@ def predict_media(
     return run, (SOME if run.rejected else ALL) if run.done else NONE
 
 
-def _model_at_hand(encoders_named: bool) -> str:
+def model_at_hand(encoders_named: bool) -> str:
     """What answers where no model is named; that a person did not choose it is said."""
     trained = DataPaths().model
     if trained.is_dir() and not encoders_named:
@@ -74,7 +74,7 @@ def _model_at_hand(encoders_named: bool) -> str:
     return PUBLISHED
 
 
-def _voices(named: str | None) -> Voices | None:
+def voices_at_hand(named: str | None) -> Voices | None:
     """What tells speakers apart: the encoder that a person named, or that of the settings, if it is here."""
     chosen = load_settings().predict
     checkpoint = named or chosen.voice_encoder
@@ -104,7 +104,7 @@ def _neutral(
     )
 
 
-def _load(model: str, max_minutes: float | None, encoders: dict[str, str]) -> Predictor:
+def load_predictor(model: str, max_minutes: float | None, encoders: dict[str, str]) -> Predictor:
     """Raises MferError where encoders are named beside a model that has its own."""
     settings = load_settings()
     chosen = settings.predict

@@ -21,9 +21,10 @@ from av.video.stream import VideoStream
 from mfer_core.base.errors import MferError
 from mfer_core.base.settings import Extract
 from mfer_core.media.decode import Damage, Recording, frame_time
-from mfer_core.media.live_devices import Device, Frame, OpenInput, open_input
+from mfer_core.media.live_devices import Frame, OpenInput
 
-WAITING = 100  # Frames that wait at most.
+# With so many frames waiting no picture joins them, and no sound.
+PICTURES, SOUNDS = 50, 1000
 POLL_S = 0.2
 AHEAD_S = 1.0  # A file may hold so much sound before the pictures that belong to it.
 
@@ -63,7 +64,7 @@ class LiveSource:
         self.dropped = 0  # pictures that were not even waited for
         self.zero_s = math.inf  # time.monotonic() where the recording's clock is 0
         self._stop = threading.Event()
-        self._waiting: Queue[Frame | Exception | None] = Queue(WAITING)
+        self._waiting: Queue[Frame | Exception | None] = Queue(SOUNDS if self.paced else PICTURES)
 
     @property
     def notes(self) -> list[str]:
@@ -76,8 +77,9 @@ class LiveSource:
 
     @property
     def picture_end_s(self) -> tuple[float, float]:
-        """The bounds of the only input whose header may know them."""
-        return self.inputs[0].picture_end_s if len(self.inputs) == 1 else (0.0, math.inf)
+        """What a file's header says, where all of the file has come."""
+        ended = not (self._stop.is_set() or self._breaks)
+        return self.inputs[0].picture_end_s if ended and len(self.inputs) == 1 else (0.0, math.inf)
 
     @property
     def aspect(self) -> float:
@@ -93,7 +95,7 @@ class LiveSource:
 
     def frames(self) -> Iterator[Frame]:
         """Frames as they come, until every input has ended or ``stop`` was called. What breaks an input off
-        is a note.
+        is a note, and raised where nothing had come before.
         """
         for one in self.inputs:
             threading.Thread(target=self._read, args=(one,), daemon=True).start()
@@ -105,11 +107,12 @@ class LiveSource:
                 if self._stop.is_set():
                     return  # A device that says nothing does not notice.
                 continue
-            if isinstance(item, MferError):
+            if isinstance(item, MferError) and self.zero_s < math.inf:
                 self._breaks.append(f"broke off: {item}")
-            elif isinstance(item, Exception):
+                item = None
+            if isinstance(item, Exception):
                 raise item
-            if item is None or isinstance(item, MferError):
+            if item is None:
                 reading -= 1
             else:
                 yield item
@@ -127,13 +130,13 @@ class LiveSource:
 
     def _come(self, frame: Frame) -> None:
         now = frame_time(frame)
+        if now is not None and self.zero_s == math.inf:
+            self.zero_s = time.monotonic() - now
         if self.paced and now is not None:
-            if self.zero_s == math.inf:
-                self.zero_s = time.monotonic() - now
             self._stop.wait(max(0.0, -self.lag_s(now)))
             # The frame that came soonest says where the clock's zero is.
             self.zero_s = min(self.zero_s, time.monotonic() - now)
-            if isinstance(frame, av.VideoFrame) and self._waiting.qsize() > WAITING // 2:
+            if isinstance(frame, av.VideoFrame) and self._waiting.qsize() >= PICTURES:
                 self.dropped += 1
                 return
         self._put(frame)
@@ -169,8 +172,7 @@ def replay(path: Path, settings: Extract, paced: bool = True) -> LiveSource:
     return LiveSource([recording], paced, AHEAD_S)
 
 
-def capture(devices: Sequence[Device]) -> LiveSource:
-    """A camera and a microphone, or an address. Raises MferError naming what cannot be opened."""
-    opened: list[OpenInput] = [open_input(device) for device in devices]
+def capture(opened: Sequence[OpenInput]) -> LiveSource:
+    """A camera and a microphone, or an address."""
     stored = any(one.container.duration for one in opened)  # A file on a server; what is live knows no end.
     return LiveSource(opened, ahead_s=AHEAD_S if stored else 0.0)

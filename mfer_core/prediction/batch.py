@@ -3,6 +3,7 @@ there.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -47,13 +48,7 @@ class Batch:
         KeyboardInterrupt ends the run, not what is done: tables and page are written, and
         ``PredictionRun.left`` says what is left.
         """
-        predictor = self.predictor
-        run = PredictionRun(
-            self.model, predictor.warning, self.window_s, self.step_s, predictor.classes, self.results
-        )
-        run.about, run.sources = predictor.about, predictor.sources
-        if predictor.neutral:
-            run.about = [*run.about, predictor.neutral.about]
+        run = self._begin()
         run.others = [readable(path) for path in files.others]
         run.rejected = [Rejected(readable(path), str(error)) for path, error in files.faults.items()]
         left = len(files.recordings)
@@ -63,12 +58,33 @@ class Batch:
                 left -= 1
         except KeyboardInterrupt:
             run.left = left
+        self._end(run)
+        return run
+
+    def keep(self, path: Path, prediction: Prediction) -> PredictionRun:
+        """The run of one stream that was judged while it came; ``path`` is what it is called."""
+        run = self._begin()
+        self._keep(path, digest(datetime.now(UTC).isoformat()), prediction, run)
+        run.done.append(path)
+        self._end(run)
+        return run
+
+    def _begin(self) -> PredictionRun:
+        predictor = self.predictor
+        run = PredictionRun(
+            self.model, predictor.warning, self.window_s, self.step_s, predictor.classes, self.results
+        )
+        run.about, run.sources = predictor.about, predictor.sources
+        if predictor.neutral:
+            run.about = [*run.about, predictor.neutral.about]
+        return run
+
+    def _end(self, run: PredictionRun) -> None:
         if self.out:
             if not run.left:
                 self.results.prune(run.done)
             write_tables(run, self.out)
             write_pages(run, self.out / "report.html")
-        return run
 
     def _predict(self, path: Path, unsure: bool, run: PredictionRun) -> None:
         try:

@@ -98,15 +98,19 @@ class LiveSession:
         self._seen_s = time_s
 
     def _advance(self) -> None:
-        """Judge the window that has become whole, and of several the newest."""
+        """Judge the window that has become whole, of several the newest; none that is long past."""
         newest = self._next
         while self._is_whole(self._span(newest)):
             newest += 1
         if newest == self._next:
             return
-        kept = 1 if self._source.paced else newest - self._next
-        self.passed_over += newest - self._next - kept
-        for number in range(newest - kept, newest):
+        first = self._next
+        if self._source.paced:
+            end_s = self._parts.start_s + self._span(newest - 1)[1]
+            behind = self._source.lag_s(end_s) > max(self._step_s, PATIENCE_S) + TOLERANCE_S
+            first = newest if behind else newest - 1
+        self.passed_over += first - self._next
+        for number in range(first, newest):
             span = self._span(number)
             self._judge(span, open_ends(span, math.inf))
         self._next = newest

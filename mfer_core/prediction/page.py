@@ -5,6 +5,7 @@ recordings it also shows them.
 """
 
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -39,7 +40,8 @@ def write_pages(run: PredictionRun, report: Path) -> None:
     _write("index.html", report, run=run, rows=rows, sections=sections, arms=ARMS)
 
 
-def _write(template: str, page: Path, **values: object) -> None:
+def render(template: str, **values: object) -> Iterator[str]:
+    """The text of a page, piece by piece."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -48,9 +50,12 @@ def _write(template: str, page: Path, **values: object) -> None:
         lstrip_blocks=True,
     )
     environment.globals["colour_of"] = CLASSES.index
+    return environment.get_template(template).generate(measured=MEASURED, law=LAW, **values)
+
+
+def _write(template: str, page: Path, **values: object) -> None:
     with atomic_path(page) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for piece in environment.get_template(template).generate(measured=MEASURED, law=LAW, **values):
-            file.write(piece)
+        file.writelines(render(template, **values))
 
 
 def _row(path: Path, seen: RecordingResult, run: PredictionRun, together: bool) -> dict:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from mfer_core.base.errors import ClipError
-from mfer_core.media.sound import GAP_S, SoundCollector, Waveform, channels, speech_segments
+from mfer_core.media.sound import GAP_S, SoundCollector, Waveform, channels, mixed, speech_segments
 from tests.media.recordings import tone
 
 
@@ -218,3 +218,21 @@ def test_speech_is_found_where_it_is_however_quiet(real):
     assert speech_segments(loud, 0.5) == segments
     quiet = Waveform((loud.samples // 8).astype(np.int16), 0.0)
     assert np.abs(np.subtract(speech_segments(quiet, 0.5), segments)).max() < 0.1
+
+
+def test_sound_that_is_taken_while_it_comes_is_the_sound():
+    noise = np.random.default_rng(0).normal(0, 0.1, (90, 2, 1024)).astype(np.float32)
+    frames = [
+        audio_frame(part, "fltp", "stereo", 1024 * number, 48_000)
+        for number, part in enumerate(noise)
+        if not 40 <= number < 43  # A hole, which silence fills.
+    ]
+    whole, piecewise, parts = SoundCollector(60.0), SoundCollector(60.0, block_s=0.1), []
+    for frame in frames:
+        whole.push(frame)
+        piecewise.push(frame)
+        start_s, some = piecewise.drain()
+        assert start_s == pytest.approx(sum(part.shape[1] for part in parts) / 16_000)
+        parts += some
+    parts += piecewise.drain(at_the_end=True)[1]
+    assert np.array_equal(mixed(parts)[0], whole.finish().samples)
