@@ -46,7 +46,7 @@ def live(
 ) -> None:
     """Say what both arms and their fusion see while a camera, a file or an address goes on; Ctrl-C ends."""
     from flows.live import LiveOptions, run_live
-    from flows.show import show_predictions
+    from flows.show_predictions import show_predictions
 
     run = run_live(LiveOptions(source, camera, microphone, model, out, window, step, page, port))
     if run:

@@ -87,7 +87,7 @@ class OpenInput:
         zero_s: float | None = None
         try:
             for packet in self.container.demux([one for one in (self.video, self.audio) if one is not None]):
-                clock.place(packet)
+                clock.shift(packet)
                 for frame in self._decode(packet):
                     now = frame_time(frame)
                     if now is None:
