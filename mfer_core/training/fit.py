@@ -63,15 +63,15 @@ def trainable(model: nn.Module, learning_rate: float) -> list[Group]:
     return [{"params": [value for value in model.parameters() if value.requires_grad], "lr": learning_rate}]
 
 
-def build_optimiser(groups: list[Group], hyper: Train) -> Optimizer:
+def build_optimiser(groups: list[Group], section: Train) -> Optimizer:
     """The optimiser that the settings name, in its fused form (one pass over the parameters per step) on
     every device.
     """
-    kind = {"adam": Adam, "adamw": AdamW}[hyper.optimiser]
-    return kind(groups, lr=hyper.learning_rate, weight_decay=hyper.weight_decay, fused=True)
+    kind = {"adam": Adam, "adamw": AdamW}[section.optimiser]
+    return kind(groups, lr=section.learning_rate, weight_decay=section.weight_decay, fused=True)
 
 
-def build_schedule(optimiser: Optimizer, hyper: Train, rates: Sequence[float] | None = None) -> LRScheduler:
+def build_schedule(optimiser: Optimizer, section: Train, rates: Sequence[float] | None = None) -> LRScheduler:
     """The schedule of the learning rate, stepped once per epoch.
 
     With ``rates``, the first group takes these epoch by epoch, and every group keeps its proportion to the
@@ -79,13 +79,13 @@ def build_schedule(optimiser: Optimizer, hyper: Train, rates: Sequence[float] | 
     """
     if rates:
         return LambdaLR(optimiser, lambda epoch: rates[min(epoch, len(rates) - 1)] / rates[0])
-    factor = hyper.schedule_factor
-    if hyper.schedule == "plateau":
-        patience, threshold = hyper.schedule_patience, hyper.schedule_threshold
+    factor = section.schedule_factor
+    if section.schedule == "plateau":
+        patience, threshold = section.schedule_patience, section.schedule_threshold
         return ReduceLROnPlateau(optimiser, factor=factor, patience=patience, threshold=threshold)
-    if hyper.schedule == "step":
-        return StepLR(optimiser, hyper.schedule_step, factor)
-    return ExponentialLR(optimiser, 1.0 if hyper.schedule == "constant" else factor)
+    if section.schedule == "step":
+        return StepLR(optimiser, section.schedule_step, factor)
+    return ExponentialLR(optimiser, 1.0 if section.schedule == "constant" else factor)
 
 
 @torch.no_grad()
@@ -148,19 +148,19 @@ class ClipTraining(Training):
         train: Clips,
         valid: Clips,
         classes: int,
-        hyper: Train,
+        section: Train,
         device: torch.device,
         rates: Sequence[float] | None = None,
         keeps_start: bool = False,
     ):
-        self.model, self.train, self.valid, self.hyper = model.to(device), train, valid, hyper
+        self.model, self.train, self.valid, self.section = model.to(device), train, valid, section
         self.device, self.chooses, self.keeps_start = device, rates is None, keeps_start
-        self.epochs, self.patience = (hyper.epochs, hyper.patience) if rates is None else (len(rates), 0)
-        self.optimiser = build_optimiser(groups, hyper)
-        self.schedule = build_schedule(self.optimiser, hyper, rates)
+        self.epochs, self.patience = (section.epochs, section.patience) if rates is None else (len(rates), 0)
+        self.optimiser = build_optimiser(groups, section)
+        self.schedule = build_schedule(self.optimiser, section, rates)
         self.classes = classes
-        weights = class_weights(train.labels, classes, hyper.class_weight_power).to(device)
-        self.loss = nn.CrossEntropyLoss(weights, label_smoothing=hyper.label_smoothing)
+        weights = class_weights(train.labels, classes, section.class_weight_power).to(device)
+        self.loss = nn.CrossEntropyLoss(weights, label_smoothing=section.label_smoothing)
 
     def before(self) -> Row:
         return validate(self.model, self.valid) if self.chooses else {}
@@ -181,36 +181,36 @@ class ClipTraining(Training):
         """
         if not self.chooses:
             return True
-        if self.hyper.select == "loss":
+        if self.section.select == "loss":
             return new["valid_loss"] < best["valid_loss"]
-        score = f"valid_{self.hyper.select}"
+        score = f"valid_{self.section.select}"
         return (new[score], -new["valid_loss"]) > (best[score], -best["valid_loss"])
 
     def train_epoch(self, rng: np.random.Generator) -> float:
         """One pass over the training clips, each in one of its views; returns the mean loss per clip."""
         self.model.train()
-        hyper, clips = self.hyper, self.train.draw_views(rng)
-        order = draw(clips.labels.numpy(), self.classes, hyper.sampler_power, rng)
-        share = hyper.modality_dropout
+        section, clips = self.section, self.train.draw_views(rng)
+        order = draw(clips.labels.numpy(), self.classes, section.sampler_power, rng)
+        share = section.modality_dropout
         hidden = hide_modalities(clips.present(), share, rng) if share else None
-        cut = bucketed if hyper.batches == "like_length" else at_random
-        batches = cut(order, clips.lengths(), hyper.batch_size, rng)
+        cut = bucketed if section.batches == "like_length" else at_random
+        batches = cut(order, clips.lengths(), section.batch_size, rng)
         # A GPU waits when it is asked for a number, so the sum stays there until the end of the epoch.
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, indices in enumerate(batches, 1):
             inputs, labels = collate(clips, indices, hidden, rng)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=hyper.precision == "bf16"):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=section.precision == "bf16"):
                 logits = self.model(*(part.to(self.device) for part in inputs))
                 value = self.loss(logits, labels.to(self.device))
-            (value / hyper.accumulation).backward()
-            if number % hyper.accumulation == 0 or number == len(batches):
+            (value / section.accumulation).backward()
+            if number % section.accumulation == 0 or number == len(batches):
                 self._step()
             total += value.detach() * len(indices)
         return total.item() / len(order)
 
     def _step(self) -> None:
-        if self.hyper.gradient_clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.hyper.gradient_clip)
+        if self.section.gradient_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.section.gradient_clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
 
@@ -221,7 +221,7 @@ def fit(
     train: Clips,
     valid: Clips,
     classes: int,
-    hyper: Train,
+    section: Train,
     run: Run,
     rates: Sequence[float] | None = None,
     keeps_start: bool = False,
@@ -229,8 +229,8 @@ def fit(
     """Train ``model`` in place and leave it at its best epoch on ``valid``; with ``rates`` as ClipTraining
     says.
     """
-    device = run.device(hyper.device)
-    training = ClipTraining(model, groups, train, valid, classes, hyper, device, rates, keeps_start)
+    device = run.device(section.device)
+    training = ClipTraining(model, groups, train, valid, classes, section, device, rates, keeps_start)
     return run_epochs(training, run)
 
 
@@ -239,7 +239,7 @@ def fit_with_encoders(
     groups: list[Group],
     clips: dict[str, Clips],
     classes: int,
-    hyper: Train,
+    section: Train,
     run: Run,
     encoders: Mapping[str, ClipEncoder],
     rates: Sequence[float] | None = None,
@@ -251,14 +251,14 @@ def fit_with_encoders(
     train, valid = clips["train"], clips["valid"]
     learning = learning_encoders(encoders.values())
     if not learning:
-        return fit(model, groups, train, valid, classes, hyper, run, rates, keeps_start)
+        return fit(model, groups, train, valid, classes, section, run, rates, keeps_start)
     modules = {encoder.modality: encoder.learn() for encoder in learning}
     whole = FineTuned(model, modules)
     for encoder in learning:
         train, valid = encoder.raw_clips(train), encoder.raw_clips(valid)
         rate = encoder.settings.learning_rate
         groups = [*groups, {"params": list(modules[encoder.modality].parameters()), "lr": rate}]
-    progress = fit(whole, groups, train, valid, classes, hyper, run, rates, keeps_start)
+    progress = fit(whole, groups, train, valid, classes, section, run, rates, keeps_start)
     for encoder in learning:
         encoder.learned()
     return progress

@@ -29,7 +29,7 @@ class FoldStage(ABC):
 
     arm: str
     modalities: tuple[str, ...]
-    hyper: Train
+    section: Train  # the stage's section of the settings
 
     def __init__(self, fold: Fold, settings: Settings, seed: int):
         self.fold, self.settings, self.seed = fold, settings, seed
@@ -38,7 +38,7 @@ class FoldStage(ABC):
 
     @abstractmethod
     def shaped_by(self) -> list:
-        """What the key covers beside the fold, the code and ``hyper``."""
+        """What the key covers beside the fold, the code and ``section``."""
 
     @abstractmethod
     def start(
@@ -67,7 +67,7 @@ class FoldStage(ABC):
             code_digest(module)
             for module in (type(self).__module__, *(TRAINABLE_MODULES[name] for name in names))
         ]
-        shaped_by = [self.refit, self.hyper.model_dump(), self.shaped_by(), code]
+        shaped_by = [self.refit, self.section.model_dump(), self.shaped_by(), code]
         key = digest(self.name, fold.protocol, fold.number, self.seed, self.inputs, shaped_by)
         seed = seed_of(self.seed, self.name, fold.protocol, fold.number)
         folder = fold.paths.fold(self.name, fold.protocol, self.seed, fold.number)
@@ -100,7 +100,7 @@ def fit_once(stage: FoldStage, fold: Fold, run: Run, chosen: Fitted | None = Non
     """Train the stage's model on ``fold``. What an earlier fit has ``chosen`` on the validation part is
     taken over, and that part is not looked at.
     """
-    selection, device = chosen is None, run.device(stage.hyper.device)
+    selection, device = chosen is None, run.device(stage.section.device)
     modalities: dict[str, ModalityEmbeddings] = {}
     encoders: dict[str, ClipEncoder] = {}
     blocks = stage.blocks(selection)
@@ -141,11 +141,11 @@ class Job:
     def fit_arm(
         self, arm: Arm, groups: list[Group], decided: Stacked | None
     ) -> tuple[Arm, Progress, Stacked | None]:
-        hyper = self.stage.hyper
-        assert isinstance(hyper, TrainVisual | TrainAudio)  # the stages of a single arm
+        section = self.stage.section
+        assert isinstance(section, TrainVisual | TrainAudio)  # the stages of a single arm
         arm.standardise(*moments(self.clips["train"].modalities[self.stage.arm]))
         progress = self._fit_whole(arm, groups)
-        if not hyper.probe:
+        if not section.probe:
             return arm, progress, None
         wide, stacked = with_probe(arm, self.part("train"), self.part("valid"), decided)
         return wide, progress, stacked
@@ -153,17 +153,17 @@ class Job:
     def fit_fused(
         self, fused: Fused, groups: list[Group], decided: Stacked | None
     ) -> tuple[Progress, Stacked | None]:
-        hyper, stacked = self.stage.hyper, None
-        assert isinstance(hyper, TrainFused)  # the stage of both arms
-        shares = hyper.start == "shares"
+        section, stacked = self.stage.section, None
+        assert isinstance(section, TrainFused)  # the stage of both arms
+        shares = section.start == "shares"
         if shares:
             stacked = share_out(fused, hidden_states(fused, self.part("valid")), decided)
-        if hyper.trainable == "all":
+        if section.trainable == "all":
             return self._fit_whole(fused, groups, shares), stacked
         # Nothing below the head changes, so the arms' states are computed once.
         train, valid = (hidden_states(fused, self.part(name)) for name in ("train", "valid"))
         start = copy.deepcopy(fused.head)
-        progress = fit(fused.head, groups, train, valid, len(CLASSES), hyper, self.run, self.rates, shares)
+        progress = fit(fused.head, groups, train, valid, len(CLASSES), section, self.run, self.rates, shares)
         if shares and self.rates is None:
             before, after = logits_of(start, valid), logits_of(fused.head, valid)
             if not beyond_chance(before, after, valid.labels):
@@ -173,6 +173,6 @@ class Job:
 
     def _fit_whole(self, model: Arm | Fused, groups: list[Group], keeps_start: bool = False) -> Progress:
         return fit_with_encoders(
-            model, groups, self.clips, len(CLASSES), self.stage.hyper, self.run, self.encoders, self.rates,
+            model, groups, self.clips, len(CLASSES), self.stage.section, self.run, self.encoders, self.rates,
             keeps_start,
         )  # fmt: skip

@@ -62,18 +62,18 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         return _skip(folder, "the audio arm is left out")
     if not corpora:
         return _skip(folder, "every pretraining corpus has source absent")
-    fold, hyper = Fold.of_pretraining(data, corpora, settings.seed), settings.pretrain_audio
-    inputs, encoder = fold.digest(["audio"]), [TRAINABLE_MODULES["audio"]] if hyper.finetune.blocks else []
+    fold, section = Fold.of_pretraining(data, corpora, settings.seed), settings.pretrain_audio
+    inputs, encoder = fold.digest(["audio"]), [TRAINABLE_MODULES["audio"]] if section.finetune.blocks else []
     code = [code_digest(module) for module in (__name__, *encoder)]
-    key = digest(STAGE, settings.seed, hyper.model_dump(), inputs, code)
+    key = digest(STAGE, settings.seed, section.model_dump(), inputs, code)
     run = Run(folder, key, seed_of(settings.seed, STAGE), STAGE)
     if is_done(folder, key):
         return folder
     begin(folder)
     with one_thread():
         modality = fold.modality("audio")
-        clips = fold.clips({"audio": normalised(modality, hyper.normalisation, fold.manifest)})
-        fitted = train_four(run, fold, clips, settings, hyper.epochs)
+        clips = fold.clips({"audio": normalised(modality, section.normalisation, fold.manifest)})
+        fitted = train_four(run, fold, clips, settings, section.epochs)
         predictions = fitted.predictions(clips["test"])
         matrix = cross_corpus(run, fold, clips, settings)
         leaky = shuffled_predictions(run, fold, settings)
@@ -104,19 +104,19 @@ def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
     """Fit a fresh 4-class arm on ``clips`` by part. Raises MferError where a part that training needs is
     empty.
     """
-    hyper = settings.pretrain_audio.model_copy(update={"epochs": epochs})
+    section = settings.pretrain_audio.model_copy(update={"epochs": epochs})
     for part in ("train", "valid"):
         if not len(clips[part]):
             raise MferError(
                 f"{run.name}: no {part} clips; stage 2a needs a corpus of at least three speakers"
             )
     torch.manual_seed(run.seed)
-    arm = new_arm("audio", clips["train"].dims["audio"], hyper, CLASSES)
+    arm = new_arm("audio", clips["train"].dims["audio"], section, CLASSES)
     arm.standardise(*moments(clips["train"].modalities["audio"]))
-    _, encoder = open_modality(fold, "audio", str(run.device(hyper.device)), hyper.finetune, {})
+    _, encoder = open_modality(fold, "audio", str(run.device(section.device)), section.finetune, {})
     encoders = {"audio": encoder} if encoder else {}
-    groups = trainable(arm, hyper.learning_rate)
-    progress = fit_with_encoders(arm, groups, clips, len(CLASSES), hyper, run, encoders)
+    groups = trainable(arm, section.learning_rate)
+    progress = fit_with_encoders(arm, groups, clips, len(CLASSES), section, run, encoders)
     return Fitted(arm, progress, encoders)
 
 
@@ -150,10 +150,10 @@ def shuffled_predictions(run: Run, fold: Fold, settings: Settings) -> pd.DataFra
     """Predictions, with their fold, of models that are trained and tested as in the reference's report (see
     ``shuffled_parts``); without rows where the settings ask for no such folds.
     """
-    hyper = settings.pretrain_audio
+    section = settings.pretrain_audio
     tables = [pd.DataFrame(columns=["clip_id", "corpus", "label", *CLASSES, "fold"])]
-    inputs = {"audio": normalised(fold.modality("audio"), hyper.normalisation, fold.manifest)}
-    folds = shuffled_parts(fold.manifest, hyper.leaky_folds) if hyper.leaky_folds else []
+    inputs = {"audio": normalised(fold.modality("audio"), section.normalisation, fold.manifest)}
+    folds = shuffled_parts(fold.manifest, section.leaky_folds) if section.leaky_folds else []
     for number, parts in enumerate(folds):
         folder = run.folder / "leaky" / str(number)
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def shuffled_predictions(run: Run, fold: Fold, settings: Settings) -> pd.DataFra
         twin = replace(fold, parts=parts)
         clips = twin.clips(inputs)
         one = Run(folder, key, seed, f"{STAGE} on shuffled clips, fold {number}")
-        fitted = train_four(one, twin, clips, settings, hyper.epochs)
+        fitted = train_four(one, twin, clips, settings, section.epochs)
         tables.append(fitted.predictions(clips["test"]).assign(fold=number))
     return pd.concat(tables[1:] or tables, ignore_index=True)
 

@@ -34,14 +34,7 @@ from mfer_core.training.results import collect, finish, probability_table
 log = logging.getLogger("mfer")
 # The settings of an arm that say what its model is.
 SHAPE = {
-    "hidden_size",
-    "layers",
-    "dropout",
-    "standardise",
-    "pool",
-    "readout",
-    "noise",
-    "jitter",
+    *("hidden_size", "layers", "dropout", "standardise", "pool", "readout", "noise", "jitter"),
     "normalisation",
 }
 
@@ -56,14 +49,14 @@ class VisualStage(FoldStage):
     """Stage 1: the image arm alone."""
 
     arm, modalities = "visual", ("visual",)
-    hyper: TrainVisual
+    section: TrainVisual
 
     def __init__(self, fold: Fold, settings: Settings, seed: int):
         super().__init__(fold, settings, seed)
-        self.hyper = settings.train_visual
+        self.section = settings.train_visual
 
     def finetune_of(self, modality: str) -> Finetune:
-        return self.hyper.finetune
+        return self.section.finetune
 
     def shaped_by(self) -> list:
         return []
@@ -72,25 +65,25 @@ class VisualStage(FoldStage):
         self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
     ) -> tuple[Arm, list[Group]]:
         torch.manual_seed(seed)
-        arm = new_arm("visual", modalities["visual"].dim, self.hyper, CLASSES)
-        return arm, trainable(arm, self.hyper.learning_rate)
+        arm = new_arm("visual", modalities["visual"].dim, self.section, CLASSES)
+        return arm, trainable(arm, self.section.learning_rate)
 
 
 class AudioStage(FoldStage):
     """Stage 2b: the audio arm, its GRU taken over from stage 2a, its classifier new."""
 
     arm, modalities = "audio", ("audio",)
-    hyper: TrainAudio
+    section: TrainAudio
 
     def __init__(self, fold: Fold, settings: Settings, seed: int):
         """Raises MferError when there is no stage 2a model to start from."""
         super().__init__(fold, settings, seed)
-        self.hyper = settings.train_audio
+        self.section = settings.train_audio
         self.parent: Arm | None = None
         self.parent_key = "scratch"
         self.parent_encoder: dict = {}
         self.parent_blocks: Blocks = {}
-        if self.hyper.start == "pretrain_audio":
+        if self.section.start == "pretrain_audio":
             folder = fold.paths.stage("pretrain_audio")
             if skipped := read_json(folder / CONFIG).get("skipped"):
                 raise MferError(
@@ -101,7 +94,7 @@ class AudioStage(FoldStage):
             self.parent_key, self.parent_encoder = config["key"], config["encoders"]["audio"]
 
     def finetune_of(self, modality: str) -> Finetune:
-        return self.hyper.finetune
+        return self.section.finetune
 
     def shaped_by(self) -> list:
         return [self.settings.pretrain_audio.model_dump(include=SHAPE), self.parent_key]
@@ -115,32 +108,32 @@ class AudioStage(FoldStage):
         torch.manual_seed(seed)
         arm = new_arm("audio", modalities["audio"].dim, self.settings.pretrain_audio, CLASSES)
         if self.parent is None:
-            return arm, trainable(arm, self.hyper.learning_rate)
+            return arm, trainable(arm, self.section.learning_rate)
         if not same_encoder(self.parent_encoder, modalities["audio"].metadata):
             raise MferError(
                 "stage 2a was trained on another encoder's embeddings than the benchmark's: run embed and "
                 "pretrain_audio again"
             )
         arm.gru.load_state_dict(self.parent.gru.state_dict())
-        head = {"params": list(arm.classifier.parameters()), "lr": self.hyper.learning_rate}
-        return arm, [head, {"params": list(arm.gru.parameters()), "lr": self.hyper.gru_learning_rate}]
+        head = {"params": list(arm.classifier.parameters()), "lr": self.section.learning_rate}
+        return arm, [head, {"params": list(arm.gru.parameters()), "lr": self.section.gru_learning_rate}]
 
 
 class FusedStage(FoldStage):
     """Stage 3: both arms of the same fold together."""
 
     arm, modalities = "fused", MODALITIES
-    hyper: TrainFused
+    section: TrainFused
 
     def __init__(self, fold: Fold, settings: Settings, seed: int):
         super().__init__(fold, settings, seed)
-        self.hyper = settings.train_fused
+        self.section = settings.train_fused
         self.folders = {
             name: fold.paths.fold(f"train_{name}", fold.protocol, seed, fold.number) for name in MODALITIES
         }
 
     def finetune_of(self, modality: str) -> Finetune:
-        return self.hyper.finetune_of(modality)
+        return self.section.finetune_of(modality)
 
     def shaped_by(self) -> list:
         return [read_json(folder / CONFIG)["key"] for folder in self.folders.values()]
@@ -157,8 +150,8 @@ class FusedStage(FoldStage):
         self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
     ) -> tuple[Fused, list[Group]]:
         fused = Fused(*(arm for arm, _ in self.arms(selection).values()))
-        part = fused if self.hyper.trainable == "all" else fused.head
-        return fused, trainable(part, self.hyper.learning_rate)
+        part = fused if self.section.trainable == "all" else fused.head
+        return fused, trainable(part, self.section.learning_rate)
 
 
 STAGES: dict[str, Callable[[Fold, Settings, int], FoldStage]] = {

@@ -108,12 +108,12 @@ def test_predictions_come_back_in_the_clips_order():
 def test_schedules(schedule, expected):
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([parameter], lr=1.0)
-    hyper = Train(
+    section = Train(
         epochs=4, batch_size=1, accumulation=1, learning_rate=1, optimiser="adam", weight_decay=0,
         schedule=schedule, schedule_factor=0.5, schedule_step=2, patience=0, label_smoothing=0,
         class_weight_power=0, sampler_power=0,
     )  # fmt: skip
-    steps, rates = build_schedule(optimiser, hyper), []
+    steps, rates = build_schedule(optimiser, section), []
     for _ in range(4):
         optimiser.step()
         steps.step(*([1.0] if schedule == "plateau" else []))  # a loss that stands still

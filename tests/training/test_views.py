@@ -22,7 +22,7 @@ from tests.training.synthetic import (
     write_embeddings,
 )
 
-HYPER = small_settings().train_visual
+SECTION = small_settings().train_visual
 
 
 def numbered(count: int, views: int) -> Clips:
@@ -56,7 +56,7 @@ class Recorder(torch.nn.Module):
 def test_an_epoch_draws_every_view_and_the_clean_clip_alike_and_validation_only_the_clean_one():
     clips, model = numbered(400, 3), Recorder()
     groups = [{"params": list(model.parameters()), "lr": 1e-9}]
-    training = ClipTraining(model, groups, clips, clips, 1, HYPER, torch.device("cpu"))
+    training = ClipTraining(model, groups, clips, clips, 1, SECTION, torch.device("cpu"))
     training.train_epoch(np.random.default_rng(0))
     shares = np.bincount(np.array(model.seen, int), minlength=4) / len(model.seen)
     assert (abs(shares - 0.25) < 0.08).all()
