@@ -26,6 +26,7 @@ PICTURES = ["frames.list.element.time_s", "frames.list.element.image"]
 # bytes
 GROUP = 4
 OPEN_FILES = 64  # shards whose footers stay in memory while clips are read in any order
+KEPT_GROUPS = 16  # row groups that stay in memory: clips in their own order are spread over the shards
 EARLIER = ("frames", "waveforms", "clips")  # the folders that one corpus had before
 
 
@@ -70,6 +71,7 @@ class Extracted:
             for number, clip_id in enumerate(table["clip_id"].to_pylist())
         }
         self._opened = lru_cache(OPEN_FILES)(pq.ParquetFile)
+        self._group = lru_cache(KEPT_GROUPS)(self._read_group)
 
     def keys(self, modality: str) -> dict[str, str]:
         """clip_id -> key, in clip order, of the clips with pictures ("visual") or sound ("audio")."""
@@ -82,7 +84,7 @@ class Extracted:
 
     def frames(self, clip_id: str) -> FrameSequence:
         """The pictures of a clip that has some. Raises KeyError."""
-        row = self._read(clip_id, ["key", *PICTURES])
+        row = self._read(clip_id, ("key", *PICTURES))
         frames = row["frames"].combine_chunks().flatten()
         if not len(frames):
             raise KeyError(clip_id)
@@ -93,7 +95,7 @@ class Extracted:
         """The sound of a clip that has some, after the method's rule (see ``keep_speech``). Raises
         KeyError.
         """
-        row = self._read(clip_id, ["key", "waveform"])
+        row = self._read(clip_id, ("key", "waveform"))
         waveform = row["waveform"].combine_chunks()
         if waveform.null_count:
             raise KeyError(clip_id)
@@ -105,9 +107,12 @@ class Extracted:
         """The sound of every clip that has some, in clip order, one in memory at a time."""
         return (self.speech(clip_id, vad_min_clip_s) for clip_id in self.keys("audio"))
 
-    def _read(self, clip_id: str, columns: list[str] | None = None) -> pa.Table:
+    def _read(self, clip_id: str, columns: tuple[str, ...] | None = None) -> pa.Table:
         path, number = self._rows[clip_id]
-        return self._opened(path).read_row_group(number // GROUP, columns).slice(number % GROUP, 1)
+        return self._group(path, number // GROUP, columns).slice(number % GROUP, 1)
+
+    def _read_group(self, path: Path, number: int, columns: tuple[str, ...] | None) -> pa.Table:
+        return self._opened(path).read_row_group(number, columns and [*columns])
 
 
 def open_extracted(*folders: Path) -> Extracted:
