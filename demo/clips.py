@@ -22,7 +22,7 @@ from mfer_core.base.files import atomic_path
 SIZE = (320, 180)  # pixels
 HEAD = 37.0  # pixels, half the width of a head
 SHORTEST_S, LONGEST_S = 2.0, 2.95
-SHOWN = 2  # frames in a row that show one picture, as in drawn films: half the work, and sampling sees no difference
+SHOWN = 2  # frames in a row that show one picture, as in drawn films: half the work
 
 
 @dataclass(frozen=True)
