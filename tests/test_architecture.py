@@ -1,4 +1,6 @@
-"""docs/architecture.md is true: its diagrams equal dvc.yaml and the imports, and what it names is there."""
+"""docs/architecture.md is true: its diagrams equal dvc.yaml and the imports, and what it names is there. And
+files and functions are short.
+"""
 
 import ast
 import re
@@ -16,6 +18,8 @@ PACKAGES = (
     "demo",
     *sorted(f"mfer_core/{path.parent.name}" for path in (ROOT / "mfer_core").glob("*/__init__.py")),
 )
+CODE = ("flows", "tasks", "demo", "mfer_core", "benchmarks", "examples", "tests")
+FILE_LINES, FUNCTION_LINES = 300, 50
 Edges = set[tuple[str, str]]
 
 
@@ -62,13 +66,9 @@ def import_edges() -> Edges:
     for package in PACKAGES:
         for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-                names += (
-                    [f"{node.module}.{alias.name}" for alias in node.names]
-                    if isinstance(node, ast.ImportFrom)
-                    else []
-                )
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
                 edges |= {
                     (package, target) for name in names if (target := package_of(name.replace(".", "/")))
                 }
@@ -104,6 +104,24 @@ def test_no_package_imports_in_a_circle():
     while leaves := {target for _, target in edges} - {source for source, _ in edges}:
         edges = {edge for edge in edges if edge[1] not in leaves}
     assert not edges, f"these import each other: {sorted(edges)}"
+
+
+def code_files() -> list[Path]:
+    return [path for folder in CODE for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_files_and_functions_are_short_enough_to_be_read_at_once():
+    """A file of more lines does more than one thing, and a longer function does not fit on a screen."""
+    long = {}
+    for path in code_files():
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+        lengths = {name: (text.count("\n"), FILE_LINES)} | {
+            f"{name}:{node.name}": (node.end_lineno - node.lineno + 1, FUNCTION_LINES)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        long |= {what: lines for what, (lines, limit) in lengths.items() if lines > limit}
+    assert not long
 
 
 @pytest.mark.parametrize("file, name", sorted(set(re.findall(r"`([\w/]+\.py):(\w+)`", PAGE))))

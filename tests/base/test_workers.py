@@ -95,7 +95,8 @@ def test_no_process_outlives_the_one_that_made_it(in_python, limit_s):
     worker = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.wait()
-    worker.wait(timeout=30)
+    _, alive = psutil.wait_procs([worker], timeout=30)
+    assert not alive, "the worker goes on after its parent was killed"
 
 
 def test_a_process_that_gets_ctrl_c_in_its_start_says_nothing(capfd):

@@ -90,7 +90,7 @@ def test_classes_that_a_head_lacks_are_absent_and_clips_of_them_are_not_scored(t
 
 
 def test_a_head_stands_beside_arms_on_its_own_clips_and_classes(tmp_path):
-    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    settings = small_settings()
     write_benchmark(tmp_path, settings, speakers=4, strength=2.0)
     write_head(tmp_path / "embed" / "audio" / "ravdess", head_of(HEAD_LABELS))
     manifest, folds = (
@@ -117,7 +117,7 @@ def test_a_head_stands_beside_arms_on_its_own_clips_and_classes(tmp_path):
 
 
 def test_frames_are_scored_one_by_one_and_a_clip_is_their_mean(tmp_path):
-    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    settings = small_settings()
     write_benchmark(tmp_path, settings, speakers=6, strength=0.6, gap=15)
     folder, path = tmp_path / "embed" / "visual" / "ravdess", tmp_path / "frames.parquet"
     write_head(folder, head_of(list(FACE_LABELS)))
@@ -160,7 +160,7 @@ def test_frames_are_scored_one_by_one_and_a_clip_is_their_mean(tmp_path):
 
 
 def test_without_a_head_no_frame_is_scored_and_none_of_before_is_left(tmp_path):
-    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    settings = small_settings()
     write_benchmark(tmp_path, settings, speakers=4)
     folder, path = tmp_path / "embed" / "visual" / "ravdess", tmp_path / "frames.parquet"
     write_head(folder, head_of(list(FACE_LABELS)))

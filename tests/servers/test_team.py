@@ -63,30 +63,29 @@ def test_a_stage_runs_against_a_prefect_server_on_postgresql(tmp_path, postgres)
     assert ("ingest-shemo-rejects",) in query(postgres, "prefect", "select key from artifact")
 
 
+def mlflow_server(address: str, postgres: str) -> tuple[str, ...]:
+    """The module and arguments of an MLflow server at ``address`` over PostgreSQL and the bucket mfer."""
+    host, port = address.removeprefix("http://").split(":")
+    stores = ("--backend-store-uri", f"postgresql+psycopg2://{postgres}/mlflow")
+    stores += ("--artifacts-destination", "s3://mfer/runs")
+    return ("mlflow", "server", *stores, "--host", host, "--port", port, "--workers", "1")
+
+
+def stored_in(s3: str) -> list[str]:
+    """The names of all files in the bucket's folder of runs."""
+    names = {"endpoint_url": s3, "region_name": KEYS["AWS_DEFAULT_REGION"]}
+    names |= {name.lower(): KEYS[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    listed = boto3.client("s3", **names).list_objects_v2(Bucket="mfer", Prefix="runs/")
+    return [item["Key"] for item in listed["Contents"]]
+
+
 def test_mlflow_on_postgresql_and_s3_takes_the_folds_by_one_variable(
     tmp_path, postgres, settings, monkeypatch
 ):
+    address = f"http://127.0.0.1:{free_port()}"
     with serve_s3("mfer") as s3:
-        address = f"http://127.0.0.1:{free_port()}"
-        stores = (
-            "--backend-store-uri",
-            f"postgresql+psycopg2://{postgres}/mlflow",
-            "--artifacts-destination",
-            "s3://mfer/runs",
-        )
-        start = (
-            "mlflow",
-            "server",
-            *stores,
-            "--host",
-            "127.0.0.1",
-            "--port",
-            address.rpartition(":")[2],
-            "--workers",
-            "1",
-        )
         lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_S3_ENDPOINT_URL": s3}
-        with serve(tmp_path, f"{address}/health", *start, **lean, **KEYS):
+        with serve(tmp_path, f"{address}/health", *mlflow_server(address, postgres), **lean, **KEYS):
             monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
             folders = [finish_fold("visual", number, hits=8 - number) for number in range(2)]
             for folder in folders:
@@ -94,32 +93,18 @@ def test_mlflow_on_postgresql_and_s3_takes_the_folds_by_one_variable(
             files = {folders[0] / "history.csv": "evaluate"}
             page = log_results("luna5", {"evaluate/visual/accuracy": 0.9}, files, "visual 90.0 %", settings)
             store = MlflowClient(address)
-            runs = store.search_runs(
-                [store.get_experiment_by_name("luna5").experiment_id], order_by=["metrics.test_accuracy DESC"]
-            )
+            experiment = store.get_experiment_by_name("luna5").experiment_id
+            runs = store.search_runs([experiment], order_by=["metrics.test_accuracy DESC"])
             folds = [run for run in runs if run.data.tags["kind"] == "fold"]
-            assert [(run.data.tags["fold"], run.data.metrics["test_accuracy"]) for run in folds] == [
-                ("0", 1.0),
-                ("1", 0.875),
-            ]
+            by_fold = [(run.data.tags["fold"], run.data.metrics["test_accuracy"]) for run in folds]
+            assert by_fold == [("0", 1.0), ("1", 0.875)]
             (parent,) = (run for run in runs if run.data.tags["kind"] == "pipeline")
-            assert parent.data.metrics["evaluate/visual/accuracy"] == 0.9 and parent.info.run_name.startswith(
-                "visual 90.0 %, "
-            )
-            assert page == f"{address}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
-            predictions = store.download_artifacts(
-                folds[0].info.run_id, "model/predictions.parquet", str(tmp_path)
-            )
+            assert parent.data.metrics["evaluate/visual/accuracy"] == 0.9
+            assert parent.info.run_name.startswith("visual 90.0 %, ")
+            assert page == f"{address}/#/experiments/{experiment}/runs/{parent.info.run_id}"
+            run = folds[0].info.run_id
+            predictions = store.download_artifacts(run, "model/predictions.parquet", str(tmp_path))
             assert Path(predictions).read_bytes() == (folders[0] / "predictions.parquet").read_bytes()
-        names = {"endpoint_url": s3, "region_name": KEYS["AWS_DEFAULT_REGION"]}
-        names |= {
-            "aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"],
-        }
-        stored = [
-            item["Key"]
-            for item in boto3.client("s3", **names).list_objects_v2(Bucket="mfer", Prefix="runs/")["Contents"]
-        ]
-        assert sum(name.endswith("confusion.png") for name in stored) == 2
+        assert sum(name.endswith("confusion.png") for name in stored_in(s3)) == 2
     assert not (tmp_path / "mlartifacts").exists(), "artifacts beside the bucket"
     assert query(postgres, "mlflow", "select count(*) from runs") == [(3,)]

@@ -106,7 +106,7 @@ def in_flow(work):
 
 @pytest.mark.parametrize("where", ["dask", "scheduler"])
 def test_folds_on_a_cluster_give_the_bytes_of_the_local_run(project, api, workers, where):
-    settings = small_settings(folds={"protocols": ["groupk:2"]}, train_visual={"epochs": 2})
+    settings = small_settings(train_visual={"epochs": 2})
     for name in ("local", where):
         write_benchmark(project / name, settings, speakers=4)
     calls = [

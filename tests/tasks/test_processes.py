@@ -22,17 +22,22 @@ def other(tmp_path, monkeypatch):
     process.wait()
 
 
-def test_a_run_waits_for_those_marked_before_it_and_names_them(other):
-    processes.mark(psutil.Process(other.pid))
-    processes.mark(psutil.Process())
-    said = []
+def lines_while_waiting(other) -> list[str]:
+    """What a run says while it waits; with its first line the other process ends."""
+    lines = []
 
     def say(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         threading.Thread(target=other.communicate, args=(b"\n",)).start()
 
     processes.wait_for_earlier(say)
-    (line,) = said
+    return lines
+
+
+def test_a_run_waits_for_those_marked_before_it_and_names_them(other):
+    processes.mark(psutil.Process(other.pid))
+    processes.mark(psutil.Process())
+    (line,) = lines_while_waiting(other)
     assert line.startswith(f"waiting for process {other.pid} (`")
     assert [process.pid for process in processes.living()] == [os.getpid()]
 
@@ -40,8 +45,8 @@ def test_a_run_waits_for_those_marked_before_it_and_names_them(other):
 def test_those_marked_later_are_not_waited_for(other):
     processes.mark(psutil.Process())
     processes.mark(psutil.Process(other.pid))
-    processes.mark(psutil.Process())  # again: it keeps its place
-    processes.wait_for_earlier(lambda line: pytest.fail(line))
+    processes.mark(psutil.Process())  # A process that is marked again keeps its place.
+    assert lines_while_waiting(other) == []
 
 
 def test_a_number_that_another_program_has_now_does_not_count(other):

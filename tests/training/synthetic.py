@@ -44,7 +44,7 @@ def small_settings(**changes: object) -> Settings:
     fast = {"epochs": 4, "learning_rate": 1e-2, "select": "uar", "label_smoothing": 0.03}
     base = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)
     merged = {
-        "folds": {"protocols": ["luna5", "report5"], "refit": False},
+        "folds": {"protocols": ["groupk:2"], "refit": False},
         "train_visual": small | fast,
         "pretrain_audio": small | fast | {"cross_corpus_epochs": 0},
         "train_audio": fast | {"gru_learning_rate": 5e-3},
@@ -198,6 +198,16 @@ def write_transfer(data: Path, settings: Settings, speakers: int = 5, repeats: i
     write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus)
     write_embeddings(data / "embed" / "visual" / corpus, clips, (3, 6), 0.4, 3, shift=1.0)
     write_embeddings(data / "embed" / "audio" / corpus, clips, (6, 12), 0.6, 4, shift=0.3)
+
+
+def train_first_folds(data: Path, settings: Settings) -> None:
+    """A benchmark, pretraining corpora, and every training stage on the first fold of each protocol."""
+    write_benchmark(data, settings)
+    write_pretraining(data, settings)
+    pretrain_audio(data, settings)
+    for train in (train_visual_fold, train_audio_fold, train_fused_fold):
+        for protocol in settings.folds.protocols:
+            train(protocol, 0, data, settings)
 
 
 def train_all(data: Path, settings: Settings) -> None:

@@ -27,7 +27,6 @@ from mfer_core.models.store import load_trained
 from mfer_core.prediction.model_settings import ModelSettings
 from mfer_core.prediction.predictor import Predictor
 from mfer_core.training import loop
-from mfer_core.training.fit import ClipTraining
 from mfer_core.training.pretrain_audio import pretrain_audio
 from tests.training.synthetic import (
     EIGHT,
@@ -49,8 +48,8 @@ TRAIN = {"visual": train_visual_fold, "audio": train_audio_fold}
 
 
 def settings_of(**changes):
-    base = {"folds": {"protocols": ["groupk:2"]}, "roles": {"pretraining": ["urdu"]}}
-    base |= {"train_visual": {"epochs": 2}, "train_audio": {"epochs": 2, "start": "scratch"}}
+    base = {"roles": {"pretraining": ["urdu"]}, "train_visual": {"epochs": 2}}
+    base |= {"train_audio": {"epochs": 2, "start": "scratch"}}
     return small_settings(**base | {name: base.get(name, {}) | values for name, values in changes.items()})
 
 
@@ -131,8 +130,8 @@ def raw_clips(data, modality):
 
 
 def embeddings(encoder, modality, raw):
-    found = encoder.embed(raw)
-    return torch.from_numpy(found if modality == "visual" else found[0])
+    values = encoder.embed(raw)
+    return torch.from_numpy(values if modality == "visual" else values[0])
 
 
 @pytest.mark.parametrize("modality", ["visual", "audio"])
@@ -161,27 +160,19 @@ def test_all_blocks_learn_but_the_convolutional_front_end_and_a_saved_fold_predi
     for clip_id in expected.index:
         steps = embeddings(encoder, modality, raw[clip_id])
         with torch.no_grad():
-            found = model(steps[None], torch.tensor([len(steps)])).softmax(1)[0]
-        np.testing.assert_allclose(found, expected.loc[clip_id, list(EIGHT)].to_numpy(float), atol=1e-5)
+            probabilities = model(steps[None], torch.tensor([len(steps)])).softmax(1)[0]
+        np.testing.assert_allclose(
+            probabilities, expected.loc[clip_id, list(EIGHT)].to_numpy(float), atol=1e-5
+        )
 
 
-def test_a_crash_continues_to_the_identical_result_and_checkpointing_changes_nothing(fold, monkeypatch):
+def test_a_crash_continues_to_the_identical_result_and_checkpointing_changes_nothing(fold, crashing):
     whole = fold("audio", {"blocks": 2}, "whole")
-    calls, train_epoch = [], ClipTraining.train_epoch
-
-    def crashing(*arguments):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return train_epoch(*arguments)
-
-    monkeypatch.setattr(ClipTraining, "train_epoch", crashing)
+    crashing(2)
     with pytest.raises(KeyboardInterrupt):
         fold("audio", {"blocks": 2}, "crashed")
-    resumed, recomputed = (
-        fold("audio", {"blocks": 2}, "crashed"),
-        fold("audio", {"blocks": 2, "checkpointing": True}, "recomputed"),
-    )
+    resumed = fold("audio", {"blocks": 2}, "crashed")
+    recomputed = fold("audio", {"blocks": 2, "checkpointing": True}, "recomputed")
     for name in ("model.safetensors", "history.csv", "predictions.parquet"):
         assert filecmp.cmp(whole / name, resumed / name, shallow=False)
         assert filecmp.cmp(whole / name, recomputed / name, shallow=False)
@@ -218,12 +209,8 @@ def test_bf16_trains_too(fold, modality):
 def test_a_folds_number_picks_its_device_for_arm_and_encoder_and_is_no_part_of_its_key(
     data, tmp_path, monkeypatch
 ):
-    settings, asked_for, opened, load = (
-        settings_of(train_visual={"finetune": LEARN, "epochs": 1, "device": "auto"}),
-        [],
-        [],
-        load_faces,
-    )
+    settings = settings_of(train_visual={"finetune": LEARN, "epochs": 1, "device": "auto"})
+    asked_for, opened, load = [], [], load_faces
 
     def choose(name, fold):
         asked_for.append((name, fold))
@@ -286,8 +273,8 @@ def test_the_predictor_uses_the_trained_encoders(chain, data, tmp_path):
         )
         for clip in expected.index
     ]
-    found = torch.stack([arms["fused"] for arms in predictor.decide(parts)])
-    np.testing.assert_allclose(found, expected[list(EIGHT)], atol=1e-5)
+    probabilities = torch.stack([arms["fused"] for arms in predictor.decide(parts)])
+    np.testing.assert_allclose(probabilities, expected[list(EIGHT)], atol=1e-5)
 
 
 def test_the_cached_embeddings_are_never_taken_for_the_folds_own(chain, data):

@@ -6,18 +6,9 @@ import pytest
 import torch
 
 from mfer_core.base.files import read_json, read_table
-from mfer_core.training.fit import ClipTraining, build_schedule
-from mfer_core.training.pretrain_audio import pretrain_audio
-from tests.training.synthetic import (
-    small_settings,
-    train_audio_fold,
-    train_fused_fold,
-    train_visual_fold,
-    write_benchmark,
-    write_pretraining,
-)
-
-STAGES = {"train_visual": train_visual_fold, "train_audio": train_audio_fold, "train_fused": train_fused_fold}
+from mfer_core.training.fit import build_schedule
+from mfer_core.training.stages import STAGES
+from tests.training.synthetic import small_settings, train_first_folds, train_visual_fold, write_benchmark
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +16,12 @@ def folders(tmp_path_factory):
     """refit on or off -> data folder with every stage trained on fold 0 of an honest and of the leaky
     protocol.
     """
-    found = {}
+    folders = {}
     for refit in (True, False):
-        data = found[refit] = tmp_path_factory.mktemp("refit")
+        folders[refit] = tmp_path_factory.mktemp("refit")
         settings = small_settings(folds={"protocols": ["groupk:2", "report5"], "refit": refit})
-        write_benchmark(data, settings)
-        write_pretraining(data, settings)
-        pretrain_audio(data, settings)
-        for train in STAGES.values():
-            for protocol in ("groupk:2", "report5"):
-                train(protocol, 0, data, settings)
-    return found
+        train_first_folds(folders[refit], settings)
+    return folders
 
 
 def equal(first, second):
@@ -69,28 +55,18 @@ def test_where_the_checkpoint_is_picked_on_the_test_fold_nothing_is_trained_on_i
 
 
 @pytest.mark.parametrize("crash_at", [5, 6])
-def test_a_crash_in_the_second_training_costs_an_epoch(tmp_path, monkeypatch, crash_at):
-    settings = small_settings(
-        folds={"protocols": ["groupk:2"], "refit": True}, train_visual={"select": "loss", "patience": 0}
-    )
+def test_a_crash_in_the_second_training_costs_an_epoch(tmp_path, crashing, crash_at):
+    settings = small_settings(folds={"refit": True}, train_visual={"select": "loss", "patience": 0})
     for name in ("whole", "crashed"):
         write_benchmark(tmp_path / name, settings, speakers=6)
     whole = train_visual_fold("groupk:2", 0, tmp_path / "whole", settings)
     best = read_json(whole / "config.json")["best_epoch"]
     assert best >= 2
-    calls, train_epoch = [], ClipTraining.train_epoch
-
-    def crashing(*arguments):
-        calls.append(1)
-        if len(calls) == crash_at:
-            raise KeyboardInterrupt
-        return train_epoch(*arguments)
-
-    monkeypatch.setattr(ClipTraining, "train_epoch", crashing)
+    epochs = crashing(crash_at)
     with pytest.raises(KeyboardInterrupt):
         train_visual_fold("groupk:2", 0, tmp_path / "crashed", settings)
     resumed = train_visual_fold("groupk:2", 0, tmp_path / "crashed", settings)
-    assert len(calls) == settings.train_visual.epochs + best + 1
+    assert len(epochs) == settings.train_visual.epochs + best + 1
     for name in ("model.safetensors", "selection.safetensors", "predictions.parquet", "config.json"):
         assert equal(whole / name, resumed / name)
 

@@ -13,17 +13,8 @@ from mfer_core.evaluation.probe import probe_of
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.regression import STRENGTHS, fit_regression
 from mfer_core.training.fit import logits_of
-from mfer_core.training.pretrain_audio import pretrain_audio
 from mfer_core.training.stacking import Stacked, beyond_chance, log_loss, shares_of, states_of, with_probe
-from tests.training.synthetic import (
-    EIGHT,
-    small_settings,
-    train_audio_fold,
-    train_fused_fold,
-    train_visual_fold,
-    write_benchmark,
-    write_pretraining,
-)
+from tests.training.synthetic import EIGHT, small_settings, train_first_folds
 
 DIM = 12
 
@@ -134,16 +125,12 @@ def trained(tmp_path_factory):
     """A data folder with every stage of one fold, arms with their probes, and stage 3 from their shares."""
     data = tmp_path_factory.mktemp("stacked")
     settings = small_settings(
-        folds={"protocols": ["groupk:2"], "refit": True},
+        folds={"refit": True},
         train_visual={"probe": True},
         train_audio={"probe": True},
         train_fused={"start": "shares", "epochs": 2, "learning_rate": 1.0},  # Such steps do harm.
     )
-    write_benchmark(data, settings)
-    write_pretraining(data, settings)
-    pretrain_audio(data, settings)
-    for train in (train_visual_fold, train_audio_fold, train_fused_fold):
-        train("groupk:2", 0, data, settings)
+    train_first_folds(data, settings)
     return {path.parts[-5]: path.parent for path in data.glob("train_*/groupk-2/*/fold-0/config.json")}
 
 

@@ -9,17 +9,14 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, read_table
 from mfer_core.cache.code import project_files
 from mfer_core.models.finetuned import TRAINABLE_MODULES
-from mfer_core.training.fit import ClipTraining
-from mfer_core.training.pretrain_audio import pretrain_audio
 from mfer_core.training.stages import collect_predictions, folds_to_train
 from tests.training.synthetic import (
     EIGHT,
     small_settings,
     train_audio_fold,
-    train_fused_fold,
+    train_first_folds,
     train_visual_fold,
     write_benchmark,
-    write_pretraining,
 )
 
 RESULTS = ["model.safetensors", "config.json", "history.csv", "predictions.parquet"]
@@ -27,17 +24,9 @@ RESULTS = ["model.safetensors", "config.json", "history.csv", "predictions.parqu
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    data, settings = (
-        tmp_path_factory.mktemp("data"),
-        small_settings(
-            folds={"protocols": ["groupk:2"]}, pretrain_audio={"cross_corpus_epochs": 2, "leaky_folds": 5}
-        ),
-    )
-    write_benchmark(data, settings)
-    write_pretraining(data, settings)
-    pretrain_audio(data, settings)
-    for train in (train_visual_fold, train_audio_fold, train_fused_fold):
-        train("groupk:2", 0, data, settings)
+    data = tmp_path_factory.mktemp("data")
+    settings = small_settings(pretrain_audio={"cross_corpus_epochs": 2, "leaky_folds": 5})
+    train_first_folds(data, settings)
     return data, settings
 
 
@@ -46,7 +35,7 @@ def same_files(first, second):
 
 
 def run_visual(tmp_path, name, **changes):
-    settings = small_settings(folds={"protocols": ["groupk:2"]}, **changes)
+    settings = small_settings(**changes)
     write_benchmark(tmp_path / name, settings, speakers=4)
     return train_visual_fold("groupk:2", 0, tmp_path / name, settings)
 
@@ -63,35 +52,20 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
 
 @pytest.mark.parametrize(("crash_at", "schedule"), [(1, "plateau"), (3, "exponential"), (3, "step")])
 def test_a_crash_within_a_fold_continues_at_its_epoch_to_the_identical_result(
-    tmp_path, monkeypatch, crash_at, schedule
+    tmp_path, crashing, crash_at, schedule
 ):
     options = {"schedule": schedule, "schedule_factor": 0.5, "schedule_step": 2, "schedule_patience": 0}
     whole = run_visual(tmp_path, "whole", train_visual=options)
-    calls, train_epoch = [], ClipTraining.train_epoch
-
-    def crashing(*arguments):
-        calls.append(1)
-        if len(calls) == crash_at + 1:
-            raise KeyboardInterrupt
-        return train_epoch(*arguments)
-
-    monkeypatch.setattr(ClipTraining, "train_epoch", crashing)
+    epochs = crashing(crash_at + 1)
     with pytest.raises(KeyboardInterrupt):
         run_visual(tmp_path, "crashed", train_visual=options)
     resumed = run_visual(tmp_path, "crashed", train_visual=options)
-    assert len(calls) == 4 + 1  # the crash cost one call, no finished epoch ran again
+    assert len(epochs) == 4 + 1, "the crash costs one call, and no finished epoch runs again"
     assert same_files(whole, resumed)
 
 
-def test_a_crash_in_the_third_fold_resumes_at_the_third_fold(tmp_path, monkeypatch):
+def test_a_crash_in_the_third_fold_resumes_at_the_third_fold(tmp_path, crashing):
     settings = small_settings(folds={"protocols": ["groupk:3"]}, train_visual={"epochs": 2})
-    calls, train_epoch = [], ClipTraining.train_epoch
-
-    def crashing(*arguments, **options):
-        calls.append(1)
-        if len(calls) == 6:  # the last epoch of the last fold
-            raise KeyboardInterrupt
-        return train_epoch(*arguments, **options)
 
     def train_all(data):
         for protocol, _, fold in folds_to_train("train_visual", data, settings):
@@ -101,24 +75,21 @@ def test_a_crash_in_the_third_fold_resumes_at_the_third_fold(tmp_path, monkeypat
     for name in ("whole", "crashed"):
         write_benchmark(tmp_path / name, settings, speakers=6)
     whole = train_all(tmp_path / "whole")
-    monkeypatch.setattr(ClipTraining, "train_epoch", crashing)
+    epochs = crashing(6)  # The sixth epoch is the last of the last fold.
     with pytest.raises(KeyboardInterrupt):
         train_all(tmp_path / "crashed")
     resumed = train_all(tmp_path / "crashed")
-    assert len(calls) == 6 + 1  # the third fold's second epoch, and nothing else, ran again
+    assert len(epochs) == 6 + 1, "the third fold's second epoch, and nothing else, runs again"
     assert resumed.equals(whole)
 
 
-def test_a_finished_fold_is_not_trained_again_until_a_setting_changes(tmp_path, monkeypatch):
+def test_a_finished_fold_is_not_trained_again_until_a_setting_changes(tmp_path, crashing):
     run_visual(tmp_path, "once")
-    calls, train_epoch = [], ClipTraining.train_epoch
-    monkeypatch.setattr(
-        ClipTraining, "train_epoch", lambda *arguments: calls.append(1) or train_epoch(*arguments)
-    )
+    epochs = crashing(None)
     run_visual(tmp_path, "once")
-    assert not calls
+    assert not epochs
     run_visual(tmp_path, "once", train_visual={"epochs": 2})
-    assert len(calls) == 2
+    assert len(epochs) == 2
 
 
 def test_a_fold_says_who_trained_it_and_never_tests_on_them(world):
@@ -186,11 +157,11 @@ def test_an_arm_that_is_left_out_gives_an_empty_table(tmp_path):
 
 
 def test_without_a_stage_2a_model_the_audio_arm_does_not_start_from_scratch_silently(tmp_path):
-    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    settings = small_settings()
     write_benchmark(tmp_path, settings, speakers=4)
     with pytest.raises(MferError, match="pretrain_audio"):
         train_audio_fold("groupk:2", 0, tmp_path, settings)
-    scratch = small_settings(folds={"protocols": ["groupk:2"]}, train_audio={"start": "scratch"})
+    scratch = small_settings(train_audio={"start": "scratch"})
     assert train_audio_fold("groupk:2", 0, tmp_path, scratch).is_dir()
 
 

@@ -84,7 +84,7 @@ def test_stage_3_classifies_hidden_states_of_every_view():
 
 
 def test_a_new_view_trains_again_and_changes_the_model(tmp_path):
-    settings = small_settings(folds={"protocols": ["groupk:2"]})
+    settings = small_settings()
     write_benchmark(tmp_path, settings, speakers=4)
     without = read_json(train_visual_fold("groupk:2", 0, tmp_path, settings) / "config.json")
     folder = tmp_path / "embed" / "visual" / settings.roles.benchmark
