@@ -13,12 +13,11 @@ from typing import Annotated
 import typer
 
 from flows.live_command import live
-from flows.pipeline import Stage, let_dvc_do_without_git, stages
+from flows.pipeline import PROJECT, Stage, let_dvc_do_without_git, project_file, stages
 from flows.predict_command import predict
 from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
 
-PROJECT = Path(__file__).parents[1]
 CORPUS = "a key of `corpora` in params.yaml"
 UP_TO_DATE = "Data and pipelines are up to date."  # The words of DVC.
 STOPPED = "stopped; the next run goes on where this one ended"
@@ -60,14 +59,29 @@ def options(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="a new folder, or an empty one")] = Path(),
+) -> None:
+    """Lay out a project in a folder: settings, profiles, pipeline; the code is that of the installed
+    package.
+    """
+    from flows.project import initialise
+
+    initialise(folder)
+    print(f"a project is in {folder.absolute()}: `mfer mfer` there runs the whole pipeline on the default")
+
+
+@app.command()
 def check(
     deep: Annotated[bool, typer.Option("--deep", help="also hash all data and models anew")] = False,
 ) -> None:
     """Say all that is wrong in params.yaml or missing: folders, checkpoints, devices."""
     from flows.check import check_project, remarks
+    from flows.project import record_code
     from tasks.dvc_locks import forget_the_dead
 
     let_dvc_do_without_git()
+    record_code()
     forget_the_dead()
     settings = check_project()
     if deep:
@@ -127,6 +141,7 @@ def mfer(
     from flows.check import check_project
     from flows.pipeline import known, targets
     from flows.profiles import check_name
+    from flows.project import record_code
     from mfer_core.base.settings import load_settings
     from tasks.dvc_locks import forget_the_dead
     from tasks.dvc_plan import is_up_to_date
@@ -139,6 +154,7 @@ def mfer(
         settings = load_settings()
         aims = targets(chosen, corpora or [], settings)
         let_dvc_do_without_git()
+        record_code()
         forget_the_dead()
         if not force and is_up_to_date(settings, aims, downstream=start_from is not None):
             print(UP_TO_DATE)
@@ -277,7 +293,7 @@ def _add_stage(stage: Stage) -> None:
     app.command(stage.name, help=f"Stage: {stage.summary}.")(run_for_corpus if stage.per_corpus else run)
 
 
-for _stage in stages(PROJECT / "dvc.yaml").values():
+for _stage in stages(project_file("dvc.yaml")).values():
     _add_stage(_stage)
 for _command in app.registered_commands:
     _command.short_help = _command.help or _command.callback.__doc__  # whole, where click would cut it

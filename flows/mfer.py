@@ -15,14 +15,14 @@ from pydantic import Field
 from flows.check import check_project, unfetched
 from flows.environment import set_environment
 from flows.fork_client import ensure_fork_server
-from flows.pipeline import known, let_dvc_do_without_git, targets
+from flows.pipeline import known, let_dvc_do_without_git, project_file, targets
 from flows.pipeline import stages as listed
 from flows.profiles import names, switch_profile
+from flows.project import record_code
 from flows.seconds import recorded_seconds, schedule_table
 from mfer_core.base.errors import MferError
 from mfer_core.base.parent_watchdog import follow
 from mfer_core.base.settings import load_settings
-from mfer_core.cache.code import ROOT
 from tasks.dvc_locks import forget_the_dead
 from tasks.fault_lines import shorten_faults
 from tasks.processes import mark, wait_for_earlier
@@ -30,8 +30,8 @@ from tasks.reproduce import reproduce
 
 # Prefect's form offers the choices, and its server refuses others; so does this flow, in one line, where no
 # server does.
-Stage = Annotated[str, Field(json_schema_extra={"enum": list(listed(ROOT / "dvc.yaml"))})]
-Profile = Annotated[str, Field(json_schema_extra={"enum": names(ROOT / "profiles")})]
+Stage = Annotated[str, Field(json_schema_extra={"enum": list(listed(project_file("dvc.yaml")))})]
+Profile = Annotated[str, Field(json_schema_extra={"enum": names(project_file("profiles"))})]
 
 
 @flow(name="mfer", flow_run_name="mfer")
@@ -64,6 +64,7 @@ def mfer(
         )
     chosen = known([start_from] if start_from else stages or [])
     let_dvc_do_without_git()
+    record_code()
     mark(psutil.Process())
     wait_for_earlier(get_run_logger().info)
     forget_the_dead()

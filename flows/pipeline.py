@@ -1,5 +1,6 @@
 """The stages of dvc.yaml (their only list), and which of DVC's targets a run of the parent flow works on."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,19 @@ from mfer_core.base.errors import MferError
 
 if TYPE_CHECKING:
     from mfer_core.base.settings import Settings
+
+PROJECT = Path(__file__).parents[1]  # the checkout; of an installed package, where the packages lie
+
+
+def project_file(name: str) -> Path:
+    """Where a file or folder of the project comes from: the checkout, or what an installed package brought.
+
+    Raises MferError where an installation lacks it.
+    """
+    for folder in (PROJECT, Path(sys.prefix) / "share" / "mfer"):
+        if (folder / name).exists():
+            return folder / name
+    raise MferError(f"this installation of mfer has no {name}: install it again")
 
 
 @dataclass(frozen=True)
