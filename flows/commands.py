@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from flows.app_command import recordings_app
 from flows.live_command import live
 from flows.pipeline import PROJECT, Stage, let_dvc_do_without_git, project_file, stages
 from flows.predict_command import predict
@@ -217,8 +218,8 @@ def track() -> None:
     track_results(DataPaths(), load_settings())
 
 
-app.command()(predict)
-app.command()(live)
+for _name, _verb in (("predict", predict), ("live", live), ("app", recordings_app)):
+    app.command(_name)(_verb)
 
 
 @app.command()
