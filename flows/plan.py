@@ -80,29 +80,29 @@ def _table(listed: list[Estimate], settings: Settings) -> Table:
         title=f"profile {settings.profile} on this machine, roughly",
         title_justify="left",
     )
-    for one in listed:
-        name = f"{one.stage}@{one.corpus}" if one.corpus else one.stage
-        table.add_row(name, one.work, _duration(one.seconds), f"{one.memory_gb:.1f}", f"{one.disk_gb:.2f}")
+    for row in listed:
+        name = f"{row.stage}@{row.corpus}" if row.corpus else row.stage
+        table.add_row(name, row.work, _duration(row.seconds), f"{row.memory_gb:.1f}", f"{row.disk_gb:.2f}")
     table.add_section()
-    disk = sum(one.disk_gb for one in listed)
-    memory = max((one.memory_gb for one in listed), default=0.0)
-    table.add_row("all", "", _duration(sum(one.seconds for one in listed)), f"{memory:.1f}", f"{disk:.2f}")
+    disk = sum(row.disk_gb for row in listed)
+    memory = max((row.memory_gb for row in listed), default=0.0)
+    table.add_row("all", "", _duration(sum(row.seconds for row in listed)), f"{memory:.1f}", f"{disk:.2f}")
     return table
 
 
 def _advice(listed: list[Estimate], settings: Settings) -> Iterator[str]:
     """The disk that there is, and what can be left out at which price."""
     # DVC's cache holds every output a second time where the file system cannot share blocks.
-    needed, free = 2 * sum(one.disk_gb for one in listed), shutil.disk_usage(".").free / 1e9
+    needed, free = 2 * sum(row.disk_gb for row in listed), shutil.disk_usage(".").free / 1e9
     yield f"disk: {needed:.1f} GB with DVC's cache, {free:.0f} GB are free" + (
         "" if needed < free else ": TOO LITTLE"
     )
-    embed = sum(one.seconds for one in listed if one.stage == "embed")
+    embed = sum(row.seconds for row in listed if row.stage == "embed")
     if views := settings.embed.views:
         saved = _duration(embed * views / (1 + views))
         yield f"embed.views: 0 in place of {views} saves {saved} and costs the augmented copies of every clip"
     names = settings.folds.protocols
-    training = sum(one.seconds for one in listed if one.stage.startswith("train_"))
+    training = sum(row.seconds for row in listed if row.stage.startswith("train_"))
     for setting, values in (("folds.protocols", names), ("seeds", settings.seeds)):
         if len(values) > 1:
             listed_values, share = ", ".join(map(str, values)), _duration(training / len(values))

@@ -51,12 +51,12 @@ def recorded_seconds() -> Record:
 
 def spent_seconds(record: Record) -> list[Spent]:
     """What each stage took, in the order in which they began."""
-    ours, first, last = _newest_run(record)
+    run_entries, first, last = _newest_run(record)
     letter_s = max(last - first, 1e-9) / WIDTH
     rows = []
-    for stage, one in sorted(record.items(), key=lambda item: _begun(item[1])):
-        bar = _bar(_begun(one) - first, one["seconds"], letter_s) if stage in ours else ""
-        rows.append(Spent(stage, one["seconds"], one.get("processor"), bar))
+    for stage, entry in sorted(record.items(), key=lambda item: _begun(item[1])):
+        bar = _bar(_begun(entry) - first, entry["seconds"], letter_s) if stage in run_entries else ""
+        rows.append(Spent(stage, entry["seconds"], entry.get("processor"), bar))
     return rows
 
 
@@ -66,15 +66,15 @@ def run_seconds(record: Record) -> float:
     return last - first
 
 
-def _begun(one: dict[str, Any]) -> float:
-    return one["ended"] - one["seconds"]
+def _begun(entry: dict[str, Any]) -> float:
+    return entry["ended"] - entry["seconds"]
 
 
 def _newest_run(record: Record) -> tuple[set[str], float, float]:
     """The stages that ran last and together, when the first of them began and when the last one ended."""
-    newest = max(record.values(), key=lambda one: one["ended"])
-    ours = {stage: one for stage, one in record.items() if one.get("run") == newest.get("run")}
-    return {*ours}, min(map(_begun, ours.values())), newest["ended"]
+    newest = max(record.values(), key=lambda entry: entry["ended"])
+    run_entries = {stage: entry for stage, entry in record.items() if entry.get("run") == newest.get("run")}
+    return {*run_entries}, min(map(_begun, run_entries.values())), newest["ended"]
 
 
 def _bar(start_s: float, seconds: float, letter_s: float) -> str:
@@ -85,8 +85,8 @@ def _bar(start_s: float, seconds: float, letter_s: float) -> str:
 def schedule_table(record: Record) -> str:
     """The newest run's schedule in Markdown."""
     rows = [
-        f"| {one.stage} | {one.seconds:.1f} | {one.processor or 0:.1f} | `{one.bar.ljust(WIDTH)}` |"
-        for one in spent_seconds(record)
-        if one.bar
+        f"| {entry.stage} | {entry.seconds:.1f} | {entry.processor or 0:.1f} | `{entry.bar.ljust(WIDTH)}` |"
+        for entry in spent_seconds(record)
+        if entry.bar
     ]
     return "\n".join(["| stage | seconds | of a core | when |", "|---|---|---|---|", *rows])

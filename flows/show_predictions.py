@@ -22,10 +22,10 @@ def show_predictions(run: PredictionRun, out: Path | None) -> None:
     for seen in run.seen:
         if seen.timeline.start_s.nunique() > 1:
             console.print(_timeline_table(seen, run.step_s))
-        for one in seen.people:
-            labels = ", ".join(f"{row.arm} {row.label}" for row in one.table.itertuples())
-            times = f"seen for {one.seen_s:.1f} s, heard for {one.spoken_s:.1f} s"
-            _say(console, f"{seen.path}: {one.name}: {times}: {labels}")
+        for person in seen.people:
+            labels = ", ".join(f"{row.arm} {row.label}" for row in person.table.itertuples())
+            times = f"seen for {person.seen_s:.1f} s, heard for {person.spoken_s:.1f} s"
+            _say(console, f"{seen.path}: {person.name}: {times}: {labels}")
         for note in seen.notes:
             _say(console, f"{seen.path}: {note}")
     for path in run.others:

@@ -42,11 +42,11 @@ def check_workers(runner: DaskTaskRunner) -> None:
             f"no Dask scheduler with a worker answers at {address}: see docs/cluster.md for how they are "
             "started"
         ) from error
-    ours = project_digest()
-    answers = {worker: answer for worker, answer in client.run(_state_of_worker()).items() if answer != ours}
+    code = project_digest()
     faults = {
-        worker: why if " " in why else "runs other code than this process: restart it"
-        for worker, why in answers.items()
+        worker: answer if " " in answer else "runs other code than this process: restart it"
+        for worker, answer in client.run(_state_of_worker()).items()
+        if answer != code
     }
     if faults:
         raise MferError(

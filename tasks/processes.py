@@ -57,10 +57,10 @@ def mark(process: psutil.Process) -> None:
 
 def wait_for_earlier(say: Callable[[str], None]) -> None:
     """Return when none that was marked before this process works here; ``say`` is told of each one, once."""
-    told: set[psutil.Process] = set()
+    named: set[psutil.Process] = set()
     while earlier := _marked_before(psutil.Process()):
-        for process in sorted(set(earlier) - told, key=lambda process: process.pid):
-            told.add(process)
+        for process in sorted(set(earlier) - named, key=lambda process: process.pid):
+            named.add(process)
             with suppress(psutil.NoSuchProcess):  # The process ends just now.
                 say(f"waiting for {describe(process)}, which works in this folder, to end")
         time.sleep(POLL_S)

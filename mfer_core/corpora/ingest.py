@@ -57,8 +57,8 @@ def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> Ingested:
         raise MferError(f"{name}: no clips in {folder}: {reader.source.directions(folder)}")
     facts, notes = unify_speakers(_read_names(reader, paths, metadata, rejected))
 
-    def measure(some: list[str]) -> dict[str, Measured | ClipError]:
-        return dict(track(reader.measure(folder, some, metadata, workers), f"ingest {name}", len(some)))
+    def measure(takes: list[str]) -> dict[str, Measured | ClipError]:
+        return dict(track(reader.measure(folder, takes, metadata, workers), f"ingest {name}", len(takes)))
 
     accepted = drop_duplicates(_measure_takes(facts, measure, rejected), rejected)
     clips = _name_clips(name, reader.language, accepted)

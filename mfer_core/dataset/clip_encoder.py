@@ -114,7 +114,7 @@ class ClipEncoder:
         """``clips`` with ``values`` for this modality; its cached views are the checkpoint's, not this
         encoder's.
         """
-        views = {name: several for name, several in clips.views.items() if name != self.modality}
+        views = {name: copies for name, copies in clips.views.items() if name != self.modality}
         return replace(clips, modalities={**clips.modalities, self.modality: values}, views=views)
 
     def _prepared(self, clip_id: str, rng: np.random.Generator | None) -> Tensor:

@@ -40,7 +40,8 @@ class SpeakerEncoder:
         parts = [waveforms[start : start + BATCH] for start in range(0, len(waveforms), BATCH)]
         with torch.inference_mode():
             values = [
-                self.model(torch.stack([_features(one) for one in part]).to(self.device)) for part in parts
+                self.model(torch.stack([_features(waveform) for waveform in part]).to(self.device))
+                for part in parts
             ]
             return torch.nn.functional.normalize(torch.cat(values).float(), dim=1).cpu().numpy()
 
@@ -61,8 +62,8 @@ def _shape(folder: Path) -> dict[str, int]:
         config = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         if config.get("model") != "CAMPPlus":
             raise KeyError("model: CAMPPlus")
-        given = config["model_conf"]
-        return {name: int(given[name]) for name in SIZES if name in given}
+        conf = config["model_conf"]
+        return {name: int(conf[name]) for name in SIZES if name in conf}
     except (OSError, YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise MferError(f"{path} is not the configuration of a CAM++: {one_line(error)}") from error
 

@@ -100,8 +100,8 @@ class TransformersSpeech(WindowedSpeech):
         return [frames[index] for index in range(len(prepared))]
 
     def _forward(self, pieces: list[Tensor]) -> list[Tensor]:
-        given = {name: values.to(self.device) for name, values in self.inputs.of_batch(pieces).items()}
-        values = self.model(**given).last_hidden_state
+        inputs = {name: values.to(self.device) for name, values in self.inputs.of_batch(pieces).items()}
+        values = self.model(**inputs).last_hidden_state
         if self.layer is not None:
             assert self._block_output is not None  # The forward pass went through the block.
             values, self._block_output = self._block_output, None

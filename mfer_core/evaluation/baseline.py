@@ -76,8 +76,8 @@ def standardised(
     values: dict[str, np.ndarray], clips: list[str], moments_of: list[str]
 ) -> dict[str, np.ndarray]:
     """The features of ``clips`` less the mean of ``moments_of``, divided by their standard deviation."""
-    several = np.stack([values[clip] for clip in moments_of])
-    mean, std = several.mean(0), np.maximum(several.std(0), 1e-6)
+    rows = np.stack([values[clip] for clip in moments_of])
+    mean, std = rows.mean(0), np.maximum(rows.std(0), 1e-6)
     return {clip: (values[clip] - mean) / std for clip in clips}
 
 

@@ -73,11 +73,11 @@ class Benchmark:
         arm = arm.removesuffix(OF_SPEAKER).removeprefix("zero_shot_")
         if arm == BASELINE:
             return "no encoder"
-        both = MODALITIES if arm == "fused" or arm in LATE else (arm,)
-        said = {modality: self.seen[modality] for modality in PROBES.get(arm, both)}
-        if len(set(said.values())) == 1:
-            return next(iter(said.values()))
-        return "; ".join(f"{modality}: {words}" for modality, words in said.items())
+        modalities = MODALITIES if arm == "fused" or arm in LATE else (arm,)
+        labels = {modality: self.seen[modality] for modality in PROBES.get(arm, modalities)}
+        if len(set(labels.values())) == 1:
+            return next(iter(labels.values()))
+        return "; ".join(f"{modality}: {words}" for modality, words in labels.items())
 
     @property
     def caption(self) -> str:
@@ -112,12 +112,12 @@ def few_tested(tested: dict[str, int]) -> str:
     """A sentence for the protocols that test few speakers (chumachenko: four); ``tested``: protocol -> how
     many.
     """
-    several: dict[int, list[str]] = {}
+    by_count: dict[int, list[str]] = {}
     for name, count in tested.items():
         if count < FEW_SPEAKERS:
-            several.setdefault(count, []).append(name)
+            by_count.setdefault(count, []).append(name)
     return " ".join(
         f"{', '.join(names)}: {count} tested speakers, so no p below {2 / 2**count:.3g} exists and "
         "intervals are too narrow."
-        for count, names in several.items()
+        for count, names in by_count.items()
     )

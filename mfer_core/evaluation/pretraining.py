@@ -74,8 +74,8 @@ def _by_corpus(predictions: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The predictions of all corpora together, then of each; nothing where there are none."""
     if predictions.empty:
         return []
-    several = [(str(name), rows.reset_index(drop=True)) for name, rows in predictions.groupby("corpus")]
-    return [("all", predictions), *several]
+    parts = [(str(name), rows.reset_index(drop=True)) for name, rows in predictions.groupby("corpus")]
+    return [("all", predictions), *parts]
 
 
 def _our_row(

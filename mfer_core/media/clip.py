@@ -52,9 +52,9 @@ def extract_clip(path: Path, settings: Extract, threads: int = 1) -> ExtractedCl
 
 def _one_clock(sampler: Sampler, sound: Waveform | None) -> tuple[float, float, float]:
     """Where pictures and sound start on the clip's clock, and its length, seconds."""
-    given = (sampler.start_s, None if sound is None else sound.start_s)
-    earliest = min(start for start in given if start is not None)
-    picture_s, sound_s = ((start or 0.0) - earliest for start in given)
+    starts = (sampler.start_s, None if sound is None else sound.start_s)
+    earliest = min(start for start in starts if start is not None)
+    picture_s, sound_s = ((start or 0.0) - earliest for start in starts)
     ends = [picture_s + sampler.end_s] if sampler.frames else []
     return picture_s, sound_s, max([*ends, sound_s + sound.length_s] if sound else ends)
 

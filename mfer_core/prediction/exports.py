@@ -29,8 +29,8 @@ def write_exports(results: ResultsFolder, path: Path, seen: RecordingResult, ste
     label alone.
     """
     tiers = _tiers(seen.timeline, seen.duration_s, step_s)
-    for one in seen.people:
-        tiers |= _tiers(one.timeline, seen.duration_s, step_s, f"{one.name} ")
+    for person in seen.people:
+        tiers |= _tiers(person.timeline, seen.duration_s, step_s, f"{person.name} ")
     if len(seen.people) > 1:
         tiers["speaker"] = [
             (round(1000 * turn.start_s), round(1000 * turn.end_s), turn.person or turn.speaker)

@@ -85,13 +85,13 @@ def _clip(path: Path, seen: RecordingResult, run: PredictionRun) -> dict:
     long = seen.timeline.start_s.nunique() > 1
     people = [
         {
-            "name": one.name,
-            "picture": _data(one.picture) if one.picture else None,
-            **one.times,
-            "arms": _arms(one.table, run),
-            "drawing": _drawing(one.timeline, seen.duration_s, run) if long else None,
+            "name": person.name,
+            "picture": _data(person.picture) if person.picture else None,
+            **person.times,
+            "arms": _arms(person.table, run),
+            "drawing": _drawing(person.timeline, seen.duration_s, run) if long else None,
         }
-        for one in seen.people
+        for person in seen.people
     ]
     drawing = _drawing(seen.timeline, seen.duration_s, run) if long else None
     plot = _data(run.results.file("plots", path).read_bytes())

@@ -102,7 +102,7 @@ def _write_json(run: PredictionRun, path: Path) -> None:
         "window_s": run.window_s,
         "step_s": run.step_s,
         "classes": list(run.classes),
-        "rejected": [asdict(one) for one in run.rejected],
+        "rejected": [asdict(reject) for reject in run.rejected],
         "not_media": run.others,
         "not_looked_at": run.left,
     }
@@ -111,7 +111,10 @@ def _write_json(run: PredictionRun, path: Path) -> None:
         file.write(',\n  "clips": [')
         for number, seen in enumerate(run.seen):
             clip = {"path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
-            people = [{"name": one.name, **one.times} | _results(one, run.classes) for one in seen.people]
+            people = [
+                {"name": person.name, **person.times} | _results(person, run.classes)
+                for person in seen.people
+            ]
             turns = [asdict(turn) for turn in seen.turns]
             clip |= _results(seen, run.classes) | {"people": people, "turns": turns}
             file.write(("," if number else "") + "\n    " + json.dumps(clip, ensure_ascii=False))

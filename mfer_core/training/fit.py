@@ -107,8 +107,8 @@ def hidden_states(fused: Fused, clips: Clips) -> Clips:
     fused.eval()
     states = _states(fused, clips)
     views: dict[str, list] = {}
-    for name, several in clips.views.items():
-        shown = (replace(clips, modalities={**clips.modalities, name: view}) for view in several)
+    for name, copies in clips.views.items():
+        shown = (replace(clips, modalities={**clips.modalities, name: view}) for view in copies)
         views[name] = [_states(fused, clips_in_view)[name] for clips_in_view in shown]
     sizes = {"visual": fused.visual.config.state_size, "audio": fused.audio.config.state_size}
     return Clips(clips.clip_ids, clips.speakers, clips.labels, states, sizes, views)

@@ -81,5 +81,5 @@ def beats(new: dict[str, str], champion: dict[str, str] | None, paired: dict | N
     if paired is None:
         return False, "the present one was not tested on the same clips: move the alias by hand"
     difference, p = paired["accuracy_difference"], paired["accuracy_p"]
-    said = f"{100 * difference:+.1f} points of accuracy on the same test clips, p = {p:.3g} by speaker"
-    return difference > 0 and p < LEVEL, f"{said} (to be below {LEVEL})"
+    comparison = f"{100 * difference:+.1f} points of accuracy on the same test clips, p = {p:.3g} by speaker"
+    return difference > 0 and p < LEVEL, f"{comparison} (to be below {LEVEL})"

@@ -39,10 +39,10 @@ class MferModel(PythonModel):
         window_s, step_s = (params or {}).get("window_s", 0.0), (params or {}).get("step_s", 1.0)
         tables, rejects = [], []
         for row in model_input.to_dict("records"):
-            given = {key: value for key, value in row.items() if isinstance(value, str) and value}
-            name = given.get("path") or given.get("name") or "content"
+            texts = {key: value for key, value in row.items() if isinstance(value, str) and value}
+            name = texts.get("path") or texts.get("name") or "content"
             try:
-                with _media_file(given) as path:
+                with _media_file(texts) as path:
                     tables.append(self._table(path, window_s, step_s).assign(path=name))
             except (MferError, OSError, MemoryError) as error:
                 reason = str(error) or "too large: there is not enough memory for it"
@@ -62,19 +62,19 @@ class MferModel(PythonModel):
 
 
 @contextmanager
-def _media_file(given: dict[str, str]) -> Iterator[str]:
+def _media_file(texts: dict[str, str]) -> Iterator[str]:
     """The path of the file that a row names, or of one with the bytes that it holds. Raises ClipError."""
     from mfer_core.base.errors import ClipError
 
-    if ("path" in given) == ("content" in given):
+    if ("path" in texts) == ("content" in texts):
         raise ClipError("give each row either path, or content (base64) and name")
-    if "path" in given:
-        yield given["path"]
+    if "path" in texts:
+        yield texts["path"]
         return
-    suffix = Path(given.get("name", "")).suffix
+    suffix = Path(texts.get("name", "")).suffix
     with NamedTemporaryFile(suffix=suffix if SUFFIX.fullmatch(suffix) else "") as file:
         try:
-            file.write(b64decode(given["content"], validate=True))
+            file.write(b64decode(texts["content"], validate=True))
         except Error as error:
             raise ClipError("content is not base64", str(error)) from error
         file.flush()

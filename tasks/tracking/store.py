@@ -139,9 +139,9 @@ def experiment(name: str, tracking: Tracking) -> str:
             _release_name(store, present.experiment_id, name)
         served = tracking_uri(tracking).startswith("http")
         location = None if served else (project_folder() / tracking.artifacts / name).as_uri()
-        made = store.create_experiment(name, location)
-        describe_experiment(store, made, name)
-        return made
+        experiment_id = store.create_experiment(name, location)
+        describe_experiment(store, experiment_id, name)
+        return experiment_id
 
 
 def _release_name(store: MlflowClient, deleted: str, name: str) -> None:

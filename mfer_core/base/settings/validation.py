@@ -26,13 +26,13 @@ def right_parts(values: dict, settings: type[BaseModel]) -> dict[str, Any]:
     their names."""
     parts: dict[str, Any] = {}
     for name, field in settings.model_fields.items():
-        given = values.get(field.alias or name, field.default)
+        section = values.get(field.alias or name, field.default)
         kinds = get_args(field.annotation)
-        if isinstance(given, dict) and len(kinds) == 2:
-            entries = {key: _parse(value, kinds[1]) for key, value in given.items()}
+        if isinstance(section, dict) and len(kinds) == 2:
+            entries = {key: _parse(value, kinds[1]) for key, value in section.items()}
             parts[name] = {key: entry for key, entry in entries.items() if entry is not None}
-            parts["corpus_names"] = [str(key) for key in given]
-        elif (part := _parse(given, field.annotation)) is not None:
+            parts["corpus_names"] = [str(key) for key in section]
+        elif (part := _parse(section, field.annotation)) is not None:
             parts[name] = part
     return parts
 
