@@ -16,7 +16,7 @@ from flows.predict import load_predictor, model_at_hand, voices_at_hand
 from mfer_core.base.errors import MferError
 from mfer_core.base.folders import readable
 from mfer_core.media.live_devices import Device, OpenInput, camera, is_address, microphone, open_input
-from mfer_core.media.live_source import LiveSource, capture, replay
+from mfer_core.media.live_feed import LiveFeed, capture, replay
 from mfer_core.prediction.batch import Batch
 from mfer_core.prediction.live import LiveSession, LiveWindow, percentile_s
 from mfer_core.prediction.predictor import Predictor
@@ -41,7 +41,7 @@ class LiveOptions:
 
 
 def run_live(options: LiveOptions) -> PredictionRun | None:
-    """Judge a stream until it ends or Ctrl-C; the run where results were asked for.
+    """Judge a feed until it ends or Ctrl-C; the run where results were asked for.
 
     Raises MferError where nothing can start.
     """
@@ -53,11 +53,11 @@ def run_live(options: LiveOptions) -> PredictionRun | None:
     predictor.voices = voices_at_hand(None)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mfer-")))
-        source, path = _open(options, predictor)
+        feed, path = _open(options, predictor)
         page = _page(options, predictor, readable(path))
         session = page.session = LiveSession(
             predictor,
-            source,
+            feed,
             (options.window_s, options.step_s),
             folder,
             page.tell,
@@ -66,7 +66,7 @@ def run_live(options: LiveOptions) -> PredictionRun | None:
         if options.page:
             address = stack.enter_context(served(page.application(), options.port))
             print(f"open {address} in a browser; Ctrl-C ends", flush=True)
-        with _stopping(source):
+        with _stopping(feed):
             parts = session.run()
         page.ended = True
         print(_summary(session))
@@ -76,8 +76,8 @@ def run_live(options: LiveOptions) -> PredictionRun | None:
         return Batch(predictor, model, options.window_s, options.step_s, options.out).keep(path, prediction)
 
 
-def _open(options: LiveOptions, predictor: Predictor) -> tuple[LiveSource, Path]:
-    """The stream, and what it is called among the results."""
+def _open(options: LiveOptions, predictor: Predictor) -> tuple[LiveFeed, Path]:
+    """The feed, and what it is called among the results."""
     moment = Path(f"live {datetime.now():%Y-%m-%d %H-%M-%S}")
     if options.source is None:
         return _devices(options), moment
@@ -86,7 +86,7 @@ def _open(options: LiveOptions, predictor: Predictor) -> tuple[LiveSource, Path]
     return replay(Path(options.source), predictor.settings.extract), Path(options.source)
 
 
-def _devices(options: LiveOptions) -> LiveSource:
+def _devices(options: LiveOptions) -> LiveFeed:
     """Camera and microphone. One that was not named and is not there is said and done without."""
     sides = {"camera": (options.camera, camera), "microphone": (options.microphone, microphone)}
     opened: list[OpenInput] = []
@@ -109,12 +109,12 @@ def _page(options: LiveOptions, predictor: Predictor, name: str) -> LivePage:
 
 
 @contextmanager
-def _stopping(source: LiveSource) -> Iterator[None]:
-    """Ctrl-C ends the stream, not the program; a second one does."""
+def _stopping(feed: LiveFeed) -> Iterator[None]:
+    """Ctrl-C ends the feed, not the program; a second one does."""
 
     def stop(_: int, __: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before)
-        source.stop()
+        feed.stop()
 
     before = signal.signal(signal.SIGINT, stop)
     try:

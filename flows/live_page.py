@@ -65,7 +65,7 @@ class LivePage:
         return HTMLResponse("".join(render("live.html", page=self, facts=facts)))
 
     async def _state(self, request: Request) -> Response:
-        """The windows that start after ``after``, and how the stream is doing."""
+        """The windows that start after ``after``, and how the feed is doing."""
         try:
             after = float(request.query_params.get("after", "-1"))
         except ValueError:

@@ -11,7 +11,7 @@ import numpy as np
 from mfer_core.base.errors import ClipError
 from mfer_core.base.settings import Extract
 from mfer_core.cache.schemas import SAMPLE_RATE
-from mfer_core.media.decode import FrameSource, Recording
+from mfer_core.media.decode import DecodedFrames, Recording
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import Crop, FaceCropper
 from mfer_core.media.picture import Display
@@ -81,7 +81,7 @@ class Reader:
     way).
     """
 
-    def __init__(self, recording: FrameSource, settings: Extract, sound: SoundSink):
+    def __init__(self, recording: DecodedFrames, settings: Extract, sound: SoundSink):
         self._recording = recording
         self.sampler = Sampler(settings.frames_per_second, settings.max_duration_s)
         self.sound = sound
@@ -124,7 +124,7 @@ def waveform_row(sound: Waveform, offset_s: float, threshold: float) -> dict:
 
 
 def odd_notes(
-    recording: FrameSource, sampler: Sampler, sound: Waveform | None, duration_s: float
+    recording: DecodedFrames, sampler: Sampler, sound: Waveform | None, duration_s: float
 ) -> str | None:
     """What is odd about a clip that is accepted all the same."""
     odd = {

@@ -39,8 +39,8 @@ class Damage:
         return f"{self.damaged} of {self.packets} packets damaged"
 
 
-class FrameSource(Protocol):
-    """What pictures and sound are extracted from: a ``Recording``, or a stream as it comes."""
+class DecodedFrames(Protocol):
+    """What pictures and sound are extracted from: a ``Recording``, or a feed as it comes."""
 
     @property
     def video(self) -> VideoStream | None: ...

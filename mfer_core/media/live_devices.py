@@ -81,7 +81,7 @@ class OpenInput:
 
     def frames(self) -> Iterator[Frame]:
         """Every decodable frame of the used streams. Packets that cannot be decoded are passed over, as a
-        network loses some. Raises MferError where the stream breaks off.
+        network loses some. Raises MferError where the feed breaks off.
         """
         clock = Clock(self.container)
         zero_s: float | None = None

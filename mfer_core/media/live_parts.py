@@ -1,4 +1,4 @@
-"""A stream's faces and sound while they come, and the recording's parts that are written beside."""
+"""A feed's faces and sound while they come, and the recording's parts that are written beside."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.media.clip import Reader
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import FaceCropper
-from mfer_core.media.live_source import LiveSource
+from mfer_core.media.live_feed import LiveFeed
 from mfer_core.media.looks import look
 from mfer_core.media.parts import PART_S, PartsWriter, RecordingParts
 from mfer_core.media.picture import Display
 from mfer_core.media.sampling import Sample
 from mfer_core.media.sound import SoundCollector, mixed
 
-SPARE_S = 5.0  # A stream is stopped so long before it would be too long for ``predict``.
+SPARE_S = 5.0  # A feed is stopped so long before it would be too long for ``predict``.
 LATE_S = 0.5  # A picture that is older when its turn comes is let go.
 BLOCK_S = 0.1  # Sound is resampled so much at a time.
 
@@ -71,24 +71,24 @@ class SoundTail:
 
 
 class LiveParts:
-    """Extraction of a stream. ``picture`` is called with each FRAME and its time on the recording's clock,
+    """Extraction of a feed. ``picture`` is called with each FRAME and its time on the recording's clock,
     ``shown`` with each picture that is looked at, and ``progress`` after every piece of sound or picture.
     """
 
     def __init__(
         self,
-        source: LiveSource,
+        feed: LiveFeed,
         settings: Extract,
         folder: Path,
         picture: Callable[[dict, float], None],
         progress: Callable[[], None],
         shown: Callable[[np.ndarray], None] | None = None,
     ):
-        self._source, self._settings, self._folder = source, settings, folder
+        self._feed, self._settings, self._folder = feed, settings, folder
         self._picture, self._progress, self._shown = picture, progress, shown
         self._writer = PartsWriter(folder, settings, PART_S)
-        self._reader = self._writer.reader = Reader(source, settings, self)
-        self._display = Display(source.aspect, settings.grayscale)
+        self._reader = self._writer.reader = Reader(feed, settings, self)
+        self._display = Display(feed.aspect, settings.grayscale)
         self.tail = SoundTail(settings.max_duration_s)
         self.late = 0  # pictures that were let go
 
@@ -110,7 +110,7 @@ class LiveParts:
         local_detector().detect(np.zeros((side, side, 3), np.uint8))
 
     def run(self) -> RecordingParts:
-        """Until the stream ends. Raises ClipError as ``extract_parts`` does."""
+        """Until the feed ends. Raises ClipError as ``extract_parts`` does."""
         detector = local_detector()
         cropper = FaceCropper(self._display, detector, self._settings, look, block_bytes=0)
         for crop in cropper.crops(self._timely(self._reader.samples())):
@@ -119,17 +119,17 @@ class LiveParts:
             self._progress()
         self.tail.finish()
         self._writer.finish()
-        return RecordingParts(self._folder, self._writer.facts(self._source))
+        return RecordingParts(self._folder, self._writer.facts(self._feed))
 
     def _stop_in_time(self, time_s: float) -> None:
         if time_s - self.start_s > self._settings.max_duration_s - SPARE_S:
-            self._source.stop()
+            self._feed.stop()
 
     def _timely(self, samples: Iterator[Sample]) -> Iterator[Sample]:
         for sample in samples:
             time_s = (self._reader.sampler.start_s or 0.0) + sample.time_s
             self._stop_in_time(time_s)
-            if self._source.paced and self._source.lag_s(time_s) > LATE_S:
+            if self._feed.paced and self._feed.lag_s(time_s) > LATE_S:
                 self.late += 1
                 continue
             if self._shown is not None:

@@ -21,7 +21,7 @@ from mfer_core.base.errors import ClipError
 from mfer_core.base.settings import Extract
 from mfer_core.cache.schemas import EXTRACTED, SAMPLE_RATE
 from mfer_core.media.clip import Reader, check_length, encode, frame_row, odd_notes, waveform_row
-from mfer_core.media.decode import FrameSource, Recording, frame_time
+from mfer_core.media.decode import DecodedFrames, Recording, frame_time
 from mfer_core.media.detector import local_detector
 from mfer_core.media.faces import Crop, FaceCropper
 from mfer_core.media.looks import MOUTH_SIZE, SIZE, look, mouth
@@ -165,7 +165,7 @@ class PartsWriter:
         pq.write_table(table, self._folder / f"{kind}-{self._written[kind]:05d}.parquet", compression="none")
         self._written[kind] += 1
 
-    def facts(self, recording: FrameSource) -> dict:
+    def facts(self, recording: DecodedFrames) -> dict:
         """What there is to say of the whole recording. Raises ClipError ("too long")."""
         sampler = self.reader.sampler
         ends = [] if sampler.start_s is None else [sampler.start_s + sampler.end_s]

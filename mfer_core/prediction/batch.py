@@ -62,7 +62,7 @@ class Batch:
         return run
 
     def keep(self, path: Path, prediction: Prediction) -> PredictionRun:
-        """The run of one stream that was judged while it came; ``path`` is what it is called."""
+        """The run of one feed that was judged while it came; ``path`` is what it is called."""
         run = self._begin()
         self._keep(path, digest(datetime.now(UTC).isoformat()), prediction, run)
         run.done.append(path)

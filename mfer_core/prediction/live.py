@@ -1,7 +1,7 @@
-"""A stream judged window by window while it comes, with the same values that ``predict`` has afterwards.
+"""A feed judged window by window while it comes, with the same values that ``predict`` has afterwards.
 
 A window is judged as soon as its pictures and its sound are whole. Where the machine is too slow, pictures
-are let go (``live_source.py``, ``live_parts.py``) and windows are passed over for the newest one, so that
+are let go (``live_feed.py``, ``live_parts.py``) and windows are passed over for the newest one, so that
 what is said is never far behind; all windows of what was kept are judged at the end.
 """
 
@@ -15,8 +15,8 @@ import torch
 
 from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.media.clip import encode
+from mfer_core.media.live_feed import LiveFeed
 from mfer_core.media.live_parts import LiveParts
-from mfer_core.media.live_source import LiveSource
 from mfer_core.media.parts import RecordingParts
 from mfer_core.media.sound import Waveform
 from mfer_core.media.sound_windows import cut_sounds, hear
@@ -39,24 +39,24 @@ class LiveWindow:
 
 
 class LiveSession:
-    """One stream from its start to its end. ``tell`` is called with every window that is judged, ``shown``
+    """One feed from its start to its end. ``tell`` is called with every window that is judged, ``shown``
     with every picture that is looked at: uint8 BGR [h, w, 3].
     """
 
     def __init__(
         self,
         predictor: Predictor,
-        source: LiveSource,
+        feed: LiveFeed,
         spans_s: tuple[float, float],
         folder: Path,
         tell: Callable[[LiveWindow], None],
         shown: Callable[[np.ndarray], None] | None = None,
     ):
-        self._predictor, self._source, self._tell = predictor, source, tell
+        self._predictor, self._feed, self._tell = predictor, feed, tell
         self._window_s, self._step_s = spans_s
         window_spans(0.0, *spans_s)  # Raises MferError for impossible ones.
         extract = predictor.settings.extract
-        self._parts = LiveParts(source, extract, folder, self._see, self._advance, shown)
+        self._parts = LiveParts(feed, extract, folder, self._see, self._advance, shown)
         self._frame_s = 1 / extract.frames_per_second
         self._faces: list[tuple[float, np.ndarray]] = []  # time on the recording's clock, and embedding [D]
         self._seen_s = -math.inf  # of the last picture, on the recording's clock
@@ -66,10 +66,10 @@ class LiveSession:
 
     @property
     def pictures_let_go(self) -> int:
-        return self._source.dropped + self._parts.late
+        return self._feed.dropped + self._parts.late
 
     def run(self) -> RecordingParts:
-        """Judge windows until the stream ends; the recording's parts, for ``Predictor.judge``.
+        """Judge windows until the feed ends; the recording's parts, for ``Predictor.judge``.
 
         Raises ClipError where there was nothing to see or hear.
         """
@@ -105,9 +105,9 @@ class LiveSession:
         if newest == self._next:
             return
         first = self._next
-        if self._source.paced:
+        if self._feed.paced:
             end_s = self._parts.start_s + self._span(newest - 1)[1]
-            behind = self._source.lag_s(end_s) > max(self._step_s, PATIENCE_S) + TOLERANCE_S
+            behind = self._feed.lag_s(end_s) > max(self._step_s, PATIENCE_S) + TOLERANCE_S
             first = newest if behind else newest - 1
         self.passed_over += first - self._next
         for number in range(first, newest):
@@ -126,13 +126,11 @@ class LiveSession:
             return False
         end_s = self._parts.start_s + span[1]
         sides = (
-            (self._source.video, self._seen_s + self._frame_s),
-            (self._source.audio, self._parts.tail.end_s),
+            (self._feed.video, self._seen_s + self._frame_s),
+            (self._feed.audio, self._parts.tail.end_s),
         )
         reached = [reached_s >= end_s - TOLERANCE_S for stream, reached_s in sides if stream is not None]
-        return all(reached) or (
-            any(reached) and self._source.paced and self._source.lag_s(end_s) > PATIENCE_S
-        )
+        return all(reached) or (any(reached) and self._feed.paced and self._feed.lag_s(end_s) > PATIENCE_S)
 
     def _judge(self, span: Span, edges: Span) -> None:
         clock_s, settings = self._parts.start_s, self._predictor.settings.extract
@@ -146,7 +144,7 @@ class LiveSession:
             arm: dict(zip(self._predictor.classes, values.tolist(), strict=True))
             for arm, values in decision.items()
         }
-        latency_s = self._source.lag_s(clock_s + span[1]) if self._source.paced else 0.0
+        latency_s = self._feed.lag_s(clock_s + span[1]) if self._feed.paced else 0.0
         self.latencies_s.append(latency_s)
         self._tell(LiveWindow(*span, arms, latency_s))
 

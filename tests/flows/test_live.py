@@ -1,8 +1,6 @@
 """``mfer live`` writes what ``mfer predict`` does, and its page shows what it says to nobody else's page."""
 
 import re
-import shutil
-import subprocess
 from functools import partial
 
 import numpy as np
@@ -15,9 +13,12 @@ from flows.__main__ import main
 from flows.live_page import LivePage
 from flows.local_pages import served
 from mfer_core.base.labels import CLASSES
-from mfer_core.media.live_source import replay
+from mfer_core.media.live_feed import replay
+from mfer_core.prediction.batch import Batch
 from mfer_core.prediction.live import LiveWindow
-from tests.prediction.conftest import _one_thread, model, recordings  # noqa: F401
+from mfer_core.prediction.media_files import find_media
+from tests.flows.chromium import browser, needs_chromium
+from tests.prediction.conftest import _one_thread, model, predictor, recordings  # noqa: F401
 
 
 @pytest.fixture
@@ -33,14 +34,16 @@ def page():
     return page
 
 
-def test_a_replayed_file_has_the_results_of_predict(model, recordings, tmp_path, monkeypatch, capsys):
+def test_a_replayed_file_has_the_results_of_predict(
+    model, predictor, recordings, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(flows.live, "replay", partial(replay, paced=False))
     film, spans = str(recordings / "long.mp4"), ("--window", "2", "--step", "1", "--model", str(model))
     assert main(["live", film, *spans, "--out", str(tmp_path / "live"), "--no-page"]) == 0
     printed = capsys.readouterr().out
     assert len(re.findall(r"^ +\d\.0 to +\d\.\d s   visual \w+ \d+ %", printed, re.MULTILINE)) == 6
     assert "6 windows" in printed and "report.html in a browser" in printed
-    assert main(["predict", film, *spans, "--out", str(tmp_path / "predict")]) == 0
+    Batch(predictor, str(model), 2.0, 1.0, tmp_path / "predict").run(find_media([recordings / "long.mp4"]))
     kinds = [{path.name for path in (tmp_path / name).rglob("*")} for name in ("live", "predict")]
     assert kinds[0] == kinds[1]
     for name in ("timeline", "predictions"):
@@ -72,14 +75,14 @@ def test_the_page_answers_to_itself_alone(page):
         assert client.get("/picture", headers=stranger).status_code in (400, 403)
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+@needs_chromium
 def test_the_page_draws_every_window_in_a_browser(page, tmp_path):
-    with served(page.application(), None) as address:
-        command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu"]
-        options = [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000", "--dump-dom"]
-        shown = subprocess.run([*command, *options, address], capture_output=True, text=True, timeout=120)
-    assert shown.stdout.count("<polyline") == 2 * len(CLASSES)
-    assert "9.0 to 13.0 s: visual happy 93 %, fused happy 93 %" in shown.stdout
-    assert re.search(r'id="said"[^>]*>The stream has ended.', shown.stdout)
-    assert re.search(r'id="now-audio">.*?<b>–</b>', shown.stdout)
-    assert "Latency: 0.25 s" in shown.stdout
+    with served(page.application(), None) as address, browser(address, tmp_path / "profile") as shown:
+        shown.wait_for("document.getElementById('said').textContent === 'The feed has ended.'")
+        assert shown.evaluate("document.querySelectorAll('polyline').length") == 2 * len(CLASSES)
+        words = shown.evaluate("document.querySelector('#words li').textContent")
+        assert words == "9.0 to 13.0 s: visual happy 93 %, fused happy 93 %"
+        labels = "[...document.querySelectorAll('td b')].map(node => node.textContent)"
+        assert shown.evaluate(labels) == ["happy", "–", "happy"]
+        assert shown.wait_for("document.getElementById('picture').naturalWidth") == 160
+        assert "Latency: 0.25 s" in shown.evaluate("document.getElementById('health').textContent")

@@ -1,4 +1,4 @@
-"""A stream is judged while it comes as predict judges it afterwards, and is never far behind."""
+"""A feed is judged while it comes as predict judges it afterwards, and is never far behind."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from demo.clips import write_clip
 from demo.plans import PlannedClip
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.media.live_devices import camera, is_address, microphone, open_input
-from mfer_core.media.live_source import LiveSource, capture, in_time_order, replay
+from mfer_core.media.live_feed import LiveFeed, capture, in_time_order, replay
 from mfer_core.prediction.live import LiveSession
 from tests.media.recordings import tone
 from tests.media.recordings import write_clip as write_recording
@@ -24,11 +24,11 @@ def clip(tmp_path_factory):
     return folder / write_clip(folder, plan, seed=42)
 
 
-def judged(predictor, source, folder):
+def judged(predictor, feed, folder):
     """A session that has come to its end, the rows that it told of, and the parts that it left."""
     folder.mkdir()
     windows = []
-    session = LiveSession(predictor, source, (WINDOW_S, STEP_S), folder, windows.append)
+    session = LiveSession(predictor, feed, (WINDOW_S, STEP_S), folder, windows.append)
     parts = session.run()
     rows = [
         {"start_s": one.start_s, "end_s": one.end_s, "arm": arm, **shares}
@@ -44,10 +44,10 @@ def same(one, other, classes):
     np.testing.assert_allclose(one[list(classes)], other[list(classes)], atol=1e-5)
 
 
-def test_windows_of_a_stream_are_those_of_the_recording(predictor, clip, tmp_path):
+def test_windows_of_a_feed_are_those_of_the_recording(predictor, clip, tmp_path):
     offline = predictor.examine(clip, WINDOW_S, STEP_S)
-    source = replay(clip, predictor.settings.extract, paced=False)
-    _, told, parts = judged(predictor, source, tmp_path / "parts")
+    feed = replay(clip, predictor.settings.extract, paced=False)
+    _, told, parts = judged(predictor, feed, tmp_path / "parts")
     assert set(told.arm) == {"visual", "audio", "fused"} and told.start_s.nunique() >= 4
     same(told, offline.timeline, predictor.classes)
     afterwards = predictor.judge(str(clip), parts, WINDOW_S, STEP_S)
@@ -59,7 +59,7 @@ def test_windows_of_a_stream_are_those_of_the_recording(predictor, clip, tmp_pat
 def test_pictures_are_let_go_when_others_take_too_long_and_sound_never(
     predictor, clip, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(LiveSource, "lag_s", lambda *_: 9.0)
+    monkeypatch.setattr(LiveFeed, "lag_s", lambda *_: 9.0)
     session, told, parts = judged(predictor, replay(clip, predictor.settings.extract), tmp_path / "parts")
     pictures = predictor.examine(clip).clip.facts["frame_count"]
     assert parts.facts["frame_count"] == 0 and session.pictures_let_go >= pictures
@@ -70,20 +70,20 @@ def test_pictures_are_let_go_when_others_take_too_long_and_sound_never(
 
 def test_a_camera_and_a_microphone_are_two_inputs_on_one_clock(predictor, clip, tmp_path):
     devices = [camera(f"lavfi:movie={clip}"), microphone(f"lavfi:amovie={clip}")]
-    source = LiveSource([open_input(device) for device in devices], paced=False)
-    _, told, parts = judged(predictor, source, tmp_path / "parts")
+    feed = LiveFeed([open_input(device) for device in devices], paced=False)
+    _, told, parts = judged(predictor, feed, tmp_path / "parts")
     assert {"visual", "audio", "fused"} <= set(told.arm)
     assert parts.facts["duration_s"] == pytest.approx(predictor.examine(clip).clip.facts["duration_s"], abs=1)
 
 
-def test_what_came_before_a_stream_broke_off_is_kept_and_it_is_noted(predictor, tmp_path):
+def test_what_came_before_a_feed_broke_off_is_kept_and_it_is_noted(predictor, tmp_path):
     path = write_recording(tmp_path / "sound.wav", sound=tone(3.0))
-    (source,) = replay(path, predictor.settings.extract, paced=False).inputs
-    whole = source.frames()
+    (feed,) = replay(path, predictor.settings.extract, paced=False).inputs
+    whole = feed.frames()
 
     class Breaking:
-        video, audio, notes = None, source.audio, ()
-        damage, picture_end_s = source.damage, source.picture_end_s
+        video, audio, notes = None, feed.audio, ()
+        damage, picture_end_s = feed.damage, feed.picture_end_s
 
         def frames(self):
             for frame in whole:
@@ -91,28 +91,28 @@ def test_what_came_before_a_stream_broke_off_is_kept_and_it_is_noted(predictor, 
                 if frame.time > 2.0:
                     raise MferError("the cable is out")
 
-    _, told, parts = judged(predictor, LiveSource([Breaking()], paced=False), tmp_path / "parts")
+    _, told, parts = judged(predictor, LiveFeed([Breaking()], paced=False), tmp_path / "parts")
     assert 2.0 < parts.facts["duration_s"] < 3.0 and "broke off: the cable is out" in parts.facts["notes"]
     assert not len(told) or set(told.arm) == {"audio", "fused"}
 
 
-def test_a_stream_that_is_stopped_ends_with_its_last_picture(predictor, clip, tmp_path):
-    source = replay(clip, predictor.settings.extract, paced=False)
+def test_a_feed_that_is_stopped_ends_with_its_last_picture(predictor, clip, tmp_path):
+    feed = replay(clip, predictor.settings.extract, paced=False)
     shown = []
 
     def see(picture):
         shown.append(picture.shape)
         if len(shown) == 4:
-            source.stop()
+            feed.stop()
 
     (tmp_path / "parts").mkdir()
-    session = LiveSession(predictor, source, (WINDOW_S, STEP_S), tmp_path / "parts", print, see)
+    session = LiveSession(predictor, feed, (WINDOW_S, STEP_S), tmp_path / "parts", print, see)
     facts = session.run().facts
     assert len(shown) == facts["frame_count"] and set(shown) == {(180, 320, 3)}
     assert facts["duration_s"] < predictor.examine(clip).clip.facts["duration_s"] + 0.1
 
 
-def test_a_stream_without_anything_says_so(predictor, tmp_path):
+def test_a_feed_without_anything_says_so(predictor, tmp_path):
     path = write_recording(tmp_path / "silent.wav", sound=tone(1.0, level=0.0))
     with pytest.raises(ClipError, match="no picture, and no sound but digital silence"):
         judged(predictor, replay(path, predictor.settings.extract, paced=False), tmp_path / "parts")

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from mfer_core.prediction.window_sound import window_sounds
+from mfer_core.media.sound import Waveform
+from mfer_core.media.sound_windows import hear
+from mfer_core.prediction.window_sound import steps_of, window_sounds
 from mfer_core.prediction.windows import window_spans
 from tests.media.recordings import write_clip
 from tests.media.scenes import RATE, take
@@ -45,6 +47,20 @@ def embedded(predictor, path, folder):
     folder.mkdir()
     parts = predictor.extract(path, folder)
     return parts, predictor.embed(parts)
+
+
+def test_windows_that_share_a_batch_have_the_steps_of_windows_alone(predictor, sounds):
+    windows = [
+        Waveform((20_000 * sound[:length]).astype(np.int16), 0.0)
+        for sound, length in zip(sounds, (32_000, 20_000), strict=True)
+    ]
+    heard = [hear(window, predictor.settings.extract, without_speech=True) for window in windows]
+    together = list(steps_of([heard[0], None, heard[1]], predictor.audio))
+    assert together[1][0].shape == (0, predictor.audio.dim)
+    for alone, (values, times) in zip(heard, together[::2], strict=True):
+        ((expected, expected_s),) = steps_of([alone], predictor.audio)
+        np.testing.assert_allclose(values, expected, atol=1e-4)
+        assert np.array_equal(times, expected_s)
 
 
 def test_a_pause_between_two_who_speak_has_no_say_for_the_audio_arm(predictor, sounds, tmp_path):

@@ -1,4 +1,4 @@
-"""A stream as it comes: frames are read in threads of their own and wait, not for long, to be looked at.
+"""A feed as it comes: frames are read in threads of their own and wait, not for long, to be looked at.
 
 A file is replayed at its own pace. Pictures that wait while others are looked at are let go, so that what is
 seen is never far behind; sound is never let go.
@@ -46,7 +46,7 @@ class Input(Protocol):
 
 
 @dataclass
-class LiveSource:
+class LiveFeed:
     """Frames of one or two inputs on one clock. Stands in for a ``Recording``.
 
     ``paced``: frames come no sooner than a clock that starts with the first of them says, and pictures may be
@@ -86,7 +86,7 @@ class LiveSource:
         return float((self.video and self.video.sample_aspect_ratio) or 1)
 
     def stop(self) -> None:
-        """End the stream: what waits is still looked at."""
+        """End the feed: what waits is still looked at."""
         self._stop.set()
 
     def lag_s(self, time_s: float) -> float:
@@ -117,9 +117,9 @@ class LiveSource:
             else:
                 yield item
 
-    def _read(self, source: Input) -> None:
+    def _read(self, one: Input) -> None:
         try:
-            frames = source.frames()
+            frames = one.frames()
             for frame in in_time_order(frames, self.ahead_s) if self.paced else frames:
                 if self._stop.is_set():
                     break
@@ -166,13 +166,13 @@ def in_time_order(frames: Iterator[Frame], ahead_s: float) -> Iterator[Frame]:
         yield heappop(waiting)[2]
 
 
-def replay(path: Path, settings: Extract, paced: bool = True) -> LiveSource:
-    """A file as a stream. Raises ClipError as ``Recording`` does."""
+def replay(path: Path, settings: Extract, paced: bool = True) -> LiveFeed:
+    """A file as a feed. Raises ClipError as ``Recording`` does."""
     recording = Recording(path, math.inf, settings.max_duration_s)
-    return LiveSource([recording], paced, AHEAD_S)
+    return LiveFeed([recording], paced, AHEAD_S)
 
 
-def capture(opened: Sequence[OpenInput]) -> LiveSource:
+def capture(opened: Sequence[OpenInput]) -> LiveFeed:
     """A camera and a microphone, or an address."""
     stored = any(one.container.duration for one in opened)  # A file on a server; what is live knows no end.
-    return LiveSource(opened, ahead_s=AHEAD_S if stored else 0.0)
+    return LiveFeed(opened, ahead_s=AHEAD_S if stored else 0.0)
