@@ -2,7 +2,8 @@
 
 The first stage starts it on loopback, the others find it, and it ends with the processes that use it. With
 PREFECT_API_URL set (a real server) none of this runs. `prefect server start --background` would outlive its
-users, and a power cut would leave a mark that keeps the next one from starting.
+users, and a power cut would leave a mark that keeps the next one from starting. The server of `mfer serve` is
+found in the same way.
 """
 
 import os
@@ -13,13 +14,21 @@ from datetime import UTC, datetime, timedelta
 
 from filelock import FileLock
 
-from flows.servers import HOST, answers, end_former_runs, free_port, prefect_server, running
+from flows.servers import (
+    HOST,
+    RECORD,
+    answers,
+    end_former_runs,
+    free_port,
+    prefect_server,
+    running,
+    serves_this_folder,
+)
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
 from mfer_core.base.parent_watchdog import POLL_S
 from tasks.processes import HOME, living, mark, owner
 
-RECORD = HOME / "api.json"
 # A process leaves its mark within this time after its run's start; runs that started later are not ended.
 MARKED_WITHIN = timedelta(minutes=2)
 START_TIMEOUT_S = 300  # A start takes seconds; a busy machine is slow at making the database.
@@ -37,7 +46,7 @@ def ensure_api() -> None:
     mark(owner())
     with FileLock(HOME / "api.lock"):
         url = _url(_recorded_port())
-        if not answers(f"{url}/health", BUSY_S):
+        if not serves_this_folder(url.removesuffix("/api"), BUSY_S):
             port = free_port()
             url = _url(port)
             _start(port, url)

@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.files import write_json
 from tasks.processes import HOME, check_writable, living
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 POOL = "mfer-pool"
+RECORD = HOME / "api.json"  # where this folder's Prefect was started last, by `serve` or by a run
 START_TIMEOUT_S = 300  # A first start makes the database, which takes long on a busy machine.
 END_TIMEOUT_S = 10
 ANSWER_S = 5.0
@@ -52,7 +54,7 @@ def serve_ui(tracking: "Tracking", mlflow_port: int, prefect_port: int) -> None:
             server = stack.enter_context(running(*_mlflow_server(uri, port)))
             servers[f"{mlflow}/health"] = server
         prefect = f"http://{HOST}:{prefect_port}"
-        if not _serves_this_folder(prefect):
+        if not serves_this_folder(prefect):
             port = _port_for("Prefect", prefect_port)
             prefect = f"http://{HOST}:{port}"
             servers[f"{prefect}/api/health"] = stack.enter_context(running(*prefect_server(port)))
@@ -71,13 +73,12 @@ def serve_prefect(port: int) -> None:
     """A Prefect server, the deployment, and a worker for it, until interrupted."""
     check_writable()
     if not _is_free(port):
-        whose = (
-            "this project's Prefect" if _serves_this_folder(f"http://{HOST}:{port}") else "another program"
-        )
+        whose = "this project's Prefect" if serves_this_folder(f"http://{HOST}:{port}") else "another program"
         raise MferError(f"port {port} is taken by {whose}: end it, or choose another port with --port")
     os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
     with running(*prefect_server(port)) as server:
         _wait_for(f"{url}/health", server)
+        write_json(RECORD, {"port": port})  # What runs here uses it: SQLite takes two servers badly.
         end_former_runs(url, started_before=datetime.now(UTC))
         _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
         _prefect("--no-prompt", "deploy", "--all")
@@ -184,10 +185,13 @@ def _port_for(server: str, port: int) -> int:
     return other
 
 
-def _serves_this_folder(prefect: str) -> bool:
-    """Whether the Prefect at this address keeps the runs of this folder."""
+def serves_this_folder(prefect: str, patience_s: float | None = None) -> bool:
+    """Whether the Prefect at this address keeps the runs of this folder; for ``patience_s`` see
+    ``answers``.
+    """
+    patience = httpx.Timeout(patience_s or ANSWER_S, connect=ANSWER_S)
     try:
-        settings = httpx.get(f"{prefect}/api/admin/settings", timeout=ANSWER_S).json()
+        settings = httpx.get(f"{prefect}/api/admin/settings", timeout=patience).json()
         return settings["home"] == str(HOME.absolute())
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return False

@@ -1,5 +1,6 @@
 """The shared local Prefect API: found by the second process, gone with the last one that uses it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,10 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from flows import servers
-from flows.local_api import RECORD, ensure_api
-from flows.servers import answers
+from flows.local_api import ensure_api
+from flows.servers import RECORD, answers
 from mfer_core.base.files import write_json
 from mfer_core.cache.code import ROOT
+from tasks.processes import HOME
 from tests.servers.ports import put_prefect_database
 
 SHORT_S = 0.1
@@ -22,7 +24,7 @@ USE = """
 import sys
 from flows.environment import set_environment
 set_environment()
-from flows.local_api import RECORD, ensure_api
+from flows.local_api import ensure_api
 ensure_api()
 import os
 print(os.environ["PREFECT_API_URL"], flush=True)
@@ -37,6 +39,7 @@ class Late(BaseHTTPRequestHandler):
         time.sleep(5 * SHORT_S)
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(json.dumps({"home": str(HOME.absolute())}).encode())
 
     def log_message(self, *_):
         pass
