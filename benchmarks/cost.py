@@ -47,9 +47,7 @@ def _timed(name: str, way: Callable[[list[Path]], None], clips: list[Path]) -> C
 
 
 def _cpu_s() -> float:
-    """Of this process, of children that ended, and of those that live with whatever children of theirs
-    ended.
-    """
+    """Seconds of the processors that this process and its children, living and ended, have used."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     alive = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
     return time.process_time() + ended.ru_utime + ended.ru_stime + sum(sum(times[:4]) for times in alive)

@@ -45,7 +45,7 @@ def _decode(path: Path) -> None:
 
 
 def decode_with_command(workers: int, clips: list[Path]) -> None:
-    """The same with the ffmpeg command."""
+    """Every frame of picture and sound with the ffmpeg command, nothing else."""
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(lambda path: _ffmpeg("-threads", "1", "-i", str(path), "-f", "null", "-"), clips))
 
@@ -76,7 +76,7 @@ def pipeline(settings: Extract, workers: int, clips: list[Path]) -> None:
 
 
 def manifest_of(clips: list[Path]) -> pd.DataFrame:
-    """The same file may come several times: a clip is its place in the list."""
+    """A manifest in which a clip is known by its index, since a file may be in the list several times."""
     rows = [
         {"clip_id": f"bench/{index:05d}", "sha256": str(index), "path": str(path.absolute())}
         for index, path in enumerate(clips)

@@ -68,7 +68,7 @@ def _of_the_living(record: Record) -> Record:
 
 
 def _living(holders: Entry | list[Entry]) -> Entry | list[Entry]:
-    """Of a path's one writer or several readers those that work here."""
+    """The holders of a path, its one writer or several readers, that work in this folder."""
     if isinstance(holders, dict):
         return holders if works_here(holders["pid"]) else {}
     return [reader for reader in holders if works_here(reader["pid"])]

@@ -48,7 +48,7 @@ class Schedule:
             self._ran.add(name)
 
     def _pass_over(self) -> None:
-        """In the order of the plan, in which a step comes after all that it needs."""
+        """Take out the steps that cannot change any more, in the plan's order: after all that they need."""
         for step in [*self._waiting.values()]:
             may_change = step.is_stale or self._force or step.needs & (self._ran | {*self._running})
             if not may_change and not step.needs & {*self._waiting}:

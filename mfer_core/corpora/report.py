@@ -140,7 +140,7 @@ def _known_speakers(manifest: pd.DataFrame) -> pd.Series:
 
 
 def _one_emotion(manifest: pd.DataFrame) -> pd.Series:
-    """By speaker that is known: whether all of his or her clips carry one label."""
+    """For each speaker that is known, whether all clips of that speaker carry one label."""
     return manifest.groupby(_known_speakers(manifest)).label.nunique() == 1
 
 

@@ -183,5 +183,5 @@ def blocks_of(encoders: Mapping[str, ClipEncoder]) -> Blocks:
 
 
 def learning_encoders(encoders: Iterable[ClipEncoder]) -> list[ClipEncoder]:
-    """Those that are trained with the model."""
+    """The encoders of which blocks are trained with the model."""
     return [encoder for encoder in encoders if encoder.settings.blocks]

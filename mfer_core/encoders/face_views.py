@@ -51,7 +51,7 @@ def trivial_augment(pixels: torch.Tensor, seed: int) -> torch.Tensor:
 
 
 def _rectangle(height: int, width: int, generator: np.random.Generator) -> tuple[slice, slice, slice]:
-    """Where all frames are erased."""
+    """The rectangle that is erased in all frames of a clip, as an index of [T, H, W]."""
     area = generator.uniform(*ERASED_AREA) * height * width
     ratio = np.exp(generator.uniform(*np.log(ERASED_RATIO)))
     rows, columns = min(height, round((area * ratio) ** 0.5)), min(width, round((area / ratio) ** 0.5))

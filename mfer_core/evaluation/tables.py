@@ -74,7 +74,7 @@ def interval(stats: dict | None) -> str:
 
 
 def loss(stats: dict | None) -> str:
-    """As ``interval``, of a score that is no share; ``-`` where an arm gives no probabilities."""
+    """A score that is no share, with its interval; ``-`` where an arm gives no probabilities."""
     if stats is None:
         return "-"
     seeds = "" if stats["seed_std"] is None else f", seeds ± {stats['seed_std']:.3f}"

@@ -101,10 +101,10 @@ class Recording:
 
     @property
     def damage(self) -> Damage:
-        """Of both streams; a stream of which nothing can be decoded is left out where the other can."""
+        """The damage of both streams, or of one where nothing of the other can be decoded."""
         dead = [damage for damage in self._damage.values() if 0 < damage.packets == damage.damaged]
         counted = [damage for damage in self._damage.values() if damage not in dead] or dead
-        return Damage(sum(one.packets for one in counted), sum(one.damaged for one in counted))
+        return Damage(sum(stream.packets for stream in counted), sum(stream.damaged for stream in counted))
 
     @property
     def aspect(self) -> float:

@@ -88,7 +88,7 @@ class PartsWriter:
 
     @cached_property
     def _start_s(self) -> float:
-        """The same once and for all: it is asked for when the first part is whole."""
+        """The recording's start, which is known and stays as it is once the first part is whole."""
         return self.first_s
 
     def add_picture(self, crop: Crop) -> dict:
@@ -200,7 +200,7 @@ class RecordingParts:
             yield pq.read_table(file, partitioning=None)["frames"][0].as_py()
 
     def faces(self, *columns: str) -> Iterator[pd.DataFrame]:
-        """These columns of FACES, part by part in time order; a part without a face has no rows."""
+        """The named columns of FACES, part by part in time order; a part without a face has no rows."""
         for file in sorted(self.folder.glob("faces-*.parquet")):
             yield pq.read_table(file, columns=list(columns), partitioning=None).to_pandas()
 

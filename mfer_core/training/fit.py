@@ -176,8 +176,8 @@ class ClipTraining(Training):
         return row
 
     def better(self, new: Row, best: Row) -> bool:
-        """By the setting ``select``; the lower loss decides a tie. A fit that chooses nothing keeps its last
-        epoch.
+        """Whether the setting ``select`` prefers ``new``; the lower loss decides a tie. A fit that chooses
+        nothing keeps its last epoch.
         """
         if not self.chooses:
             return True

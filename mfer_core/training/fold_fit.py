@@ -58,7 +58,7 @@ class FoldStage(ABC):
         return {}
 
     def run(self) -> Run:
-        """Its key covers the code of an encoder only where that learns here or has learned before."""
+        """The training run. Its key covers an encoder's code only where the encoder learns or has learned."""
         fold = self.fold
         names = [
             name for name in self.modalities if self.finetune_of(name).blocks or self.blocks(False).get(name)
@@ -76,7 +76,9 @@ class FoldStage(ABC):
 
     @property
     def refit(self) -> bool:
-        """As the settings say, but not where the epoch is chosen on the test fold or on published actors."""
+        """Whether a fresh model is trained on all speakers: the settings say so, and the epoch was chosen
+        neither on the test fold nor on published actors.
+        """
         return self.settings.folds.refit and rules(self.fold.protocol).inner
 
 

@@ -220,7 +220,7 @@ class SpeechTraining(Training):
         return {"train_loss": float(np.mean(losses)), "valid_uar": self._head_uar()}
 
     def _loss(self, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-        """Of the utterances' emotions and of their frames."""
+        """The loss of the utterances' emotions and, weighed, of their frames' spectrum and pitch."""
         clips, targets = zip(*(self.crops.draw(row, rng) for row in rows), strict=True)
         frames = self.batches(list(clips))
         logits = self.batches.model.proj(torch.stack([part.mean(0) for part in frames]))

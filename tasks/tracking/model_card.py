@@ -124,13 +124,10 @@ def _percent(share: float) -> str:
 
 
 def _data_licences(settings: Settings) -> str:
-    """Of every corpus that had a part in the model."""
+    """The licence of every corpus that had a part in the model."""
     roles = settings.roles
-    used = [
-        roles.benchmark,
-        *roles.pretraining,
-        *([] if settings.pretrain_vit.checkpoint else [roles.faces]),
-    ]
+    faces = [] if settings.pretrain_vit.checkpoint else [roles.faces]
+    used = [roles.benchmark, *roles.pretraining, *faces]
     return ", ".join(f"{name} {_corpus_licence(name, settings)}" for name in dict.fromkeys(used))
 
 
