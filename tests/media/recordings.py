@@ -1,13 +1,11 @@
 """Tiny recordings made on the spot: pictures that carry their own number, drawn faces, tones."""
 
-import subprocess
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
-import imageio_ffmpeg
 import numpy as np
 
 TICK = Fraction(1, 1000)
@@ -126,9 +124,3 @@ def _encode_sound(container, stream, sound: np.ndarray, start_ms: int, rate: int
         frame.sample_rate, frame.pts, frame.time_base = rate, first + start, Fraction(1, rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode())
-
-
-def run_ffmpeg(*arguments: object) -> bytes:
-    """Run the ffmpeg command that imageio-ffmpeg brings; returns what it writes to standard output."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True).stdout

@@ -6,11 +6,12 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.known_recordings import run_ffmpeg
 from mfer_core.base.errors import ClipError
 from mfer_core.media.clip import extract_clip
 from mfer_core.media.probe import probe
 from mfer_core.media.read import decode_image
-from tests.media.recordings import number_in, numbered, run_ffmpeg, tone, write_clip
+from tests.media.recordings import number_in, numbered, tone, write_clip
 
 STEADY = range(0, 2000, 40)
 

@@ -5,10 +5,11 @@ it.
 import numpy as np
 import pytest
 
+from benchmarks.known_recordings import run_ffmpeg
 from mfer_core.media.decode import Recording
 from mfer_core.media.picture import Display, displayed_size
 from mfer_core.media.probe import probe
-from tests.media.recordings import numbered, run_ffmpeg, write_clip
+from tests.media.recordings import numbered, write_clip
 
 SIZE = (160, 128)  # nothing for the codec to pad
 
@@ -30,7 +31,7 @@ def test_the_display_matrix_is_applied_as_ffmpeg_does(tmp_path, stored, turn, mi
         display = Display(recording.aspect, grayscale=True)
         still, (small, _) = display.still(frame).pixels, display.reduced(frame, 64)
     width, height = displayed_size(frame)
-    shown = run_ffmpeg("-i", path, "-frames:v", 1, "-pix_fmt", "yuv420p", "-f", "rawvideo", "-")
+    shown = run_ffmpeg("-i", path, "-frames:v", 1, "-pix_fmt", "yuv420p", "-f", "rawvideo", "-").stdout
     truth = np.frombuffer(shown, np.uint8)[: width * height].reshape(height, width)
     assert np.array_equal(still, truth)
     assert (probe(path).width, probe(path).height) == (width, height)
