@@ -25,7 +25,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-START_S = 10.0
+GRACE_S = 2  # Whoever downloads something may go on for so long after the end.
+END_S = 10.0
 
 
 async def refuse_strangers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -63,12 +64,14 @@ def served(application: Starlette, port: int | None) -> Iterator[str]:
     except OSError as error:
         listening.close()
         raise MferError(f"port {port} is taken: give another one with --port") from error
-    server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(application, log_level="error", lifespan="off", timeout_graceful_shutdown=GRACE_S)
+    )
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     try:
         yield f"http://{HOST}:{port}/"
     finally:
         server.should_exit = True
-        thread.join(START_S)
+        thread.join(END_S)
         listening.close()
