@@ -11,6 +11,7 @@ from mfer_core.media.people import FACES, find_people
 from mfer_core.media.read import decode_image
 from mfer_core.prediction.batch import Batch
 from mfer_core.prediction.media_files import find_media
+from mfer_core.prediction.people import PersonTurns
 from mfer_core.prediction.results_folder import ResultsFolder
 from tests.media.scenes import CENTRE, Shot, film, take
 
@@ -112,3 +113,15 @@ def test_a_recording_of_one_person_has_the_main_rows_alone(predictor, recordings
     assert predictor.examine(recordings / "long.mp4").people == []
     parts = predictor.extract(recordings / "long.mp4", tmp_path)
     assert find_people(parts.faces(*FACES)).count == 1
+
+
+def test_a_pause_in_a_window_belongs_to_the_nearest_turn_and_alone_to_nobody():
+    starts, ends = np.array([1.0, 4.0, 8.0]), np.array([2.0, 6.0, 9.0])
+    first, second = (
+        PersonTurns(starts, ends, np.array(mine)) for mine in ([True, False, True], [False, True, False])
+    )
+    times = np.array([0.5, 1.5, 2.9, 3.1, 5.0, 6.9, 7.1, 8.5])
+    assert first.mask(times).tolist() == [True, True, True, False, False, False, True, True]
+    assert second.mask(times).tolist() == [not chosen for chosen in first.mask(times)]
+    assert not first.mask(times[2:4]).any(), "only a pause of theirs"
+    assert not PersonTurns(*np.zeros((3, 0))).mask(times).any()
