@@ -48,6 +48,11 @@ def one_line(error: object, longest: int | None = 300) -> str:
     return " ".join(str(error).split())[:longest]
 
 
+def typed_line(error: BaseException) -> str:
+    """The type of ``error`` and its message as one line, for errors whose message alone says little."""
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
 def mendable(error: BaseException) -> str | None:
     """The line for a fault that a person can mend, wherever it was raised; None for a bug."""
     if isinstance(error, MferError):

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mfer_core.base.errors import ClipError, one_line
+from mfer_core.base.errors import ClipError, typed_line
 from mfer_core.base.files import sha256_file
 from mfer_core.base.folders import check_file, list_files
 from mfer_core.base.workers import shared_workers
@@ -128,7 +128,7 @@ def _measure_file(file: Path) -> Measured | ClipError:
         raise
     except Exception as error:
         log.exception("%s: the probe failed", file)
-        return ClipError("unreadable", f"{type(error).__name__}: {one_line(error)}")
+        return ClipError("unreadable", typed_line(error))
 
 
 def notes(folder: Path, metadata: Any) -> list[str]:

@@ -9,7 +9,7 @@ from typing import IO
 
 import requests
 
-from mfer_core.base.errors import MferError, one_line
+from mfer_core.base.errors import MferError, typed_line
 from mfer_core.base.progress import track
 
 PIECE = 1 << 16  # Bytes received at a time; a piece that is incomplete when a connection breaks is lost.
@@ -142,4 +142,4 @@ def _check_status(response: requests.Response, url: str) -> None:
 
 
 def _plain(error: Exception) -> str:
-    return f"{type(error).__name__}: {one_line(error)}"[:200]
+    return typed_line(error)[:200]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from mfer_core.base.errors import MferError, one_line
+from mfer_core.base.errors import MferError, typed_line
 from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.paths import DataPaths
 
@@ -79,7 +79,7 @@ def why_missing(checkpoint: str, revision: str | None) -> str | None:
     except Exception as error:
         return (
             f"no {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and its hub does "
-            f"not offer it now ({_reason(error)}): {_remedy(checkpoint)}"
+            f"not offer it now ({typed_line(error)}): {_remedy(checkpoint)}"
         )
     return None
 
@@ -107,12 +107,8 @@ def _from_hub(checkpoint: str, revision: str | None) -> Path:
     except Exception as error:
         raise MferError(
             f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and "
-            f"could not be downloaded ({_reason(error)}): {_remedy(checkpoint)}"
+            f"could not be downloaded ({typed_line(error)}): {_remedy(checkpoint)}"
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {one_line(error)}"
 
 
 def _remedy(checkpoint: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.errors import ClipError, MferError, typed_line
 from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.folders import readable
 from mfer_core.base.settings import Extract, Predict
@@ -238,7 +238,7 @@ class Predictor:
         except Exception as error:
             # What comes out of a decoder's process is the doing of a file from anywhere; it is logged whole.
             log.exception("%s: extraction failed", readable(path))
-            raise ClipError("unreadable", f"{type(error).__name__}: {error}") from error
+            raise ClipError("unreadable", typed_line(error)) from error
 
     def embed(self, parts: RecordingParts) -> RecordingEmbeddings:
         """Both encoders over all parts. The values lie in the parts' folder."""
