@@ -29,7 +29,7 @@ PROJECT = Path(__file__).parents[2]
 VIT, SPEECH = "dima806/facial_emotions_image_detection", "emotion2vec/emotion2vec_plus_base"
 # Speakers and clips of each; RAVDESS's protocols want all 24 actors.
 SIZES = {
-    "ravdess": (24, 3),
+    "ravdess": (24, 2),
     "crema_d": (6, 4),
     "shemo": (6, 4),
     "sdc": (4, 4),
