@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test docs bench lint ui serve lock
+.PHONY: run test docs bench rehearsal lint ui serve lock
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -34,6 +34,10 @@ bench: .venv/.installed
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.pipeline
+
+# The report profile on small stand-ins of its corpora and checkpoints: a quarter of an hour on two cores.
+rehearsal: .venv/.installed
+	$(BIN)/python -m benchmarks.rehearsal
 
 docs: .venv-docs/.installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet

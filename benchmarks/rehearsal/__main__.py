@@ -78,7 +78,7 @@ def rehearse(project: Path) -> None:
         run("flows", "check")
         run("dvc", "repro")
         run("flows", "show")
-        clip = next((project / "data" / "raw" / "custom").rglob("*.mp4"))
+        clip = next((project / "data" / "raw" / "ravdess").rglob("*.mp4"))
         run("flows", "predict", str(clip), "--out", "seen")
     print(f"rehearsed in {time.monotonic() - started:.0f} s")
 
