@@ -1,7 +1,8 @@
 """One arm: embeddings of a clip -> GRU -> last valid hidden state -> linear (reference method,
-"Architecture"); beside the state, where the settings say so, mean and deviation of the clip's embeddings.
+"Architecture"); beside the state, where the settings say so, statistics of the clip's embeddings.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,20 +30,26 @@ class ArmConfig:
     noise: float = 0.0  # standard deviation of the noise that training adds to every standardised step
     jitter: float = 0.0  # the same, added to all steps of a clip alike, as another person or microphone would
     normalisation: str = "none"  # "speaker": the steps come standardised by each speaker's own moments
-    # Whether mean and deviation of the clip's steps are classified beside the GRU's state (see
-    # ``with_probe``).
+    # Whether statistics of the clip's steps are classified beside the GRU's state (see ``with_probe``).
     probe: bool = False
+    # Of these statistics: numbers of equal parts into which a clip is cut for means, beside its deviation.
+    pyramid: tuple[int, ...] = (1,)
     classes: tuple[str, ...]  # label names in id order
 
     @property
     def state_size(self) -> int:
         """H of the state that is classified."""
-        return self.gru_state_size + (2 * self.input_dim if self.probe else 0)
+        return self.gru_state_size + (self.statistics_size if self.probe else 0)
 
     @property
     def gru_state_size(self) -> int:
         """The part of the state that comes from the GRU."""
         return self.hidden_size * (3 if self.readout == "statistics" else 1)
+
+    @property
+    def statistics_size(self) -> int:
+        """S of a clip's statistics: a mean per part, and the deviation."""
+        return self.input_dim * (sum(self.pyramid) + 1)
 
 
 def pool_steps(values: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:
@@ -71,6 +78,23 @@ def step_moments(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return mean, ((values - mean[:, None]).square() * valid).sum(1) / count
 
 
+def part_weights(steps: Tensor, lengths: Tensor, pyramid: Sequence[int]) -> Tensor:
+    """How much each of ``steps`` [T] (numbers of steps) counts in the mean of each part of clips of
+    ``lengths`` [B]: float64 [B, T, P], for every number in ``pyramid`` its parts in their order.
+
+    A step on the border of two parts counts in both by what lies there, so that a clip may have fewer steps
+    than parts (a temporal pyramid, Laptev et al. 2008).
+    """
+    length = lengths.clamp(min=1).double()[:, None, None]  # [B, 1, 1]
+    start = steps.double()[None, :, None]  # [1, T, 1]
+    levels = []
+    for number in pyramid:
+        edges = torch.arange(number + 1, device=lengths.device).double() * length / number  # [B, 1, N + 1]
+        inside = torch.minimum(start + 1, edges[..., 1:]) - torch.maximum(start, edges[..., :-1])
+        levels.append(inside.clamp(min=0) * number / length)
+    return torch.cat(levels, 2)
+
+
 def _statistics(output: Tensor, lengths: Tensor, only_mean: bool) -> Tensor:
     """Mean [B, H], and beside it standard deviation and maximum [B, 3 * H], of the valid steps of [B, T, H];
     zeros where there are none.
@@ -95,8 +119,8 @@ class Arm(nn.Module):
 
     mean: Tensor  # [D], of the training clips' steps
     scale: Tensor  # [D], 1 / standard deviation
-    statistics_mean: Tensor  # [2 D], of the training clips' means and deviations; of an arm with a probe
-    statistics_scale: Tensor  # [2 D], 1 / standard deviation
+    statistics_mean: Tensor  # [S], of the training clips' statistics; of an arm with a probe
+    statistics_scale: Tensor  # [S], 1 / standard deviation
 
     def __init__(self, config: ArmConfig):
         super().__init__()
@@ -104,8 +128,8 @@ class Arm(nn.Module):
         self.register_buffer("mean", torch.zeros(config.input_dim))
         self.register_buffer("scale", torch.ones(config.input_dim))
         if config.probe:
-            self.register_buffer("statistics_mean", torch.zeros(2 * config.input_dim))
-            self.register_buffer("statistics_scale", torch.ones(2 * config.input_dim))
+            self.register_buffer("statistics_mean", torch.zeros(config.statistics_size))
+            self.register_buffer("statistics_scale", torch.ones(config.statistics_size))
         self.gru = nn.GRU(config.input_dim, config.hidden_size, config.layers, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(config.state_size, len(config.classes))
@@ -137,14 +161,17 @@ class Arm(nn.Module):
         state = self._gru_state(values, lengths)
         if not self.config.probe:
             return state
-        mean, variance = step_moments(values, lengths)
-        return torch.cat([state, self.clip_statistics(mean, variance) * (lengths > 0)[:, None]], 1)
+        _, variance = step_moments(values, lengths)
+        steps = torch.arange(values.shape[1], device=values.device)
+        weights = part_weights(steps, lengths, self.config.pyramid).to(values.dtype)
+        statistics = self.clip_statistics(weights.transpose(1, 2) @ values, variance)
+        return torch.cat([state, statistics * (lengths > 0)[:, None]], 1)
 
-    def clip_statistics(self, mean: Tensor, variance: Tensor) -> Tensor:
-        """Mean and deviation of clips [B, 2 D], standardised, of the moments [B, D] of their standardised
-        steps.
+    def clip_statistics(self, means: Tensor, variance: Tensor) -> Tensor:
+        """The statistics of clips [B, S], standardised, of the means [B, P, D] of their parts and the
+        variance [B, D] of their standardised steps.
         """
-        statistics = torch.cat([mean, (variance + VARIANCE_FLOOR).sqrt()], 1)
+        statistics = torch.cat([means.flatten(1), (variance + VARIANCE_FLOOR).sqrt()], 1)
         return (statistics - self.statistics_mean) * self.statistics_scale
 
     def _gru_state(self, values: Tensor, lengths: Tensor) -> Tensor:

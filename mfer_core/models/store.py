@@ -32,8 +32,8 @@ def describe_model(model: Arm | Fused) -> dict:
 
 
 def _arm(values: dict) -> Arm:
-    shape = {name: value for name, value in values.items() if name not in ("kind", "classes")}
-    return Arm(ArmConfig(**shape, classes=tuple(values["classes"])))
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Arm(ArmConfig(**{name: value for name, value in values.items() if name != "kind"} | lists))
 
 
 def build_model(description: dict) -> Arm | Fused:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfer_core.models.arm import Arm, pool_steps
+from mfer_core.models.arm import Arm, part_weights, pool_steps
 
 STEPS = 10_000  # Steps of embeddings at a time, about three minutes of sound.
 
@@ -17,10 +17,13 @@ def encode_running(arm: Arm, values: np.ndarray, steps: int = STEPS) -> Tensor:
     """
     pool, hidden = arm.config.pool, None
     states, embeddings = Moments(arm.config.hidden_size), Moments(arm.config.input_dim)
+    means, length = torch.zeros((), dtype=torch.float64), torch.tensor([len(values)])
     for start in range(0, len(values), steps // pool * pool):
         piece = torch.from_numpy(np.array(values[start : start + steps // pool * pool], np.float32))[None]
         piece = arm.standardised(piece)
         embeddings.add(piece)
+        weights = part_weights(torch.arange(start, start + piece.shape[1]), length, arm.config.pyramid)
+        means = means + weights.transpose(1, 2) @ piece.double()  # [1, P, D]
         pooled, _ = pool_steps(piece, torch.tensor([piece.shape[1]]), pool)
         output, hidden = arm.gru(pooled, hidden)  # [1, T, H], [layers, 1, H]
         states.add(output)
@@ -29,7 +32,7 @@ def encode_running(arm: Arm, values: np.ndarray, steps: int = STEPS) -> Tensor:
     state = _read_out(arm, states)
     if not arm.config.probe:
         return state
-    statistics = arm.clip_statistics(embeddings.mean.float(), embeddings.variance.float())
+    statistics = arm.clip_statistics(means.float(), embeddings.variance.float())
     return torch.cat([state, statistics], 1)
 
 

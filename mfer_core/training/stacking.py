@@ -1,13 +1,14 @@
 """Models that were trained apart, put into one linear layer with shares that the validation clips set.
 
-An arm with a probe decides by its GRU and by a logistic regression on mean and deviation of the same
-embeddings. Both are linear in what they read, so that the two together are one linear layer over the GRU's
-state with the clip's statistics beside it. The regression is fitted by itself, as the probe is, and not by
-gradient steps with the GRU: from few clips such steps overfit its many weights, and where it fits the
-training clips perfectly nothing is left for the GRU to learn. How much either counts is fitted on the
-validation clips (stacking, Wolpert 1992). The GRU's epoch was chosen on these clips too, which makes it look
-better there than it is; so the GRU is heard only where the gain is beyond chance, and else the arm is its
-probe. Stage 3 starts from both arms in the same way, and its own training counts by the same rule.
+An arm with a probe decides by its GRU and by two logistic regressions on statistics of the same embeddings,
+which count alike: the probe, on mean and deviation, and one that is whitened within the classes, on the means
+of the clip, its halves, thirds and quarters, and the deviation. All are linear in what they read, so that
+together they are one linear layer over the GRU's state with the clip's statistics beside it. The regressions
+are fitted by themselves and not by gradient steps with the GRU: from few clips such steps overfit their many
+weights, and where they fit the training clips perfectly nothing is left for the GRU to learn. How much the
+GRU and they count is fitted on the validation clips (stacking, Wolpert 1992). The GRU's epoch was chosen on
+these clips too, which makes it look better there than it is; so the GRU is heard only where the gain is
+beyond chance. Stage 3 starts from both arms in the same way, and its own training counts by the same rule.
 """
 
 from collections.abc import Sequence
@@ -21,10 +22,13 @@ from torch import Tensor, nn
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.dataset.clips import Clips, in_order
 from mfer_core.dataset.steps import in_memory
-from mfer_core.models.arm import Arm
+from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
-from mfer_core.models.regression import STRENGTHS, Regression, fit_regression
+from mfer_core.models.regression import STRENGTHS as PROBE_STRENGTHS
+from mfer_core.models.regression import Regression, fit_regression, fit_whitened
 
+PYRAMID = (1, 2, 3, 4)  # The whitened regression reads the means of so many equal parts of a clip.
+STRENGTHS = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)  # C of that regression, tried on the validation clips
 LARGEST_SHARE = 2.0  # A larger share would be certainty learned from a few clips.
 # What training has to gain to count, in standard errors of the mean difference of the clips' losses.
 CERTAINTY = 2.0
@@ -38,11 +42,11 @@ class Stacked:
     """What the validation clips decided."""
 
     shares: tuple[float, ...]  # a factor per model of its logits
-    strength: float | None = None  # of the regression, where there is one
+    strengths: tuple[float, ...] = ()  # of the regressions, where there are some
 
     @property
     def facts(self) -> dict:
-        return {"shares": [round(share, 4) for share in self.shares], "strength": self.strength}
+        return {"shares": [round(share, 4) for share in self.shares], "strengths": list(self.strengths)}
 
 
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -89,29 +93,61 @@ def states_of(arm: Arm, clips: Clips) -> Tensor:
 
 
 def with_probe(arm: Arm, train: Clips, valid: Clips, decided: Stacked | None = None) -> tuple[Arm, Stacked]:
-    """The trained ``arm`` with a logistic regression on ``train`` beside its GRU; every clip has the
-    modality.
+    """The trained ``arm`` with logistic regressions on ``train`` beside its GRU; every clip has the modality.
 
-    The strength of the regression and the shares of both are chosen on ``valid``, unless an earlier call has
-    ``decided``.
+    The strengths of the regressions and the shares of them and the GRU are chosen on ``valid``, unless an
+    earlier call has ``decided``.
     """
-    wide = _with_statistics(arm, train)
-    states = states_of(wide, train).double().numpy()[:, arm.config.gru_state_size :]
-    strengths = STRENGTHS if decided is None else [decided.strength or 0.0]
-    regressions = fit_regression(states, train.labels.numpy(), len(arm.config.classes), strengths)
-    layers = [_padded(arm.classifier, wide.config.state_size)]
-    layers += [_after(regression, arm.config.gru_state_size) for regression in regressions]
+    wide, size = _with_statistics(arm, train), arm.config.gru_state_size
+    statistics = states_of(wide, train).double().numpy()[:, size:]
+    tried = (
+        [PROBE_STRENGTHS, STRENGTHS] if decided is None else [[strength] for strength in decided.strengths]
+    )
+    kinds = _regressions(statistics, train.labels.numpy(), arm.config, tried)
+    gru = _padded(arm.classifier, wide.config.state_size)
     if decided is None:
-        gru, *probes = (states_of(wide, valid).double() @ weight.T + bias for weight, bias in layers)
-        best = int(np.argmin([log_loss(logits, valid.labels) for logits in probes]))
-        decided = Stacked(_both_or_probe(gru, probes[best], valid.labels), STRENGTHS[best])
-        layers = [layers[0], layers[1 + best]]
-    set_sum(wide.classifier, layers, decided.shares)
+        states, labels = states_of(wide, valid).double(), valid.labels
+        statistics = states.numpy()[:, size:]
+        kinds = [[min(kind, key=lambda one: _loss_of(one, statistics, labels))] for kind in kinds]
+        both = _half_each([kind[0] for kind in kinds], size)
+        shares = _both_or_probe(_logits(gru, states), _logits(both, states), labels)
+        decided = Stacked(shares, tuple(kind[0].strength for kind in kinds))
+    set_sum(wide.classifier, [gru, _half_each([kind[0] for kind in kinds], size)], decided.shares)
     return wide.eval(), decided
 
 
+def _regressions(
+    statistics: np.ndarray, labels: np.ndarray, config: ArmConfig, tried: Sequence[Sequence[float]]
+) -> list[list[Regression]]:
+    """Over a clip's ``statistics`` [N, S], one of every strength that is ``tried``: the probe, which looks at
+    mean and deviation only, and the whitened regression.
+    """
+    classes, ends = len(config.classes), np.r_[: config.input_dim, -config.input_dim : 0]
+    probes = []
+    for probe in fit_regression(statistics[:, ends], labels, classes, tried[0]):
+        weight = np.zeros((classes, statistics.shape[1]))
+        weight[:, ends] = probe.weight
+        probes.append(replace(probe, weight=weight))
+    return [probes, fit_whitened(statistics, labels, classes, tried[1])]
+
+
+def _loss_of(regression: Regression, statistics: np.ndarray, labels: Tensor) -> float:
+    return log_loss(torch.from_numpy(regression.logits(statistics)), labels)
+
+
+def _logits(layer: Layer, states: Tensor) -> Tensor:
+    return states @ layer[0].T + layer[1]  # [N, C]
+
+
+def _half_each(regressions: Sequence[Regression], size: int) -> Layer:
+    """The mean of regressions, over a state whose first ``size`` values are not theirs."""
+    weight = torch.from_numpy(np.mean([regression.weight for regression in regressions], 0))
+    bias = torch.from_numpy(np.mean([regression.bias for regression in regressions], 0))
+    return nn.functional.pad(weight, (size, 0)), bias
+
+
 def _both_or_probe(gru: Tensor, probe: Tensor, labels: Tensor) -> tuple[float, float]:
-    """The shares of both where the GRU betters the probe alone beyond chance."""
+    """The shares of both where the GRU betters the regressions alone beyond chance."""
     (alone,), (first, second) = shares_of([probe], labels), shares_of([gru, probe], labels)
     heard = beyond_chance(alone * probe, first * gru + second * probe, labels)
     return (first, second) if heard else (0.0, alone)
@@ -121,7 +157,7 @@ def _with_statistics(arm: Arm, train: Clips) -> Arm:
     """The arm, its classifier apart, with a state that holds the clip's statistics, standardised by
     ``train``.
     """
-    wide = Arm(replace(arm.config, probe=True))
+    wide = Arm(replace(arm.config, probe=True, pyramid=PYRAMID))
     wide.gru.load_state_dict(arm.gru.state_dict())
     wide.mean.copy_(arm.mean)
     wide.scale.copy_(arm.scale)
@@ -136,13 +172,6 @@ def _padded(layer: nn.Linear, size: int) -> Layer:
     """The layer over a state of ``size`` that begins with its own."""
     weight = layer.weight.detach().double()
     return nn.functional.pad(weight, (0, size - weight.shape[1])), layer.bias.detach().double()
-
-
-def _after(regression: Regression, size: int) -> Layer:
-    """The regression over a state whose first ``size`` values are not its own."""
-    return nn.functional.pad(torch.from_numpy(regression.weight), (size, 0)), torch.from_numpy(
-        regression.bias
-    )
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ MODELS = ("model.safetensors", "config.json", "predictions.parquet")
 
 def settings_of(seeds):
     changes = {"evaluate": {"baseline": False}, "transfer": {"shots": [0]}, "train_fused": {"start": "sum"}}
-    # An arm whose GRU is not heard is its probe, whatever the seed.
+    # An arm whose GRU is not heard is the same, whatever the seed.
     changes |= {"train_visual": {"probe": False}, "train_audio": {"probe": False}}
     return small_settings(seeds=seeds, **changes)
 

@@ -11,7 +11,7 @@ from mfer_core.models.arm import Arm, ArmConfig, pool_steps
 DIM = 5
 
 
-def make_arm(pool=1, layers=2, readout="last", standardise=True, probe=False):
+def make_arm(pool=1, layers=2, readout="last", standardise=True, probe=False, pyramid=(1,)):
     torch.manual_seed(0)
     arm = Arm(
         ArmConfig(
@@ -23,6 +23,7 @@ def make_arm(pool=1, layers=2, readout="last", standardise=True, probe=False):
             pool=pool,
             readout=readout,
             probe=probe,
+            pyramid=pyramid,
             standardise=standardise,
             noise=0.3,
             jitter=0.3,
@@ -49,7 +50,7 @@ def padded(clips, fill=0.0):
 )
 def test_a_clip_is_predicted_the_same_alone_and_in_any_batch(lengths, pool, fill, readout, probe):
     arm, clips = (
-        make_arm(pool, readout=readout, probe=probe),
+        make_arm(pool, readout=readout, probe=probe, pyramid=(1, 2, 4)),
         [torch.randn(length, DIM) for length in lengths],
     )
     together = arm(*padded(clips, fill))
@@ -98,6 +99,19 @@ def test_with_a_probe_mean_and_deviation_of_the_clip_stand_behind_the_grus_state
     expected = torch.cat([steps.mean(0), steps.std(0, correction=0)])
     assert torch.allclose(statistics, expected, atol=1e-5)
     assert torch.allclose(state, plain.encode(*padded([clip]))[0], atol=1e-6)
+
+
+def test_a_pyramid_holds_the_means_of_the_clips_equal_parts():
+    arm = make_arm(probe=True, pyramid=(1, 2, 4))
+    clips = [torch.randn(length, DIM) for length in (8, 3, 1)]
+    rows = arm.encode(*padded([*clips, torch.randn(9, DIM)], 1e3))[:3, 7 : 7 + 7 * DIM].view(3, 7, DIM)
+    eight, three, one = ((clip - arm.mean) * arm.scale for clip in clips)
+    halves, quarters = eight.view(2, 4, DIM).mean(1), eight.view(4, 2, DIM).mean(1)
+    assert torch.allclose(rows[0], torch.cat([eight.mean(0)[None], halves, quarters]), atol=1e-5)
+    halves = torch.stack([(three[0] + three[1] / 2) / 1.5, (three[1] / 2 + three[2]) / 1.5])
+    assert torch.allclose(rows[1, 1:3], halves, atol=1e-5), "the step in the middle counts half in both"
+    assert torch.allclose(rows[1, 3], three[0], atol=1e-5)
+    assert torch.allclose(rows[2], one.expand(7, DIM), atol=1e-5)
 
 
 def test_pooling_averages_whole_groups_and_the_rest_by_itself():

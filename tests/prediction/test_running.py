@@ -25,6 +25,7 @@ def test_piece_by_piece_is_in_one_piece(readout, pool, standardise, probe):
         standardise=standardise,
         readout=readout,
         probe=probe,
+        pyramid=(1, 2, 4),
         classes=("a",),
     )
     arm = Arm(config).eval()

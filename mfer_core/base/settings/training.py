@@ -111,8 +111,8 @@ class TrainVisual(TrainArm):
     """Stage 1."""
 
     probe: bool = False
-    """Whether a logistic regression on mean and deviation of the embeddings decides with the GRU; the
-    validation part sets the share of both."""
+    """Whether logistic regressions on statistics of the embeddings decide with the GRU; the validation part
+    sets the shares of both."""
 
 
 class PretrainAudio(TrainArm):
@@ -133,8 +133,8 @@ class TrainAudio(Train):
     start: Literal["pretrain_audio", "scratch"] = "pretrain_audio"
     """Where the GRU comes from."""
     probe: bool = False
-    """Whether a logistic regression on mean and deviation of the embeddings decides with the GRU; the
-    validation part sets the share of both."""
+    """Whether logistic regressions on statistics of the embeddings decide with the GRU; the validation part
+    sets the shares of both."""
     gru_learning_rate: float = Field(gt=0)
     """Of the GRU taken over from stage 2a."""
 
