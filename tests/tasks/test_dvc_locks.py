@@ -28,8 +28,10 @@ def project(tmp_path, monkeypatch):
 @pytest.fixture
 def other_dvc(project):
     """A `dvc` at work in this folder."""
-    (project / "dvc").write_text("input()")
-    process = subprocess.Popen([sys.executable, "dvc", "repro"], cwd=project, stdin=subprocess.PIPE)
+    (project / "dvc").write_text("input('at work')")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "dvc", "repro"], cwd=project, **pipes)
+    process.stdout.read(1)  # Before it has begun, the system does not tell its command.
     yield process.pid
     process.communicate(b"\n")
 
