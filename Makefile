@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport PYTHONDONTWRITEBYTECODE # Every stage starts processes, and each would compile the project anew.
 
 .PHONY: run test docs bench rehearsal lint ui serve lock
 .DEFAULT_GOAL := run

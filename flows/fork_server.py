@@ -33,9 +33,12 @@ from tasks.processes import ASKER_VARIABLE, living
 PROJECT = ("flows", "tasks", "mfer_core", "demo")
 POLL_S = 1.0
 # In the order in which a run needs them. `prefect.main` sets up the log for the process that imports it.
-LIBRARIES = (
+EVERY_STAGE = (
     *("prefect.flows", "prefect.artifacts", "prefect.cache_policies", "prefect.task_runners"),
     *("pandas", "pyarrow.parquet", "pyarrow.dataset", "rich.progress", "ruamel.yaml", "typer", "httpx"),
+)
+# Seconds of a core, which are spent once a stage has asked for a fork: not every run has one that does.
+SOME_STAGES = (
     *("av", "scipy.stats", "scipy.signal", "sklearn.model_selection", "sklearn.linear_model", "sklearn.svm"),
     *("torch", "torchaudio", "torchvision.transforms.v2", "transformers.models.vit.modeling_vit"),
     *("safetensors.torch", "mlflow", "sqlalchemy.dialects.sqlite", "matplotlib.figure", "silero_vad"),
@@ -64,7 +67,7 @@ class ForkServer:
 
         Returns None at the run's end, and in a fork its job.
         """
-        missing = list(LIBRARIES)
+        missing, later = [*EVERY_STAGE], [*SOME_STAGES]
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._ended, selectors.EVENT_READ)
@@ -75,6 +78,8 @@ class ForkServer:
                     self._report_ends()
                 if self._listener in ready and (job := self._fork()):
                     return job
+                if self._forks:
+                    missing, later = missing + later, []
                 if missing:
                     importlib.import_module(missing.pop(0))
                     gc.freeze()  # Garbage collection in a fork then leaves the shared memory alone.

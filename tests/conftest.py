@@ -17,6 +17,8 @@ from xdist.scheduler import LoadFileScheduling
 from flows.environment import set_environment
 
 set_environment()
+# The workers share the cores: with more threads than these, those of one product wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 

@@ -33,7 +33,8 @@ SERVER = """
 import sys
 from pathlib import Path
 from flows import fork_server
-fork_server.LIBRARIES = ("colorsys",)  # a small one that nothing else needs
+fork_server.EVERY_STAGE = ("colorsys",)  # a small one that nothing else needs
+fork_server.SOME_STAGES = ()
 if job := fork_server.ForkServer(Path(sys.argv[1])).serve():
     fork_server.run(job)
 """
