@@ -20,7 +20,7 @@ from mfer_core.cache.code import PACKAGES, ROOT, project_digest
 
 CODE = Path("code.txt")
 PIPELINE = "dvc.yaml"
-COPIED = ("params.yaml", "profiles", "prefect.toml", ".dvcignore", ".gitignore")
+COPIED = ("params.yaml", "requirements.lock", "profiles", "prefect.toml", ".dvcignore", ".gitignore")
 DEPLOYMENT = "prefect.yaml"
 
 

@@ -1,6 +1,9 @@
 """The MLflow registry: a folder becomes a version, the best version the champion, a version a folder."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -13,6 +16,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, sha256_file
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, Tracking
+from mfer_core.cache.code import ROOT
 from mfer_core.prediction.notice import NOTICE
 from tasks.tracking.champion import CHAMPION, beats, paired_test, standing
 from tasks.tracking.lineage import lineage
@@ -80,21 +84,34 @@ def _content(folder: Path) -> str:
     return digest([[str(path.relative_to(folder)), sha256_file(path)] for path in files])
 
 
+@contextmanager
+def _leaving_no_compiled_files() -> Iterator[None]:
+    """MLflow tries a model by importing its code in the folder that it then keeps."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
 def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Settings) -> str:
     """Log the model as code and safetensors, without a pickle, as a version of the registered model."""
     chosen, folder = settings.register_model, data.model
     score = read_json(data.metrics("evaluate"))[chosen.protocol]["fused"]["accuracy"]["mean"]
     os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
-    with mlflow.start_run(
-        experiment_id=experiment("register", settings.tracking),
-        run_name=f"{chosen.name} {key}",
-        tags=lineage(settings),
+    with (
+        _leaving_no_compiled_files(),
+        mlflow.start_run(
+            experiment_id=experiment("register", settings.tracking),
+            run_name=f"{chosen.name} {key}",
+            tags=lineage(settings),
+        ),
     ):
         logged = mlflow.pyfunc.log_model(
             name=chosen.name,
             python_model=str(SERVED),
             artifacts={"model": str(folder)},
-            code_paths=["mfer_core"],
+            code_paths=[str(ROOT / "mfer_core")],
             signature=model_signature(),
             input_example=input_example(),
             pip_requirements=["-r requirements.lock"],

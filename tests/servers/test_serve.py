@@ -79,7 +79,15 @@ def deployment(api: str) -> str:
 
 
 def post(api: str, path: str, content):
-    return httpx.post(f"{api}/{path}", json=content, timeout=30).raise_for_status().json()
+    """The answer, once the server does not say (503) that it is to be asked again, as Prefect's client
+    does.
+    """
+
+    def ask() -> httpx.Response | None:
+        answer = httpx.post(f"{api}/{path}", json=content, timeout=30)
+        return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+    return wait_for(ask, f"{path} is answered").raise_for_status().json()
 
 
 def test_after_a_power_cut_serve_goes_on_a_schedule_runs_and_a_dead_worker_ends_it_with_a_line(project):
