@@ -63,9 +63,7 @@ def options(
 def init(
     folder: Annotated[Path, typer.Argument(help="a new folder, or an empty one")] = Path(),
 ) -> None:
-    """Lay out a project in a folder: settings, profiles, pipeline; the code is that of the installed
-    package.
-    """
+    """Lay out a project in a folder: settings, profiles, pipeline; its code is the installed package's."""
     from flows.project import initialise
 
     initialise(folder)
