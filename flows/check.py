@@ -43,10 +43,10 @@ def remarks(settings: Settings) -> list[str]:
     """A line per setting that is no fault and yet makes the results hard to repeat elsewhere."""
     sections = {name: getattr(settings, name) for name in ("pretrain_vit", "pretrain_emotion2vec")}
     return [
-        f"{name}.revision names no commit of {section.checkpoint}: under that name others may get other "
-        "weights (results and model card have the hash of these)"
+        f"{name} names neither a commit nor a hash of {section.checkpoint}: under that name others may get "
+        "other weights; `mfer lock-encoders` writes both down"
         for name, section in sections.items()
-        if section.checkpoint and not section.revision and not Path(section.checkpoint).is_dir()
+        if section.checkpoint and not (section.revision or section.hash or Path(section.checkpoint).is_dir())
     ]
 
 
@@ -150,6 +150,12 @@ def _checkpoints_can_be_had(sections: Sections) -> Iterator[str]:
             continue
         if reason := why_forbidden(checkpoint) or why_missing(checkpoint, section.revision):
             yield f"{name}.checkpoint: {reason}"
+        elif section.hash:
+            from mfer_core.encoders.lock import FACES, SPEECH, why_not_locked
+
+            kind = FACES if name == "pretrain_vit" else SPEECH
+            if reason := why_not_locked(kind, checkpoint, section.revision, section.hash):
+                yield f"{name}.checkpoint: {reason}"
 
 
 def _devices_are_here(sections: Sections) -> Iterator[str]:

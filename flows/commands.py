@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from flows.app_command import recordings_app
+from flows.encoder_commands import compare, lock_encoders
 from flows.live_command import live
 from flows.pipeline import PROJECT, Stage, let_dvc_do_without_git, project_file, stages
 from flows.predict_command import predict
@@ -216,20 +217,8 @@ def track() -> None:
     track_results(DataPaths(), load_settings())
 
 
-for _name, _verb in (("predict", predict), ("live", live), ("app", recordings_app)):
-    app.command(_name)(_verb)
-
-
-@app.command()
-def compare(
-    encoders: Annotated[list[str], typer.Argument(metavar="CHECKPOINT[@REVISION][#LAYER]...")],
-    protocol: Annotated[str | None, typer.Option(help="whose folds (default: register.protocol)")] = None,
-) -> None:
-    """Put speech encoders beside the settings' own on the same folds: a probe and the audio arm of each."""
-    from flows.compare import compare_encoders, print_tables
-    from mfer_core.base.settings import load_settings
-
-    print_tables(compare_encoders(encoders, protocol, load_settings()))
+for _verb in (predict, live, recordings_app, compare, lock_encoders):
+    app.command("app" if _verb is recordings_app else None)(_verb)
 
 
 @app.command()

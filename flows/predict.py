@@ -1,6 +1,7 @@
 """The command predict: media files in, tables, plots and pages out."""
 
 import sys
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -80,7 +81,8 @@ def voices_at_hand(named: str | None) -> Voices | None:
     checkpoint = named or chosen.voice_encoder
     if named is None and local_folder(checkpoint) is None:
         return None
-    return Voices(load_speaker_encoder(checkpoint, "auto"), chosen.voice_likeness)
+    locked = None if named else chosen.voice_hash
+    return Voices(load_speaker_encoder(checkpoint, "auto", locked), chosen.voice_likeness)
 
 
 def _neutral(
@@ -110,8 +112,9 @@ def load_predictor(model: str, max_minutes: float | None, encoders: dict[str, st
     chosen = settings.predict
     limit = chosen.max_minutes if max_minutes is None else max_minutes
     if model == PUBLISHED:
-        # A revision in the settings belongs to the encoder of the settings.
-        unpinned = {f"{name.removesuffix('encoder')}revision": None for name in encoders}
+        # A revision and a hash in the settings belong to the encoder of the settings.
+        fields = product((name.removesuffix("encoder") for name in encoders), ("revision", "hash"))
+        unpinned = dict.fromkeys(map("".join, fields))
         chosen = chosen.model_copy(update={**encoders, **unpinned})
         return Predictor.load_published(chosen, settings.extract, max_minutes=limit, in_worker=True)
     if encoders:

@@ -86,7 +86,7 @@ def pretrain_vit() -> None:
     settings = load_settings()
     section, faces, out = settings.pretrain_vit, settings.roles.faces, DATA.encoder("visual")
     if section.checkpoint and not section.finetune:
-        metrics = name_checkpoint(Source(section.checkpoint, section.revision), out)
+        metrics = name_checkpoint(Source(section.checkpoint, section.revision, hash=section.hash), out)
     else:
         metrics = train_vit(settings.corpora[faces], DATA.manifest(faces), section, settings.seed, out)
     publish_metrics("pretrain_vit", metrics, out)
@@ -101,7 +101,8 @@ def pretrain_emotion2vec() -> None:
     settings = load_settings()
     section, corpora, out = settings.pretrain_emotion2vec, settings.roles.pretraining, DATA.encoder("audio")
     if section.checkpoint:
-        metrics = name_checkpoint(Source(section.checkpoint, section.revision, section.layer), out)
+        source = Source(section.checkpoint, section.revision, section.layer, section.hash)
+        metrics = name_checkpoint(source, out)
     else:
         metrics = train_emotion2vec(corpora, DATA.root, settings.extract, section, settings.seed, out)
     publish_metrics("pretrain_emotion2vec", metrics, out)

@@ -15,6 +15,7 @@ class Source(NamedTuple):
     checkpoint: str  # hub id or folder
     revision: str | None = None
     layer: int | None = None  # the block whose output is taken, from 1; None: the last
+    hash: str | None = None  # what its weights and configuration must have; None: any
 
 
 def parse_source(text: str) -> Source:

@@ -2,6 +2,7 @@
 hub itself.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -14,6 +15,7 @@ CHECKPOINTS = DataPaths().checkpoints
 PATIENCE_S = 5.0  # A hub must answer within this time whether it has a model.
 # A hub's repository may hold the same weights for other frameworks, each several gigabytes.
 OTHER_FRAMEWORKS = ["*.h5", "*.msgpack", "*.onnx", "*.tflite", "*.gguf", "*.ot", "*.mlmodel", "*.fp32-*"]
+COMMIT = re.compile(r"[0-9a-f]{40}")
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt")  # in order of preference
 
 
@@ -31,27 +33,39 @@ class Checkpoint:
         return {"name": self.name, "revision": self.revision, "hash": self.hash}
 
 
-def find_checkpoint(checkpoint: str, revision: str | None, configs: tuple[str, ...]) -> Checkpoint:
+def find_checkpoint(
+    checkpoint: str, revision: str | None, configs: tuple[str, ...], locked: str | None = None
+) -> Checkpoint:
     """Find ``checkpoint`` (folder, Hugging Face id, or ModelScope id ``iic/...``); what is on this machine
     needs no network.
 
-    ``configs`` are the configuration files that shape the values beside the weights. Raises MferError naming
-    the id and the folder to put it in when it is nowhere to be had.
+    ``configs`` are the configuration files that shape the values beside the weights, and ``locked`` is the
+    hash that both must have. Raises MferError naming the id and the folder to put it in when it is nowhere to
+    be had, and for another hash.
     """
     folder = checkpoint_folder(checkpoint, revision)
-    weights = weights_files(folder)
-    shaping = [path for name in configs if (path := folder / name).is_file()]
-    values = {path.name: sha256_file(path) for path in (*weights, *shaping)}
+    hashed = hash_of(folder, configs)
+    if locked is not None and hashed != locked:
+        raise MferError(
+            f"{checkpoint}: the weights in {folder} have the hash {hashed}, and {locked} is locked: put the "
+            "locked ones in their place, or run `mfer lock-encoders`"
+        )
     # A folder's path on this machine means nothing elsewhere.
     name = folder.resolve().name if folder == Path(checkpoint) else checkpoint
-    return Checkpoint(folder, name, revision, digest(values))
+    return Checkpoint(folder, name, revision, hashed)
+
+
+def hash_of(folder: Path, configs: tuple[str, ...]) -> str:
+    """The hash of a checkpoint's weights and of those of ``configs`` that it has."""
+    shaping = [path for name in configs if (path := folder / name).is_file()]
+    return digest({path.name: sha256_file(path) for path in (*weights_files(folder), *shaping)})
 
 
 def checkpoint_folder(checkpoint: str, revision: str | None) -> Path:
     """The folder of ``checkpoint``, downloaded where it is not on this machine. Raises MferError as
     ``find_checkpoint``.
     """
-    return local_folder(checkpoint) or _from_hub(checkpoint, revision)
+    return folder_here(checkpoint, revision) or _from_hub(checkpoint, revision)
 
 
 def local_folder(checkpoint: str) -> Path | None:
@@ -59,22 +73,39 @@ def local_folder(checkpoint: str) -> Path | None:
     return next((path for path in (Path(checkpoint), CHECKPOINTS / checkpoint) if path.is_dir()), None)
 
 
+def folder_here(checkpoint: str, revision: str | None) -> Path | None:
+    """The folder of a checkpoint that is on this machine: one that a person put there, or a hub's cache."""
+    if folder := local_folder(checkpoint):
+        return folder
+    fetch = _from_modelscope if checkpoint.startswith("iic/") else _from_huggingface
+    try:
+        return Path(fetch(checkpoint, revision, local_files_only=True))
+    except (OSError, ValueError):
+        return None
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit of a folder that Hugging Face's programs downloaded, into their cache or with
+    ``hf download --local-dir``; None where none is known.
+    """
+    if folder.parent.name == "snapshots" and COMMIT.fullmatch(folder.name):
+        return folder.name
+    for record in sorted((folder / ".cache" / "huggingface" / "download").glob("*.metadata")):
+        first = record.read_text(encoding="utf-8").partition("\n")[0].strip()
+        if COMMIT.fullmatch(first):
+            return first
+    return None
+
+
 def why_missing(checkpoint: str, revision: str | None) -> str | None:
     """One line where ``checkpoint`` is neither on this machine nor offered by its hub just now; None where it
     can be had.
     """
-    if local_folder(checkpoint):
+    if folder_here(checkpoint, revision):
         return None
-    fetch, ask = (
-        (_from_modelscope, _ask_modelscope)
-        if checkpoint.startswith("iic/")
-        else (_from_huggingface, _ask_huggingface)
-    )
+    ask = _ask_modelscope if checkpoint.startswith("iic/") else _ask_huggingface
     try:
-        try:
-            fetch(checkpoint, revision, local_files_only=True)
-        except (OSError, ValueError):
-            ask(checkpoint, revision)
+        ask(checkpoint, revision)
     # The hubs raise whatever their transport raises; each error means that the model is not to be had.
     except Exception as error:
         return (
@@ -99,10 +130,7 @@ def weights_files(folder: Path) -> list[Path]:
 def _from_hub(checkpoint: str, revision: str | None) -> Path:
     fetch = _from_modelscope if checkpoint.startswith("iic/") else _from_huggingface
     try:
-        try:
-            return Path(fetch(checkpoint, revision, local_files_only=True))
-        except (OSError, ValueError):
-            return Path(fetch(checkpoint, revision, local_files_only=False))
+        return Path(fetch(checkpoint, revision, local_files_only=False))
     # The hubs raise whatever their transport raises; each error means that the model is not to be had.
     except Exception as error:
         raise MferError(

@@ -152,7 +152,9 @@ def _embed(corpus: Path, job: EmbeddingJob, settings: Embed, view: int, part: Pa
     if view:
         shaping["view"] = view
         code.append(code_digest(job.views))
-    keys = {clip_id: digest(key, shaping, code) for clip_id, key in job.keys.items()}
+    # The hash stands for the weights, by whichever revision they were named.
+    named = {name: value for name, value in shaping.items() if name != "revision"}
+    keys = {clip_id: digest(key, named, code) for clip_id, key in job.keys.items()}
     shards, folder = partition(keys, shard_clips), view_folder(corpus, view)
     folder.mkdir(parents=True, exist_ok=True)
     store = EmbeddingShards(folder, shaping)

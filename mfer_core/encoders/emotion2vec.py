@@ -115,10 +115,12 @@ class Emotion2vecEncoder(WindowedSpeech):
 
 
 def load_emotion2vec(
-    checkpoint: str, revision: str | None, device: str, precision: str
+    checkpoint: str, revision: str | None, device: str, precision: str, locked: str | None = None
 ) -> Emotion2vecEncoder:
-    """Load a FunASR folder or id. Raises MferError when it is missing, unsafe or not an Emotion2vec."""
-    located = find_checkpoint(checkpoint, revision, SHAPING_FILES)
+    """Load a FunASR folder or id. Raises MferError when it is missing, unsafe, not an Emotion2vec or not of
+    the hash that is ``locked``.
+    """
+    located = find_checkpoint(checkpoint, revision, SHAPING_FILES, locked)
     config, labels = read_config(located.folder), read_tokens(located.folder)
     torch_device = choose_device(device)
     model = load_model(located.folder, config, len(labels)).to(torch_device)

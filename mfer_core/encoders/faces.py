@@ -16,7 +16,7 @@ def load_faces(source: Source, device: str, precision: str) -> FaceEncoder:
     if CLASSIFIERS & set(read_json(folder / "config.json").get("architectures") or []):
         from mfer_core.encoders.vit import load_vit
 
-        return load_vit(source.checkpoint, source.revision, device, precision)
+        return load_vit(source.checkpoint, source.revision, device, precision, source.hash)
     from mfer_core.encoders.transformers_faces import load_transformers_faces
 
     return load_transformers_faces(source, device, precision)

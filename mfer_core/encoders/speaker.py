@@ -68,9 +68,11 @@ def _shape(folder: Path) -> dict[str, int]:
         raise MferError(f"{path} is not the configuration of a CAM++: {one_line(error)}") from error
 
 
-def load_speaker_encoder(checkpoint: str, device: str) -> SpeakerEncoder:
-    """Load a FunASR folder or id. Raises MferError when it is missing, unsafe or no CAM++."""
-    located = find_checkpoint(checkpoint, None, SHAPING_FILES)
+def load_speaker_encoder(checkpoint: str, device: str, locked: str | None = None) -> SpeakerEncoder:
+    """Load a FunASR folder or id. Raises MferError when it is missing, unsafe, no CAM++ or not of the hash
+    that is ``locked``.
+    """
+    located = find_checkpoint(checkpoint, None, SHAPING_FILES, locked)
     with funasr_class("campplus", "CAMPPlus") as campplus:
         model = campplus(**_shape(located.folder))
     try:

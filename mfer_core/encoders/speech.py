@@ -35,4 +35,4 @@ def _emotion2vec(source: Source, device: str, precision: str) -> SpeechEncoder:
             f"{Path(source.checkpoint).name} is an emotion2vec, which gives its last frames only: leave "
             "layer empty"
         )
-    return load_emotion2vec(source.checkpoint, source.revision, device, precision)
+    return load_emotion2vec(source.checkpoint, source.revision, device, precision, source.hash)

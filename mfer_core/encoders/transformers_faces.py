@@ -118,7 +118,7 @@ def load_transformers_faces(source: Source, device: str, precision: str) -> Tran
     """Load a folder or hub id. Raises MferError when it is missing, incomplete, of no family above, or asks
     for a preparation of images that is not supported.
     """
-    located = find_checkpoint(source.checkpoint, source.revision, SHAPING_FILES)
+    located = find_checkpoint(source.checkpoint, source.revision, SHAPING_FILES, source.hash)
     folder = located.folder
     config = read_config(folder, "a face encoder", FAMILIES)
     family, kind = FAMILIES[config.model_type], config.model_type

@@ -137,7 +137,7 @@ def load_transformers_speech(source: Source, device: str, precision: str) -> Tra
     """Load a folder or hub id. Raises MferError when it is missing, incomplete, of no family above, made for
     another sample rate, or has no block of the number asked for.
     """
-    located = find_checkpoint(source.checkpoint, source.revision, SHAPING_FILES)
+    located = find_checkpoint(source.checkpoint, source.revision, SHAPING_FILES, source.hash)
     folder = located.folder
     config, extractor = read_config(folder, "a speech encoder", FAMILIES), _read_extractor(folder)
     if getattr(config, "add_adapter", False):

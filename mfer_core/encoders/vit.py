@@ -74,11 +74,13 @@ class VitEncoder(BatchedFaces):
         return self.model.config.hidden_size
 
 
-def load_vit(checkpoint: str, revision: str | None, device: str, precision: str) -> VitEncoder:
-    """Load a Hugging Face ViT classifier by folder or id. Raises MferError when it is missing, broken or no
-    ViT.
+def load_vit(
+    checkpoint: str, revision: str | None, device: str, precision: str, locked: str | None = None
+) -> VitEncoder:
+    """Load a Hugging Face ViT classifier by folder or id. Raises MferError when it is missing, broken, no ViT
+    or not of the hash that is ``locked``.
     """
-    located = find_checkpoint(checkpoint, revision, SHAPING_FILES)
+    located = find_checkpoint(checkpoint, revision, SHAPING_FILES, locked)
     torch_device = choose_device(device)
     # transformers' types take the wrapped method for one that is not bound.
     model = _load_model(located.folder).to(torch_device)  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ def published_vit(settings: PretrainVit) -> tuple[ViTForImageClassification, Pre
 
     Raises MferError as ``load_vit`` does.
     """
-    encoder = load_vit(str(settings.checkpoint), settings.revision, "cpu", "fp32")
+    encoder = load_vit(str(settings.checkpoint), settings.revision, "cpu", "fp32", settings.hash)
     model, known = encoder.model, head_classes(encoder.labels)
     published, fresh = model.classifier, torch.nn.Linear(encoder.dim, len(LABELS))
     assert isinstance(published, torch.nn.Linear)  # load_vit takes no other

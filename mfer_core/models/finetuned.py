@@ -101,19 +101,23 @@ class FineTuned(nn.Module):
         return self.model(*embedded)
 
 
+def refuse_another(encoder: Encoder, trained_on: Mapping) -> None:
+    """Raises MferError where ``encoder`` is not the one that a model was trained on (its metadata)."""
+    if encoder.metadata["hash"] != trained_on["hash"]:
+        raise MferError(
+            f"the model was trained on {trained_on['name']} ({trained_on['hash']}); the encoder here is "
+            f"{encoder.metadata['name']} ({encoder.metadata['hash']}): put that one in its place or train "
+            "again"
+        )
+
+
 def put_blocks(encoder: Encoder, blocks: Mapping[str, Tensor], trained_on: Mapping) -> None:
     """Put blocks that were trained with a model into the encoder that they were taken from (``trained_on``:
     its metadata).
 
     Raises MferError when ``encoder`` is another one.
     """
-    if encoder.metadata["hash"] != trained_on["hash"]:
-        raise MferError(
-            f"the model was trained with blocks of {trained_on['name']} ({trained_on['hash']}); the encoder "
-            "here is "
-            f"{encoder.metadata['name']} ({encoder.metadata['hash']}): put that one in its place or train "
-            "again"
-        )
+    refuse_another(encoder, trained_on)
     weights = dict(encoder.model.named_parameters())
     if unknown := sorted(set(blocks) - set(weights)):
         raise MferError(

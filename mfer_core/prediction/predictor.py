@@ -30,7 +30,7 @@ from mfer_core.media.inspect import COLUMNS
 from mfer_core.media.parts import RecordingParts, extract_parts
 from mfer_core.media.read import decode_image, keep_speech
 from mfer_core.media.result import ExtractedClip
-from mfer_core.models.finetuned import put_blocks
+from mfer_core.models.finetuned import put_blocks, refuse_another
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import load_kind
 from mfer_core.prediction.classifiers import Classifier, Decision, TrainedArms
@@ -132,6 +132,8 @@ class Predictor:
         visual = load_faces(source_of(folder / "visual"), device, "fp32")
         audio = load_speech(source_of(folder / "audio"), device, "fp32")
         encoders: dict[str, Encoder] = {"visual": visual, "audio": audio}
+        for modality, trained_on in config.get("encoders", {}).items():
+            refuse_another(encoders[modality], trained_on)
         for modality, weights_of in blocks.items():
             put_blocks(encoders[modality], weights_of, config["encoders"][modality])
         parts = [visual.metadata, audio.metadata, settings.shaping()]

@@ -98,8 +98,8 @@ def load_heads(
     # Both are fetched before either is loaded: transformers switches off the downloads' progress bars.
     folders = {modality: _locate(modality, *names) for modality, names in named.items()}
     visual, audio = (
-        load_vit(*named["visual"], device, "fp32"),
-        load_emotion2vec(*named["audio"], device, "fp32"),
+        load_vit(*named["visual"], device, "fp32", chosen.image_hash),
+        load_emotion2vec(*named["audio"], device, "fp32", chosen.speech_hash),
     )
     speech_head = audio.head()
     if speech_head is None:

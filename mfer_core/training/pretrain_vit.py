@@ -77,10 +77,11 @@ def _run(
     """The key covers the pixels themselves, so that it holds whatever layout they came in."""
     pixels = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     published = (
-        settings.checkpoint and find_checkpoint(settings.checkpoint, settings.revision, SHAPING_FILES).hash
+        settings.checkpoint
+        and find_checkpoint(settings.checkpoint, settings.revision, SHAPING_FILES, settings.hash).hash
     )
     shaped_by = [
-        settings.model_dump(),
+        settings.model_dump(exclude={"revision", "hash"}),
         published,
         pixels,
         images.shape,

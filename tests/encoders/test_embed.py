@@ -6,10 +6,10 @@ import pytest
 from mfer_core.base.errors import MferError
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.encoders import embed as module
-from mfer_core.encoders.embed import _groups, ahead
+from mfer_core.encoders.embed import _groups, ahead, embed_corpus_visual
 from mfer_core.encoders.vit import load_vit
 from mfer_core.media.extracted import open_extracted
-from tests.encoders.conftest import EMBED
+from tests.encoders.conftest import EMBED, extracted
 
 KEYS = {f"toy/{number}": "k" for number in range(9)}
 
@@ -40,6 +40,16 @@ def test_a_setting_that_shapes_values_computes_again_and_one_that_does_not_does_
     assert embed(KEYS, vad_min_clip_s=1.0) == (0, 9)
     assert embed(KEYS, settings=EMBED.model_copy(update={"dtype": "float16"})) == (9, 9)
     assert open_embeddings(tmp_path / "embed" / "visual" / "toy").metadata["dtype"] == "float16"
+
+
+def test_the_same_weights_under_a_commits_name_compute_nothing_again(tmp_path, vit_folder):
+    extracted(tmp_path / "extract", KEYS)
+    clips, out = open_extracted(tmp_path / "extract" / "toy"), tmp_path / "embed" / "visual" / "toy"
+    computed = [
+        embed_corpus_visual(clips, out, load_vit(str(vit_folder), revision, "cpu", "fp32"), EMBED)
+        for revision in (None, "0123abcd")
+    ]
+    assert computed == [len(KEYS), 0]
 
 
 def test_times_are_on_the_clips_clock(embed, tmp_path):

@@ -160,7 +160,7 @@ def test_a_published_encoder_without_a_commit_is_said_and_is_no_fault(project, c
     change_settings(project, publish)
     (project / "data" / "checkpoints" / "someone" / "faces").mkdir(parents=True)
     assert main(["check"]) == 0
-    assert "note: pretrain_vit.revision names no commit of someone/faces" in capsys.readouterr().out
+    assert "note: pretrain_vit names neither a commit nor a hash of someone/faces" in capsys.readouterr().out
     change_settings(project, lambda values: values["pretrain_vit"].update(revision="abc"))
     assert main(["check"]) == 0
     assert "note:" not in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """What the arms see is what training saw: the same embeddings, on the recording's clock."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,14 @@ def test_a_models_folder_without_its_settings_is_named(model, tmp_path):
     write_json(tmp_path / "settings.json", {"extract": read_json(model / "settings.json")["extract"]})
     with pytest.raises(MferError, match="synthetic: Field required"):
         Predictor.load(tmp_path)
+
+
+def test_other_weights_of_an_encoder_than_were_trained_on_are_refused(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    config = read_json(folder / "fused" / "config.json")
+    write_json(
+        folder / "fused" / "config.json",
+        config | {"encoders": {"audio": {"name": "someone/speech", "hash": "0123456789abcdef"}}},
+    )
+    with pytest.raises(MferError, match=r"was trained on someone/speech \(0123456789abcdef\)"):
+        Predictor.load(folder)

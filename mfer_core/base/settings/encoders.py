@@ -16,6 +16,8 @@ class Pretrain(Section):
     describe."""
     revision: Text | None = None
     """Commit of the published checkpoint; empty takes the newest."""
+    hash: Text | None = None
+    """Of its weights and configuration, as `mfer lock-encoders` writes it; others are refused. Empty: any."""
     hidden_size: PositiveInt
     """Width of the compact encoder."""
     layers: PositiveInt
@@ -37,6 +39,12 @@ class Pretrain(Section):
     def _heads_fit(self) -> Self:
         if self.hidden_size % self.heads:
             raise ValueError("heads must divide hidden_size")
+        return self
+
+    @model_validator(mode="after")
+    def _hash_is_of_a_published_one(self) -> Self:
+        if self.hash is not None and not self.checkpoint:
+            raise ValueError("hash locks a published encoder: name it in checkpoint")
         return self
 
 

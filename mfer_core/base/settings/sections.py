@@ -187,16 +187,22 @@ class Predict(Section):
     """Of the published heads (--model published): a ViT classifier, hub id or folder."""
     image_revision: Text | None = None
     """Its commit; empty takes the newest."""
+    image_hash: Text | None = None
+    """Of its weights and configuration, as `mfer lock-encoders` writes it; others are refused."""
     image_temperature: float = Field(default=1.0, gt=0)
     """Divides its head's logits; 1 is as published, and nothing was fitted."""
     speech_encoder: Text = "emotion2vec/emotion2vec_plus_base"
     """Of the published heads: an emotion2vec with a head, hub id or folder."""
     speech_revision: Text | None = None
     """Its commit; empty takes the newest."""
+    speech_hash: Text | None = None
+    """Of its weights and configuration, as `mfer lock-encoders` writes it; others are refused."""
     speech_temperature: float = Field(default=1.0, gt=0)
     """Divides its head's logits; 1 is as published, and nothing was fitted."""
     voice_encoder: Text = "iic/speech_campplus_sv_zh-cn_16k-common"
     """A CAM++ that tells speakers apart, hub id or folder; used where it lies on this machine."""
+    voice_hash: Text | None = None
+    """Of its weights and configuration, as `mfer lock-encoders` writes it; others are refused."""
     voice_likeness: float = Field(default=0.4, gt=-1, lt=1)
     """From which cosine of their embeddings on two voices are one speaker's."""
 
