@@ -1,14 +1,12 @@
 """The command app: a page on loopback that takes recordings and shows what is seen in them."""
 
-import signal
 import tempfile
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 from flows.app_jobs import Session
 from flows.app_pages import AppPages
-from flows.local_pages import served
+from flows.local_pages import served, wait_for_the_end
 from flows.predict import load_predictor, model_at_hand, voices_at_hand
 from mfer_core.prediction.results_folder import ResultsFolder
 from mfer_core.prediction.windows import window_spans
@@ -32,7 +30,4 @@ def run_app(
         address = stack.enter_context(served(pages.application(), port))
         kept = f"results are kept in {out}" if out else "results go with it; --out FOLDER keeps them"
         print(f"open {address} in a browser; Ctrl-C ends, and {kept}", flush=True)
-        ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
-        ended.wait()
+        wait_for_the_end()

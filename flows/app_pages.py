@@ -1,19 +1,17 @@
 """The page of ``mfer app``: recordings go in, results come out."""
 
-import shutil
-
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from flows.app_jobs import DONE, LOOKING, REJECTED, WAITING, Job, Session, new_job
+from flows.app_jobs import DONE, LOOKING, REJECTED, WAITING, Session, new_job
 from flows.local_pages import guarded
+from flows.uploads import receive
 from mfer_core.base.modalities import ARMS
 from mfer_core.prediction.page import render
 
 MOST_WAITING = 50  # recordings that wait at a time
-SPARE_BYTES = 1 << 30  # A disk with less than this beyond an upload takes none.
 PAGES = (".html",)  # Shown in the browser; everything else is downloaded.
 
 
@@ -47,30 +45,11 @@ class AppPages:
         if waiting >= MOST_WAITING:
             return PlainTextResponse("too many recordings wait already", 503)
         job = new_job(request.query_params.get("name", ""), self._session.folder)
-        refusal = await self._receive(request, job)
+        refusal = await receive(request, job.upload, self._most_bytes)
         if refusal is not None:
-            job.upload.unlink(missing_ok=True)
             return refusal
         self._session.add(job)
         return JSONResponse({"number": job.number}, 201)
-
-    async def _receive(self, request: Request, job: Job) -> Response | None:
-        """Write the body to the job's file; why it is refused, where it is."""
-        most = min(self._most_bytes, shutil.disk_usage(job.folder).free - SPARE_BYTES)
-        too_large = PlainTextResponse(f"larger than {max(0, most) >> 20} MB", 413)
-        if int(request.headers.get("content-length", 0)) > most:
-            return too_large
-        size = 0
-        try:
-            with job.upload.open("wb") as file:
-                async for piece in request.stream():
-                    size += len(piece)
-                    if size > most:
-                        return too_large
-                    file.write(piece)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        return None
 
     async def _result(self, request: Request) -> Response:
         """A file of a job's results, by the name that stands in their folder."""

@@ -1,5 +1,7 @@
 """Pages for the person at this machine: on loopback, and for nobody else's page in their browser."""
 
+import errno
+import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -52,26 +54,38 @@ def guarded(routes: Sequence[Route]) -> Starlette:
 
 
 @contextmanager
-def served(application: Starlette, port: int | None) -> Iterator[str]:
-    """The address of the application, served on loopback while the context lasts; without ``port`` on a free
-    one. Raises MferError where the port is taken.
+def served(application: Starlette, port: int | None, host: str = HOST) -> Iterator[str]:
+    """The address of the application, served while the context lasts, on loopback where no ``host`` is given;
+    without ``port`` on a free one. Raises MferError where the port is taken or the host is none of this
+    machine's.
     """
     port = port or free_port()
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
+        listening.bind((host, port))
     except OSError as error:
         listening.close()
-        raise MferError(f"port {port} is taken: give another one with --port") from error
+        fault = f"port {port} is taken: give another one with --port"
+        if error.errno != errno.EADDRINUSE:
+            fault = f"cannot listen on {host}, port {port}: {error.strerror}"
+        raise MferError(fault) from error
     server = uvicorn.Server(
         uvicorn.Config(application, log_level="error", lifespan="off", timeout_graceful_shutdown=GRACE_S)
     )
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     try:
-        yield f"http://{HOST}:{port}/"
+        yield f"http://{host}:{port}/"
     finally:
         server.should_exit = True
         thread.join(END_S)
         listening.close()
+
+
+def wait_for_the_end() -> None:
+    """Return after Ctrl-C or SIGTERM."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()

@@ -13,6 +13,7 @@ from mfer_core.encoders.checkpoints import local_folder
 from mfer_core.encoders.speaker import load_speaker_encoder
 from mfer_core.prediction import Predictor
 from mfer_core.prediction.batch import Batch
+from mfer_core.prediction.hub_folder import is_hub_id, model_from_hub
 from mfer_core.prediction.media_files import find_media
 from mfer_core.prediction.neutral import PersonalNeutral, calm_shares
 from mfer_core.prediction.predictor import PUBLISHED
@@ -123,9 +124,11 @@ def load_predictor(model: str, max_minutes: float | None, encoders: dict[str, st
 
 
 def model_folder(model: str) -> Path:
-    """A folder as it stands, or that of a version in the MLflow registry (``models:/mfer@champion``,
-    ``models:/mfer/3``).
+    """A folder as it stands, that of a version in the MLflow registry (``models:/mfer@champion``,
+    ``models:/mfer/3``), or that of a model on the hub (``OWNER/NAME``, ``OWNER/NAME@REVISION``).
     """
+    if is_hub_id(model):
+        return model_from_hub(model)
     if not model.startswith(REGISTRY):
         return Path(model)
     from tasks.tracking.registry import registered_folder

@@ -11,8 +11,9 @@ Media = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        help="a model's folder, models:/mfer@champion of the MLflow registry, or published: the heads of "
-        "published encoders  [default: data/register/model, where it is there, else published]"
+        help="a model's folder, OWNER/NAME[@REVISION] on Hugging Face's hub, models:/mfer@champion of the "
+        "MLflow registry, or published: the heads of published encoders  [default: data/register/model, "
+        "where it is there, else published]"
     ),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="also write tables, plots and DIR/report.html")]

@@ -25,7 +25,8 @@ class Repository:
 
     @property
     def files(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir())
+        paths = (path for path in self.folder.rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.folder).as_posix() for path in paths)
 
     @cached_property
     def checksums(self) -> dict[str, str]:
@@ -71,8 +72,8 @@ def _answer(handler: BaseHTTPRequestHandler, repositories: dict[str, Repository]
         handler.send_error(404)
     elif api:
         _send_json(handler, _tree(repository) if "tree" in parts[4:5] else _facts(repository))
-    elif len(parts) == 5 and parts[4] in repository.files:
-        _send_file(handler, repository, parts[4], stored=parts[2] == "stored")
+    elif (file := "/".join(parts[4:])) in repository.files:
+        _send_file(handler, repository, file, stored=parts[2] == "stored")
     else:
         handler.send_error(404)
 

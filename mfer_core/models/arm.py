@@ -59,15 +59,14 @@ def pool_steps(values: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tens
     if pool == 1:
         return values, lengths
     batch, steps, dim = values.shape
-    groups = -(-steps // pool)
+    groups = (steps + pool - 1) // pool
     valid = (torch.arange(groups * pool, device=values.device) < lengths[:, None]).to(
         values.dtype
     )  # [B, G*P]
     padded = nn.functional.pad(values, (0, 0, 0, groups * pool - steps)) * valid[..., None]  # [B, G*P, D]
     count = valid.view(batch, groups, pool).sum(2).clamp(min=1)  # [B, G]
-    return padded.view(batch, groups, pool, dim).sum(2) / count[..., None], -(
-        -lengths // pool
-    )  # [B, G, D], [B]
+    means = padded.view(batch, groups, pool, dim).sum(2) / count[..., None]  # [B, G, D]
+    return means, (lengths + pool - 1) // pool
 
 
 def step_moments(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -104,11 +104,7 @@ class Batch:
             run.rejected.append(Rejected(readable(path), "too large: there is not enough memory for it"))
 
     def _keep(self, path: Path, key: str, prediction: Prediction, run: PredictionRun) -> None:
-        notes = notes_on(prediction.clip.facts, self.predictor.settings.extract)
-        if self.predictor.voices is None and prediction.turns and _may_be_several(prediction):
-            notes.append("speakers are not told apart: no speaker model is here")
-        tables = (prediction.table, prediction.timeline, prediction.people, prediction.turns)
-        seen = RecordingResult(readable(path), prediction.clip.facts["duration_s"], notes, *tables)
+        seen = result_of(readable(path), prediction, self.predictor)
         if self.out:
             plot_prediction(prediction, self.results.file("plots", path))
             write_recording(run, path, seen)
@@ -134,6 +130,15 @@ class Batch:
         neutral = self.predictor.neutral
         model = (self.model, self.predictor.identity, told_apart, neutral and neutral.facts)
         return digest(*model, self.window_s, self.step_s, templates, code)
+
+
+def result_of(name: str, prediction: Prediction, predictor: Predictor) -> RecordingResult:
+    """A prediction as it is kept; ``name`` is the recording's path as it can be shown."""
+    notes = notes_on(prediction.clip.facts, predictor.settings.extract)
+    if predictor.voices is None and prediction.turns and _may_be_several(prediction):
+        notes.append("speakers are not told apart: no speaker model is here")
+    tables = (prediction.table, prediction.timeline, prediction.people, prediction.turns)
+    return RecordingResult(name, prediction.clip.facts["duration_s"], notes, *tables)
 
 
 def _may_be_several(prediction: Prediction) -> bool:

@@ -32,7 +32,7 @@ from mfer_core.media.read import decode_image, keep_speech
 from mfer_core.media.result import ExtractedClip
 from mfer_core.models.finetuned import put_blocks, refuse_another
 from mfer_core.models.fusion import Fused
-from mfer_core.models.store import load_kind
+from mfer_core.models.store import CONFIG, WEIGHTS, load_kind
 from mfer_core.prediction.classifiers import Classifier, Decision, TrainedArms
 from mfer_core.prediction.model_settings import ModelSettings
 from mfer_core.prediction.neutral import PersonalNeutral
@@ -137,7 +137,7 @@ class Predictor:
         for modality, weights_of in blocks.items():
             put_blocks(encoders[modality], weights_of, config["encoders"][modality])
         parts = [visual.metadata, audio.metadata, settings.shaping()]
-        weights = [sha256_file(file) for file in sorted((folder / "fused").iterdir()) if file.is_file()]
+        weights = [sha256_file(folder / "fused" / name) for name in (CONFIG, WEIGHTS)]
         return cls(visual, audio, TrainedArms(model), settings, in_worker, digest(parts, weights))
 
     @classmethod

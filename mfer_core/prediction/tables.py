@@ -110,15 +110,17 @@ def _write_json(run: PredictionRun, path: Path) -> None:
         file.write(json.dumps(facts, indent=2, ensure_ascii=False).removesuffix("\n}"))
         file.write(',\n  "clips": [')
         for number, seen in enumerate(run.seen):
-            clip = {"path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
-            people = [
-                {"name": person.name, **person.times} | _results(person, run.classes)
-                for person in seen.people
-            ]
-            turns = [asdict(turn) for turn in seen.turns]
-            clip |= _results(seen, run.classes) | {"people": people, "turns": turns}
+            clip = clip_facts(seen, run.classes)
             file.write(("," if number else "") + "\n    " + json.dumps(clip, ensure_ascii=False))
         file.write("\n  ]\n}\n")
+
+
+def clip_facts(seen: RecordingResult, classes: Sequence[str]) -> dict:
+    """A recording's entry of predictions.json."""
+    facts = {"path": seen.path, "duration_s": seen.duration_s, "notes": seen.notes}
+    people = [{"name": person.name, **person.times} | _results(person, classes) for person in seen.people]
+    turns = [asdict(turn) for turn in seen.turns]
+    return facts | _results(seen, classes) | {"people": people, "turns": turns}
 
 
 def _results(seen: RecordingResult | PersonResult, classes: Sequence[str]) -> dict:
