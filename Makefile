@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # Every stage starts processes, and each would compile the project anew.
 
-.PHONY: run test docs bench rehearsal lint ui serve lock
+.PHONY: run test docs bench rehearsal lint ui serve lock audit sbom
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -49,6 +49,22 @@ docs: .venv-docs/.installed
 	.venv-docs/bin/python -m pip install --quiet --no-deps -r docs/requirements.lock
 	@touch $@
 
+# Known weaknesses of the locked packages: make audit asks PyPI; ADVISORIES=FOLDER (see benchmarks/advisories.py)
+# holds them, without a network.
+AUDIT := .venv-audit/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
+audit: .venv/.installed .venv-audit/.installed
+	$(if $(ADVISORIES),$(BIN)/python -m benchmarks.advisories $(ADVISORIES) )$(AUDIT)
+
+# What is installed, with versions and licences, as CycloneDX.
+sbom: .venv/.installed .venv-audit/.installed
+	.venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.json $(BIN)/python
+	@echo "sbom.json: $$(grep -c bom-ref sbom.json) entries"
+
+.venv-audit/.installed: .ci/audit.lock
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --no-deps -r .ci/audit.lock
+	@touch $@
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,6 +76,8 @@ ui: .venv/.installed
 serve: .venv/.installed
 	$(BIN)/python -m flows serve
 
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock:
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -o requirements.lock
-	uv pip compile --group docs --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -o docs/requirements.lock
+	$(LOCK) pyproject.toml --group dev -o requirements.lock
+	$(LOCK) --group docs -o docs/requirements.lock
+	$(LOCK) --group audit -o .ci/audit.lock
