@@ -1,14 +1,15 @@
 """How well timelines follow changes: a person's test clips one after the other, scored over time.
 
-    python -m benchmarks.timelines                          data/register/model on the benchmark's test clips
-    python -m benchmarks.timelines --all-folds              every fold's model on its own test clips
+    python -m benchmarks.timelines                          every fold's model on its own test clips
+    python -m benchmarks.timelines --fold 0                 one fold's
     python -m benchmarks.timelines --window 2 --step 0.5 --clips 6
 
-The clips are those of people whom the registered model has not met (its fold's test part); a person's clips
-are put into recordings of ``--clips`` each, in random order. EDER is the share of the time with a wrong label
-(Wang et al. 2023), with a 95 % interval for which people are resampled; the boundary error is the mean
-distance from a true change to the nearest one that was found, and the last column says how many changes were
-found per true one. Beside them: each window's label drawn at random, and one label for the whole recording.
+The models are the folds of the registered model's protocol and seed, each on people whom it has not met (the
+registered model itself has met everyone); a person's clips are put into recordings of ``--clips`` each, in
+random order. EDER is the share of the time with a wrong label (Wang et al. 2023), with a 95 % interval for
+which people are resampled; the boundary error is the mean distance from a true change to the nearest one that
+was found, and the last column says how many changes were found per true one. Beside them: each window's label
+drawn at random, and one label for the whole recording.
 
 The arms learned from clips alone. A second table shows what it costs to see a clip in the middle of a
 recording: the same clips judged alone, and by the window whose centre is nearest to theirs.
@@ -93,16 +94,15 @@ def interval(table: pd.DataFrame, score: str, rng: np.random.Generator) -> tuple
 
 @dataclass(frozen=True)
 class Options:
-    """The model's folder, seconds of a window and between two windows, and clips per recording.
-
-    ``all_folds``: the models of all folds of the model's protocol and seed, each with its own test clips.
+    """The registered model's folder, seconds of a window and between two windows, clips per recording, and
+    the fold whose model is taken (all where none is named).
     """
 
     model: Path
     window: float
     step: float
     clips: int
-    all_folds: bool
+    fold: int | None
 
 
 def parse_options() -> Options:
@@ -113,20 +113,17 @@ def parse_options() -> Options:
     parser.add_argument("--window", type=float, default=2.0)
     parser.add_argument("--step", type=float, default=0.5)
     parser.add_argument("--clips", type=int, default=6, help="per recording")
-    parser.add_argument("--all-folds", action="store_true", help="of the model's protocol and seed")
+    parser.add_argument("--fold", type=int, help="this fold's model alone")
     return Options(**vars(parser.parse_args()))
 
 
 @contextmanager
 def models(options: Options) -> Iterator[list[Path]]:
-    """The folder of the model, or one for every fold, with the model's encoders."""
-    if not options.all_folds:
-        yield [options.model]
-        return
+    """A folder for every fold's model, with the registered model's encoders."""
     trained = read_json(options.model / "fused" / "config.json")
     folds = DataPaths().fold("train_fused", trained["protocol"], trained["seed"], 0).parent
     with tempfile.TemporaryDirectory() as temporary:
-        for fold in sorted(folds.glob("fold-*")):
+        for fold in sorted(folds.glob("fold-*" if options.fold is None else f"fold-{options.fold}")):
             folder = Path(temporary) / fold.name
             folder.mkdir()
             for name in ("visual", "audio", "settings.json"):

@@ -176,6 +176,19 @@ def train_fused() -> None:
     train_folds("train_fused", DATA.root, load_settings())
 
 
+@flow(name="train_final", flow_run_name="train_final")
+def train_final() -> None:
+    """The model that is handed out: every arm on all clips of the benchmark, as its folds chose."""
+    from mfer_core.training.stages import STAGES
+    from tasks.artifacts import begin_output
+    from tasks.train import train_final as train_arm
+
+    settings = load_settings()
+    if begin_output(DATA.stage("train_final"), settings.why_no_model):
+        for stage in STAGES:
+            train_arm(stage, DATA.root, settings)
+
+
 @flow(name="evaluate", flow_run_name="evaluate")
 def evaluate() -> None:
     """What the folds' predictions are worth, beside the published figures: metrics.json, tables, plots."""
@@ -196,12 +209,11 @@ def transfer() -> None:
 
 @flow(name="register", flow_run_name="register")
 def register() -> None:
-    """The chosen model, whole, in a folder with its card, and in the MLflow registry."""
-    from tasks.register import assemble_model, nothing_to_register, register_model, why_nothing_to_register
+    """The model that is handed out, whole, in a folder with its card, and in the MLflow registry."""
+    from tasks.artifacts import begin_output
+    from tasks.register import assemble_model, register_model
 
     settings = load_settings()
-    if reason := why_nothing_to_register(settings):
-        nothing_to_register(DATA, reason)
-        return
-    assemble_model(DATA, settings)
-    register_model(DATA, settings)
+    if begin_output(DATA.stage("register"), settings.why_no_model):
+        assemble_model(DATA, settings)
+        register_model(DATA, settings)

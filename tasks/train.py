@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from mfer_core.training import stages
+from mfer_core.training import final, stages
 from mfer_core.training.pretrain_audio import pretrain_audio
 from tasks.runner import run_side_by_side
 from tasks.tracking.fold_runs import log_fold
@@ -38,6 +38,13 @@ def train_folds(stage: str, data: Path, settings: Settings) -> None:
         log_fold(folder, DataPaths(data), settings)
     report_missed()
     stages.collect_predictions(stage, data, settings)
+
+
+@task(task_run_name="{stage}", cache_policy=NO_CACHE)
+def train_final(stage: str, data: Path, settings: Settings) -> None:
+    """The model of one training stage on all clips, as its folds chose."""
+    log_fold(final.train_final(stage, data, settings), DataPaths(data), settings)
+    report_missed()
 
 
 @task(cache_policy=NO_CACHE)

@@ -22,7 +22,6 @@ from mfer_core.prediction import Predictor
 from mfer_core.protocol.folds import make_folds
 from tasks.embed import embed_clips, embed_precomputed
 from tasks.ingest import read_corpus
-from tasks.register import why_nothing_to_register
 from tests.corpora.media_files import write_wav
 from tests.encoders.conftest import NARROW
 from tests.prediction.models import narrow_conf
@@ -156,8 +155,8 @@ def test_only_the_arm_with_an_encoder_has_augmented_views(done):
 
 def test_no_media_file_can_be_predicted_from_precomputed_features_and_everything_says_so(done, tmp_path):
     data, settings = done
-    assert "faces.csv" in why_nothing_to_register(settings)
-    assert why_nothing_to_register(load_settings(ROOT / "params.yaml")) is None
+    assert "faces.csv" in settings.why_no_model
+    assert load_settings(ROOT / "params.yaml").why_no_model is None
     (tmp_path / "fused").symlink_to(data / "train_fused" / "luna5" / "seed-42" / "fold-0")
     write_json(tmp_path / "settings.json", {"extract": settings.extract.model_dump(), "synthetic": False})
     with pytest.raises(MferError, match=r"visual arm was trained on features of faces\.csv"):

@@ -77,6 +77,10 @@ class DataPaths:
         """
         return self.root / stage / protocol.replace(":", "-") / f"seed-{seed}" / f"fold-{fold}"
 
+    def final(self, stage: str) -> Path:
+        """Folder of the model that a training stage's arm is handed out with, trained on all clips."""
+        return self.root / "train_final" / stage.removeprefix("train_")
+
     def trained_folds(self, stage: str, protocol: str = "*") -> list[Path]:
         """The folders of a stage's fold models that are there: of one protocol, or of all."""
         return sorted(self.stage(stage).glob(f"{protocol.replace(':', '-')}/seed-*/fold-*"))

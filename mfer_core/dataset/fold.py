@@ -20,27 +20,35 @@ from mfer_core.protocol.speakers import four_classes, speaker_parts
 
 @dataclass(frozen=True)
 class Fold:
-    """Clips of some corpora in parts: a fold of the benchmark under a protocol, or the parts of stage 2a."""
+    """Clips of some corpora in parts: a fold of the benchmark under a protocol, all of the benchmark, or the
+    parts of stage 2a.
+    """
 
     paths: DataPaths
     corpora: tuple[str, ...]
     protocol: str
-    number: int
+    number: int | None  # None: every clip of the protocol's folds is trained on
     classes: tuple[str, ...]
     parts: dict[str, list[str]]  # part -> clip_ids, in order
     manifest: pd.DataFrame  # the corpora's manifests, indexed by clip_id
     _opened: dict[str, ModalityEmbeddings] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, data: Path, corpus: str, protocol: str, number: int) -> "Fold":
-        """A fold of the folds table. Raises MferError when the table does not hold it."""
+    def read(cls, data: Path, corpus: str, protocol: str, number: int | None) -> "Fold":
+        """A fold of the folds table; without a ``number`` all clips of the protocol's folds to be trained on,
+        and nothing held out. Raises MferError when the table does not hold it.
+        """
         paths = DataPaths(Path(data))
         rows = read_table(paths.folds)
-        rows = rows[(rows.protocol == protocol) & (rows.fold == number)]
+        rows = rows[rows.protocol == protocol]
+        if number is None:
+            rows = rows.drop_duplicates("clip_id").assign(part="train")
+        else:
+            rows = rows[rows.fold == number]
         if rows.empty:
+            wanted = "no fold" if number is None else f"no fold {number}"
             raise MferError(
-                f"folds.parquet holds no fold {number} of {protocol}: run the folds stage after changing its "
-                "settings"
+                f"folds.parquet holds {wanted} of {protocol}: run the folds stage after changing its settings"
             )
         parts = {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
         return cls(paths, (corpus,), protocol, number, CLASSES, parts, manifest_of(data, [corpus]))
@@ -51,6 +59,17 @@ class Fold:
         manifest = four_classes(manifest_of(data, corpora))
         parts, paths = speaker_parts(manifest, seed), DataPaths(Path(data))
         return cls(paths, tuple(corpora), "pretrain_audio", 0, label_set("four"), parts, manifest)
+
+    @property
+    def name(self) -> str:
+        """For log lines and errors."""
+        return f"{self.protocol}, all clips" if self.number is None else f"{self.protocol} fold {self.number}"
+
+    def model_folder(self, stage: str, seed: int) -> Path:
+        """Where a training stage keeps the model of this fold."""
+        if self.number is None:
+            return self.paths.final(stage)
+        return self.paths.fold(stage, self.protocol, seed, self.number)
 
     def with_valid(self) -> "Fold":
         """The same fold with the validation clips among those that are trained on."""
@@ -78,15 +97,13 @@ class Fold:
     def clips(self, modalities: Mapping[str, ModalityEmbeddings]) -> dict[str, Clips]:
         """The clips by part, each with those of ``modalities`` that it has.
 
-        Raises MferError when a part that training needs is empty.
+        Raises MferError when no clip is left to train on, or none of a validation part.
         """
         clips = {
             part: make_clips(self.parts[part], self.manifest, self.classes, modalities) for part in PARTS
         }
-        for part in ("train", "valid"):
+        for part in ["train", *(["valid"] if self.parts["valid"] else [])]:
             if not len(clips[part]):
                 names = " or ".join(modalities)
-                raise MferError(
-                    f"{self.protocol} fold {self.number}: no {part} clips with {names} embeddings"
-                )
+                raise MferError(f"{self.name}: no {part} clips with {names} embeddings")
         return clips

@@ -12,6 +12,7 @@ PROCESS_S = 6.0  # A stage's start: imports, Prefect, DVC.
 INGEST_S = 0.01  # A file is hashed and its header read.
 FACE_KB, SOUND_KB_PER_S, FLOAT_B = 8.0, 32.0, 4.0  # A face is a JPEG, sound 16 kHz of 16 bits.
 REPORT_FOLDS = 5  # Protocol report5 has so many.
+ONCE_MORE = ("train_visual", "train_audio", "train_fused")  # trained on all clips too, by stage train_final
 BACKWARD = 3.0  # A pass forward and back costs about three passes forward.
 
 
@@ -93,7 +94,7 @@ def _embed(name: str, size: CorpusSize, settings: Settings, rates: Rates) -> Est
 
 def _training(settings: Settings, rates: Rates, sizes: dict[str, CorpusSize]) -> list[Estimate]:
     """Stages 1 to 3: every fold of every protocol with every seed, twice where a fresh model is trained on
-    all speakers.
+    all speakers; and once more each on all clips.
     """
     clips = sizes[settings.roles.benchmark].clips
     folds = sum(_folds(name) for name in settings.folds.protocols)
@@ -113,7 +114,9 @@ def _training(settings: Settings, rates: Rates, sizes: dict[str, CorpusSize]) ->
             audio,
         ),
     ]
-    return [
+    once = sum(per_epoch * epochs / runs for name, _, per_epoch, epochs, _ in stages if name in ONCE_MORE)
+    final = Estimate("train_final", "", "all clips, once per arm", PROCESS_S + once, audio.memory_gb, 0.0)
+    listed = [
         Estimate(
             stage,
             "",
@@ -130,6 +133,7 @@ def _training(settings: Settings, rates: Rates, sizes: dict[str, CorpusSize]) ->
         for stage, arm, per_epoch, epochs, rate in stages
         if arm in settings.arms
     ]
+    return listed if settings.why_no_model else [*listed, final]
 
 
 def _folds(name: str) -> int:

@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from mfer_core.base.files import digest
 from mfer_core.base.labels import CLASSES
@@ -22,6 +22,14 @@ from mfer_core.protocol.protocols import protocol as rules
 from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states, logits_of
 from mfer_core.training.loop import Progress, Run, seed_of
 from mfer_core.training.stacking import Stacked, beyond_chance, share_out, with_probe
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What validation parts decided, and a fit without one takes over."""
+
+    rates: tuple[float, ...]  # the learning rate of each epoch that is trained
+    stacked: Stacked | None = None  # where the settings put several models together
 
 
 class FoldStage(ABC):
@@ -57,8 +65,11 @@ class FoldStage(ABC):
         """Blocks of the encoders that an earlier stage trained."""
         return {}
 
-    def run(self) -> Run:
-        """The training run. Its key covers an encoder's code only where the encoder learns or has learned."""
+    def run(self, choice: Choice | None = None) -> Run:
+        """The training run; with the ``choice`` that it takes over from others.
+
+        Its key covers an encoder's code only where the encoder learns or has learned.
+        """
         fold = self.fold
         names = [
             name for name in self.modalities if self.finetune_of(name).blocks or self.blocks(False).get(name)
@@ -68,11 +79,11 @@ class FoldStage(ABC):
             for module in (type(self).__module__, *(TRAINABLE_MODULES[name] for name in names))
         ]
         shaped_by = [self.refit, self.section.model_dump(), self.shaped_by(), code]
-        key = digest(self.name, fold.protocol, fold.number, self.seed, self.inputs, shaped_by)
+        taken = asdict(choice) if choice else None
+        key = digest(self.name, fold.protocol, fold.number, self.seed, self.inputs, shaped_by, taken)
         seed = seed_of(self.seed, self.name, fold.protocol, fold.number)
-        folder = fold.paths.fold(self.name, fold.protocol, self.seed, fold.number)
-        name = f"{self.name} {fold.protocol} seed {self.seed} fold {fold.number}"
-        return Run(folder, key, seed, name, fold.number)
+        name = f"{self.name} {fold.name}, seed {self.seed}"
+        return Run(fold.model_folder(self.name, self.seed), key, seed, name, fold.number or 0)
 
     @property
     def refit(self) -> bool:
@@ -93,16 +104,20 @@ class Fitted:
     progress: Progress
     stacked: Stacked | None  # where the settings put several models together
 
+    @property
+    def choice(self) -> Choice:
+        return Choice(tuple(self.progress.rates), self.stacked)
+
     def part(self, name: str) -> Clips:
         """A part's clips as the model sees them."""
         return embedded(self.clips[name], self.encoders.values())
 
 
-def fit_once(stage: FoldStage, fold: Fold, run: Run, chosen: Fitted | None = None) -> Fitted:
-    """Train the stage's model on ``fold``. What an earlier fit has ``chosen`` on the validation part is
-    taken over, and that part is not looked at.
+def fit_once(stage: FoldStage, fold: Fold, run: Run, choice: Choice | None = None) -> Fitted:
+    """Train the stage's model on ``fold``. What earlier fits chose on validation parts is taken over, and
+    the validation part is not looked at.
     """
-    selection, device = chosen is None, run.device(stage.section.device)
+    selection, device = choice is None, run.device(stage.section.device)
     modalities: dict[str, ModalityEmbeddings] = {}
     encoders: dict[str, ClipEncoder] = {}
     blocks = stage.blocks(selection)
@@ -116,8 +131,8 @@ def fit_once(stage: FoldStage, fold: Fold, run: Run, chosen: Fitted | None = Non
         name: normalised(modality, arms[name].config.normalisation, fold.manifest)
         for name, modality in modalities.items()
     }
-    clips, decided = fold.clips(inputs), chosen.stacked if chosen else None
-    job = Job(stage, clips, run, encoders, chosen.progress.rates if chosen else None)
+    clips, decided = fold.clips(inputs), choice.stacked if choice else None
+    job = Job(stage, clips, run, encoders, choice.rates if choice else None)
     if isinstance(model, Fused):
         progress, stacked = job.fit_fused(model, groups, decided)
     else:

@@ -19,9 +19,11 @@ from mfer_core.protocol.predictions import predictions_schema
 from mfer_core.training.fit import logits_of
 from mfer_core.training.loop import Run, forget_checkpoints
 
+HISTORY = "history.csv"  # a row per epoch
+
 
 def write_history(folder: Path, history: list[dict]) -> None:
-    with atomic_path(Path(folder) / "history.csv") as temporary:
+    with atomic_path(Path(folder) / HISTORY) as temporary:
         pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
@@ -42,18 +44,19 @@ def finish(
     run: Run,
     models: Mapping[str, tuple[Arm | Fused, Blocks]],
     history: list[dict],
-    predictions: pd.DataFrame,
+    predictions: pd.DataFrame | None,
     classes: tuple[str, ...],
     facts: dict,
 ) -> Path:
-    """Write a trained fold's files, the marker last; ``models`` by file, each with the blocks of encoders
-    that were trained with it.
+    """Write a trained model's files, the marker last; ``models`` by file, each with the blocks of encoders
+    that were trained with it; ``predictions`` where something was held out.
     """
     (run.folder / SELECTION).unlink(missing_ok=True)
     for file, (model, blocks) in models.items():
         save_weights(run.folder, model, blocks, file)
     write_history(run.folder, history)
-    write_table(run.folder / "predictions.parquet", predictions, predictions_schema(classes))
+    if predictions is not None:
+        write_table(run.folder / "predictions.parquet", predictions, predictions_schema(classes))
     write_json(
         run.folder / CONFIG,
         {"key": run.key, "model": describe_model(models[WEIGHTS][0]), "labels": list(classes), **facts},

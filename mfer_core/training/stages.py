@@ -20,7 +20,6 @@ from mfer_core.base.settings import Finetune, Settings, TrainArm, TrainAudio, Tr
 from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clip_encoder import blocks_of
-from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import ModalityEmbeddings
 from mfer_core.encoders.device import one_thread
@@ -28,7 +27,7 @@ from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, begin, is_done, load_kind
 from mfer_core.training.fit import Group, trainable
-from mfer_core.training.fold_fit import FoldStage, fit_once
+from mfer_core.training.fold_fit import Fitted, FoldStage, fit_once
 from mfer_core.training.results import collect, finish, probability_table
 
 log = logging.getLogger("mfer")
@@ -128,9 +127,7 @@ class FusedStage(FoldStage):
     def __init__(self, fold: Fold, settings: Settings, seed: int):
         super().__init__(fold, settings, seed)
         self.section = settings.train_fused
-        self.folders = {
-            name: fold.paths.fold(f"train_{name}", fold.protocol, seed, fold.number) for name in MODALITIES
-        }
+        self.folders = {name: fold.model_folder(f"train_{name}", seed) for name in MODALITIES}
 
     def finetune_of(self, modality: str) -> Finetune:
         return self.section.finetune_of(modality)
@@ -161,9 +158,24 @@ STAGES: dict[str, Callable[[Fold, Settings, int], FoldStage]] = {
 }
 
 
-def used_clips(clips: dict[str, Clips]) -> set[str]:
-    """The clips of all parts."""
-    return {clip for part in clips.values() for clip in part.clip_ids}
+def facts_of(job: FoldStage, fitted: Fitted) -> dict:
+    """What a model's ``config.json`` says of how it came about, whatever it was trained on."""
+    known = {clip for ids in job.fold.parts.values() for clip in ids}
+    left_out = len(known - {clip for part in fitted.clips.values() for clip in part.clip_ids})
+    if left_out:
+        names = " or ".join(job.modalities)
+        log.info("%s %s: %d clips have no %s embeddings", job.name, job.fold.name, left_out, names)
+    return {
+        "protocol": job.fold.protocol,
+        "fold": job.fold.number,
+        "seed": job.seed,
+        "training_speakers": sorted({*fitted.clips["train"].speakers}),
+        "training_clips": len(fitted.clips["train"]),
+        "clips_left_out": left_out,
+        "encoders": fitted.metadata,
+        "data": job.inputs,
+        "code": code_digest(__name__),
+    }
 
 
 def train_fold(stage: str, protocol: str, seed: int, number: int, data: Path, settings: Settings) -> Path:
@@ -181,28 +193,14 @@ def train_fold(stage: str, protocol: str, seed: int, number: int, data: Path, se
     begin(run.folder)
     with one_thread():
         chosen = fit_once(job, fold, run)
-        final = fit_once(job, fold.with_valid(), run.refit(), chosen) if job.refit else chosen
+        final = fit_once(job, fold.with_valid(), run.refit(), chosen.choice) if job.refit else chosen
         predictions = probability_table(final.model, final.part("test"), CLASSES)
     predictions = predictions.assign(protocol=protocol, fold=number, seed=seed, arm=job.arm)
-    left_out = len({clip for ids in fold.parts.values() for clip in ids}) - len(used_clips(final.clips))
-    if left_out:
-        log.info(
-            "%s: %d clips of the fold have no %s embeddings", run.name, left_out, " or ".join(job.modalities)
-        )
-    facts = {
-        "protocol": protocol,
-        "fold": number,
-        "seed": seed,
-        "training_speakers": sorted({*final.clips["train"].speakers}),
+    facts = facts_of(job, final) | {
         "selection_speakers": sorted({*final.clips["valid"].speakers}),
-        "training_clips": len(final.clips["train"]),
-        "clips_left_out": left_out,
         "refit": job.refit,
         "best_epoch": chosen.progress.best_epoch,
         "stacked": chosen.stacked.facts if chosen.stacked else None,
-        "encoders": final.metadata,
-        "data": job.inputs,
-        "code": code_digest(__name__),
     }
     models = {WEIGHTS: final} | ({SELECTION: chosen} if job.refit else {})
     stored = {file: (fitted.model, blocks_of(fitted.encoders)) for file, fitted in models.items()}

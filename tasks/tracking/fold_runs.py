@@ -1,4 +1,6 @@
-"""A fold in MLflow: a run named by arm, fold and accuracy, with curves, data, figure and model."""
+"""A fold in MLflow: a run named by arm, fold and accuracy, with curves, data, figure and model. The model
+that is handed out has such a run too, without figures: nobody was held out of it.
+"""
 
 import json
 import time
@@ -30,7 +32,8 @@ OPENED_RUN_TYPE = "evaluation"
 
 def log_folds(data: DataPaths, settings: Settings) -> None:
     """Every fold of every stage that is done; what MLflow holds already is left alone."""
-    for folder in [data.stage("pretrain_audio"), *sorted(data.root.glob("train_*/*/seed-*/fold-*"))]:
+    folds, final = data.root.glob("train_*/*/seed-*/fold-*"), data.stage("train_final").glob("*")
+    for folder in [data.stage("pretrain_audio"), *sorted(folds), *sorted(final)]:
         if (folder / "config.json").exists():
             log_fold(folder, data, settings)
 
@@ -43,38 +46,52 @@ def log_fold(folder: Path, data: DataPaths, settings: Settings) -> None:
 
 
 def _log_fold(folder: Path, config: dict, data: DataPaths, settings: Settings) -> None:
-    stage = folder.relative_to(data.root).parts[0]
+    stage, is_final = folder.relative_to(data.root).parts[0], _is_final(config)
+    if is_final:
+        stage = f"train_{folder.name}"
     name = config.get("protocol", stage)
     store, experiment_id = client(settings.tracking), experiment(name, settings.tracking)
     if find_run(store, experiment_id, KEY_TAG, config["key"]):
         return
-    predictions = read_table(folder / "predictions.parquet")
-    scores = fold_scores(predictions, tuple(config["labels"]))
     arm = stage.removeprefix("train_")
-    # Short enough to be read whole in the column of names.
-    title = f"{arm} f{config['fold']} s{config['seed']}" if "fold" in config else stage
+    predictions = None if is_final else read_table(folder / "predictions.parquet")
+    scores = {} if predictions is None else fold_scores(predictions, tuple(config["labels"]))
+    title = _title(arm, config, scores)
     tags = _tags(stage, arm, name, config) | lineage(settings)
     tags |= {MLFLOW_PARENT_RUN_ID: pipeline_run(name, settings)}
-    title_and_score = f"{title} {100 * scores['accuracy']:.1f} %"
-    run = store.create_run(experiment_id, run_name=title_and_score, tags=tags).info.run_id
+    run = store.create_run(experiment_id, run_name=title, tags=tags).info.run_id
     metrics = _curves(folder / "history.csv") + metrics_now(
         {f"test_{key}": value for key, value in scores.items()}
     )
     store.log_batch(run, metrics=metrics, params=_params(stage, config, settings))
     store.log_inputs(run, _inputs(config, data, settings))
-    store.log_figure(run, confusion_figure(predictions, config["labels"], title), "confusion.png")
+    if predictions is not None:
+        store.log_figure(run, confusion_figure(predictions, config["labels"], title), "confusion.png")
     store.log_artifacts(run, str(folder), "model")
     store.set_terminated(run)
+
+
+def _is_final(config: dict) -> bool:
+    """Whether a model was trained on all clips."""
+    return "fold" in config and config["fold"] is None
+
+
+def _title(arm: str, config: dict, scores: dict[str, float]) -> str:
+    """A run's name, short enough to be read whole in the column of names."""
+    if _is_final(config):
+        return f"{arm}, all clips"
+    title = f"{arm} f{config['fold']} s{config['seed']}" if "fold" in config else arm
+    return f"{title} {100 * scores['accuracy']:.1f} %"
 
 
 def _tags(stage: str, arm: str, name: str, config: dict) -> dict[str, str]:
     """What the table of runs is filtered, grouped and compared by, and the encoders behind the fold."""
     tags = {
         KEY_TAG: config["key"],
-        "kind": "fold",
+        "kind": "final" if _is_final(config) else "fold",
         "stage": stage,
         "arm": arm,
-        "fold": str(config.get("fold", "")),
+        "fold": "" if _is_final(config) else str(config.get("fold", "")),
         "seed": str(config.get("seed", "")),
         "protocol": name,
         MLFLOW_RUN_TYPE: OPENED_RUN_TYPE,
@@ -123,6 +140,7 @@ def _inputs(config: dict, data: DataPaths, settings: Settings) -> list[DatasetIn
             f"{corpus} {part}", data.manifest(corpus), fold.manifest.loc[ids], version, CONTEXT_OF_PART[part]
         )
         for part, ids in fold.parts.items()
+        if ids
     ]
 
 

@@ -21,8 +21,10 @@ CARD = """# {name}: audio-visual emotion recognition
 - **Input**: a video or audio file. **Output**: a label and a probability per class, for each arm that has its
   modality and for both.
 - **Classes**: {classes}.
-- **Trained on**: {speakers} speakers of {benchmark} ({protocol}, fold {fold}, seed {seed}); chosen
-  among all folds and seeds by the inner validation split, never by its test part.
+- **Trained on**: all {clips} clips of {speakers} speakers of {benchmark} (seed {seed}), as the folds of
+  {protocol} chose ({epochs}).
+- **Estimate of this model**: the rows of {protocol} below. Each fold's model was made as this one, with some
+  clips held out for its test. This one was tested on nothing: it has learned from every clip in the table.
 - **Training speakers**: {names}.
 - **Encoders**: visual {visual}; audio {audio}.
 - **Labels of the benchmark seen by the encoders**: {seen}.
@@ -48,7 +50,9 @@ METRICS = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 
 
 def write_card(config: dict, metrics: dict, settings: Settings) -> str:
-    """The card in Markdown. ``config`` is the chosen fold's, ``metrics`` that of stage evaluate."""
+    """The card in Markdown. ``config`` is of the model that learned from all clips, ``metrics`` that of stage
+    evaluate.
+    """
     chosen, facts = settings.register_model, metrics[ABOUT]["benchmark"]
     scores, tested = by_protocol(metrics), facts["speakers"]
     return CARD.format(
@@ -60,7 +64,8 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
         speakers=len(config["training_speakers"]),
         benchmark=settings.roles.benchmark,
         protocol=protocol(chosen.protocol).label_with(tested),
-        fold=config["fold"],
+        clips=config["training_clips"],
+        epochs=_epochs(config),
         seed=config["seed"],
         names=", ".join(config["training_speakers"]),
         visual=_encoder(config, "visual"),
@@ -82,9 +87,15 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
     )
 
 
+def _epochs(config: dict) -> str:
+    """How long the last stage was trained, and what its folds chose."""
+    chosen = ", ".join(map(str, config["epochs_of_folds"]))
+    return f"stage 3: {config['epochs']} epochs, the median of {chosen}"
+
+
 def _encoder(config: dict, modality: str) -> str:
     encoder = config["encoders"].get(modality)
-    tuned = ", fine-tuned with this fold" if encoder and "finetuned" in encoder else ""
+    tuned = ", fine-tuned with this model" if encoder and "finetuned" in encoder else ""
     return f"{encoder['name']} ({encoder['hash']}){tuned}" if encoder else "none"
 
 

@@ -1,4 +1,4 @@
-"""The registered model is the fold whose stored epoch was best in validation, whole, readable by others."""
+"""The registered model is the one that learned from all clips, whole, readable by others."""
 
 import os
 from pathlib import Path
@@ -12,24 +12,17 @@ from mfer_core.base.manifest import Clip, write_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
-from tasks.register import assemble_model, chosen_fold
+from tasks.register import assemble_model
 from tasks.tracking.champion import PREDICTIONS
 from tests.tasks.tracking.test_model_card import CONFIG, METRICS
-
-# Validation UAR by epoch, and the epoch that was chosen (by the loss) and is stored.
-HISTORIES = {0: ([0.70, 0.84], 1), 1: ([0.60, 0.79], 2), 2: ([0.78, 0.20], 1)}
 
 
 @pytest.fixture
 def data(tmp_path):
-    """Three fused folds, both encoders (readable by their owner alone) and the figures of stage evaluate."""
+    """The final model, both encoders (readable by their owner alone) and the figures of stage evaluate."""
     data = DataPaths(tmp_path)
-    for number, (uar, best) in HISTORIES.items():
-        folder = data.fold("train_fused", "luna5", 42, number)
-        folder.mkdir(parents=True)
-        history = pd.DataFrame({"epoch": range(1, len(uar) + 1), "valid_uar": uar})
-        history.to_csv(folder / "history.csv", index=False)
-        write_json(folder / "config.json", CONFIG | {"best_epoch": best, "fold": number})
+    write_json(data.final("train_fused") / "config.json", CONFIG)
+    pd.DataFrame({"epoch": [1]}).to_csv(data.final("train_fused") / "history.csv", index=False)
     for modality in ("visual", "audio"):
         data.encoder(modality).mkdir()
         (data.encoder(modality) / "model.safetensors").write_bytes(modality.encode())
@@ -50,13 +43,9 @@ def settings():
     return load_settings(ROOT / "params.yaml")
 
 
-def test_folds_are_ranked_by_the_epoch_that_is_stored(data, settings):
-    assert chosen_fold(data, settings.register_model) == data.fold("train_fused", "luna5", 42, 1)
-
-
-def test_without_a_fused_fold_there_is_a_line(tmp_path, settings):
-    with pytest.raises(MferError, match=r"^no fused model under luna5 to register: see register\.protocol"):
-        chosen_fold(DataPaths(tmp_path), settings.register_model)
+def test_without_a_final_model_there_is_a_line(tmp_path, settings):
+    with pytest.raises(MferError, match=r"^cannot read .*train_final/fused/config\.json"):
+        assemble_model.fn(DataPaths(tmp_path), settings)
 
 
 def test_the_model_is_whole_nothing_of_an_earlier_one_is_in_it_and_others_may_read_it(data, settings):
@@ -73,4 +62,4 @@ def test_the_model_is_whole_nothing_of_an_earlier_one_is_in_it_and_others_may_re
     assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o644}
     (tested,) = read_table(files[PREDICTIONS]).to_dict("records")
     assert (tested["protocol"], tested["arm"], tested["speaker"]) == ("luna5", "fused", "ravdess-07")
-    assert "fold 1, seed 42); chosen" in Path(files["README.md"]).read_text()
+    assert "all 640 clips of 2 speakers of ravdess (seed 42)" in Path(files["README.md"]).read_text()

@@ -102,6 +102,20 @@ class Settings(Section):
         """Whether the benchmark is a demonstration corpus: every place that shows its numbers says so."""
         return self.corpora[self.roles.benchmark].source == "demo"
 
+    @property
+    def why_no_model(self) -> str | None:
+        """The reason why no model that predicts media files comes of these settings; None where one does."""
+        if "fused" not in self.arms:
+            return f"the fused arm is not among arms: {', '.join(self.arms)}"
+        if brought := self.corpora[self.roles.benchmark].precomputed:
+            features = ", ".join(f"{modality} from {path}" for modality, path in brought.items())
+            return f"an arm reads precomputed features ({features}), and no media file holds them"
+        if "speaker" in (self.train_visual.normalisation, self.pretrain_audio.normalisation):
+            return (
+                "an arm standardises steps by speaker, and a recording comes without the speaker's other ones"
+            )
+        return None
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         parts = {name: getattr(self, name) for name in type(self).model_fields}

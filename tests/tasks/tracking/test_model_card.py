@@ -10,8 +10,11 @@ from tasks.tracking.model_card import write_card
 CONFIG = {
     "key": "k",
     "protocol": "luna5",
-    "fold": 3,
+    "fold": None,
     "seed": 42,
+    "training_clips": 640,
+    "epochs": 4,
+    "epochs_of_folds": [4, 6, 2],
     "labels": ["angry", "calm"],
     "training_speakers": ["ravdess-01", "ravdess-02"],
     "encoders": {
@@ -76,8 +79,11 @@ def test_honest_protocols_come_first_and_others_are_called_leaky(card):
 
 def test_the_card_says_what_the_model_stands_on(card):
     assert "**Trained on synthetic demonstration corpora: a test bed, of no use on people.**" in card
-    assert "visual vit (abc); audio e2v (def), fine-tuned with this fold" in card
-    assert "2 speakers of ravdess (luna5, 11 of 24 actors, fold 3, seed 42)" in card
+    assert "visual vit (abc); audio e2v (def), fine-tuned with this model" in card
+    assert "all 640 clips of 2 speakers of ravdess (seed 42), as the folds of" in card
+    assert "luna5, 11 of 24 actors chose (stage 3: 4 epochs, the median of 4, 6, 2)." in card
+    assert "**Estimate of this model**: the rows of luna5, 11 of 24 actors below." in card
+    assert "This one was tested on nothing: it has learned from every clip in the table." in card
     assert "**Labels of the benchmark seen by the encoders**: visual none; audio yes (EmoBox)." in card
     assert "ravdess, 660 clips of 11 speakers, 2 classes. Trained models: means over the seeds 3, 42;" in card
     assert "**Lowest accuracy by group** (fused, luna5, %): sex female 57.1 (50.9-62.9), seeds ± 1.2." in card

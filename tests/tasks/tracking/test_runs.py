@@ -2,17 +2,18 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mfer_core.base.files import write_json, write_table
+from mfer_core.base.files import read_json, write_json, write_table
 from mfer_core.base.labels import label_set
 from mfer_core.base.paths import DataPaths
 from tasks.ingest import read_corpus
 from tasks.tracking import store as tracking
-from tasks.tracking.fold_runs import log_fold
+from tasks.tracking.fold_runs import log_fold, log_folds
 from tasks.tracking.result_runs import log_dataset, log_encoders, log_stage
 from tests.corpora.layouts import LAYOUTS
 from tests.tasks.finished import LABELS
@@ -46,6 +47,20 @@ def test_a_fold_is_logged_once_under_its_pipeline_run(fold, settings):
     store = tracking.client(settings.tracking)
     assert [point.value for point in store.get_metric_history(run.info.run_id, "train_loss")] == [2.0, 1.5]
     assert {file.path for file in store.list_artifacts(run.info.run_id)} == {"confusion.png", "model"}
+
+
+def test_a_model_of_all_clips_is_a_run_without_figures(fold, settings):
+    final = DataPaths().final("train_visual")
+    shutil.copytree(fold, final)
+    (final / "predictions.parquet").unlink()
+    write_json(final / "config.json", read_json(fold / "config.json") | {"fold": None, "key": "final"})
+    log_fold(final, DataPaths(), settings)
+    log_folds(DataPaths(), settings)
+    (run,) = runs(settings, "final")
+    assert run.info.run_name == "visual, all clips" and "test_accuracy" not in run.data.metrics
+    (read,) = run.inputs.dataset_inputs
+    assert (read.dataset.name, json.loads(read.dataset.profile)["clips"]) == ("ravdess train", 8)
+    assert len(runs(settings, "fold")) == 1
 
 
 def test_stage_2a_which_has_neither_fold_nor_seed_is_a_run_of_its_own_experiment(settings):
