@@ -44,7 +44,7 @@ from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.steps import StoredSteps, steps_of
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
-from mfer_core.training.fit import ClipTraining, hidden_states, trainable
+from mfer_core.training.fit import ClipTraining, head_inputs, trainable
 
 CLIPS, SHARD_CLIPS = 1440, 128  # RAVDESS has so many clips of speech; params.yaml puts so many into a file.
 SECONDS = {"loc": 3.69, "scale": 0.32}  # Mean and standard deviation of RAVDESS's clips.
@@ -120,7 +120,7 @@ def our_epoch(model: nn.Module, clips: Clips, settings: Train) -> None:
 def our_stage3(clips: Clips, settings: Train) -> None:
     """The stage whole: hidden states once, then all epochs of the classifier."""
     fused = Fused(new_arm("visual"), new_arm("audio"))
-    states = hidden_states(fused, clips)
+    states = head_inputs(fused, clips)
     for _ in range(STAGE3_EPOCHS):
         our_epoch(fused.head, states, settings)
 

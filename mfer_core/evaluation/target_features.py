@@ -11,9 +11,10 @@ from torch import Tensor
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.dataset.clip_encoder import ClipEncoder
 from mfer_core.dataset.clips import Clips, in_order
+from mfer_core.dataset.logits import logits_of
 from mfer_core.dataset.steps import in_memory, moments
 from mfer_core.models.arm import Arm
-from mfer_core.models.fusion import Fused
+from mfer_core.models.fusion import Fused, LinearHead
 
 NORMALISATIONS = ("none", "corpus", "speaker")
 BATCH = 64
@@ -90,7 +91,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Features:
-    """The inputs of an arm's classifier, and the classifier: logits are ``inputs @ weight.T + bias``."""
+    """The inputs of an arm's last linear layer, and that layer: logits are ``inputs @ weight.T + bias``."""
 
     inputs: Tensor  # [N, H]
     weight: Tensor  # [C, H]
@@ -101,12 +102,23 @@ class Features:
 
 
 def features(models: Models, arm: str, clips: Clips, normalisation: str) -> Features:
-    """The hidden states of ``clips`` under one arm, the modalities normalised as ``normalisation`` says."""
+    """The hidden states of ``clips`` under one arm, the modalities normalised as ``normalisation`` says; of a
+    fusion whose last layer is not linear in them its logits, which a layer that begins as the identity may
+    move (matrix scaling, Guo et al. 2017).
+    """
     model, clips = models.by_arm[arm], models.seen_by(arm, clips)
-    names = MODALITIES if isinstance(model, Fused) else (model.config.modality,)
+    names: tuple[str, ...] = MODALITIES
+    if not isinstance(model, Fused):
+        names, linear = (model.config.modality,), model.classifier
+    elif isinstance(model.head, LinearHead):
+        linear = model.head.classifier
+    else:
+        for side in (model.visual, model.audio):
+            clips = normalise(clips, side, normalisation)
+        classes = len(model.classes)
+        return Features(logits_of(model, clips), torch.eye(classes), torch.zeros(classes))
     states = []
     for name in names:
         encoder = models.encoder(arm, name)
         states.append(hidden(encoder, normalise(clips, encoder, normalisation)))
-    linear = model.head.classifier if isinstance(model, Fused) else model.classifier
     return Features(torch.cat(states, 1), linear.weight.detach(), linear.bias.detach())

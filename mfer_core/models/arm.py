@@ -153,18 +153,24 @@ class Arm(nn.Module):
         return values
 
     def encode(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """State [B, H] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is
+        """State [B, S] of right-padded ``values`` [B, T, D] with ``lengths`` [B]; zeros where the length is
         0.
         """
+        return self.read(values, lengths)[0]
+
+    def read(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The state of ``encode``, the GRU's output [B, T', H] and how many of its steps are valid [B]."""
         values = self.standardised(values)
-        state = self._gru_state(values, lengths)
+        pooled, steps = pool_steps(values, lengths, self.config.pool)
+        output, _ = self.gru(self._disturb(pooled))
+        state = self._read_out(output, steps)
         if not self.config.probe:
-            return state
+            return state, output, steps
         _, variance = step_moments(values, lengths)
-        steps = torch.arange(values.shape[1], device=values.device)
-        weights = part_weights(steps, lengths, self.config.pyramid).to(values.dtype)
+        numbers = torch.arange(values.shape[1], device=values.device)
+        weights = part_weights(numbers, lengths, self.config.pyramid).to(values.dtype)
         statistics = self.clip_statistics(weights.transpose(1, 2) @ values, variance)
-        return torch.cat([state, statistics * (lengths > 0)[:, None]], 1)
+        return torch.cat([state, statistics * (lengths > 0)[:, None]], 1), output, steps
 
     def clip_statistics(self, means: Tensor, variance: Tensor) -> Tensor:
         """The statistics of clips [B, S], standardised, of the means [B, P, D] of their parts and the
@@ -173,11 +179,8 @@ class Arm(nn.Module):
         statistics = torch.cat([means.flatten(1), (variance + VARIANCE_FLOOR).sqrt()], 1)
         return (statistics - self.statistics_mean) * self.statistics_scale
 
-    def _gru_state(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """The part of the state that comes from the GRU, of standardised ``values``."""
-        values, lengths = pool_steps(values, lengths, self.config.pool)
-        values = self._disturb(values)
-        output, _ = self.gru(values)  # [B, T, H]
+    def _read_out(self, output: Tensor, lengths: Tensor) -> Tensor:
+        """The part of the state that comes from the GRU, of its ``output`` [B, T, H]."""
         if self.config.readout != "last":
             return _statistics(output, lengths, self.config.readout == "mean")
         last = output[torch.arange(len(output), device=output.device), (lengths - 1).clamp(min=0)]  # [B, H]

@@ -27,7 +27,8 @@ Blocks = dict[str, dict[str, Tensor]]  # modality -> name in the encoder's model
 def describe_model(model: Arm | Fused) -> dict:
     """The JSON-able description from which ``build_model`` builds the model."""
     if isinstance(model, Fused):
-        return {"kind": "fused", "visual": asdict(model.visual.config), "audio": asdict(model.audio.config)}
+        arms = {"visual": asdict(model.visual.config), "audio": asdict(model.audio.config)}
+        return {"kind": "fused", "fusion": model.fusion, **arms}
     return {"kind": "arm", **asdict(model.config)}
 
 
@@ -38,11 +39,11 @@ def _arm(values: dict) -> Arm:
 
 def build_model(description: dict) -> Arm | Fused:
     """A model of the described shape with fresh weights."""
-    return (
-        Fused(_arm(description["visual"]), _arm(description["audio"]))
-        if description["kind"] == "fused"
-        else _arm(description)
-    )
+    if description["kind"] != "fused":
+        return _arm(description)
+    # A model of before there was a choice is fused by the linear layer.
+    fusion = description.get("fusion", "linear")
+    return Fused(_arm(description["visual"]), _arm(description["audio"]), fusion)
 
 
 def is_done(folder: Path, key: str) -> bool:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mfer_core.base.modalities import ARMS
-from mfer_core.models.fusion import Fused
-from mfer_core.prediction.running import STEPS, encode_running
+from mfer_core.models.fusion import CrossAttentionHead, Fused
+from mfer_core.prediction.running import STEPS, read_running
 from mfer_core.prediction.windows import Part, RecordingEmbeddings
 
 BATCH = 64  # windows through the arms at a time
@@ -63,14 +63,13 @@ class TrainedArms:
         lengths = len(embedded.visual), len(embedded.audio)
         if max(lengths) <= STEPS:
             return next(self.decide([embedded.whole()]))
-        model, present = self.model, [torch.tensor([int(length > 0)]) for length in lengths]
+        model = self.model
         with torch.no_grad():
-            states = [
-                encode_running(model.visual, embedded.visual),
-                encode_running(model.audio, embedded.audio),
-            ]
-            fused = model.head(states[0][:, None], present[0], states[1][:, None], present[1])
-            logits = (model.visual.classifier(states[0]), model.audio.classifier(states[1]), fused)
+            keep = isinstance(model.head, CrossAttentionHead)
+            visual = read_running(model.visual, embedded.visual, keep)
+            audio = read_running(model.audio, embedded.audio, keep)
+            rows = (*model.head.rows(model.visual, *visual), *model.head.rows(model.audio, *audio))
+            logits = (model.visual.classifier(visual[0]), model.audio.classifier(audio[0]), model.head(*rows))
         has = (*map(bool, lengths), True)
         return {
             arm: values.softmax(1)[0]

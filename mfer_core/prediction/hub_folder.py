@@ -42,7 +42,7 @@ names them, and another one than was trained on is refused by its hash.
 
 
 class Figure(NamedTuple):
-    """One figure of the card: the model's own test, with people held out."""
+    """One figure of the card: of the folds, each tested on people whom it had not met."""
 
     corpus: str
     protocol: str

@@ -11,12 +11,15 @@ from mfer_core.models.arm import Arm, part_weights, pool_steps
 STEPS = 10_000  # Steps of embeddings at a time, about three minutes of sound.
 
 
-def encode_running(arm: Arm, values: np.ndarray, steps: int = STEPS) -> Tensor:
-    """``Arm.encode`` of one recording [T, D] that may lie on disk: the state [1, H], equal but for
-    rounding.
+def read_running(
+    arm: Arm, values: np.ndarray, keep_output: bool = False, steps: int = STEPS
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``Arm.read`` of one recording [T, D] that may lie on disk, equal but for rounding. The GRU's output is
+    [1, T', H] where a head needs it (``keep_output``), else its last step alone.
     """
     pool, hidden = arm.config.pool, None
     states, embeddings = Moments(arm.config.hidden_size), Moments(arm.config.input_dim)
+    outputs: list[Tensor] = []
     means, length = torch.zeros((), dtype=torch.float64), torch.tensor([len(values)])
     for start in range(0, len(values), steps // pool * pool):
         piece = torch.from_numpy(np.array(values[start : start + steps // pool * pool], np.float32))[None]
@@ -27,13 +30,15 @@ def encode_running(arm: Arm, values: np.ndarray, steps: int = STEPS) -> Tensor:
         pooled, _ = pool_steps(piece, torch.tensor([piece.shape[1]]), pool)
         output, hidden = arm.gru(pooled, hidden)  # [1, T, H], [layers, 1, H]
         states.add(output)
+        outputs = [*outputs, output] if keep_output else [output[:, -1:]]
+    count = torch.tensor([states.count])
     if not states.count:
-        return torch.zeros(1, arm.config.state_size)
-    state = _read_out(arm, states)
-    if not arm.config.probe:
-        return state
-    statistics = arm.clip_statistics(means.float(), embeddings.variance.float())
-    return torch.cat([state, statistics], 1)
+        return torch.zeros(1, arm.config.state_size), torch.zeros(1, 1, arm.config.hidden_size), count
+    state, output = _read_out(arm, states), torch.cat(outputs, 1)
+    if arm.config.probe:
+        statistics = arm.clip_statistics(means.float(), embeddings.variance.float())
+        state = torch.cat([state, statistics], 1)
+    return state, output, count
 
 
 class Moments:

@@ -51,7 +51,7 @@ def choice_in(folder: Path) -> Choice:
     trained = (history.epoch > 0) & (history.epoch <= config["best_epoch"])
     stacked = config["stacked"]
     stacked = Stacked(tuple(stacked["shares"]), tuple(stacked["strengths"])) if stacked else None
-    return Choice(tuple(history.lr[trained].tolist()), stacked)
+    return Choice(tuple(history.lr[trained].tolist()) if trained.any() else (), stacked)
 
 
 def train_final(stage: str, data: Path, settings: Settings) -> Path:

@@ -14,13 +14,13 @@ from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, LRScheduler, Reduc
 from mfer_core.base.settings import Train
 from mfer_core.dataset.clip_encoder import ClipEncoder, learning_encoders
 from mfer_core.dataset.clips import Clips, at_random, bucketed, collate, in_order
+from mfer_core.dataset.logits import PREDICT_BATCH, logits_of
 from mfer_core.models.arm import Arm
 from mfer_core.models.finetuned import FineTuned
 from mfer_core.models.fusion import Fused
 from mfer_core.protocol.metrics import decision_scores
 from mfer_core.training.loop import Progress, Row, Run, Training, run_epochs
 
-PREDICT_BATCH = 64
 Group = dict  # {"params": [...], "lr": float}
 
 
@@ -88,40 +88,26 @@ def build_schedule(optimiser: Optimizer, section: Train, rates: Sequence[float] 
     return ExponentialLR(optimiser, 1.0 if section.schedule == "constant" else factor)
 
 
-@torch.no_grad()
-def logits_of(model: nn.Module, clips: Clips) -> Tensor:
-    """Logits [N, C] (on the CPU) in the clips' order, in evaluation mode."""
-    model.eval()
-    device = next(model.parameters()).device
-    rows: dict[int, Tensor] = {}
-    for indices, (inputs, _) in in_order(clips, getattr(model, "predict_batch", PREDICT_BATCH)):
-        logits = model(*(value.to(device) for value in inputs)).cpu()
-        rows |= dict(zip(indices, logits, strict=True))
-    return torch.stack([rows[i] for i in range(len(clips))])
-
-
-def hidden_states(fused: Fused, clips: Clips) -> Clips:
-    """The clips with each modality's embeddings, in every view, replaced by the arm's last hidden state, as
-    one step [1, H].
-    """
+def head_inputs(fused: Fused, clips: Clips) -> Clips:
+    """The clips with each modality's embeddings, in every view, replaced by what the head reads of them."""
     fused.eval()
-    states = _states(fused, clips)
+    states = _rows(fused, clips)
     views: dict[str, list] = {}
     for name, copies in clips.views.items():
         shown = (replace(clips, modalities={**clips.modalities, name: view}) for view in copies)
-        views[name] = [_states(fused, clips_in_view)[name] for clips_in_view in shown]
-    sizes = {"visual": fused.visual.config.state_size, "audio": fused.audio.config.state_size}
+        views[name] = [_rows(fused, clips_in_view)[name] for clips_in_view in shown]
+    sizes = {"visual": fused.head.row_size(fused.visual), "audio": fused.head.row_size(fused.audio)}
     return Clips(clips.clip_ids, clips.speakers, clips.labels, states, sizes, views)
 
 
 @torch.no_grad()
-def _states(fused: Fused, clips: Clips) -> dict[str, list]:
+def _rows(fused: Fused, clips: Clips) -> dict[str, list]:
     states: dict[str, list] = {"visual": [None] * len(clips), "audio": [None] * len(clips)}
     for indices, (inputs, _) in in_order(clips, PREDICT_BATCH):
         arms = zip(states, (fused.visual, fused.audio), inputs[::2], inputs[1::2], strict=True)
         for name, arm, values, lengths in arms:
-            for i, state, length in zip(indices, arm.encode(values, lengths), lengths, strict=True):
-                states[name][i] = state[None].clone() if length else None
+            for i, rows, count in zip(indices, *fused.rows(arm, values, lengths), strict=True):
+                states[name][i] = rows[:count].clone() if count else None
     return states
 
 

@@ -19,7 +19,7 @@ from mfer_core.models.finetuned import TRAINABLE_MODULES
 from mfer_core.models.fusion import Fused
 from mfer_core.models.store import Blocks
 from mfer_core.protocol.protocols import protocol as rules
-from mfer_core.training.fit import Group, fit, fit_with_encoders, hidden_states, logits_of
+from mfer_core.training.fit import Group, fit, fit_with_encoders, head_inputs, logits_of, validate
 from mfer_core.training.loop import Progress, Run, seed_of
 from mfer_core.training.stacking import Stacked, beyond_chance, share_out, with_probe
 
@@ -174,11 +174,15 @@ class Job:
         assert isinstance(section, TrainFused)  # the stage of both arms
         shares = section.start == "shares"
         if shares:
-            stacked = share_out(fused, hidden_states(fused, self.part("valid")), decided)
+            stacked = share_out(fused, head_inputs(fused, self.part("valid")), decided)
         if section.trainable == "all":
             return self._fit_whole(fused, groups, shares), stacked
-        # Nothing below the head changes, so the arms' states are computed once.
-        train, valid = (hidden_states(fused, self.part(name)) for name in ("train", "valid"))
+        # Nothing below the head changes, so what it reads of the arms is computed once.
+        train, valid = (head_inputs(fused, self.part(name)) for name in ("train", "valid"))
+        if not groups[0]["params"]:  # The product has nothing to learn.
+            row = {"epoch": 0, "train_loss": validate(fused.head, train)["valid_loss"], "lr": 0.0}
+            row |= validate(fused.head, valid) if self.rates is None else {}
+            return Progress([row], {}, 0), stacked
         start = copy.deepcopy(fused.head)
         progress = fit(fused.head, groups, train, valid, len(CLASSES), section, self.run, self.rates, shares)
         if shares and self.rates is None:

@@ -23,7 +23,7 @@ from mfer_core.base.modalities import MODALITIES
 from mfer_core.dataset.clips import Clips, in_order
 from mfer_core.dataset.steps import in_memory
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.models.fusion import Fused
+from mfer_core.models.fusion import Fused, LinearHead, ProductHead
 from mfer_core.models.regression import STRENGTHS as PROBE_STRENGTHS
 from mfer_core.models.regression import Regression, fit_regression, fit_whitened
 
@@ -185,22 +185,29 @@ def set_sum(target: nn.Linear, layers: Sequence[Layer], shares: Sequence[float])
 
 def share_out(fused: Fused, valid: Clips, decided: Stacked | None = None) -> Stacked:
     """Let the head of ``fused`` begin as the product of both arms' probabilities, each to the power of a
-    share that is chosen on ``valid`` (hidden states, see ``fit.hidden_states``), unless an earlier call has
-    ``decided``.
+    share that is chosen on ``valid`` (see ``fit.head_inputs``), unless an earlier call has ``decided``.
     """
+    if isinstance(fused.head, ProductHead):
+        if decided is None:
+            classes = len(fused.classes)
+            logits = [_first_rows(valid, name)[:, :classes] for name in MODALITIES]
+            decided = Stacked(shares_of(logits, valid.labels))
+        fused.head.shares.copy_(torch.tensor(decided.shares))
+        return decided
+    assert isinstance(fused.head, LinearHead)  # the only other kind
     visual, audio = fused.visual.classifier, fused.audio.classifier
     size = fused.head.classifier.in_features
     behind = nn.functional.pad(audio.weight.detach().double(), (visual.in_features, 0))
     layers = [_padded(visual, size), (behind, audio.bias.detach().double())]
     if decided is None:
-        states = torch.cat([_states_in(valid, name) for name in MODALITIES], 1).double()
+        states = torch.cat([_first_rows(valid, name) for name in MODALITIES], 1).double()
         decided = Stacked(shares_of([states @ weight.T + bias for weight, bias in layers], valid.labels))
     set_sum(fused.head.classifier, layers, decided.shares)
     return decided
 
 
-def _states_in(clips: Clips, modality: str) -> Tensor:
-    """[N, H] of clips whose embeddings are one hidden state each; zeros for one that lacks the modality."""
+def _first_rows(clips: Clips, modality: str) -> Tensor:
+    """[N, W], the first row of what a head reads of each clip; zeros for one that lacks the modality."""
     absent = torch.zeros(clips.dims[modality])
     values = (in_memory(value) for value in clips.modalities[modality])
     return torch.stack([absent if value is None else value[0] for value in values])

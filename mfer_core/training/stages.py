@@ -146,7 +146,9 @@ class FusedStage(FoldStage):
     def start(
         self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
     ) -> tuple[Fused, list[Group]]:
-        fused = Fused(*(arm for arm, _ in self.arms(selection).values()))
+        torch.manual_seed(seed)
+        visual, audio = (arm for arm, _ in self.arms(selection).values())
+        fused = Fused(visual, audio, self.section.fusion)
         part = fused if self.section.trainable == "all" else fused.head
         return fused, trainable(part, self.section.learning_rate)
 

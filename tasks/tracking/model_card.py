@@ -17,7 +17,7 @@ CARD = """# {name}: audio-visual emotion recognition
 
 {warning}
 - **Arms**: image (5 frames per second, MTCNN faces, an encoder, GRU) and audio (Silero VAD, an encoder,
-  GRU), fused by a linear layer.
+  GRU); fusion: {fusion}.
 - **Input**: a video or audio file. **Output**: a label and a probability per class, for each arm that has its
   modality and for both.
 - **Classes**: {classes}.
@@ -60,6 +60,7 @@ def write_card(config: dict, metrics: dict, settings: Settings) -> str:
         warning="**Trained on synthetic demonstration corpora: a test bed, of no use on people.**\n"
         if settings.synthetic
         else "",
+        fusion=config["model"]["fusion"].replace("_", "-"),
         classes=", ".join(config["labels"]),
         speakers=len(config["training_speakers"]),
         benchmark=settings.roles.benchmark,

@@ -10,7 +10,7 @@ from onnxruntime import InferenceSession
 from mfer_core.base.errors import MferError
 from mfer_core.models import onnx
 from mfer_core.models.arm import Arm, ArmConfig
-from mfer_core.models.fusion import Fused
+from mfer_core.models.fusion import HEADS, Fused
 from mfer_core.models.onnx import write_onnx
 
 SHAPES = [
@@ -20,7 +20,7 @@ SHAPES = [
 ]
 
 
-def fused(shapes) -> Fused:
+def fused(shapes, fusion="linear") -> Fused:
     torch.manual_seed(0)
     same = {"hidden_size": 8, "layers": 1, "dropout": 0.3, "classes": ("angry", "happy", "sad")}
     arms = [
@@ -29,12 +29,19 @@ def fused(shapes) -> Fused:
     ]
     for arm in arms:
         arm.standardise(torch.randn(arm.config.input_dim), torch.rand(arm.config.input_dim) + 0.5)
-    return Fused(*arms).eval()
+    model = Fused(*arms, fusion).eval()
+    for parameter in model.head.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model
 
 
-@pytest.mark.parametrize("shapes", SHAPES)
-def test_a_graph_gives_what_its_model_gives_for_any_length_and_an_absent_modality(shapes, tmp_path):
-    model = fused(shapes)
+OTHERS = [fusion for fusion in HEADS if fusion != "linear"]
+KINDS = [*((shapes, "linear") for shapes in SHAPES), *((SHAPES[1], fusion) for fusion in OTHERS)]
+
+
+@pytest.mark.parametrize("shapes, fusion", KINDS)
+def test_a_graph_gives_what_its_model_gives_for_any_length_and_an_absent_modality(shapes, fusion, tmp_path):
+    model = fused(shapes, fusion)
     assert [path.name for path in write_onnx(model, tmp_path)] == ["visual.onnx", "audio.onnx", "fused.onnx"]
     session = InferenceSession(str(tmp_path / "fused.onnx"))
     assert [put.name for put in session.get_inputs()] == ["visual", "visual_steps", "audio", "audio_steps"]

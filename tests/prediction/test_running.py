@@ -6,7 +6,7 @@ import torch
 
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.prediction import classifiers as module
-from mfer_core.prediction.running import encode_running
+from mfer_core.prediction.running import read_running
 
 
 @pytest.mark.parametrize("readout", ["last", "mean", "statistics"])
@@ -35,7 +35,7 @@ def test_piece_by_piece_is_in_one_piece(readout, pool, standardise, probe):
         padded = torch.from_numpy(values if length else np.zeros((1, 6), np.float32))[None]
         with torch.no_grad():
             expected = arm.encode(padded, torch.tensor([length]))
-            torch.testing.assert_close(encode_running(arm, values, 40), expected, atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(read_running(arm, values, steps=40)[0], expected, atol=2e-5, rtol=1e-4)
 
 
 def test_a_long_recording_is_judged_as_a_short_one(predictor, recordings, monkeypatch):

@@ -10,7 +10,7 @@ from mfer_core.cache.embeddings import view_folder
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.modality import load_modality
 from mfer_core.models.fusion import Fused
-from mfer_core.training.fit import ClipTraining, hidden_states, validate
+from mfer_core.training.fit import ClipTraining, head_inputs, validate
 from mfer_core.training.stages import new_arm
 from tests.training.synthetic import (
     DIM,
@@ -68,7 +68,7 @@ def test_an_epoch_draws_every_view_and_the_clean_clip_alike_and_validation_only_
     assert set(model.seen) == {0.0}
 
 
-def test_stage_3_classifies_hidden_states_of_every_view():
+def test_stage_3_reads_the_states_of_every_view():
     shape = small_settings().train_visual
     fused = Fused(new_arm("visual", 1, shape, EIGHT), new_arm("audio", 1, shape, EIGHT))
     clips = numbered(5, 2)
@@ -77,7 +77,7 @@ def test_stage_3_classifies_hidden_states_of_every_view():
         {"visual": clips.modalities["audio"], "audio": clips.modalities["audio"]}, {"visual": 1, "audio": 1},
         clips.views,
     )  # fmt: skip
-    states = hidden_states(fused, both)
+    states = head_inputs(fused, both)
     expected = fused.audio.encode(torch.full((1, 1, 1), 2.0), torch.tensor([1]))
     assert torch.allclose(states.views["audio"][1][0], expected) and states.views["audio"][1][4] is None
     assert not torch.allclose(states.modalities["audio"][0], expected)

@@ -142,12 +142,18 @@ class TrainAudio(Train):
 class TrainFused(Train):
     """Stage 3."""
 
+    fusion: Literal["linear", "product", "gated", "cross_attention"] = "linear"
+    """How the arms become one decision. linear: one layer over both states, as in the report; product: of
+    both arms' probabilities, each to the power of its share, with nothing to train; gated: the product with a
+    gate per clip; cross_attention: the product with a correction from steps that attend to the other
+    modality's."""
     start: Literal["sum", "shares"] = "sum"
     """What the classifier starts from. sum: both arms' classifiers side by side; shares: each times the share
     that suits the validation part best, and this start is kept where training does not better it beyond
     chance."""
     trainable: Literal["classifier", "all"]
-    """What learns; the reference's report: all; its code: classifier."""
+    """What learns: what fusion puts over the arms, or the arms too; the reference's report: all; its code:
+    classifier."""
     finetune_visual: Finetune = Finetune()
     """Training of the face encoder's last blocks."""
     finetune_audio: Finetune = Finetune()

@@ -16,6 +16,7 @@ CONFIG = {
     "epochs": 4,
     "epochs_of_folds": [4, 6, 2],
     "labels": ["angry", "calm"],
+    "model": {"kind": "fused", "fusion": "cross_attention"},
     "training_speakers": ["ravdess-01", "ravdess-02"],
     "encoders": {
         "visual": {"name": "vit", "hash": "abc"},
@@ -79,6 +80,7 @@ def test_honest_protocols_come_first_and_others_are_called_leaky(card):
 
 def test_the_card_says_what_the_model_stands_on(card):
     assert "**Trained on synthetic demonstration corpora: a test bed, of no use on people.**" in card
+    assert "GRU); fusion: cross-attention." in card
     assert "visual vit (abc); audio e2v (def), fine-tuned with this model" in card
     assert "all 640 clips of 2 speakers of ravdess (seed 42), as the folds of" in card
     assert "luna5, 11 of 24 actors chose (stage 3: 4 epochs, the median of 4, 6, 2)." in card
