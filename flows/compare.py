@@ -70,8 +70,12 @@ def compare_encoders(encoders: list[str], protocol: str | None, settings: Settin
 def print_tables(tables: list[ReportTable]) -> None:
     """The tables as they are written, and where they are."""
     for table in tables:
-        print(f"{table.title}\n\n{markdown(table.frame)}\n{table.notes}\n")
+        print_table(table)
     print(DATA.tables(STAGE))
+
+
+def print_table(table: ReportTable) -> None:
+    print(f"{table.title}\n\n{markdown(table.frame)}\n{table.notes}\n")
 
 
 def _of_encoder(

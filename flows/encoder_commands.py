@@ -22,3 +22,17 @@ def lock_encoders() -> None:
 
     for line in lock_settings():
         print(line)
+
+
+def calibrate(
+    corpus: Annotated[str, typer.Argument(help="a key of `corpora` in params.yaml, ingested")],
+    clips: Annotated[int, typer.Option(min=1, help="at most so many recordings, drawn by seed")] = 300,
+) -> None:
+    """Fit the published heads' temperatures on labelled recordings, and write them into params.yaml."""
+    from flows.calibrate import calibrate_heads
+    from flows.compare import print_table
+    from mfer_core.base.settings import load_settings
+
+    table, notes = calibrate_heads(corpus, clips, load_settings())
+    print_table(table)
+    print(*notes, sep="\n")

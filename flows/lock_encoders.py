@@ -6,10 +6,10 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
+from flows.profiles import save_settings
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import atomic_path
 from mfer_core.base.settings import load_settings
-from mfer_core.base.settings.reading import read_yaml, yaml_layout
+from mfer_core.base.settings.reading import read_yaml
 from mfer_core.encoders.lock import FACES, SPEECH, VOICES, Lock, lock_of
 
 PARAMS = Path("params.yaml")
@@ -55,10 +55,7 @@ def lock_settings() -> list[str]:
         _write(values.setdefault(named.section, {}), named, lock)
     if not locked:
         raise MferError(f"no published encoder to lock: {'; '.join(lines)}")
-    with atomic_path(PARAMS) as temporary:
-        with temporary.open("w", encoding="utf-8") as file:
-            yaml_layout().dump(values, file)
-        load_settings(temporary)
+    save_settings(values, PARAMS)
     return lines
 
 

@@ -27,10 +27,16 @@ def check_name(name: str) -> None:
 def write_profile(name: str, out: Path) -> None:
     """Write the settings of a profile to ``out``. Raises MferError naming the profiles, or the key at
     fault."""
-    settings = _profile(name)
-    with atomic_path(out) as temporary:
+    save_settings(_profile(name), out)
+
+
+def save_settings(values: MutableMapping, path: Path) -> None:
+    """Write settings that ``read_yaml`` gave with their layout. Raises MferError naming the key at fault, and
+    then leaves ``path`` as it is.
+    """
+    with atomic_path(path) as temporary:
         with temporary.open("w", encoding="utf-8") as file:
-            yaml_layout().dump(settings, file)
+            yaml_layout().dump(values, file)
         load_settings(temporary)
 
 

@@ -30,22 +30,36 @@ class Head:
     bias: np.ndarray  # float32 [L]
     labels: list[str]  # L names as the checkpoint spells them
 
-    def probabilities(self, values: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-        """float64 [N, L] of embeddings [N, D]. A ``temperature`` above 1 makes them less sure (Guo et al.
-        2017, https://arxiv.org/abs/1706.04599).
-        """
-        logits = (values.astype(np.float64) @ self.weight.T + self.bias) / temperature
-        shares = np.exp(logits - logits.max(1, keepdims=True))
-        return shares / shares.sum(1, keepdims=True)
+    def logits(self, values: np.ndarray) -> np.ndarray:
+        """float64 [N, L] of embeddings [N, D]."""
+        return values.astype(np.float64) @ self.weight.T + self.bias
 
-    def of_clip(self, modality: str, values: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-        """float64 [L] of one clip's embeddings [T, D], T at least 1; they may be mapped from a file."""
-        pieces = (values[start : start + STEPS] for start in range(0, len(values), STEPS))
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        """float64 [N, L] of embeddings [N, D]."""
+        return soften(self.logits(values))
+
+    def clip_logits(self, modality: str, values: np.ndarray) -> np.ndarray:
+        """float64 [T, L] of a clip's pictures [T, D], or [1, L] of its mean frame of sound [T, D]; T at
+        least 1. The values may be mapped from a file.
+        """
+        pieces = [values[start : start + STEPS] for start in range(0, len(values), STEPS)]
         if modality == "visual":
-            sums = [self.probabilities(piece, temperature).sum(0) for piece in pieces]
-            return np.sum(sums, axis=0) / len(values)
+            return np.concatenate([self.logits(piece) for piece in pieces])
         mean = np.sum([piece.sum(0, dtype=np.float64) for piece in pieces], axis=0) / len(values)
-        return self.probabilities(mean[None], temperature)[0]
+        return self.logits(mean[None])
+
+    def of_clip(self, modality: str, values: np.ndarray) -> np.ndarray:
+        """float64 [L] of one clip's embeddings [T, D], as ``clip_logits`` takes them."""
+        return soften(self.clip_logits(modality, values)).mean(0)
+
+
+def soften(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities [N, L] of ``logits``. A ``temperature`` above 1 makes them less sure (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599).
+    """
+    logits = logits / temperature
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    return shares / shares.sum(1, keepdims=True)
 
 
 def write_head(folder: Path, head: Head | None) -> None:

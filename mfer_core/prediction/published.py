@@ -6,7 +6,7 @@ heads' probabilities are averaged with equal weights.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.labels import CLASSES, head_classes
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Predict
-from mfer_core.cache.heads import Head, by_class, known_classes
+from mfer_core.cache.heads import Head, by_class, known_classes, soften
 from mfer_core.encoders.cards import card_of
 from mfer_core.encoders.checkpoints import checkpoint_folder
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
@@ -68,10 +68,17 @@ class PublishedHeads:
             shares["fused"] = torch.stack(list(shares.values())).mean(0)
         return shares
 
+    def shares(self, modality: str, clips: Sequence[np.ndarray], temperature: float) -> np.ndarray:
+        """float64 [N, C], among the classes, of the logits of N clips (``Head.clip_logits``)."""
+        lengths = [len(clip) for clip in clips]
+        steps = soften(np.concatenate(clips), temperature)
+        sums = np.add.reduceat(steps, np.cumsum([0, *lengths[:-1]]))
+        shares = sums / np.array(lengths)[:, None]
+        return by_class(self.heads[modality].labels, shares, self.classes)
+
     def _shares(self, modality: str, steps: np.ndarray) -> torch.Tensor:
-        head = self.heads[modality]
-        shares = head.of_clip(modality, steps, self.temperatures[modality])
-        return torch.from_numpy(by_class(head.labels, shares[None], self.classes)[0])
+        logits = self.heads[modality].clip_logits(modality, steps)
+        return torch.from_numpy(self.shares(modality, [logits], self.temperatures[modality])[0])
 
     def left_out(self, modality: str) -> list[str]:
         """The head's labels that are not among the classes."""

@@ -190,7 +190,7 @@ class Predict(Section):
     image_hash: Text | None = None
     """Of its weights and configuration, as `mfer lock-encoders` writes it; others are refused."""
     image_temperature: float = Field(default=1.0, gt=0)
-    """Divides its head's logits; 1 is as published, and nothing was fitted."""
+    """Divides its head's logits; 1 is as published, `mfer calibrate` fits it."""
     speech_encoder: Text = "emotion2vec/emotion2vec_plus_base"
     """Of the published heads: an emotion2vec with a head, hub id or folder."""
     speech_revision: Text | None = None
@@ -198,7 +198,7 @@ class Predict(Section):
     speech_hash: Text | None = None
     """Of its weights and configuration, as `mfer lock-encoders` writes it; others are refused."""
     speech_temperature: float = Field(default=1.0, gt=0)
-    """Divides its head's logits; 1 is as published, and nothing was fitted."""
+    """Divides its head's logits; 1 is as published, `mfer calibrate` fits it."""
     voice_encoder: Text = "iic/speech_campplus_sv_zh-cn_16k-common"
     """A CAM++ that tells speakers apart, hub id or folder; used where it lies on this machine."""
     voice_hash: Text | None = None
