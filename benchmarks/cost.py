@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,17 +41,20 @@ def measure(name: str, way: Callable[[list[Path]], None], clips: list[Path], rep
 def _timed(name: str, way: Callable[[list[Path]], None], clips: list[Path]) -> Cost:
     way(clips[:1])
     with PeakMemory() as memory:
-        start, cpu = time.perf_counter(), _cpu_s()
+        start, cpu = time.perf_counter(), cpu_s()
         way(clips)
-        wall, cpu = time.perf_counter() - start, _cpu_s() - cpu
+        wall, cpu = time.perf_counter() - start, cpu_s() - cpu
     return Cost(name, wall / len(clips), (cpu - memory.cpu_s) / len(clips), memory.mib)
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
     """Seconds of the processors that this process and its children, living and ended, have used."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    alive = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
-    return time.process_time() + ended.ru_utime + ended.ru_stime + sum(sum(times[:4]) for times in alive)
+    alive = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # One may end while it is looked at.
+            alive += sum(process.cpu_times()[:4])
+    return time.process_time() + ended.ru_utime + ended.ru_stime + alive
 
 
 class PeakMemory(threading.Thread):

@@ -3,27 +3,30 @@
     python -m benchmarks.rehearsal                # in a folder that is removed afterwards
     python -m benchmarks.rehearsal --keep FOLDER
 
-Everything is as a person with the real things has it, but for sizes: the corpora are few synthetic clips in
-the real layouts, given as `source: local`; the encoders have the published architecture and random weights,
-and are downloaded from a stand-in of their hub; trainings take two epochs. Figures mean nothing; that every
-stage of the real profile runs on what the real things look like is what is shown.
+Every line is one that a person with the real things types, but for sizes: the corpora are few synthetic clips
+in the real layouts, fetched from stand-ins of the addresses where they are openly available; the encoders
+have the published architecture and random weights, and are downloaded from a stand-in of their hub; trainings
+take two epochs. Figures mean nothing; what is shown is that every line works on what the real things look
+like. Installing the packages is the one line that is left out.
 """
 
 import argparse
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from benchmarks.rehearsal.checkpoints import write_emotion2vec, write_vit
-from benchmarks.rehearsal.hub import Repository, serving
+from benchmarks.rehearsal.downloads import Downloads
+from benchmarks.rehearsal.hub import Repository, serving_models
+from benchmarks.rehearsal.steps import Steps
 from demo.write import INDEX, write_corpus
+from mfer_core.base.files import write_json
 from mfer_core.base.settings import DemoSize
+from mfer_core.corpora.sources import ADDRESSES
 
 PROJECT = Path(__file__).parents[2]
 VIT, SPEECH = "dima806/facial_emotions_image_detection", "emotion2vec/emotion2vec_plus_base"
@@ -36,6 +39,7 @@ SIZES = {
     "urdu": (4, 4),
     "custom": (2, 8),
 }
+FETCHED = ("ravdess", "crema_d", "shemo", "urdu")  # The others have no public download.
 SMALLER = {  # settings of the report profile that only say how long it takes
     "embed": {"views": 1},
     **{stage: {"epochs": 2} for stage in ("train_visual", "pretrain_audio", "train_audio", "train_fused")},
@@ -50,41 +54,57 @@ def main() -> None:
     )
     parser.add_argument("--keep", type=Path, help="a new folder for the project, kept afterwards")
     arguments = parser.parse_args()
-    if arguments.keep:
-        rehearse(arguments.keep)
-        return
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-        rehearse(Path(folder) / "mfer")
+        rehearse(arguments.keep or Path(folder) / "mfer", Path(folder) / "stand-ins")
 
 
-def rehearse(project: Path) -> None:
-    """Run it all in ``project``, a folder that is not there yet. Raises CalledProcessError where a step
+def rehearse(project: Path, stand_ins: Path) -> None:
+    """Run it all in ``project``, a folder that is not there yet. Raises CalledProcessError where a line
     fails."""
-    started = time.monotonic()
-    clone(project)
-    for name, (speakers, clips) in SIZES.items():
-        write_as_local(
-            name, project / "data" / "raw" / name, DemoSize(speakers=speakers, clips_per_speaker=clips)
-        )
-    hub = project / "hub"
-    repositories = [
-        Repository(VIT, write_vit(hub / "vit")),
-        Repository(SPEECH, write_emotion2vec(hub / "speech")),
-    ]
-    with serving(repositories) as address:
-        run = Runner(project, address)
-        run("flows", "profile", "report", check=False)
+    steps = Steps(project, {"HF_HOME": str(stand_ins / "hf")})
+    with steps.timed("make the stand-ins"):
+        downloads, repositories = make_stand_ins(stand_ins)
+    with serving_models(repositories) as hub, downloads.serving() as host:
+        steps.environment["HF_ENDPOINT"] = hub
+        with steps.timed("git clone"):
+            clone(project)
+        write_json(project / ADDRESSES.relative_to(PROJECT), downloads.table(host))
+        steps.mfer("profile", "report", status=1)  # It names all that is missing.
         shrink(project / "params.yaml")
-        run("flows", "check")
-        run("dvc", "repro")
-        run("flows", "show")
-        clip = next((project / "data" / "raw" / "ravdess").rglob("*.mp4"))
-        run("flows", "predict", str(clip), "--out", "seen")
-    print(f"rehearsed in {time.monotonic() - started:.0f} s")
+        for name in set(SIZES) - set(FETCHED):
+            shutil.copytree(stand_ins / name, project / "data" / "raw" / name)
+        steps.mfer("plan", status=1)
+        for name in FETCHED:
+            steps.mfer("fetch", name)
+        assert not downloads.faults, f"these faults of a network were not met: {downloads.faults}"
+        clip = next((project / "data" / "raw" / "ravdess").rglob("01-*.mp4"))
+        steps.mfer("predict", str(clip), "--model", "published", "--out", "first")
+        steps.mfer("lock-encoders")
+        steps.mfer("check")
+        steps.mfer("mfer")
+        steps.run("dvc", "repro")
+        steps.mfer("show")
+        steps.mfer("predict", str(clip), "--out", "seen")
+        steps.mfer("export", "exported", "--onnx")
+        steps.mfer("predict", str(clip), "--model", "exported", "--out", "again")
+    steps.print_table()
+
+
+def make_stand_ins(folder: Path) -> tuple[Downloads, list[Repository]]:
+    """The corpora, their archives, and both encoders."""
+    for name, (speakers, clips) in SIZES.items():
+        write_unmarked(name, folder / name, DemoSize(speakers=speakers, clips_per_speaker=clips))
+    downloads = Downloads({name: folder / name for name in FETCHED}, folder / "archives")
+    repositories = [
+        Repository(VIT, write_vit(folder / "vit")),
+        Repository(SPEECH, write_emotion2vec(folder / "speech")),
+    ]
+    return downloads, repositories
 
 
 def clone(project: Path) -> None:
-    """The project's files as they are here, changes included."""
+    """A clone, with the files as they are here, changes included."""
+    subprocess.run(["git", "clone", "--quiet", PROJECT, project], check=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=PROJECT,
@@ -95,42 +115,28 @@ def clone(project: Path) -> None:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         if (PROJECT / name).is_file():
             shutil.copy(PROJECT / name, project / name)
+        else:
+            (project / name).unlink(missing_ok=True)
 
 
-def write_as_local(adapter: str, folder: Path, size: DemoSize) -> None:
+def write_unmarked(adapter: str, folder: Path, size: DemoSize) -> None:
     """A small corpus in the real layout, without the mark by which a synthetic one is known."""
-    write_corpus(adapter, folder, size, 42, 2)
+    write_corpus(adapter, folder, size, 42, os.cpu_count() or 1)
     (folder / INDEX).unlink()
 
 
 def shrink(params: Path) -> None:
-    """Write the sizes of ``SMALLER`` and the first two seeds; no other setting of the profile is touched."""
+    """Write the sizes of ``SMALLER`` and the first two seeds, and which corpora are fetched; no other setting
+    of the profile is touched.
+    """
     yaml = YAML()
     values = yaml.load(params)
     for section, sizes in SMALLER.items():
         values[section].update(sizes)
     values["seeds"] = values["seeds"][:2]
+    for name in FETCHED:
+        values["corpora"][name]["source"] = "fetch"
     yaml.dump(values, params)
-
-
-class Runner:
-    """Runs the project's commands as a person does, with the hub's address in the environment."""
-
-    def __init__(self, project: Path, hub: str):
-        self.project = project
-        bin_folder = str(Path(sys.executable).parent)
-        self.environment = os.environ | {
-            "HF_ENDPOINT": hub,
-            "HF_HOME": str(project / "hf"),
-            "PATH": os.pathsep.join([bin_folder, os.environ["PATH"]]),
-            "PYTHONPATH": str(project),
-        }
-
-    def __call__(self, module: str, *words: str, check: bool = True) -> None:
-        print(f"$ python -m {module} {' '.join(words)}", flush=True)
-        subprocess.run(
-            [sys.executable, "-m", module, *words], cwd=self.project, env=self.environment, check=check
-        )
 
 
 if __name__ == "__main__":

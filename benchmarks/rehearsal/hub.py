@@ -4,16 +4,16 @@ redirect to another address for large files, and ranges.
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+from benchmarks.rehearsal.loopback import send, send_file, serving
+
 LARGE = 1 << 20  # bytes; such files lie behind a redirect, as those in git-lfs do
-PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,11 @@ class Repository:
 
 
 @contextmanager
-def serving(repositories: list[Repository]) -> Iterator[str]:
+def serving_models(repositories: list[Repository]) -> Iterator[str]:
     """Serve models; yields the address for HF_ENDPOINT."""
     by_name = {repository.name: repository for repository in repositories}
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            _answer(self, by_name)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing: the rehearsal's own lines are enough."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(lambda handler: _answer(handler, by_name)) as address:
+        yield address
 
 
 def _answer(handler: BaseHTTPRequestHandler, repositories: dict[str, Repository]) -> None:
@@ -95,37 +78,15 @@ def _tree(repository: Repository) -> list[dict]:
 
 
 def _send_json(handler: BaseHTTPRequestHandler, content: object) -> None:
-    body = json.dumps(content).encode()
-    handler.send_response(200)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
+    send(handler, 200, {"Content-Type": "application/json"}, json.dumps(content).encode())
 
 
 def _send_file(handler: BaseHTTPRequestHandler, repository: Repository, name: str, stored: bool) -> None:
     path, checksum = repository.folder / name, repository.checksums[name]
-    size = path.stat().st_size
-    if size > LARGE and not stored:
-        handler.send_response(302)
-        handler.send_header("Location", f"/{repository.name}/stored/{repository.commit}/{name}")
-        handler.send_header("X-Linked-Etag", f'"{checksum}"')
-        handler.send_header("X-Linked-Size", str(size))
-        handler.send_header("X-Repo-Commit", repository.commit)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
+    headers = {"X-Repo-Commit": repository.commit}
+    if path.stat().st_size > LARGE and not stored:
+        linked = {"X-Linked-Etag": f'"{checksum}"', "X-Linked-Size": path.stat().st_size}
+        location = {"Location": f"/{repository.name}/stored/{repository.commit}/{name}"}
+        send(handler, 302, headers | linked | location)
         return
-    start = int(handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0] or 0)
-    handler.send_response(206 if start else 200)
-    handler.send_header("ETag", f'"{checksum}"')
-    handler.send_header("X-Repo-Commit", repository.commit)
-    handler.send_header("Accept-Ranges", "bytes")
-    if start:
-        handler.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-    handler.send_header("Content-Length", str(size - start))
-    handler.end_headers()
-    if handler.command == "GET":
-        with path.open("rb") as file:
-            file.seek(start)
-            while piece := file.read(PIECE):
-                handler.wfile.write(piece)
+    send_file(handler, path, headers | {"ETag": f'"{checksum}"'})

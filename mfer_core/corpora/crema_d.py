@@ -22,10 +22,9 @@ from typing import Any
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.folders import list_files
 from mfer_core.corpora.contract import Facts
-from mfer_core.corpora.sources import Archive, Source
+from mfer_core.corpora.sources import Source, addresses
 from mfer_core.media.kinds import VIDEO
 
-MIRROR = "https://gitlab.com/api/v4/projects/cs-cooper-lab%2Fcrema-d-mirror/repository/archive.zip"
 SOURCE = Source(
     page="https://github.com/CheyneyComputerScience/CREMA-D",
     licence="Open Database License",
@@ -34,16 +33,7 @@ SOURCE = Source(
         "gitlab.com/cs-cooper-lab/crema-d-mirror, with git-lfs installed"
     ),
     layout="AudioWAV/, AudioMP3/ or VideoFlash/ and VideoDemographics.csv",
-    archives=(
-        Archive(url=f"{MIRROR}?path=AudioWAV", name="AudioWAV.zip", about=600_000_000, strip=1),
-        Archive(
-            url="https://raw.githubusercontent.com/CheyneyComputerScience/CREMA-D/master/"
-            "VideoDemographics.csv",
-            name="VideoDemographics.csv",
-            about=5_000,
-            plain=True,
-        ),
-    ),
+    **addresses("crema_d"),
     clips=7_442,
     clip_s=2.5,
 )

@@ -20,7 +20,7 @@ from pathlib import PurePosixPath
 from mfer_core.base.errors import ClipError
 from mfer_core.base.labels import LABEL_SETS
 from mfer_core.corpora.contract import Facts
-from mfer_core.corpora.sources import Source
+from mfer_core.corpora.sources import Source, addresses
 from mfer_core.media.kinds import VIDEO
 
 SOURCE = Source(
@@ -31,9 +31,7 @@ SOURCE = Source(
         "unpack them"
     ),
     layout="any folders with files named like 01-01-05-02-01-02-11.mp4",
-    record="https://zenodo.org/api/records/1188976",
-    record_files=("Video_Speech_Actor_*.zip", "Audio_Speech_Actors_01-24.zip"),
-    known={"Audio_Speech_Actors_01-24.zip": "md5:bc696df654c87fed845eb13823edef8a"},
+    **addresses("ravdess"),
     clips=1_440,
     clip_s=3.7,
     with_picture=1.0,

@@ -18,28 +18,14 @@ from mfer_core.base.files import read_json
 from mfer_core.base.folders import list_files
 from mfer_core.base.labels import canonical
 from mfer_core.corpora.contract import Facts, find
-from mfer_core.corpora.sources import Archive, Source
+from mfer_core.corpora.sources import Source, addresses
 
-REPOSITORY = "https://media.githubusercontent.com/media/mansourehk/ShEMO/master"
 SOURCE = Source(
     page="https://github.com/mansourehk/ShEMO",
     licence="research use",
     instructions="set source: fetch, or download female.zip and male.zip from the page and unpack them",
     layout="female/ and male/ with files named like F02A05.wav, and shemo.json if there is one",
-    archives=(
-        Archive(
-            url=f"{REPOSITORY}/female.zip",
-            name="female.zip",
-            size=374_368_830,
-            checksum="sha256:663d8d7dceb44adbbf87d84be3a080fb691d169fbd972f6941e6302bc39f71e6",
-        ),
-        Archive(
-            url=f"{REPOSITORY}/male.zip",
-            name="male.zip",
-            size=496_606_401,
-            checksum="sha256:747670d0d918e59d5e5020cf66610242890b093d42968c467c4f02eb5e6a6b1a",
-        ),
-    ),
+    **addresses("shemo"),
     clips=3_000,
     clip_s=4.1,
 )

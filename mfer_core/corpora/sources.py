@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from mfer_core.base.files import read_json
 from mfer_core.corpora.download import Remote
+
+# What can be fetched, by adapter: addresses, sizes in bytes and published checksums.
+ADDRESSES = Path(__file__).with_name("addresses.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +44,11 @@ class Source:
         return (
             f"get it from {self.page} ({self.licence}): {self.instructions}; put into {folder}: {self.layout}"
         )
+
+
+def addresses(adapter: str, table: Path = ADDRESSES) -> dict[str, Any]:
+    """The fields of a ``Source`` that say what can be fetched, as a table has them."""
+    entry = read_json(table)[adapter]
+    archives = tuple(Archive(**archive) for archive in entry.pop("archives", ()))
+    patterns = tuple(entry.pop("record_files", ()))
+    return {"archives": archives, "record_files": patterns, **entry}

@@ -13,21 +13,14 @@ from pathlib import PurePosixPath
 
 from mfer_core.base.errors import ClipError
 from mfer_core.corpora.contract import Facts
-from mfer_core.corpora.sources import Archive, Source
+from mfer_core.corpora.sources import Source, addresses
 
 SOURCE = Source(
     page="https://github.com/siddiquelatif/URDU-Dataset",
     licence="research use",
     instructions="set source: fetch, or download the repository and unpack it",
     layout="Angry/, Happy/, Neutral/ and Sad/ with files named like SM1_F10_A010.wav",
-    archives=(
-        Archive(
-            url="https://codeload.github.com/siddiquelatif/URDU-Dataset/zip/refs/heads/master",
-            name="URDU-Dataset.zip",
-            about=90_000_000,
-            strip=1,
-        ),
-    ),
+    **addresses("urdu"),
     clips=400,
     clip_s=2.5,
 )

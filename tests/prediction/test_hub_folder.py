@@ -5,7 +5,7 @@ import shutil
 import pytest
 from huggingface_hub import ModelCard
 
-from benchmarks.rehearsal.hub import Repository, serving
+from benchmarks.rehearsal.hub import Repository, serving_models
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
 from mfer_core.encoders.checkpoint_pointer import Source, name_published
@@ -40,7 +40,9 @@ def hub(repository, tmp_path, monkeypatch):
     (repository / "trap.py").write_text("raise SystemExit('code was run')")
     (repository / "trap.bin").write_bytes(b"a pickle")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    with serving([Repository("someone/mfer", repository), Repository("someone/vit", other)]) as address:
+    with serving_models(
+        [Repository("someone/mfer", repository), Repository("someone/vit", other)]
+    ) as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
