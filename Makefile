@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # Every stage starts processes, and each would compile the project anew.
 
-.PHONY: run test docs bench rehearsal lint ui serve lock audit sbom
+.PHONY: run test settings docs bench rehearsal lint ui serve lock audit sbom
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -39,6 +39,9 @@ bench: .venv/.installed
 # The report profile on small stand-ins of its corpora and checkpoints: a quarter of an hour on two cores.
 rehearsal: .venv/.installed
 	$(BIN)/python -m benchmarks.rehearsal
+
+settings: .venv/.installed
+	$(BIN)/python -m flows settings
 
 docs: .venv-docs/.installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet

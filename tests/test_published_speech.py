@@ -91,4 +91,5 @@ def test_the_stage_writes_the_settings_down_for_the_encoders_readers(done, tmp_p
         "checkpoint": section.checkpoint,
         "revision": None,
         "layer": LAYER,
+        "hash": None,
     }
