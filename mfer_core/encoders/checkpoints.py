@@ -80,7 +80,8 @@ def folder_here(checkpoint: str, revision: str | None) -> Path | None:
     fetch = _from_modelscope if checkpoint.startswith("iic/") else _from_huggingface
     try:
         return Path(fetch(checkpoint, revision, local_files_only=True))
-    except (OSError, ValueError):
+    # Each hub has errors of its own for what is not in its cache.
+    except Exception:
         return None
 
 

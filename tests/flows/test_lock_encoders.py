@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
     values = yaml.load(Path("params.yaml"))
     values["pretrain_vit"]["checkpoint"] = FACES
     values["pretrain_emotion2vec"]["checkpoint"] = SPEECH
-    values["predict"] = {"image_encoder": FACES, "speech_encoder": SPEECH, "voice_encoder": "someone/voices"}
+    values["predict"] = {"image_encoder": FACES, "speech_encoder": SPEECH, "voice_encoder": "iic/voices"}
     yaml.dump(values, Path("params.yaml"))
     return tmp_path
 
@@ -60,7 +60,7 @@ def test_what_is_here_is_locked_and_the_rest_is_said(project, capsys):
     assert speech.hash == predict.speech_hash == load_speech(Source(SPEECH), "cpu", "fp32").metadata["hash"]
     assert speech.revision is None and predict.voice_hash is None
     assert lines[0] == f"pretrain_vit.checkpoint: {FACES}, revision {COMMIT}, hash {vit.hash}"
-    assert lines[-1] == "predict.voice_encoder: someone/voices is not on this machine: not locked"
+    assert lines[-1] == "predict.voice_encoder: iic/voices is not on this machine: not locked"
     assert Path("params.yaml").read_text().count("#") == comments
     assert main(["lock-encoders"]) == 0
     assert "(as before)" in capsys.readouterr().out
