@@ -52,7 +52,10 @@ class Reject:
 
 
 # Reasons to leave out a file with which nothing is wrong.
-BY_RULE = ("song", "same take", "duplicate", "not in the manifest", "folder read already")
+BY_RULE = (
+    *("song", "same take", "duplicate", "not in the manifest", "folder read already"),
+    *("label not used", "whole dialogue"),
+)
 
 _TYPES = {"has_video": pa.bool_(), "has_audio": pa.bool_(), "duration_s": pa.float64(), "rate": pa.float64()}
 _TYPES |= {name: pa.int64() for name in ("age", "width", "height", "sample_rate")}

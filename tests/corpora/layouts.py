@@ -2,34 +2,15 @@
 
 import json
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from mfer_core.base.settings import Corpus
-from tests.corpora.media_files import write_any, write_media, write_wav
-
-
-@dataclass(frozen=True)
-class Layout:
-    adapter: str
-    build: Callable[[Path], None]
-    labels: dict[str, int]  # accepted clips by label
-    speakers: int
-    rejects: dict[str, int] = field(default_factory=dict)  # by reason
-    corpus: dict = field(default_factory=dict)  # further settings
-
-    def settings(self, folder: Path, **changes) -> Corpus:
-        return Corpus(adapter=self.adapter, path=folder, **({"source": "local"} | self.corpus | changes))
-
-
-def write_all(folder: Path, *names: str, first: int = 0) -> None:
-    for number, name in enumerate(names, first):
-        write_any(folder / name, number)
+from tests.corpora.layout import Layout, write_all
+from tests.corpora.media_files import write_media, write_wav
+from tests.corpora.published_layouts import PUBLISHED
 
 
 def face(number: int) -> np.ndarray:
@@ -248,4 +229,5 @@ LAYOUTS: dict[str, Layout] = {
     "custom parquet": Layout(
         "custom", _custom_manifest, *_LISTED, corpus={"manifest": "list.parquet", "aliases": {"meh": "happy"}}
     ),
+    **PUBLISHED,
 }

@@ -56,7 +56,7 @@ class Corpus(Section):
     """Of a custom set: regular expression whose group finds the speaker in a clip's name (with a / in it: in
     its path)."""
     manifest: Folder | None = None
-    """Of a custom set: csv or Parquet with path, label and, if known, speaker."""
+    """Of a custom set: csv or Parquet with path, label and, if known, speaker; of EmoBox: its jsonl."""
     precomputed: dict[Modality, Folder] = {}
     """csv or Parquet of features in the corpus's folder, by modality, in place of an encoder."""
 
