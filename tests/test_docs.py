@@ -8,6 +8,7 @@ from flows.commands import commands_page
 from mfer_core.cache.code import ROOT
 
 DOCS = ROOT / "docs"
+DATA = ROOT / "data" / "README.md"
 LINK = re.compile(r"\]\(([^)#: ]+)(#[^)]*)?\)")
 
 
@@ -23,8 +24,15 @@ def test_the_guide_has_every_page_once():
     assert sorted(listed) == sorted(path.name for path in DOCS.glob("*.md"))
 
 
+def test_every_page_says_how_long_it_takes():
+    """But for those that are made from the code and looked things up in."""
+    for page in DOCS.glob("*.md"):
+        first = " ".join(page.read_text(encoding="utf-8").split("\n\n")[1:3])
+        assert page.name.startswith("reference_") or re.search(r"\b([Mm]inutes|hours?)\b", first), page.name
+
+
 def test_every_link_of_a_page_leads_to_a_file():
-    for page in (*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+    for page in (*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", DATA):
         for target, _ in LINK.findall(page.read_text(encoding="utf-8")):
             assert (page.parent / target).is_file(), f"{page.name}: {target}"
 

@@ -135,10 +135,10 @@ def _zip(archive: Path, files: Iterable[Path], below: Path, top: str = "") -> No
 
 
 def _ravdess(corpus: Path, folder: Path) -> None:
-    """An archive per actor, with each take whole (01) and without its sound (02); one of all sound (03)."""
+    """An archive per actor, with each take whole (01) and with a silent track (02); one of all sound (03)."""
     for path in sorted(corpus.rglob("01-01-*.mp4")):
         mute, sound = path.with_name(f"02{path.name[2:]}"), path.with_name(f"03{path.stem[2:]}.wav")
-        run_ffmpeg("-i", path, "-an", "-c:v", "copy", mute)
+        run_ffmpeg("-i", path, "-c:v", "copy", "-af", "volume=0", mute)
         run_ffmpeg("-i", path, "-vn", "-ac", 1, "-ar", 48_000, sound)
     for actor in sorted(corpus.glob("Actor_*")):
         _zip(folder / f"Video_Speech_{actor.name}.zip", actor.glob("*.mp4"), corpus)
