@@ -119,7 +119,7 @@ def train(data: Path, most: int | None) -> dict[str, float]:
     modality = fold.modality("visual")
     clips = fold.clips({"visual": modality}) if key else {}
     times.append(time.process_time())
-    arm = new_arm("visual", modality.dim, settings, CLASSES)
+    arm = new_arm("visual", modality, settings, CLASSES)
     arm.standardise(*moments(clips["train"].modalities["visual"]))
     times.append(time.process_time())
     forget_pages(DataPaths(data).embeddings("visual", CORPUS))

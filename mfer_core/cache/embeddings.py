@@ -18,6 +18,8 @@ from mfer_core.cache.shards import ShardFolder, shard_files
 
 # The "kind" in the metadata of features that a person brought; their "hash" is that of the columns' names.
 PRECOMPUTED = "precomputed"
+# In the metadata of embeddings that hold several layers of an encoder one after the other: how many.
+MIXED_LAYERS = "mixed_layers"
 SUFFIX = ".arrow"
 
 

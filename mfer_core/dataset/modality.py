@@ -11,7 +11,7 @@ from torch import Tensor
 from mfer_core.base.errors import MferError
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
-from mfer_core.cache.embeddings import Embeddings, open_embeddings, same_encoder, view_folders
+from mfer_core.cache.embeddings import MIXED_LAYERS, Embeddings, open_embeddings, same_encoder, view_folders
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.steps import NormalisedSteps, StoredSteps, moments, steps_of
 
@@ -37,6 +37,11 @@ class ModalityEmbeddings:
     # Of the clean embeddings and of each view: the encoder's metadata, and clip_id -> key of all that shaped
     # the values.
     content: list[tuple[dict, dict[str, str]]] = field(default_factory=list)
+
+    @property
+    def mixed_layers(self) -> int:
+        """How many layers of the encoder a step holds, one after the other."""
+        return self.metadata.get(MIXED_LAYERS, 1)
 
 
 def _joined(folders: Iterable[Path]) -> Embeddings:

@@ -7,6 +7,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
 
 POINTER = "published.json"
+ALL_LAYERS = "all"
 
 
 class Source(NamedTuple):
@@ -14,19 +15,23 @@ class Source(NamedTuple):
 
     checkpoint: str  # hub id or folder
     revision: str | None = None
-    layer: int | None = None  # the block whose output is taken, from 1; None: the last
+    # The block whose output is taken, from 1; None: the last; ALL_LAYERS: all of them, one after the other.
+    layer: int | str | None = None
     hash: str | None = None  # what its weights and configuration must have; None: any
 
 
 def parse_source(text: str) -> Source:
-    """Read ``CHECKPOINT[@REVISION][#LAYER]``. Raises MferError for a layer that is no number from 1."""
+    """Read ``CHECKPOINT[@REVISION][#LAYER]``. Raises MferError for a layer that is neither a number from 1
+    nor "all".
+    """
     named, _, layer = text.partition("#")
     checkpoint, _, revision = named.partition("@")
-    if not checkpoint or (layer and not (layer.isascii() and layer.isdigit() and int(layer))):
+    number = int(layer) if layer.isascii() and layer.isdigit() else 0
+    if not checkpoint or (layer and not number and layer != ALL_LAYERS):
         raise MferError(
             f"{text!r} names no encoder: write CHECKPOINT, CHECKPOINT@REVISION or CHECKPOINT#LAYER"
         )
-    return Source(checkpoint, revision or None, int(layer) if layer else None)
+    return Source(checkpoint, revision or None, number or layer or None)
 
 
 def name_published(folder: Path, source: Source) -> None:

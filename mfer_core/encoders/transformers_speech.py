@@ -20,9 +20,10 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from mfer_core.base.errors import MferError, one_line
 from mfer_core.base.files import digest
+from mfer_core.cache.embeddings import MIXED_LAYERS
 from mfer_core.cache.heads import Head
 from mfer_core.cache.schemas import SAMPLE_RATE
-from mfer_core.encoders.checkpoint_pointer import Source
+from mfer_core.encoders.checkpoint_pointer import ALL_LAYERS, Source
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device
 from mfer_core.encoders.pretrained import load_pretrained, read_config
@@ -53,7 +54,9 @@ class TransformersSpeech(WindowedSpeech):
 
     model: PreTrainedModel
     inputs: SpeechInput
-    layer: int | None  # the block whose output is the frames, from 1; None: the model's last hidden state
+    # The block whose output is the frames, from 1; None: the model's last hidden state; ALL_LAYERS: the input
+    # of the first block and the outputs of all, one after the other.
+    layer: int | str | None
     metadata: dict  # name, revision, hash, family, layer, frames per second
     device: torch.device
     precision: str
@@ -61,7 +64,7 @@ class TransformersSpeech(WindowedSpeech):
     def __post_init__(self) -> None:
         self._block_output: Tensor | None = None
         blocks = self.stack()
-        if self.layer is not None:
+        if isinstance(self.layer, int):
             blocks[self.layer - 1].register_forward_hook(self._keep)
 
     def _keep(self, block: nn.Module, inputs: Any, output: Any) -> None:
@@ -75,7 +78,12 @@ class TransformersSpeech(WindowedSpeech):
     @property
     def dim(self) -> int:
         """D of the frames."""
-        return self.model.config.hidden_size
+        return self.model.config.hidden_size * self.mixed_layers
+
+    @property
+    def mixed_layers(self) -> int:
+        """How many layers a frame holds, one after the other."""
+        return len(self.stack()) + 1 if self.layer == ALL_LAYERS else 1
 
     def head(self) -> Head | None:
         """None: a published classifier's pooling is not always a mean of frames."""
@@ -101,8 +109,11 @@ class TransformersSpeech(WindowedSpeech):
 
     def _forward(self, pieces: list[Tensor]) -> list[Tensor]:
         inputs = {name: values.to(self.device) for name, values in self.inputs.of_batch(pieces).items()}
-        values = self.model(**inputs).last_hidden_state
-        if self.layer is not None:
+        if self.layer == ALL_LAYERS:
+            values = torch.cat(self.model(**inputs, output_hidden_states=True).hidden_states, 2)
+        else:
+            values = self.model(**inputs).last_hidden_state
+        if isinstance(self.layer, int):
             assert self._block_output is not None  # The forward pass went through the block.
             values, self._block_output = self._block_output, None
         return [row[: self.grid.count(len(piece))] for row, piece in zip(values, pieces, strict=True)]
@@ -126,7 +137,8 @@ class TransformersSpeech(WindowedSpeech):
         widest = getattr(config, "intermediate_size", None) or config.encoder_ffn_dim
         # Whisper's attention never holds its weights; the others may hold scores, bias and weights.
         held = 0 if config.model_type == "whisper" else 4
-        block = steps * (6 * self.dim + 2 * widest) + held * config.num_attention_heads * steps**2
+        size = config.hidden_size
+        block = steps * (6 * size + 2 * widest + self.dim) + held * config.num_attention_heads * steps**2
         front = 0.0
         if isinstance(self.inputs, Waveforms):
             front = 3 * config.conv_dim[0] * items / config.conv_stride[0]
@@ -153,8 +165,10 @@ def load_transformers_speech(source: Source, device: str, precision: str) -> Tra
     metadata = {**located.metadata, "family": config.model_type, "layer": layer}
     metadata["frames_per_s"] = SAMPLE_RATE / inputs.grid.frame_samples
     if layer is not None:
-        metadata["name"] = f"{located.name}, layer {layer}"
+        metadata["name"] = f"{located.name}, {'all layers' if layer == ALL_LAYERS else f'layer {layer}'}"
         metadata["hash"] = digest(located.hash, layer)
+    if layer == ALL_LAYERS:
+        metadata[MIXED_LAYERS] = len(_blocks(model)) + 1
     torch_device = choose_device(device)
     # transformers' types take the wrapped method for one that is not bound.
     model = model.to(torch_device)  # type: ignore[arg-type]
@@ -185,11 +199,15 @@ def _blocks(model: nn.Module) -> nn.ModuleList:
     return blocks
 
 
-def _layer_of(model: nn.Module, source: Source, name: str) -> int | None:
-    """The number of the block that is read, None for the last one; the blocks above it are taken away."""
+def _layer_of(model: nn.Module, source: Source, name: str) -> int | str | None:
+    """The number of the block that is read, None for the last one, or ALL_LAYERS; the blocks above it are
+    taken away.
+    """
     blocks, layer = _blocks(model), source.layer
     if layer is None or layer == len(blocks):
         return None
+    if not isinstance(layer, int):
+        return layer
     if not 1 <= layer <= len(blocks):
         raise MferError(
             f"{name} has no layer {layer}: choose 1 to {len(blocks)}, or leave it empty for the last"

@@ -18,6 +18,9 @@ class ArmConfig:
 
     modality: str  # "visual" or "audio"
     input_dim: int  # D of the embeddings
+    # Layers of the encoder that a step of the embeddings holds one after the other; above 1 the arm learns
+    # how much each counts.
+    mixed_layers: int = 1
     hidden_size: int  # H of the GRU
     layers: int
     dropout: float  # Dropout of the classified state, in training only.
@@ -47,9 +50,14 @@ class ArmConfig:
         return self.hidden_size * (3 if self.readout == "statistics" else 1)
 
     @property
+    def step_size(self) -> int:
+        """D of a step as the GRU sees it."""
+        return self.input_dim // self.mixed_layers
+
+    @property
     def statistics_size(self) -> int:
         """S of a clip's statistics: a mean per part, and the deviation."""
-        return self.input_dim * (sum(self.pyramid) + 1)
+        return self.step_size * (sum(self.pyramid) + 1)
 
 
 def pool_steps(values: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:
@@ -129,7 +137,9 @@ class Arm(nn.Module):
         if config.probe:
             self.register_buffer("statistics_mean", torch.zeros(config.statistics_size))
             self.register_buffer("statistics_scale", torch.ones(config.statistics_size))
-        self.gru = nn.GRU(config.input_dim, config.hidden_size, config.layers, batch_first=True)
+        if config.mixed_layers > 1:
+            self.layer_weights = nn.Parameter(torch.zeros(config.mixed_layers))
+        self.gru = nn.GRU(config.step_size, config.hidden_size, config.layers, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(config.state_size, len(config.classes))
 
@@ -141,8 +151,22 @@ class Arm(nn.Module):
         self.scale.copy_(torch.where(std > 1e-6, 1 / std.clamp(min=1e-6), torch.ones_like(std)))
 
     def standardised(self, values: Tensor) -> Tensor:
-        """Embeddings [..., D] as the GRU sees them: unchanged where the config does not standardise."""
-        return (values - self.mean) * self.scale if self.config.standardise else values
+        """Embeddings [..., D] as the GRU sees them: unchanged where the config does not standardise; of
+        several layers the weighted sum [..., D / L], with weights above 0 that sum to 1 (SUPERB, Yang et al.
+        2021).
+        """
+        values = (values - self.mean) * self.scale if self.config.standardise else values
+        if self.config.mixed_layers == 1:
+            return values
+        layers = values.unflatten(-1, (self.config.mixed_layers, -1))  # [..., L, D / L]
+        return (layers * self.layer_weights.softmax(0)[:, None]).sum(-2)
+
+    def take_reader(self, other: "Arm") -> None:
+        """Take over the GRU of another arm, and the weights of the encoder's layers before it."""
+        self.gru.load_state_dict(other.gru.state_dict())
+        if self.config.mixed_layers > 1:
+            with torch.no_grad():
+                self.layer_weights.copy_(other.layer_weights)
 
     def _disturb(self, values: Tensor) -> Tensor:
         """Augmentation of standardised embeddings [B, T, D], in training only."""

@@ -18,7 +18,7 @@ def read_running(
     [1, T', H] where a head needs it (``keep_output``), else its last step alone.
     """
     pool, hidden = arm.config.pool, None
-    states, embeddings = Moments(arm.config.hidden_size), Moments(arm.config.input_dim)
+    states, embeddings = Moments(arm.config.hidden_size), Moments(arm.config.step_size)
     outputs: list[Tensor] = []
     means, length = torch.zeros((), dtype=torch.float64), torch.tensor([len(values)])
     for start in range(0, len(values), steps // pool * pool):

@@ -111,7 +111,7 @@ def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
                 f"{run.name}: no {part} clips; stage 2a needs a corpus of at least three speakers"
             )
     torch.manual_seed(run.seed)
-    arm = new_arm("audio", clips["train"].dims["audio"], section, CLASSES)
+    arm = new_arm("audio", fold.modality("audio"), section, CLASSES)
     arm.standardise(*moments(clips["train"].modalities["audio"]))
     _, encoder = open_modality(fold, "audio", str(run.device(section.device)), section.finetune, {})
     encoders = {"audio": encoder} if encoder else {}

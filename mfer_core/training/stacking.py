@@ -122,7 +122,7 @@ def _regressions(
     """Over a clip's ``statistics`` [N, S], one of every strength that is ``tried``: the probe, which looks at
     mean and deviation only, and the whitened regression.
     """
-    classes, ends = len(config.classes), np.r_[: config.input_dim, -config.input_dim : 0]
+    classes, ends = len(config.classes), np.r_[: config.step_size, -config.step_size : 0]
     probes = []
     for probe in fit_regression(statistics[:, ends], labels, classes, tried[0]):
         weight = np.zeros((classes, statistics.shape[1]))
@@ -158,7 +158,7 @@ def _with_statistics(arm: Arm, train: Clips) -> Arm:
     ``train``.
     """
     wide = Arm(replace(arm.config, probe=True, pyramid=PYRAMID))
-    wide.gru.load_state_dict(arm.gru.state_dict())
+    wide.take_reader(arm)
     wide.mean.copy_(arm.mean)
     wide.scale.copy_(arm.scale)
     raw = states_of(wide, train).double()[:, arm.config.gru_state_size :]

@@ -38,9 +38,15 @@ SHAPE = {
 }
 
 
-def new_arm(modality: str, dim: int, shape: TrainArm, classes: tuple[str, ...]) -> Arm:
-    """An arm with fresh weights (torch's global generator) on embeddings of ``dim``."""
-    config = ArmConfig(modality=modality, input_dim=dim, classes=classes, **shape.model_dump(include=SHAPE))
+def new_arm(name: str, modality: ModalityEmbeddings, shape: TrainArm, classes: tuple[str, ...]) -> Arm:
+    """An arm with fresh weights (torch's global generator) on the embeddings of ``modality``."""
+    config = ArmConfig(
+        modality=name,
+        input_dim=modality.dim,
+        mixed_layers=modality.mixed_layers,
+        classes=classes,
+        **shape.model_dump(include=SHAPE),
+    )
     return Arm(config)
 
 
@@ -64,7 +70,7 @@ class VisualStage(FoldStage):
         self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
     ) -> tuple[Arm, list[Group]]:
         torch.manual_seed(seed)
-        arm = new_arm("visual", modalities["visual"].dim, self.section, CLASSES)
+        arm = new_arm("visual", modalities["visual"], self.section, CLASSES)
         return arm, trainable(arm, self.section.learning_rate)
 
 
@@ -105,7 +111,7 @@ class AudioStage(FoldStage):
         self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
     ) -> tuple[Arm, list[Group]]:
         torch.manual_seed(seed)
-        arm = new_arm("audio", modalities["audio"].dim, self.settings.pretrain_audio, CLASSES)
+        arm = new_arm("audio", modalities["audio"], self.settings.pretrain_audio, CLASSES)
         if self.parent is None:
             return arm, trainable(arm, self.section.learning_rate)
         if not same_encoder(self.parent_encoder, modalities["audio"].metadata):
@@ -113,9 +119,13 @@ class AudioStage(FoldStage):
                 "stage 2a was trained on another encoder's embeddings than the benchmark's: run embed and "
                 "pretrain_audio again"
             )
-        arm.gru.load_state_dict(self.parent.gru.state_dict())
-        head = {"params": list(arm.classifier.parameters()), "lr": self.section.learning_rate}
-        return arm, [head, {"params": list(arm.gru.parameters()), "lr": self.section.gru_learning_rate}]
+        arm.take_reader(self.parent)
+        head = list(arm.classifier.parameters())
+        reader = [value for name, value in arm.named_parameters() if not name.startswith("classifier.")]
+        return arm, [
+            {"params": head, "lr": self.section.learning_rate},
+            {"params": reader, "lr": self.section.gru_learning_rate},
+        ]
 
 
 class FusedStage(FoldStage):

@@ -76,6 +76,18 @@ def test_equals_the_published_forward_of_each_clip_alone_in_any_batch(folders, c
     assert encoder.metadata["name"].endswith(", layer 2") == (layer == 2)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_layers_are_the_published_hidden_states_one_after_the_other(folders, clips, family):
+    encoder = load(folders[family], "all")
+    layers = [published(folders[family], clips, layer) for layer in range(4)]
+    expected = [np.concatenate(of_clip, 1) for of_clip in zip(*layers, strict=True)]
+    for frames, whole in zip(encoder.embed(clips), expected, strict=True):
+        np.testing.assert_allclose(frames, whole[: len(frames)], atol=TOLERANCE)
+    assert encoder.dim == 4 * 32 and encoder.metadata["mixed_layers"] == 4
+    assert encoder.metadata["name"].endswith(", all layers")
+    assert encoder.metadata["hash"] != load(folders[family]).metadata["hash"]
+
+
 def test_padding_would_leak_where_batches_are_kept_to_one_length(folders, clips):
     for family in ("wav2vec2-base", "data2vec"):
         encoder = load(folders[family])

@@ -22,6 +22,7 @@ from tests.training.synthetic import small_settings, write_benchmark, write_extr
 def test_a_source_is_read_from_its_name():
     assert parse_source("microsoft/wavlm-large@c1423ed#9") == Source("microsoft/wavlm-large", "c1423ed", 9)
     assert parse_source("data/whisper") == Source("data/whisper")
+    assert parse_source("data/whisper#all") == Source("data/whisper", None, "all")
     for wrong in ("", "#3", "a#0", "a#x", "@b"):
         with pytest.raises(MferError, match="names no encoder"):
             parse_source(wrong)

@@ -124,3 +124,24 @@ def test_a_constant_feature_is_not_blown_up():
     arm = make_arm()
     arm.standardise(torch.zeros(DIM), torch.zeros(DIM))
     assert arm.scale.tolist() == pytest.approx([1.0] * DIM)
+
+
+def test_several_layers_are_a_weighted_sum_whose_weights_learn_which_layer_speaks():
+    torch.manual_seed(0)
+    shape = {"hidden_size": 7, "layers": 1, "dropout": 0.0, "probe": True, "classes": ("a", "b")}
+    arm = Arm(ArmConfig(modality="audio", input_dim=3 * DIM, mixed_layers=3, **shape))
+    values, lengths, labels = torch.randn(60, 4, 3 * DIM), torch.full((60,), 4), torch.arange(60) % 2
+    layers = values.unflatten(-1, (3, DIM))
+    assert torch.allclose(arm.standardised(values), layers.mean(2), atol=1e-6), "they begin alike"
+    assert arm.encode(values, lengths).shape == (60, 7 + 2 * DIM)
+    values[..., DIM : 2 * DIM] += 0.6 * (2.0 * labels - 1)[:, None, None]  # The second layer knows the label.
+    optimiser = torch.optim.Adam(arm.parameters(), 0.02)
+    for _ in range(60):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(arm(values, lengths), labels).backward()
+        optimiser.step()
+    assert arm.layer_weights.softmax(0)[1] > 0.45
+    other = Arm(arm.config)
+    other.take_reader(arm)
+    assert torch.equal(other.layer_weights, arm.layer_weights)
+    assert torch.equal(other.gru.weight_ih_l0, arm.gru.weight_ih_l0)

@@ -16,7 +16,10 @@ from mfer_core.models.onnx import write_onnx
 SHAPES = [
     ({"readout": "last"}, {"readout": "last", "layers": 2}),
     ({"readout": "mean", "probe": True, "pyramid": (1, 2, 4)}, {"readout": "statistics", "pool": 4}),
-    ({"standardise": False, "pool": 2}, {"probe": True, "pyramid": (3,), "pool": 3, "readout": "mean"}),
+    (
+        {"standardise": False, "pool": 2, "mixed_layers": 3},
+        {"probe": True, "pyramid": (3,), "pool": 3, "readout": "mean"},
+    ),
 ]
 
 

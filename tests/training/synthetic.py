@@ -91,6 +91,7 @@ def write_embeddings(
     identity: float = 0.5,
     shift: float = 0.0,
     dtype: str = "float32",
+    **metadata: object,
 ) -> None:
     """Noise, plus the emotion's direction times ``strength``, plus the (speaker, emotion) pair's own times
     ``identity``.
@@ -108,7 +109,7 @@ def write_embeddings(
             + shift
         )
         rows[clip.clip_id] = EmbeddingRow(clip.clip_id, f"key-{seed}", np.arange(length) / 5, values)
-    shards = EmbeddingShards(folder, {"name": "synthetic", "dtype": dtype})
+    shards = EmbeddingShards(folder, {"name": "synthetic", "dtype": dtype, **metadata})
     for shard in partition(dict.fromkeys(rows, f"key-{seed}"), 64):
         shards.fill(shard, rows.__getitem__)
 

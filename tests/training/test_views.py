@@ -8,7 +8,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.cache.embeddings import view_folder
 from mfer_core.dataset.clips import Clips
-from mfer_core.dataset.modality import load_modality
+from mfer_core.dataset.modality import ModalityEmbeddings, load_modality
 from mfer_core.models.fusion import Fused
 from mfer_core.training.fit import ClipTraining, head_inputs, validate
 from mfer_core.training.stages import new_arm
@@ -70,7 +70,8 @@ def test_an_epoch_draws_every_view_and_the_clean_clip_alike_and_validation_only_
 
 def test_stage_3_reads_the_states_of_every_view():
     shape = small_settings().train_visual
-    fused = Fused(new_arm("visual", 1, shape, EIGHT), new_arm("audio", 1, shape, EIGHT))
+    steps = ModalityEmbeddings({}, {}, 1)
+    fused = Fused(new_arm("visual", steps, shape, EIGHT), new_arm("audio", steps, shape, EIGHT))
     clips = numbered(5, 2)
     both = Clips(
         clips.clip_ids, clips.speakers, clips.labels,

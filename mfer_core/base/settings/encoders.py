@@ -88,9 +88,9 @@ class PretrainVit(Pretrain):
 class PretrainEmotion2vec(Pretrain):
     """The speech encoder: a compact emotion2vec, or any published one (docs/encoders.md)."""
 
-    layer: PositiveInt | None = None
-    """Of a published encoder of transformers, the block whose output is embedded, counted from 1; empty: the
-    last."""
+    layer: PositiveInt | Literal["all"] | None = None
+    """Of a published encoder of transformers, the block whose output is embedded, counted from 1; all: every
+    block's, and the audio arm learns how much each counts; empty: the last."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Of AdamW."""
     prenet_layers: NonNegativeInt = 1
