@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 
 from mfer_core.base.files import write_table
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import LabelSet, label_set
 from mfer_core.base.manifest import Clip, write_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
@@ -63,6 +63,7 @@ def write_cache(paths: DataPaths, count: int, steps: int) -> int:
     parts = ["valid" if number % 5 == 0 else "train" for number in range(count)]
     folds = pd.DataFrame({"protocol": PROTOCOL, "fold": 0, "clip_id": ids, "part": parts})
     write_table(paths.folds, folds, FOLDS_SCHEMA)
+    LabelSet().write(paths.labels)
 
     def row_of(clip_id: str) -> EmbeddingRow:
         length = int(rng.integers(steps // 2, 3 * steps // 2))

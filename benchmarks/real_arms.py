@@ -26,6 +26,7 @@ import torch
 from flows.profiles import write_profile
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import write_table
+from mfer_core.base.labels import LabelSet
 from mfer_core.base.manifest import write_manifest, write_rejects
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, load_settings
@@ -111,6 +112,7 @@ def read_recordings(data: DataPaths, settings: Settings) -> None:
     accepted = accepted_clips(manifest, open_extracted(data.extract(CORPUS)).facts)
     folds = make_folds(accepted, settings.folds, settings.seed, corpus.adapter)
     write_table(data.folds, folds, FOLDS_SCHEMA)
+    LabelSet().occurring(accepted.label).write(data.labels)
 
 
 def embed_sound(data: DataPaths, settings: Settings, encoder: str, part: tuple[int, int]) -> int:

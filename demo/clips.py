@@ -22,6 +22,7 @@ from mfer_core.base.files import atomic_path
 SIZE = (320, 180)  # pixels
 HEAD = 37.0  # pixels, half the width of a head
 SHORTEST_S, LONGEST_S = 2.0, 2.95
+FLASH_RATE = 44_100  # Hz, of the sound of a .flv
 SHOWN = 2  # frames in a row that show one picture, as in drawn films: half the work
 
 
@@ -58,13 +59,18 @@ def write_clip(folder: Path, clip: PlannedClip, seed: int) -> str:
     plan, sound = _speech(clip, who, strength, generator(seed, clip.corpus, clip.path, "voice"))
     with atomic_path(folder / clip.path) as path:
         if path.suffix.lower() == ".wav":
-            soundfile.write(path, sound, RECORDING_SETUPS[clip.corpus].rate, subtype="PCM_16", format="WAV")
+            soundfile.write(path, sound, _rate(clip), subtype="PCM_16", format="WAV")
         else:
             pictures = _pictures(
                 clip, who, strength, plan, seed, generator(seed, clip.corpus, clip.path, "face")
             )
-            write_video(path, pictures, sound, RECORDING_SETUPS[clip.corpus].rate, SIZE)
+            write_video(path, pictures, sound, _rate(clip), SIZE)
     return clip.path
+
+
+def _rate(clip: PlannedClip) -> int:
+    """The sample rate of the clip's file, Hz."""
+    return FLASH_RATE if clip.path.endswith(".flv") else RECORDING_SETUPS[clip.corpus].rate
 
 
 def statement(corpus: str, name: str) -> tuple[voice.Syllable, ...]:
@@ -88,7 +94,7 @@ def _speech(
     plan = voice.timing(words, axes, who.throat, float(rng.uniform(0.25, 0.4)), rng)
     plan = plan.within(SHORTEST_S, LONGEST_S)
     return plan, voice.record(
-        voice.speak(who.throat, axes, plan, recording.vowels, rng), recording.rate, recording.noise_db, rng
+        voice.speak(who.throat, axes, plan, recording.vowels, rng), _rate(clip), recording.noise_db, rng
     )
 
 

@@ -32,11 +32,13 @@ File = PlannedClip | Text | FaceTable
 _MADE_BY = {PlannedClip: "demo.clips", FaceTable: "demo.faces"}
 
 
-def files(adapter: str, size: DemoSize, seed: int) -> list[File]:
-    """What the corpus holds. Raises MferError when the real naming has no room for ``size``."""
+def files(adapter: str, size: DemoSize, seed: int, pictures: bool = False) -> list[File]:
+    """What the corpus holds, CREMA-D with ``pictures`` or without. Raises MferError when the real naming has
+    no room for ``size``.
+    """
     if adapter == "fer2013":
         return [FaceTable("fer2013.csv", size.speakers, size.clips_per_speaker)]
-    planned = clips(adapter, size.speakers, size.clips_per_speaker, seed)
+    planned = clips(adapter, size.speakers, size.clips_per_speaker, seed, pictures)
     return [*planned, *_SIDE_FILES.get(adapter, lambda _: [])(planned)]
 
 

@@ -19,15 +19,17 @@ from mfer_core.base.workers import fork_server
 INDEX = ".demo.json"
 
 
-def write_corpus(adapter: str, folder: Path, size: DemoSize, seed: int, workers: int) -> None:
-    """Make ``folder`` hold the synthetic corpus of ``adapter``: writes what differs, removes what no longer
-    belongs.
+def write_corpus(
+    adapter: str, folder: Path, size: DemoSize, seed: int, workers: int, pictures: bool = False
+) -> None:
+    """Make ``folder`` hold the synthetic corpus of ``adapter``, CREMA-D with ``pictures`` or without: writes
+    what differs, removes what no longer belongs.
 
     The same arguments give the same bytes on the same machine. Raises MferError for a folder that holds files
     which this function did not write, and for a size that the real corpus's names have no room for.
     """
     folder = Path(folder)
-    wanted = {file.path: file for file in files(adapter, size, seed)}
+    wanted = {file.path: file for file in files(adapter, size, seed, pictures)}
     keys = {path: file_key(file, seed) for path, file in wanted.items()}
     held = read_json(folder / INDEX) if (folder / INDEX).exists() else {}
     _refuse_foreign(folder, held)

@@ -10,6 +10,7 @@ from mfer_core.base.errors import Faults, MferError
 from mfer_core.base.settings import Settings
 from mfer_core.base.settings.contradictions import run_checks
 from mfer_core.base.settings.reading import read_yaml
+from mfer_core.base.settings.resolving import resolve
 from mfer_core.base.settings.sections import Corpus, Folds, Roles
 from mfer_core.base.settings.validation import find_faults, right_parts
 
@@ -24,7 +25,7 @@ def check_project(may_fetch: bool = False, params: Path = PARAMS) -> Settings:
     With ``may_fetch`` a corpus may still be fetched. Raises Faults, an MferError: a line for each thing that
     is wrong or missing, with what to do.
     """
-    values = read_yaml(params)
+    values, _ = resolve(read_yaml(params))
     faults = [f"{params.name}: {fault}" for fault in find_faults(values, Settings)]
     if isinstance(values, dict):
         parts = right_parts(values, Settings)
@@ -39,10 +40,13 @@ def check_project(may_fetch: bool = False, params: Path = PARAMS) -> Settings:
     return Settings.model_validate(values)
 
 
-def remarks(settings: Settings) -> list[str]:
-    """A line per setting that is no fault and yet makes the results hard to repeat elsewhere."""
+def remarks(settings: Settings, params: Path = PARAMS) -> list[str]:
+    """A line per name that is left out for this benchmark, and per setting that is no fault and yet makes the
+    results hard to repeat elsewhere.
+    """
     sections = {name: getattr(settings, name) for name in ("pretrain_vit", "pretrain_emotion2vec")}
-    return [
+    _, left_out = resolve(read_yaml(params))
+    return left_out + [
         f"{name} names neither a commit nor a hash of {section.checkpoint}: under that name others may get "
         "other weights; `mfer lock-encoders` writes both down"
         for name, section in sections.items()

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_json, read_table, write_json
-from mfer_core.base.labels import CLASSES
+from mfer_core.base.labels import LabelSet
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Finetune, Settings
@@ -45,19 +45,19 @@ def compare_encoders(encoders: list[str], protocol: str | None, settings: Settin
     for source in named:
         refuse_forbidden(source.checkpoint)
     protocol = protocol or settings.register_model.protocol
-    benchmark_name = settings.roles.benchmark
-    manifest, folds = read_manifest(DATA.manifest(benchmark_name)), read_table(DATA.folds)
+    labels, folds = LabelSet.read(DATA.labels), read_table(DATA.folds)
+    manifest = labels.classify(read_manifest(DATA.manifest(settings.roles.benchmark)))
     folds = folds[folds.protocol == protocol]
     if folds.empty:
         raise MferError(f"no folds of {protocol}: add it to folds.protocols and run stage folds")
     contenders: list[Contender] = []
     for source in dict.fromkeys([source_of(DATA.encoder("audio")), *named]):
-        contenders += _of_encoder(source, protocol, settings, manifest, folds)
+        contenders += _of_encoder(source, protocol, settings, labels.classes, manifest, folds)
     if features := svm_features(DATA.root, settings, manifest):
-        table = baseline_predictions(features, manifest, folds, CLASSES)
+        table = baseline_predictions(features, manifest, folds, labels.classes)
         contenders.append(Contender("none (MFCC statistics)", "SVM", {}, table))
     contenders.sort(key=lambda contender: ["probe", "arm", "SVM"].index(contender.reader))
-    benchmark, options = open_benchmark(settings, manifest, folds), settings.evaluate
+    benchmark, options = open_benchmark(settings, manifest, folds, labels), settings.evaluate
     tables = {
         "encoders": comparison_table(contenders, benchmark, options, protocol, settings.seed),
         "pairs": comparison_pairs(contenders, benchmark, options, settings.seed),
@@ -79,7 +79,12 @@ def print_table(table: ReportTable) -> None:
 
 
 def _of_encoder(
-    source: Source, protocol: str, settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame
+    source: Source,
+    protocol: str,
+    settings: Settings,
+    classes: tuple[str, ...],
+    manifest: pd.DataFrame,
+    folds: pd.DataFrame,
 ) -> Iterator[Contender]:
     """The encoder's probe and its arm."""
     paths, corpus = DataPaths(_folder_of(source)), settings.roles.benchmark
@@ -95,14 +100,14 @@ def _of_encoder(
         embedding_statistics(paths.root, "audio", corpus),
     )
     name = embeddings.metadata["name"]
-    probe = probe_of("probe_audio", {"audio": statistics}, labels, folds, settings.folds.refit)
+    probe = probe_of("probe_audio", {"audio": statistics}, labels, folds, settings.folds.refit, classes)
     yield Contender(name, "probe", facts, probe)
     scratch = settings.train_audio.model_copy(update={"start": "scratch", "finetune": Finetune()})
     alone = settings.model_copy(update={"train_audio": scratch, "arms": ["audio"]})
     wanted = [fold for fold in folds_to_train("train_audio", paths.root, alone) if fold[0] == protocol]
     for fold in wanted:
         train_fold("train_audio", *fold, paths.root, alone)
-    yield Contender(name, "arm", facts, collect(paths.root, "train_audio", CLASSES, wanted))
+    yield Contender(name, "arm", facts, collect(paths.root, "train_audio", classes, wanted))
 
 
 def _folder_of(source: Source) -> Path:

@@ -5,12 +5,12 @@ from pathlib import Path
 from flows.predict import model_folder
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.paths import DataPaths
 from mfer_core.prediction.hub_folder import Figure, write_hub_folder
 from mfer_core.prediction.predictor import PUBLISHED
 from mfer_core.protocol.corpus_scores import corpus_of
 from mfer_core.protocol.metrics import decision_scores
+from mfer_core.protocol.predictions import classes_of
 from mfer_core.protocol.protocols import protocol
 from tasks.tracking.champion import PREDICTIONS
 
@@ -34,7 +34,8 @@ def _figures(folder: Path) -> list[Figure]:
     if not (folder / PREDICTIONS).is_file():
         return []
     table = read_table(folder / PREDICTIONS)
-    labels = table.label.map(CLASSES.index).to_numpy()
-    scores = decision_scores(labels, table[list(CLASSES)].to_numpy().argmax(1), len(CLASSES))
+    classes = classes_of(table)
+    labels = table.label.map(classes.index).to_numpy()
+    scores = decision_scores(labels, table[list(classes)].to_numpy().argmax(1), len(classes))
     facts = corpus_of(table.clip_id.iloc[0]), protocol(table.protocol.iloc[0]).label
     return [Figure(*facts, metric, scores[metric], len(table)) for metric in METRICS]

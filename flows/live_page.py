@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from flows.local_pages import guarded
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import ARMS
+from mfer_core.prediction.colours import colour_number
 from mfer_core.prediction.live import LiveSession, LiveWindow, percentile_s
 from mfer_core.prediction.page import render
 
@@ -58,7 +58,7 @@ class LivePage:
         facts = {
             "arms": ARMS,
             "classes": list(self.classes),
-            "colours": [CLASSES.index(name) for name in self.classes],
+            "colours": [colour_number(name) for name in self.classes],
             "step_s": self.step_s,
             "window_s": self.window_s,
         }

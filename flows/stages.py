@@ -15,14 +15,21 @@ DATA = DataPaths()
 
 @flow(name="demo", flow_run_name="demo")
 def demo() -> None:
-    """Write every corpus whose source is `demo`; what is already there and unchanged stays."""
+    """Write every corpus whose source is `demo`; what is already there and unchanged stays. CREMA-D has
+    pictures where it is benchmark or transfer; sound is all that pretraining reads.
+    """
     from tasks.demo import write_corpus
 
     settings = load_settings()
     DATA.demo.mkdir(parents=True, exist_ok=True)
     for name, corpus in settings.corpora.items():
         if corpus.source == "demo":
-            write_corpus.with_options(task_run_name=name)(corpus, settings.seed, settings.workers)
+            write_corpus.with_options(task_run_name=name)(
+                corpus,
+                settings.seed,
+                settings.workers,
+                pictures=name in (settings.roles.benchmark, settings.roles.transfer),
+            )
 
 
 @flow(name="ingest", flow_run_name="ingest {corpus}")

@@ -26,4 +26,6 @@ def assign_folds(data: Path, settings: Settings) -> None:
     adapter = settings.corpora[roles.benchmark].adapter
     extracted = open_extracted(paths.extract(roles.benchmark)).facts
     clips = accepted_clips(manifests[roles.benchmark], extracted)
-    write_table(paths.folds, make_folds(clips, settings.folds, settings.seed, adapter))
+    labelled = settings.labels.declared.classify(clips)
+    settings.labels.declared.occurring(labelled.label).write(paths.labels)
+    write_table(paths.folds, make_folds(labelled, settings.folds, settings.seed, adapter))

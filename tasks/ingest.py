@@ -23,7 +23,7 @@ def read_corpus(name: str, corpus: Corpus, settings: Ingest, workers: int, data:
     clips, rejects, notes = ingest_corpus(name, corpus, workers)
     rejected = write_rejects(data.ingest_rejects(name), rejects)
     line = summarise(name, "ingest", len(clips), rejected, settings.rejects_limit, data.ingest_rejects(name))
-    manifest = write_manifest(data.manifest(name), clips, name)
+    manifest = write_manifest(data.manifest(name), clips, name, corpus.aliases.values())
     line = "; ".join([line, *take_over(clips, corpus, data.ingest(name))])
     write_json(data.ingest_report(name), report_figures(manifest, rejected))
     with atomic_path(data.ingest_report(name).with_suffix(".md")) as temporary:

@@ -3,12 +3,20 @@
 Label ids exist only inside a declared set; everything else uses names.
 """
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mfer_core.base.errors import MferError
+from mfer_core.base.files import read_json, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 
@@ -20,9 +28,20 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
     # Stage 2a: what CREMA-D, ShEMO, SDC and URDU share.
     "four": ("angry", "happy", "neutral", "sad"),
 }
-CLASSES = LABEL_SETS["eight"]  # The classes of the benchmark, in the order of their ids.
+EIGHT = LABEL_SETS["eight"]  # The classes of a benchmark unless others are declared.
+# Further names that corpora and checkpoints use; they are classes where a benchmark declares them.
+FURTHER = ("amused", "anxious", "bored", "confused", "contempt", "excited", "frustrated")
+NAMES = (*EMOTIONS, *FURTHER)
+# A class is a column of tables that have columns of these names too.
+RESERVED = frozenset(
+    (
+        *("arm", "clip_id", "confidence", "corpus", "draw", "end_s", "fold", "label", "path", "person"),
+        *("predicted", "protocol", "reason", "seed", "setting", "speaker", "start_s"),
+    )
+)
+LABEL = re.compile(r"[a-z][a-z0-9 _-]*")
 
-# Every name a distributed corpus, checkpoint or person is known to use, beside the eight themselves.
+# Every name a distributed corpus, checkpoint or person is known to use, beside the label itself.
 _NAMES: dict[str, str] = {
     "angry": "anger mad furious غضب غاضب غاضبة",
     "calm": "calmness calmly relaxed هدوء هادئ هادئة",
@@ -32,6 +51,13 @@ _NAMES: dict[str, str] = {
     "neutral": "natural normal محايد محايدة حياد طبيعي طبيعية عادي",
     "sad": "sadness حزن حزين حزينة",
     "surprised": "surprise مفاجأة متفاجئ متفاجئة تفاجؤ دهشة مندهش مندهشة",
+    "amused": "amusement",
+    "anxious": "anxiety",
+    "bored": "boredom",
+    "confused": "confusion",
+    "contempt": "contemptuous",
+    "excited": "excitement",
+    "frustrated": "frustration",
 }
 ALIASES: dict[str, str] = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
 
@@ -44,6 +70,48 @@ def label_set(name: str) -> tuple[str, ...]:
     if name not in LABEL_SETS:
         raise MferError(f"unknown label set {name!r}: choose one of {', '.join(LABEL_SETS)}")
     return LABEL_SETS[name]
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The classes of a benchmark, and what its other labels count as. Every mapping is explicit."""
+
+    classes: tuple[str, ...] = EIGHT  # in the order of their ids
+    # label -> the class that its clips count as; None leaves them out
+    mapping: Mapping[str, str | None] = field(default_factory=dict)
+
+    def class_of(self, label: str) -> str | None:
+        """The class of a label, None where its clips are left out. Raises MferError for one that is not
+        declared.
+        """
+        if label in self.mapping:
+            return self.mapping[label]
+        if label not in self.classes:
+            raise MferError(
+                f"clips are labelled {label!r}, which is no class ({', '.join(self.classes)}): add it to "
+                "labels.classes, or say in labels.mapping which class it counts as (empty: it is left out)"
+            )
+        return label
+
+    def classify(self, manifest: "pd.DataFrame") -> "pd.DataFrame":
+        """The clips of a manifest that have a class, with that in column ``label``."""
+        classes = {label: self.class_of(label) for label in sorted(manifest.label.unique())}
+        counted = manifest.assign(label=manifest.label.map(classes))
+        return counted[counted.label.notna()]
+
+    def occurring(self, labels: Iterable[str]) -> "LabelSet":
+        """The set without the classes that are not among ``labels``: nothing can be learned of those."""
+        there = set(labels)
+        return replace(self, classes=tuple(name for name in self.classes if name in there))
+
+    def write(self, path: Path) -> None:
+        write_json(path, {"classes": self.classes, "mapping": dict(self.mapping)})
+
+    @classmethod
+    def read(cls, path: Path) -> "LabelSet":
+        """Raises MferError naming the file where it is missing."""
+        values = read_json(path)
+        return cls(tuple(values["classes"]), values["mapping"])
 
 
 def count_labels(labels: Iterable[str], names: Iterable[str] = EMOTIONS) -> dict[str, int | None]:
@@ -71,28 +139,30 @@ def fold_name(name: str) -> str:
 
 @cache
 def _known() -> dict[str, str]:
-    return {fold_name(name): name for name in EMOTIONS} | {
+    return {fold_name(name): name for name in NAMES} | {
         fold_name(alias): name for alias, name in ALIASES.items()
     }
 
 
 def canonical(name: str, aliases: dict[str, str] | None = None) -> str:
-    """Map a label as a corpus, a checkpoint or a person writes it to one of ``EMOTIONS``.
+    """Map a label as a corpus, a checkpoint or a person writes it to one of ``NAMES``.
 
-    ``aliases`` are a person's own and win. Raises MferError naming the label and the choices.
+    ``aliases`` are a person's own and win; a further label is declared by being its own alias. Raises
+    MferError naming the label and the choices.
     """
     text = fold_name(name)
     personal = {fold_name(key): value for key, value in (aliases or {}).items()}
-    emotion = personal.get(text) or _known().get(text)
-    if emotion not in EMOTIONS:
+    label = personal.get(text) or _known().get(text)
+    declared = {value for key, value in personal.items() if key == fold_name(value)}
+    if label not in declared.union(NAMES):
         raise MferError(
-            f"unknown label {name!r}: use one of {', '.join(EMOTIONS)} or add it to the corpus's aliases"
+            f"unknown label {name!r}: use one of {', '.join(NAMES)} or add it to the corpus's aliases"
         )
-    return emotion
+    return label
 
 
 def head_classes(labels: Iterable[str]) -> list[str | None]:
-    """The classes of an encoder's own classifier as names of ``EMOTIONS``; None where there is no counterpart
+    """The classes of an encoder's own classifier as names of ``NAMES``; None where there is no counterpart
     ("other", "<unk>").
     """
     known = _known()

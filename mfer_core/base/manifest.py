@@ -1,5 +1,6 @@
 """The manifest (one row per clip that is used) and the rejects (one row per file that is not)."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table, write_table
-from mfer_core.base.labels import EMOTIONS
+from mfer_core.base.labels import NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Clip:
     corpus: str
     path: str  # relative to the corpus's raw folder, "/" as separator
     sha256: str
-    label: str  # one of mfer_core.base.labels.EMOTIONS
+    label: str  # one of mfer_core.base.labels.NAMES, or a declared one
     speaker: str  # <corpus>-<id>: unique across corpora; the grouping unit of honest folds
     sex: str | None = None  # "female" or "male"
     age: int | None = None  # years, when the clip was recorded
@@ -63,12 +64,14 @@ MANIFEST_SCHEMA = pa.schema([(field.name, _TYPES.get(field.name, pa.string())) f
 REJECTS_SCHEMA = pa.schema([(field.name, pa.string()) for field in fields(Reject)])
 
 
-def validate(manifest: pd.DataFrame, corpus: str) -> None:
-    """Raise MferError naming the first clip that breaks the contract."""
+def validate(manifest: pd.DataFrame, corpus: str, declared: Iterable[str] = ()) -> None:
+    """Raise MferError naming the first clip that breaks the contract; ``declared``: further labels that the
+    settings name.
+    """
     checks = {
         "duplicate clip_id": manifest.clip_id.duplicated(),
         "duplicate content": manifest.sha256.duplicated(),
-        "unknown label": ~manifest.label.isin(EMOTIONS),
+        "unknown label": ~manifest.label.isin([*NAMES, *declared]),
         "clip_id outside its corpus": ~manifest.clip_id.str.startswith(f"{corpus}/"),
         "speaker outside its corpus": ~manifest.speaker.str.startswith(f"{corpus}-"),
         "neither video nor audio": ~(manifest.has_video.astype(bool) | manifest.has_audio.astype(bool)),
@@ -84,11 +87,11 @@ def clips_frame(clips: list[Clip]) -> pd.DataFrame:
     return frame.sort_values("clip_id", ignore_index=True)
 
 
-def write_manifest(path: Path, clips: list[Clip], corpus: str) -> pd.DataFrame:
+def write_manifest(path: Path, clips: list[Clip], corpus: str, declared: Iterable[str] = ()) -> pd.DataFrame:
     """Validate and write ``clips`` atomically; returns what ``read_manifest`` would read."""
     frame = clips_frame(clips)
     if len(frame):
-        validate(frame, corpus)
+        validate(frame, corpus, declared)
     table = pa.Table.from_pandas(frame, MANIFEST_SCHEMA, preserve_index=False)
     write_table(path, table)
     return table.to_pandas()

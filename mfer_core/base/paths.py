@@ -71,6 +71,11 @@ class DataPaths:
         """Parquet, a row per protocol, fold and clip."""
         return self.root / "folds" / "folds.parquet"
 
+    @property
+    def labels(self) -> Path:
+        """JSON, the benchmark's classes that occur, and what its other labels count as."""
+        return self.root / "folds" / "labels.json"
+
     def fold(self, stage: str, protocol: str, seed: int, fold: int) -> Path:
         """Folder of the model of one seed and fold; a colon in a protocol's name becomes a hyphen, as not
         every file system takes it.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from mfer_core.base.labels import count_labels
+from mfer_core.base.labels import EMOTIONS, count_labels
 
 UNKNOWN = "unknown"
 ABSENT = "absent"
@@ -74,12 +74,17 @@ def report_figures(manifest: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, f
         "clips_with_audio": int(manifest.has_audio.sum()),
     }
     figures |= {
-        f"label_{label}": count for label, count in count_labels(manifest.label).items() if count is not None
+        f"label_{label}": count for label, count in _count(manifest.label).items() if count is not None
     }
     if len(manifest):
         figures["speakers_with_one_emotion"] = int(_one_emotion(manifest).sum())
         figures |= {f"label_with_{row.trace}": row.association for row in confounds(manifest).itertuples()}
     return {name: float(value) for name, value in figures.items()}
+
+
+def _count(labels: pd.Series) -> dict[str, int | None]:
+    """The clips of each of EMOTIONS, None for one that does not occur, and of each further label."""
+    return count_labels(labels, (*EMOTIONS, *sorted(set(labels) - set(EMOTIONS))))
 
 
 def confounds(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +151,7 @@ def _one_emotion(manifest: pd.DataFrame) -> pd.Series:
 
 def _headline(manifest: pd.DataFrame, rejects: pd.DataFrame) -> str:
     single, hours = _one_emotion(manifest), manifest.duration_s.sum() / 3600
-    lacking = [name for name, count in count_labels(manifest.label).items() if count is None]
+    lacking = [name for name, count in _count(manifest.label).items() if count is None]
     text = (
         f"{len(manifest)} clips of {len(single) or UNKNOWN} speakers, {hours:.2f} hours; {len(rejects)} "
         "files rejected."
@@ -160,7 +165,7 @@ def _labels(facts: pd.DataFrame) -> pd.DataFrame:
     by_sex = pd.crosstab(facts.label, facts.sex.fillna(f"sex {UNKNOWN}"))
     speakers, seconds = facts.groupby("label").speaker.nunique(), facts.groupby("label").duration_s.mean()
     rows: list[dict[str, object]] = []
-    for label, count in count_labels(facts.label).items():
+    for label, count in _count(facts.label).items():
         if count is None:
             rows.append({"label": label, "clips": ABSENT})
         else:

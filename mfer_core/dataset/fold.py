@@ -10,7 +10,7 @@ import pandas as pd
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, read_table
-from mfer_core.base.labels import CLASSES, label_set
+from mfer_core.base.labels import LabelSet, label_set
 from mfer_core.base.paths import DataPaths
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.modality import ModalityEmbeddings, load_modality, make_clips, manifest_of
@@ -51,7 +51,9 @@ class Fold:
                 f"folds.parquet holds {wanted} of {protocol}: run the folds stage after changing its settings"
             )
         parts = {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
-        return cls(paths, (corpus,), protocol, number, CLASSES, parts, manifest_of(data, [corpus]))
+        labels = LabelSet.read(paths.labels)
+        manifest = labels.classify(manifest_of(data, [corpus]))
+        return cls(paths, (corpus,), protocol, number, labels.classes, parts, manifest)
 
     @classmethod
     def of_pretraining(cls, data: Path, corpora: Sequence[str], seed: int) -> "Fold":
@@ -92,7 +94,7 @@ class Fold:
                 clips = [[part, [[clip, keys.get(clip)] for clip in ids]] for part, ids in self.parts.items()]
                 facts.append([name, metadata, clips])
         known = sorted({clip for ids in self.parts.values() for clip in ids})
-        return digest(facts, self.manifest.loc[known, ["label", "speaker"]].values.tolist())
+        return digest(facts, self.classes, self.manifest.loc[known, ["label", "speaker"]].values.tolist())
 
     def clips(self, modalities: Mapping[str, ModalityEmbeddings]) -> dict[str, Clips]:
         """The clips by part, each with those of ``modalities`` that it has.

@@ -19,7 +19,7 @@ from mfer_core.encoders.funasr_module import emotion2vec_class
 if TYPE_CHECKING:
     from funasr.models.emotion2vec.model import Emotion2vec
 
-# As the published tokens.txt spells them; 'calm' has no published token.
+# As the published tokens.txt spells them; 'calm' and all names that are not here have no published token.
 TOKENS = {
     **{
         "angry": "生气/angry",
@@ -107,6 +107,8 @@ def write_checkpoint(model: torch.nn.Module, conf: dict, names: list[str], out: 
         {"framework": "pytorch", "task": "emotion-recognition", "file_path_metas": metas},
     )
     with atomic_path(out / "tokens.txt") as path:
-        path.write_text("\n".join([*(TOKENS[name] for name in names), "<unk>"]) + "\n", encoding="utf-8")
+        path.write_text(
+            "\n".join([*(TOKENS.get(name, name) for name in names), "<unk>"]) + "\n", encoding="utf-8"
+        )
     with atomic_path(out / "model.safetensors") as path:
         save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mfer_core.base.labels import CLASSES
+from mfer_core.base.labels import LabelSet
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Settings
 from mfer_core.encoders.labels_seen import labels_of
@@ -43,6 +43,7 @@ class Benchmark:
     name: str  # The corpus's name in the settings.
     adapter: str
     synthetic: bool
+    labels: LabelSet  # the classes that occur
     manifest: pd.DataFrame  # a row per clip that is in a fold, indexed by clip_id
     seeds: tuple[int, ...]  # with which each fold model was trained
     seen: dict[str, str]  # modality -> whether its encoder has seen the corpus's labels, in words
@@ -52,14 +53,13 @@ class Benchmark:
         return len(self.manifest)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        return self.labels.classes
+
+    @property
     def speakers(self) -> int:
         """The number of speakers; clips of unknown speakers count as one."""
         return int(self.manifest.speaker.nunique())
-
-    @property
-    def classes(self) -> list[str]:
-        """The names of CLASSES that occur."""
-        return [name for name in CLASSES if (self.manifest.label == name).any()]
 
     def speaker_of(self, clips: pd.Series) -> pd.Series:
         return clips.map(self.manifest.speaker)
@@ -99,13 +99,17 @@ class Benchmark:
         return " ".join([*sentences, seeds_note(self.seeds)])
 
 
-def open_benchmark(settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame) -> Benchmark:
-    """The benchmark of the settings, with those clips of its manifest that are in a fold."""
+def open_benchmark(
+    settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame, labels: LabelSet
+) -> Benchmark:
+    """The benchmark of the settings, with those clips of its ``manifest``, by their classes, that are in a
+    fold.
+    """
     name = settings.roles.benchmark
     corpus = settings.corpora[name]
     used = manifest[manifest.clip_id.isin(set(folds.clip_id))].set_index("clip_id", drop=False)
     seen = {modality: labels_of(name, modality, settings) for modality in MODALITIES}
-    return Benchmark(name, corpus.adapter, settings.synthetic, used, tuple(settings.seeds), seen)
+    return Benchmark(name, corpus.adapter, settings.synthetic, labels, used, tuple(settings.seeds), seen)
 
 
 def few_tested(tested: dict[str, int]) -> str:

@@ -8,7 +8,6 @@ from itertools import combinations
 
 import pandas as pd
 
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.settings import Evaluate
 from mfer_core.evaluation.benchmark import FREE_SPEECH, Benchmark
 from mfer_core.evaluation.pairs import compare, holm
@@ -47,7 +46,9 @@ def comparison_table(
     rows = []
     for contender in contenders:
         table = contender.predictions
-        stats = summarise(table, benchmark.speaker_of(table.clip_id), CLASSES, options.bootstrap, seed)
+        stats = summarise(
+            table, benchmark.speaker_of(table.clip_id), benchmark.classes, options.bootstrap, seed
+        )
         figures = {
             "accuracy %, pooled (95 % CI by speaker)": interval(stats["accuracy"]),
             "UAR %, pooled (95 % CI)": interval(stats["uar"]),
@@ -66,7 +67,7 @@ def comparison_pairs(
     pairs = list(_pairs(contenders))
     speakers, permutations = benchmark.manifest.speaker, options.permutations
     tests = [
-        compare(first.predictions, second.predictions, speakers, CLASSES, permutations, seed)
+        compare(first.predictions, second.predictions, speakers, benchmark.classes, permutations, seed)
         for first, second in pairs
     ]
     corrected = holm([test["accuracy_p"] for test in tests])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.files import read_table, write_json, write_table
-from mfer_core.base.labels import CLASSES
+from mfer_core.base.labels import LabelSet
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.modalities import ARMS
 from mfer_core.base.paths import DataPaths
@@ -72,7 +72,7 @@ def compute_metrics(predictions: pd.DataFrame, benchmark: Benchmark, settings: S
     for name in predictions.protocol.unique():
         for arm, table in by_arm(predictions, name).items():
             speakers = benchmark.speaker_of(table.clip_id)
-            statistics = summarise(table, speakers, CLASSES, options.bootstrap, settings.seed)
+            statistics = summarise(table, speakers, benchmark.classes, options.bootstrap, settings.seed)
             skipped = (*LOSSES, "ece") if arm in SVM else ()
             metrics.setdefault(name, {})[arm] = {
                 metric: stats for metric, stats in statistics.items() if metric not in skipped
@@ -93,7 +93,7 @@ def _result_tables(
     encoders, normalised = encoder_names(data, settings), normalised_arms(settings)
     scored = predictions[predictions.arm.isin(ORDER)]
     recalls = {
-        (name, arm): class_recalls(table, CLASSES)
+        (name, arm): class_recalls(table, benchmark.classes)
         for name in metrics
         for arm, table in by_arm(predictions, name).items()
     }
@@ -123,7 +123,7 @@ def _lowest_groups(groups: list[dict], metrics: dict) -> list[str]:
     return lines
 
 
-def _setup_tables(data: Path, out: Path, settings: Settings) -> dict[str, ReportTable]:
+def _setup_tables(data: Path, out: Path, settings: Settings, benchmark: Benchmark) -> dict[str, ReportTable]:
     """The tables behind the results: corpora, hyperparameters, stage 2a, the face encoder frame by frame."""
     manifests = {
         name: read_manifest(path)
@@ -135,21 +135,24 @@ def _setup_tables(data: Path, out: Path, settings: Settings) -> dict[str, Report
         "training": ReportTable("Hyperparameters of the training stages", training_table(settings)),
         **pretraining_tables(data, settings),
     }
-    frames = frames_table(out / FRAMES_FILE, manifests[settings.roles.benchmark], CLASSES)
+    manifest = benchmark.labels.classify(manifests[settings.roles.benchmark])
+    frames = frames_table(out / FRAMES_FILE, manifest, benchmark.classes)
     if len(frames):
         title = "The face encoder's own classifier, by frame and by clip"
         tables["zero_shot_frames"] = ReportTable(title, frames, FRAMES_NOTE)
     return tables
 
 
-def _write_plots(out: Path, data: Path, settings: Settings, predictions: pd.DataFrame) -> None:
+def _write_plots(
+    out: Path, data: Path, settings: Settings, predictions: pd.DataFrame, classes: tuple[str, ...]
+) -> None:
     note = f", {SYNTHETIC} data" if settings.synthetic else ""
     for name in predictions.protocol.unique():
         file = name.replace(":", "-")
         arms = {arm: table for arm, table in by_arm(predictions, name).items() if arm in PLOTTED}
-        plot_confusions(out / "plots", file, arms, CLASSES, note)
+        plot_confusions(out / "plots", file, arms, classes, note)
         probable = {arm: table for arm, table in arms.items() if arm not in SVM}
-        plot_reliability(out / "plots", file, probable, CLASSES, note)
+        plot_reliability(out / "plots", file, probable, classes, note)
         plot_curves(out / "plots", file, histories(data, name, settings), note)
 
 
@@ -159,21 +162,22 @@ def evaluate(data: Path, settings: Settings) -> dict:
     """
     data, paths = Path(data), DataPaths(data)
     out, options = paths.stage("evaluate"), settings.evaluate
-    folds, manifest = read_table(paths.folds), read_manifest(paths.manifest(settings.roles.benchmark))
-    benchmark = open_benchmark(settings, manifest, folds)
+    folds, labels = read_table(paths.folds), LabelSet.read(paths.labels)
+    manifest = labels.classify(read_manifest(paths.manifest(settings.roles.benchmark)))
+    benchmark = open_benchmark(settings, manifest, folds, labels)
     with one_thread():
         features = svm_features(data, settings, manifest)
-        predictions = all_predictions(data, settings, manifest, folds, features)
-    write_table(out / "predictions.parquet", predictions, predictions_schema(CLASSES))
+        predictions = all_predictions(data, settings, manifest, folds, labels.classes, features)
+    write_table(out / "predictions.parquet", predictions, predictions_schema(labels.classes))
     write_frames(paths.embeddings("visual", settings.roles.benchmark), out / FRAMES_FILE)
 
     metrics = compute_metrics(predictions, benchmark, settings)
     groups = group_figures(predictions, benchmark, options.bootstrap, settings.seed)
     heads, head_figures = zero_shot_table(predictions, benchmark, options.bootstrap, settings.seed)
-    tables = _setup_tables(data, out, settings)
+    tables = _setup_tables(data, out, settings, benchmark)
     tables |= _result_tables(data, settings, benchmark, metrics, groups, predictions)
     if len(heads.frame):
-        gaps = head_gaps(data, settings.roles.benchmark, CLASSES)
+        gaps = head_gaps(data, settings.roles.benchmark, labels.classes)
         tables["zero_shot"] = replace(heads, notes=f"{heads.notes} {gaps}")
     if features:
         tables["normalisation"] = _curve(features, benchmark, folds, settings.seed)
@@ -181,7 +185,7 @@ def evaluate(data: Path, settings: Settings) -> dict:
         # Some files are of a protocol or an encoder that is no longer there.
         shutil.rmtree(out / name, ignore_errors=True)
     _write_tables(out / "tables", tables, benchmark)
-    _write_plots(out, data, settings, predictions)
+    _write_plots(out, data, settings, predictions, labels.classes)
     summary = inner_validation(data, settings, [name for name in metrics if not protocol(name).peeks])
     write_json(out / "summary.json", ({"data": SYNTHETIC} if benchmark.synthetic else {}) | summary)
     whole = {ABOUT: _about(benchmark, groups, head_figures)} | metrics
@@ -212,7 +216,7 @@ def _about(benchmark: Benchmark, groups: list[dict], heads: dict) -> dict:
             "corpus": benchmark.name,
             "clips": benchmark.clips,
             "speakers": benchmark.speakers,
-            "classes": benchmark.classes,
+            "classes": list(benchmark.classes),
             "seeds": list(benchmark.seeds),
             "labels_seen_by_encoder": benchmark.seen,
         },

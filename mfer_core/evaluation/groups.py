@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import ARMS
 from mfer_core.evaluation.arms import title
 from mfer_core.evaluation.benchmark import Benchmark
@@ -47,7 +46,7 @@ def group_figures(predictions: pd.DataFrame, benchmark: Benchmark, resamples: in
             for group in sorted(groups.dropna().unique()):
                 members = table[groups == group].reset_index(drop=True)
                 speakers = benchmark.speaker_of(members.clip_id)
-                scores = summarise(members, speakers, CLASSES, resamples, seed)
+                scores = summarise(members, speakers, benchmark.classes, resamples, seed)
                 facts = {"protocol": name, "arm": arm, "grouping": grouping, "group": group}
                 sizes = {"clips": int(members.clip_id.nunique()), "speakers": int(speakers.nunique())}
                 group_rows.append(facts | sizes | {key: scores[key] for key in ("accuracy", "uar")})

@@ -5,7 +5,6 @@ parts.
 import numpy as np
 import pandas as pd
 
-from mfer_core.base.labels import CLASSES
 from mfer_core.evaluation.arms import ORDER, title
 from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.published_results import published
@@ -35,7 +34,9 @@ def accuracy_difference(
     tables = [table[table.clip_id.isin(common)].reset_index(drop=True) for table in (first, second)]
     speakers = [benchmark.speaker_of(table.clip_id) for table in tables]
     names = tuple(sorted(set(speakers[0])))
-    counts = [count(table, who, CLASSES, names) for table, who in zip(tables, speakers, strict=True)]
+    counts = [
+        count(table, who, benchmark.classes, names) for table, who in zip(tables, speakers, strict=True)
+    ]
     weights = np.concatenate([np.ones((1, len(names))), speaker_weights(len(names), *weights_of)])
     values = [each.by_seed(weights)["accuracy"] for each in counts]  # [1 + resamples, S]
     by_seed = values[0] - values[1]

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from mfer_core.base.labels import CLASSES
 from mfer_core.evaluation.arms import pairs_of, title
 from mfer_core.evaluation.benchmark import Benchmark, few_tested
 from mfer_core.evaluation.summary import Counts, count
@@ -131,7 +130,9 @@ def pairs_table(
         arms = {str(arm): rows_of.reset_index(drop=True) for arm, rows_of in table.groupby("arm", sort=False)}
         pairs = pairs_of(arms, normalised)
         tests = [
-            compare(arms[first], arms[second], benchmark.manifest.speaker, CLASSES, permutations, seed)
+            compare(
+                arms[first], arms[second], benchmark.manifest.speaker, benchmark.classes, permutations, seed
+            )
             for first, second in pairs
         ]
         others = iter(holm([test["accuracy_p"] for test in tests[1:]]))

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.files import read_json, read_table
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.cache.embeddings import open_embeddings
@@ -27,11 +26,13 @@ def all_predictions(
     settings: Settings,
     manifest: pd.DataFrame,
     folds: pd.DataFrame,
+    classes: tuple[str, ...],
     baseline: dict[str, np.ndarray],
 ) -> pd.DataFrame:
     """Arms, late fusion, probes, SVM and the encoders' own heads under all folds, in that order.
 
-    ``baseline``: the SVM's features by clip_id; none leaves it out.
+    ``manifest``: the benchmark's, labelled by its ``classes``. ``baseline``: the SVM's features by clip_id;
+    none leaves it out.
     """
     arms = {
         arm: read_table(DataPaths(data).predictions(stage))
@@ -40,16 +41,16 @@ def all_predictions(
     }
     tables = list(arms.values())
     if "visual" in arms and "audio" in arms:
-        tables.append(late_predictions(arms["visual"], arms["audio"], CLASSES))
-    tables += probe_predictions(data, settings, manifest, folds)
+        tables.append(late_predictions(arms["visual"], arms["audio"], classes))
+    tables += probe_predictions(data, settings, manifest, folds, classes)
     if baseline:
-        tables.append(baseline_predictions(baseline, manifest, folds, CLASSES))
+        tables.append(baseline_predictions(baseline, manifest, folds, classes))
         if normalised_arms(settings):
             moved = by_speaker(baseline, manifest)
-            tables.append(baseline_predictions(moved, manifest, folds, CLASSES, BASELINE + OF_SPEAKER))
-    tables.append(zero_shot_predictions(data, settings.roles.benchmark, manifest, folds, CLASSES))
+            tables.append(baseline_predictions(moved, manifest, folds, classes, BASELINE + OF_SPEAKER))
+    tables.append(zero_shot_predictions(data, settings.roles.benchmark, manifest, folds, classes))
     table = pd.concat([table for table in tables if len(table)], ignore_index=True)
-    return table[predictions_schema(CLASSES).names]
+    return table[predictions_schema(classes).names]
 
 
 def svm_features(data: Path, settings: Settings, manifest: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
@@ -43,7 +42,7 @@ def embedding_statistics(data: Path, modality: str, corpus: str) -> Statistics:
 
 
 def probe_predictions(
-    data: Path, settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame
+    data: Path, settings: Settings, manifest: pd.DataFrame, folds: pd.DataFrame, classes: tuple[str, ...]
 ) -> Iterator[pd.DataFrame]:
     """Yield rows of the predictions contract: a probe per modality that has an arm, one of both, and, where
     an arm is standardised by speaker, the same of features standardised so.
@@ -61,10 +60,11 @@ def probe_predictions(
     for arm, names in PROBES.items():
         if not set(names) <= set(modalities):
             continue
-        yield probe_of(arm, {name: plain[name] for name in names}, labels, folds, settings.folds.refit)
+        several, refit = {name: plain[name] for name in names}, settings.folds.refit
+        yield probe_of(arm, several, labels, folds, refit, classes)
         if set(names) & set(normalised):
             several = {name: moved[name] for name in names}
-            yield probe_of(arm + OF_SPEAKER, several, labels, folds, settings.folds.refit)
+            yield probe_of(arm + OF_SPEAKER, several, labels, folds, refit, classes)
 
 
 def probe_of(
@@ -73,6 +73,7 @@ def probe_of(
     labels: pd.Series,
     folds: pd.DataFrame,
     refit: bool,
+    classes: tuple[str, ...],
 ) -> pd.DataFrame:
     """One probe under all folds."""
     known = set().union(*features.values())
@@ -83,28 +84,40 @@ def probe_of(
         if not parts.get("test"):
             continue
         again = refit and protocol(name).inner
-        shares = _fit_predict(features, labels, parts, again)
-        tables.append(prediction_rows(labels[parts["test"]], name, fold, arm, shares, CLASSES))
+        shares = _fit_predict(features, labels.map(classes.index), parts, again, len(classes))
+        tables.append(prediction_rows(labels[parts["test"]], name, fold, arm, shares, classes))
     return pd.concat(tables, ignore_index=True)
 
 
+def strongest(
+    features: Mapping[str, Statistics], ids: pd.Series, train: list[str], valid: list[str], classes: int
+) -> float:
+    """The strength whose probe of the ``train`` clips has the least log loss on the ``valid`` clips; ``ids``:
+    of the classes, by clip_id.
+    """
+    inputs, targets = design(features, train, valid), ids[valid].to_numpy()
+    fitted = fit_regression(inputs[0], ids[train].to_numpy(), classes, STRENGTHS)
+    errors = [_log_loss(softmax(regression.logits(inputs[1]), 1), targets) for regression in fitted]
+    return STRENGTHS[int(np.argmin(errors))]
+
+
 def _fit_predict(
-    features: Mapping[str, Statistics], labels: pd.Series, parts: dict[str, list[str]], again: bool
+    features: Mapping[str, Statistics],
+    ids: pd.Series,
+    parts: dict[str, list[str]],
+    again: bool,
+    classes: int,
 ) -> np.ndarray:
-    """Probabilities [N, C] of the test clips: C is chosen on the validation part, on which the arms choose
-    their epoch.
+    """Probabilities [N, C] of the test clips: the strength is chosen on the validation part, on which the
+    arms choose their epoch; ``ids``: of the classes, by clip_id.
 
     ``again``: like a refitted arm, the probe then learns from both parts.
     """
     train, valid = parts["train"], parts["valid"]
-    ids = labels.map(CLASSES.index)
-    inputs, targets = design(features, train, valid), ids[valid].to_numpy()
-    fitted = fit_regression(inputs[0], ids[train].to_numpy(), len(CLASSES), STRENGTHS)
-    errors = [_log_loss(softmax(regression.logits(inputs[1]), 1), targets) for regression in fitted]
-    best = STRENGTHS[int(np.argmin(errors))]
+    best = strongest(features, ids, train, valid, classes)
     learned = sorted({*train, *valid}) if again else train
     first, last = design(features, learned, parts["test"])
-    (final,) = fit_regression(first, ids[learned].to_numpy(), len(CLASSES), [best])
+    (final,) = fit_regression(first, ids[learned].to_numpy(), classes, [best])
     return softmax(final.logits(last), 1)
 
 

@@ -17,15 +17,17 @@ STAGES = {
 def corpora_table(manifests: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Clips and speakers per corpus and emotion; below, the counts that the reference used."""
     rows = []
+    further = {label for manifest in manifests.values() for label in manifest.label} - set(EMOTIONS)
+    labels = (*EMOTIONS, *sorted(further))
     for corpus, manifest in manifests.items():
         counts = manifest.label.value_counts()
-        cells = {label: str(int(counts.get(label, 0))) for label in EMOTIONS}
+        cells = {label: str(int(counts.get(label, 0))) for label in labels}
         known = manifest.speaker[~manifest.speaker.str.endswith("-unknown")].nunique()
         rows.append(
             {"corpus": corpus, "speakers": str(known or "not known"), "clips": str(len(manifest)), **cells}
         )
     for corpus, counts in published()["corpora"].items():
-        cells = {label: str(counts.get(label, "-")) for label in EMOTIONS}
+        cells = {label: str(counts.get(label, "-")) for label in labels}
         rows.append(
             {"corpus": f"{corpus} (reference)", "speakers": "-", "clips": str(sum(counts.values())), **cells}
         )

@@ -1,26 +1,26 @@
 """Stage transfer: the fold models on a corpus that nothing was trained on (the report's second table)."""
 
 from dataclasses import replace
-from itertools import product, repeat
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table, write_json, write_table
-from mfer_core.base.labels import CLASSES
+from mfer_core.base.labels import LabelSet
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
-from mfer_core.base.settings import Settings, Transfer
+from mfer_core.base.settings import Settings
 from mfer_core.cache.embeddings import same_encoder
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import ModalityEmbeddings, load_modality, make_clips, manifest_of
 from mfer_core.encoders.device import one_thread
-from mfer_core.encoders.labels_seen import labels_of
-from mfer_core.evaluation.benchmark import seeds_note
-from mfer_core.evaluation.published_results import published
+from mfer_core.evaluation.cross_corpus import cross_corpus, cross_corpus_table
+from mfer_core.evaluation.shared_classes import SharedClasses, share_classes
 from mfer_core.evaluation.summary import ABOUT, count, fold_statistics, intervals, pooled_statistics
 from mfer_core.evaluation.tables import ReportTable, write_report_table
 from mfer_core.evaluation.transfer_fold import (
@@ -31,20 +31,9 @@ from mfer_core.evaluation.transfer_fold import (
     shifts,
     zero_shot_outcomes,
 )
-from mfer_core.evaluation.transfer_tables import (
-    collapse_table,
-    folds_table,
-    normalisation_table,
-    pairs_table,
-    shift_table,
-    shots_table,
-    source_table,
-    target_note,
-)
+from mfer_core.evaluation.transfer_report import is_synthetic, write_tables
 from mfer_core.protocol.metrics import calibration, calibration_error, decision_scores
 from mfer_core.protocol.protocols import protocol
-
-AS_TRAINED = "zero-shot, none normalisation"
 
 
 def honest_folds(data: Path) -> list[tuple[str, int]]:
@@ -68,16 +57,27 @@ def _load(data: Path, corpus: str, settings: Settings) -> tuple[pd.DataFrame, di
 def outcome_scores(outcome: Outcome, labels: np.ndarray) -> dict[str, float]:
     """Metrics of one outcome; ``labels`` are those of all target clips."""
     truth = labels[outcome.clips]
-    return decision_scores(truth, outcome.probabilities.argmax(1), len(CLASSES)) | {
+    return decision_scores(truth, outcome.probabilities.argmax(1), outcome.probabilities.shape[1]) | {
         "ece": float(calibration_error(calibration(outcome.probabilities, truth)))
     }
 
 
-def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def classes_shared(data: Path, settings: Settings) -> SharedClasses:
+    """What the benchmark's classes and the labels of the transfer corpus have in common."""
+    classes = LabelSet.read(DataPaths(data).labels).classes
+    corpus = settings.roles.transfer
+    labels = manifest_of(data, [corpus]).label
+    return share_classes(classes, labels, settings.transfer.mapping, corpus)
+
+
+def run_folds(
+    data: Path, settings: Settings, classes: SharedClasses
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Long tables over all folds and seeds: scores per outcome, predictions per clip, shifts per arm."""
-    target_manifest, target_modalities = _load(data, settings.roles.transfer, settings)
+    manifest, target_modalities = _load(data, settings.roles.transfer, settings)
     _, source_modalities = _load(data, settings.roles.benchmark, settings)
-    target = make_clips(sorted(target_manifest.index), target_manifest, CLASSES, target_modalities)
+    manifest = classes.classify(manifest)
+    target = make_clips(sorted(manifest.index), manifest, classes.classes, target_modalities)
     for name, embeddings in target_modalities.items():
         if embeddings.values and not same_encoder(embeddings.metadata, source_modalities[name].metadata):
             raise MferError(
@@ -100,7 +100,8 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
             *zero_shot_outcomes(fold),
             *few_shot_outcomes(fold, settings.transfer, settings.seed),
         ]
-        for outcome in map(one_baseline, outcomes, repeat(target.labels.numpy())):
+        for decided in outcomes:
+            outcome = replace(decided, probabilities=classes.answer(decided.probabilities))
             facts = {
                 "arm": outcome.arm,
                 "setting": outcome.setting,
@@ -108,7 +109,7 @@ def run_folds(data: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFram
                 "speaker_disjoint": outcome.speaker_disjoint,
             }
             rows.append(fold_columns | facts | outcome_scores(outcome, target.labels.numpy()))
-            predictions.append(_predictions(outcome, target).assign(**fold_columns))
+            predictions.append(_predictions(outcome, target, classes.classes).assign(**fold_columns))
         rows += [
             fold_columns | row
             for row in _source_rows(FoldTransfer(models, selection, source["valid"], source["test"]))
@@ -133,26 +134,11 @@ def _source_rows(fold: FoldTransfer) -> list[dict]:
     ]
 
 
-def one_baseline(outcome: Outcome, labels: np.ndarray) -> Outcome:
-    """The outcome with the probability of calm given to neutral where the corpus knows no calm.
-
-    RAVDESS has two baselines, neutral and calm (Livingstone & Russo 2018); a corpus with one calls both
-    neutral, and a calm answer to its neutral clip is right.
-    """
-    calm, neutral = CLASSES.index("calm"), CLASSES.index("neutral")
-    if (labels == calm).any():
-        return outcome
-    shares = outcome.probabilities.copy()
-    shares[:, neutral] += shares[:, calm]
-    shares[:, calm] = 0
-    return replace(outcome, probabilities=shares)
-
-
-def _predictions(outcome: Outcome, target: Clips) -> pd.DataFrame:
+def _predictions(outcome: Outcome, target: Clips, classes: tuple[str, ...]) -> pd.DataFrame:
     """A row per clip: arm, setting, draw, clip_id, speaker, label, and a probability per class."""
     facts = {"arm": outcome.arm, "setting": outcome.setting, "draw": outcome.draw}
-    table = pd.DataFrame(outcome.probabilities.astype(np.float32), columns=list(CLASSES))
-    names = np.array(CLASSES)
+    table = pd.DataFrame(outcome.probabilities.astype(np.float32), columns=list(classes))
+    names = np.array(classes)
     return table.assign(
         **facts,
         clip_id=np.array(target.clip_ids)[outcome.clips],
@@ -161,7 +147,9 @@ def _predictions(outcome: Outcome, target: Clips) -> pd.DataFrame:
     )
 
 
-def transfer_metrics(rows: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict:
+def transfer_metrics(
+    rows: pd.DataFrame, predictions: pd.DataFrame, settings: Settings, classes: tuple[str, ...]
+) -> dict:
     """protocol -> arm -> setting -> metric -> statistics over folds (draws and seeds of one fold are averaged
     first).
 
@@ -174,7 +162,7 @@ def transfer_metrics(rows: pd.DataFrame, predictions: pd.DataFrame, settings: Se
         statistics = {metric: fold_statistics(values.to_numpy()) for metric, values in by_fold.items()}
         metrics.setdefault(name, {}).setdefault(arm, {})[setting] = statistics
     for (name, arm, setting), table in predictions.groupby(["protocol", "arm", "setting"], sort=False):
-        counts = count(table, table.speaker, CLASSES)
+        counts = count(table, table.speaker, classes)
         pooled = pooled_statistics(counts)
         ci95 = intervals(counts, settings.evaluate.bootstrap, settings.seed)
         for metric in ("accuracy", "uar", "macro_f1"):
@@ -193,19 +181,30 @@ def transfer(data: Path, settings: Settings) -> dict:
     corpus = settings.roles.transfer
     if settings.corpora[corpus].source == "absent":
         return _left_out(DataPaths(data).stage("transfer"))
+    classes = classes_shared(data, settings)
     with one_thread():
-        rows, predictions, moved = run_folds(data, settings)
-    metrics = transfer_metrics(rows, predictions, settings)
+        rows, predictions, moved = run_folds(data, settings, classes)
+        figures = cross_corpus(data, settings, classes)
+    metrics = transfer_metrics(rows, predictions, settings, classes.classes)
     out = DataPaths(data).stage("transfer")
     write_table(out / "predictions.parquet", predictions)
-    _write_tables(out / "tables", settings, metrics, rows, predictions, moved)
-    whole = {ABOUT: {"data": "synthetic" if _synthetic(settings) else "recordings"}} | metrics
+    others = {
+        "classes": classes.table(corpus, manifest_of(data, [corpus]).label),
+        "cross_corpus": cross_corpus_table(figures),
+    }
+    write_tables(out / "tables", settings, metrics, rows, predictions, moved, others)
+    about: dict[str, Any] = {
+        "data": "synthetic" if is_synthetic(settings) else "recordings",
+        "classes": {
+            "shared": classes.shared,
+            "labels": dict(classes.labels),
+            "answers": dict(classes.answers),
+        },
+        "cross_corpus": figures,
+    }
+    whole = {ABOUT: about} | metrics
     write_json(out / "metrics.json", whole)
     return whole
-
-
-def _synthetic(settings: Settings) -> bool:
-    return settings.synthetic or settings.corpora[settings.roles.transfer].source == "demo"
 
 
 def _left_out(out: Path) -> dict:
@@ -218,78 +217,3 @@ def _left_out(out: Path) -> dict:
     write_table(out / "predictions.parquet", pd.DataFrame({"clip_id": []}))
     write_json(out / "metrics.json", {})
     return {}
-
-
-def _shots_note(settings: Transfer, disjoint: bool) -> str:
-    ways = ""
-    if settings.normalisation != "none":
-        ways = f", with embeddings normalised per {settings.normalisation}"
-    if settings.normalisation == "speaker":
-        ways += " (which assumes that each speaker's clips hold all emotions alike)"
-    query = (
-        "people that no clip was taken from"
-        if disjoint
-        else "other clips, partly of the same people, who are too few"
-    )
-    return (
-        "± and range: over the folds, whose models are all scored on the same clips; in brackets the "
-        "pooled value's 95 % interval, speakers resampled. After k clips per class: scored on "
-        f"{query}{ways}. *published: {published()['transfer']['corpus']}; population deviation."
-    )
-
-
-def _caption(settings: Settings, predictions: pd.DataFrame) -> str:
-    """Which corpus, how many clips and people, and what of its labels the encoders have seen."""
-    corpus = settings.roles.transfer
-    known = predictions.drop_duplicates("clip_id")
-    kind = " (synthetic)" if settings.corpora[corpus].source == "demo" else ""
-    seen = {modality: labels_of(corpus, modality, settings) for modality in MODALITIES}
-    words = ", ".join(f"{modality} {said}" for modality, said in seen.items())
-    return (
-        f"Transfer corpus: {corpus}{kind}, {len(known)} clips of {known.speaker.nunique()} speakers, "
-        f"{known.label.nunique()} classes; its labels seen by the encoders: {words}. "
-        f"{seeds_note(settings.seeds)}"
-    )
-
-
-def _write_tables(
-    out: Path,
-    settings: Settings,
-    metrics: dict,
-    rows: pd.DataFrame,
-    predictions: pd.DataFrame,
-    moved: pd.DataFrame,
-) -> None:
-    section, options = settings.transfer, settings.evaluate
-    as_trained = predictions[predictions.setting == AS_TRAINED]
-    tables = {
-        "transfer": ReportTable(
-            "On the transfer corpus (accuracy, %)",
-            shots_table(metrics, section.shots, section.normalisation),
-            _shots_note(section, bool(rows.speaker_disjoint.all())),
-        ),
-        "pairs": pairs_table(as_trained, options.permutations, settings.seed),
-        "folds": ReportTable(
-            "Zero-shot, fold by fold (accuracy, %)", folds_table(metrics), target_note(metrics)
-        ),
-        "normalisation": ReportTable(
-            "Zero-shot, by unsupervised normalisation (accuracy, %)", normalisation_table(metrics)
-        ),
-        "source": ReportTable("The same models on their own test parts (accuracy, %)", source_table(metrics)),
-        "collapse": ReportTable(
-            "Zero-shot: which emotion becomes which",
-            collapse_table(as_trained),
-            "All folds together, no normalisation.",
-        ),
-        "shift": ReportTable(
-            "How far the corpus lies from the training data",
-            shift_table(moved, metrics),
-            "In standard deviations of the training steps. The guess without labels is an estimate, and "
-            "may be far off.",
-        ),
-    }
-    caption = _caption(settings, as_trained)
-    for name, table in tables.items():
-        write_report_table(
-            out, name, replace(table, notes=f"{caption} {table.notes}".strip()), _synthetic(settings)
-        )

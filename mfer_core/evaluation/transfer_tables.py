@@ -2,16 +2,18 @@
 
 import pandas as pd
 
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import ARMS, MODALITIES
 from mfer_core.evaluation.pairs import compare, holm
 from mfer_core.evaluation.published_results import published
-from mfer_core.evaluation.tables import ABSENT, ReportTable, p_value, percent, points, spread
+from mfer_core.evaluation.tables import ABSENT, ReportTable, interval, p_value, percent, points, spread
 from mfer_core.evaluation.target_features import NORMALISATIONS
+from mfer_core.protocol.predictions import classes_of
 from mfer_core.protocol.protocols import protocol
 
+AS_TRAINED = "zero-shot, none normalisation"
 COLUMNS = (*ARMS, "robust")
 TITLES = {"robust": "fused, robust"}
+SCORES = {"accuracy": "accuracy %", "uar": "UAR %", "macro_f1": "macro F1 %"}
 PAIRS = (
     ("fused", "audio"),
     ("fused", "visual"),
@@ -46,17 +48,35 @@ def _by_setting(metrics: dict, columns: dict[str, str]) -> list[dict]:
     ]
 
 
-def shots_table(metrics: dict, shots: list[int], normalisation: str) -> pd.DataFrame:
-    """Zero-shot as the models come, then normalised and after k clips per class; last, what the reference
-    published.
+def scores_table(metrics: dict) -> pd.DataFrame:
+    """Accuracy, UAR and macro F1 of every arm as trained, each with its interval."""
+    return pd.DataFrame(
+        [
+            {
+                "protocol": protocol(name).label,
+                "arm": TITLES.get(arm, arm),
+                **{
+                    title: interval(arms.get(arm, {}).get(AS_TRAINED, {}).get(metric))
+                    for metric, title in SCORES.items()
+                },
+            }
+            for name, arms in metrics.items()
+            for arm in COLUMNS
+        ]
+    )
+
+
+def shots_table(metrics: dict, shots: list[int], normalisation: str, beside_published: bool) -> pd.DataFrame:
+    """Zero-shot as the models come, then normalised and after k clips per class; last, where the corpus is
+    like the reference's, what that published.
     """
-    columns = {"zero-shot, as trained": "zero-shot, none normalisation"}
+    columns = {"zero-shot, as trained": AS_TRAINED}
     if normalisation != "none":
         columns[f"zero-shot, normalised per {normalisation}"] = f"zero-shot, {normalisation} normalisation"
     columns |= {f"{count} clip{'s' * (count > 1)} per class": f"{count}-shot" for count in shots if count}
     rows = _by_setting(metrics, columns)
     reference = published()["transfer"]
-    for arm in ARMS:
+    for arm in ARMS if beside_published else ():
         numbers = {name: value / 100 for name, value in reference[arm].items()}
         rows.append({"protocol": "published*", "arm": arm, "zero-shot, as trained": spread(numbers)})
     return pd.DataFrame(rows).fillna("-")
@@ -153,12 +173,12 @@ def collapse_table(predictions: pd.DataFrame) -> pd.DataFrame:
     at all.
     """
     rows = []
-    names = list(CLASSES)
+    names = list(classes_of(predictions))
     decided = predictions.assign(
         predicted=predictions[names].idxmax(axis=1), confidence=predictions[names].max(axis=1)
     )
     for (name, arm), table in decided.groupby(["protocol", "arm"], sort=False):
-        for label in CLASSES:
+        for label in names:
             clips = table[table.label == label]
             if clips.empty:
                 continue
@@ -208,11 +228,12 @@ def pairs_table(predictions: pd.DataFrame, permutations: int, seed: int) -> Repo
     """
     rows = []
     speakers = predictions.drop_duplicates("clip_id").set_index("clip_id").speaker
+    classes = classes_of(predictions)
     for name, table in predictions.groupby("protocol", sort=False):
         arms = {str(arm): rows_of.reset_index(drop=True) for arm, rows_of in table.groupby("arm", sort=False)}
         pairs = [pair for pair in PAIRS if set(pair) <= set(arms)]
         tests = [
-            compare(arms[first], arms[second], speakers, CLASSES, permutations, seed)
+            compare(arms[first], arms[second], speakers, classes, permutations, seed)
             for first, second in pairs
         ]
         corrected = holm([test["accuracy_p"] for test in tests])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mfer_core.base.labels import CLASSES, head_classes
+from mfer_core.base.labels import head_classes
 from mfer_core.base.paths import DataPaths
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import by_class, known_classes, read_head
@@ -67,15 +67,15 @@ def zero_shot_table(
     for (name, head), head_rows in predictions[predictions.arm.isin(HEADS.values())].groupby(
         ["protocol", "arm"], sort=False
     ):
-        known = [label for label in CLASSES if head_rows[label].notna().all()]
+        known = [label for label in benchmark.classes if head_rows[label].notna().all()]
         same = predictions[(predictions.protocol == name) & predictions.clip_id.isin(set(head_rows.clip_id))]
         rivals = [arm for arm in _rivals(head) if (same.arm == arm).any()]
         common = set.intersection(*(set(same.clip_id[same.arm == arm]) for arm in (head, *rivals)))
         scored: dict[str, dict] = {}
         for arm in (head, *rivals):
             table = same[(same.arm == arm) & same.clip_id.isin(common)].reset_index(drop=True)
-            table = table.assign(**dict.fromkeys(set(CLASSES) - set(known), 0.0))
-            scores = summarise(table, benchmark.speaker_of(table.clip_id), CLASSES, resamples, seed)
+            table = table.assign(**dict.fromkeys(set(benchmark.classes) - set(known), 0.0))
+            scores = summarise(table, benchmark.speaker_of(table.clip_id), benchmark.classes, resamples, seed)
             scored[arm] = {metric: scores[metric] for metric in ("accuracy", "uar")}
             rows.append(
                 {

@@ -58,7 +58,7 @@ def frames_table(path: Path, manifest: pd.DataFrame, classes: tuple[str, ...]) -
     if len(known) < 2:
         return pd.DataFrame()
     label_of = manifest.set_index("clip_id").label
-    shares = frames.set_index("clip_id")[labels].astype(np.float64)
+    shares = frames[frames.clip_id.isin(label_of.index)].set_index("clip_id")[labels].astype(np.float64)
     rows = {name: {"emotion": name} for name in (*known, "all")}
     for unit, scored in {"frame": shares, "clip": shares.groupby(level=0).mean()}.items():
         guesses = np.array(classes)[np.nanargmax(by_class(labels, scored.to_numpy(), classes), axis=1)]

@@ -13,8 +13,8 @@ import jinja2
 import pandas as pd
 
 from mfer_core.base.files import atomic_path
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import ARMS
+from mfer_core.prediction.colours import COLOURS, colour_number
 from mfer_core.prediction.notice import LAW, MEASURED
 from mfer_core.prediction.results_folder import RecordingResult, result_name
 from mfer_core.prediction.run import PredictionRun
@@ -49,7 +49,7 @@ def render(template: str, **values: object) -> Iterator[str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["colour_of"] = CLASSES.index
+    environment.globals |= {"colour_of": colour_number, "colours": len(COLOURS)}
     return environment.get_template(template).generate(measured=MEASURED, law=LAW, **values)
 
 
@@ -119,7 +119,7 @@ def _drawing(timeline: pd.DataFrame, duration_s: float, run: PredictionRun) -> d
         for index, arm in enumerate(arms)
     ]
     band = [
-        {"x": start * scale, "width": (end - start) * scale, "colour": CLASSES.index(label), "label": label}
+        {"x": start * scale, "width": (end - start) * scale, "colour": colour_number(label), "label": label}
         for start, end, label in label_segments(timeline, "fused", run.step_s, duration_s)
     ]
     height = GAP + len(arms) * (PANEL + GAP) + 40
@@ -143,7 +143,7 @@ def _lines(rows: pd.DataFrame, run: PredictionRun, scale: float, top: int) -> li
             [f"{x:.1f},{y:.1f}" for x, y in zip(centres, heights, strict=True)], rows.index, dtype=str
         )
         lines += [
-            {"colour": CLASSES.index(name), "name": name, "points": " ".join(part)}
+            {"colour": colour_number(name), "name": name, "points": " ".join(part)}
             for _, part in points.groupby(piece)
         ]
     return lines

@@ -9,14 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from mfer_core.base.files import atomic_path
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.modalities import ARMS
 from mfer_core.media.inspect import COLUMNS, draw_faces, draw_wave, spread
+from mfer_core.prediction.colours import COLOURS, colour_number
 from mfer_core.prediction.predictor import Prediction
 
-# One per emotion of CLASSES, whichever of them a model knows, after Okabe & Ito's for the colour-blind;
-# templates/base.html has the same for light and dark.
-COLOURS = ("#808080", "#56b4e9", "#d9b300", "#0057a3", "#d55e00", "#b5508c", "#009e73", "#222222")
 LONGEST_NAME = 80  # The most characters of a name in a title; the middle of a longer name is left out.
 HATCHES = {"visual": "//", "audio": "..", "fused": ""}
 
@@ -74,7 +71,7 @@ def _draw_curves(axes: np.ndarray, arms: list[str], prediction: Prediction) -> N
             axis.plot(
                 (rows.start_s + rows.end_s) / 2,
                 rows[name],
-                color=COLOURS[CLASSES.index(name)],
+                color=COLOURS[colour_number(name)],
                 label=name,
                 linewidth=1.6,
                 marker=".",
@@ -102,7 +99,7 @@ def _draw_bars(axis: Axes, arms: list[str], table: pd.DataFrame) -> None:
             positions,
             row,
             0.25,
-            color=[COLOURS[CLASSES.index(name)] for name in names],
+            color=[COLOURS[colour_number(name)] for name in names],
             hatch=HATCHES[arm],
             edgecolor="white",
             linewidth=0.5,

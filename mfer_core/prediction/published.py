@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.labels import CLASSES, head_classes
+from mfer_core.base.labels import EIGHT, head_classes
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Predict
 from mfer_core.cache.heads import Head, by_class, known_classes, soften
@@ -44,7 +44,7 @@ class PublishedHeads:
 
     def __post_init__(self) -> None:
         """Raises MferError when the heads share fewer than two classes."""
-        self.classes = CLASSES
+        self.classes = EIGHT
         for head in self.heads.values():
             self.classes = tuple(known_classes(head.labels, self.classes))
         if len(self.classes) < 2:
@@ -138,7 +138,7 @@ def about(sources: tuple[HeadSource, ...], classes: tuple[str, ...]) -> list[str
     """What a person must know of published heads, in lines; none for a trained model."""
     if not sources:
         return []
-    lacking = [name for name in CLASSES if name not in classes]
+    lacking = [name for name in EIGHT if name not in classes]
     without = f" ({', '.join(lacking)}: not known to both)" if lacking else ""
     calibrated = any(source.temperature != 1 for source in sources)
     mean = "after the temperatures of these settings" if calibrated else "nothing was calibrated"

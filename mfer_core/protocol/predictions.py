@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from mfer_core.base.labels import RESERVED
+
 # The seed of predictions that no random number shapes: of probes, of the SVM, of the encoders' own heads.
 NO_SEED = float("nan")
 
@@ -21,6 +23,11 @@ def predictions_schema(classes: tuple[str, ...]) -> pa.Schema:
         ("label", pa.string()),
     ]
     return pa.schema(fields + [(name, pa.float32()) for name in classes])
+
+
+def classes_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """The classes of a table of predictions, in its order: all columns but those with other facts."""
+    return tuple(name for name in table.columns if name not in RESERVED)
 
 
 def prediction_rows(

@@ -12,7 +12,7 @@ what it loses on new people, so that its figures are no figures about new people
 from dataclasses import dataclass
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.settings.types import PROTOCOL, PROTOCOLS
+from mfer_core.base.settings.types import PRESET_CORPUS, PROTOCOL, PROTOCOLS
 
 PARTS = ("train", "valid", "test")
 Actors = frozenset[int]
@@ -38,10 +38,6 @@ HELD_OUT: dict[str, tuple[Actors, ...]] = {
 }
 # Actors that the published split sets aside for choosing the checkpoint.
 VALIDATION: dict[str, Actors] = {"chumachenko": frozenset((11, 13, 18, 22))}
-# The adapter that reads the corpus whose actors a preset numbers; the number means nobody in another corpus.
-PRESET_CORPUS = dict.fromkeys(("luna5", "emobox6", "hicmae6", "chumachenko"), "ravdess") | {
-    "hicmae5": "crema_d"
-}
 # How many actors that corpus has as published: a preset over fewer is not the published one.
 PRESET_ACTORS = {"ravdess": 24, "crema_d": 91}
 

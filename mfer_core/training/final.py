@@ -9,7 +9,6 @@ from statistics import median, median_low, mode
 import pandas as pd
 
 from mfer_core.base.files import read_json
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.dataset.clip_encoder import blocks_of
@@ -78,4 +77,4 @@ def train_final(stage: str, data: Path, settings: Settings) -> Path:
         "stacked": choice.stacked.facts if choice.stacked else None,
     }
     models = {WEIGHTS: (final.model, blocks_of(final.encoders))}
-    return finish(run, models, final.progress.history, None, CLASSES, facts)
+    return finish(run, models, final.progress.history, None, fold.classes, facts)

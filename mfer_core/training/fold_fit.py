@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from mfer_core.base.files import digest
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.settings import Finetune, Settings, Train, TrainAudio, TrainFused, TrainVisual
 from mfer_core.cache.code import code_digest
 from mfer_core.dataset.clip_encoder import ClipEncoder, embedded, open_modality
@@ -183,8 +182,8 @@ class Job:
             row = {"epoch": 0, "train_loss": validate(fused.head, train)["valid_loss"], "lr": 0.0}
             row |= validate(fused.head, valid) if self.rates is None else {}
             return Progress([row], {}, 0), stacked
-        start = copy.deepcopy(fused.head)
-        progress = fit(fused.head, groups, train, valid, len(CLASSES), section, self.run, self.rates, shares)
+        start, classes = copy.deepcopy(fused.head), len(self.stage.fold.classes)
+        progress = fit(fused.head, groups, train, valid, classes, section, self.run, self.rates, shares)
         if shares and self.rates is None:
             before, after = logits_of(start, valid), logits_of(fused.head, valid)
             if not beyond_chance(before, after, valid.labels):
@@ -194,6 +193,6 @@ class Job:
 
     def _fit_whole(self, model: Arm | Fused, groups: list[Group], keeps_start: bool = False) -> Progress:
         return fit_with_encoders(
-            model, groups, self.clips, len(CLASSES), self.stage.section, self.run, self.encoders, self.rates,
-            keeps_start,
+            model, groups, self.clips, len(self.stage.fold.classes), self.stage.section, self.run,
+            self.encoders, self.rates, keeps_start,
         )  # fmt: skip

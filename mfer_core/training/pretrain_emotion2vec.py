@@ -119,14 +119,12 @@ class Speech:
     """The clips, their classes, and which of them are held out."""
 
     def __init__(self, waveforms: Waveforms, labels: list[str], held_out: np.ndarray):
-        if unknown := sorted(set(labels) - set(EMOTIONS)):
-            raise MferError(f"speech labelled {unknown[0]!r}: use {', '.join(EMOTIONS)}")
         if not held_out.any() or held_out.all():
             raise MferError(
                 f"{STAGE} needs speakers to train on and others to hold out: give it a corpus of three "
                 "speakers or more"
             )
-        self.classes = [name for name in EMOTIONS if name in set(labels)]
+        self.classes = sorted(set(labels), key=lambda name: (name not in EMOTIONS, name))
         self.waveforms = waveforms
         self.train, self.valid = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         self.targets = torch.tensor([self.classes.index(label) for label in labels])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, read_table
-from mfer_core.base.labels import CLASSES
+from mfer_core.base.labels import LabelSet
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths, FoldName
 from mfer_core.base.settings import Finetune, Settings, TrainArm, TrainAudio, TrainFused, TrainVisual
@@ -70,7 +70,7 @@ class VisualStage(FoldStage):
         self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
     ) -> tuple[Arm, list[Group]]:
         torch.manual_seed(seed)
-        arm = new_arm("visual", modalities["visual"], self.section, CLASSES)
+        arm = new_arm("visual", modalities["visual"], self.section, self.fold.classes)
         return arm, trainable(arm, self.section.learning_rate)
 
 
@@ -111,7 +111,7 @@ class AudioStage(FoldStage):
         self, modalities: dict[str, ModalityEmbeddings], seed: int, selection: bool
     ) -> tuple[Arm, list[Group]]:
         torch.manual_seed(seed)
-        arm = new_arm("audio", modalities["audio"], self.settings.pretrain_audio, CLASSES)
+        arm = new_arm("audio", modalities["audio"], self.settings.pretrain_audio, self.fold.classes)
         if self.parent is None:
             return arm, trainable(arm, self.section.learning_rate)
         if not same_encoder(self.parent_encoder, modalities["audio"].metadata):
@@ -206,7 +206,7 @@ def train_fold(stage: str, protocol: str, seed: int, number: int, data: Path, se
     with one_thread():
         chosen = fit_once(job, fold, run)
         final = fit_once(job, fold.with_valid(), run.refit(), chosen.choice) if job.refit else chosen
-        predictions = probability_table(final.model, final.part("test"), CLASSES)
+        predictions = probability_table(final.model, final.part("test"), fold.classes)
     predictions = predictions.assign(protocol=protocol, fold=number, seed=seed, arm=job.arm)
     facts = facts_of(job, final) | {
         "selection_speakers": sorted({*final.clips["valid"].speakers}),
@@ -216,7 +216,7 @@ def train_fold(stage: str, protocol: str, seed: int, number: int, data: Path, se
     }
     models = {WEIGHTS: final} | ({SELECTION: chosen} if job.refit else {})
     stored = {file: (fitted.model, blocks_of(fitted.encoders)) for file, fitted in models.items()}
-    return finish(run, stored, chosen.progress.history, predictions, CLASSES, facts)
+    return finish(run, stored, chosen.progress.history, predictions, fold.classes, facts)
 
 
 def folds_to_train(stage: str, data: Path, settings: Settings) -> list[FoldName]:
@@ -233,4 +233,5 @@ def collect_predictions(stage: str, data: Path, settings: Settings) -> pd.DataFr
     """Write ``data/<stage>/predictions.parquet`` from its folds (empty where the arm is left out) and return
     it.
     """
-    return collect(data, stage, CLASSES, folds_to_train(stage, data, settings))
+    classes = LabelSet.read(DataPaths(Path(data)).labels).classes
+    return collect(data, stage, classes, folds_to_train(stage, data, settings))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from mfer_core.base.files import read_table
-from mfer_core.base.labels import CLASSES
 from mfer_core.base.settings import Settings
 from mfer_core.evaluation.pairs import compare
+from mfer_core.protocol.predictions import classes_of
 from mfer_core.protocol.protocols import protocol
 
 CHAMPION = "champion"
@@ -41,11 +41,13 @@ def paired_test(new: Path, champion: Path, settings: Settings) -> dict | None:
         return None
     first, second = (read_table(folder / PREDICTIONS) for folder in (new, champion))
     same = ["fold", "clip_id", "label"]
-    if set(first[same].itertuples(index=False)) != set(second[same].itertuples(index=False)):
+    if classes_of(first) != classes_of(second) or set(first[same].itertuples(index=False)) != set(
+        second[same].itertuples(index=False)
+    ):
         return None
     speakers: pd.Series = first.drop_duplicates("clip_id").set_index("clip_id").speaker
     tries = settings.evaluate.permutations
-    return compare(first, second, speakers, CLASSES, tries, settings.seed)
+    return compare(first, second, speakers, classes_of(first), tries, settings.seed)
 
 
 def refusal(new: dict[str, str], champion: dict[str, str] | None) -> str | None:

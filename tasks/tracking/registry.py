@@ -112,7 +112,7 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
             python_model=str(SERVED),
             artifacts={"model": str(folder)},
             code_paths=[str(ROOT / "mfer_core")],
-            signature=model_signature(),
+            signature=model_signature(read_json(folder / "fused" / "config.json")["labels"]),
             input_example=input_example(),
             pip_requirements=["-r requirements.lock"],
             metadata={"protocol": chosen.protocol, "synthetic": settings.synthetic, "notice": NOTICE},

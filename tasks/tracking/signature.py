@@ -1,6 +1,7 @@
 """What the registered model takes and gives, declared, with an example that anyone can send."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -9,11 +10,10 @@ import soundfile
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
-from mfer_core.base.labels import CLASSES
 from mfer_core.cache.schemas import SAMPLE_RATE
 
 
-def model_signature() -> ModelSignature:
+def model_signature(classes: Sequence[str]) -> ModelSignature:
     """Rows with ``path``, or ``content`` and ``name``; answers as mfer_core.prediction.Prediction says.
 
     A row that cannot be used is answered by ``path`` and ``reason``.
@@ -27,7 +27,7 @@ def model_signature() -> ModelSignature:
         ColSpec("double", "end_s", required=False),
         ColSpec("string", "arm", required=False),
         ColSpec("string", "label", required=False),
-        *(ColSpec("double", name, required=False) for name in CLASSES),
+        *(ColSpec("double", name, required=False) for name in classes),
         ColSpec("string", "reason", required=False),
     ]
     params = [ParamSpec("window_s", "double", 0.0), ParamSpec("step_s", "double", 1.0)]

@@ -45,10 +45,10 @@ def test_a_manifest_may_lie_outside_the_set(folder, tmp_path_factory):
 
 
 def test_a_label_that_nobody_declared_is_rejected_and_an_alias_mends_it(folder):
-    (folder / "list.csv").write_text("path,label\none.wav,bored\n")
+    (folder / "list.csv").write_text("path,label\none.wav,grumpy\n")
     _, rejects = ingest(folder, manifest="list.csv")
-    assert rejects["one.wav"].reason == "unknown label" and "'bored'" in rejects["one.wav"].detail
-    assert ingest(folder, manifest="list.csv", aliases={"Bored": "neutral"})[0]["one.wav"].label == "neutral"
+    assert rejects["one.wav"].reason == "unknown label" and "'grumpy'" in rejects["one.wav"].detail
+    assert ingest(folder, manifest="list.csv", aliases={"Grumpy": "neutral"})[0]["one.wav"].label == "neutral"
 
 
 @pytest.mark.parametrize(

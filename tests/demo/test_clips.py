@@ -51,6 +51,21 @@ def test_streams_are_those_of_the_real_files(videos):
             )
 
 
+def test_crema_d_with_pictures_is_flash_video_as_the_real_one(tmp_path):
+    (planned,) = clips("crema_d", 1, 1, seed=3, pictures=True)
+    path = tmp_path / write_clip(tmp_path, planned, seed=3)
+    with av.open(str(path)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert video.codec.name == "flv" and audio.codec.name.startswith("mp3") and audio.rate == 44_100
+    (heard,) = clips("crema_d", 1, 1, seed=3)
+    same, rate = sound(tmp_path / write_clip(tmp_path, heard, seed=3))
+    samples, flash_rate = sound(path)
+    assert len(samples) / flash_rate == pytest.approx(len(same) / rate, abs=0.15), (
+        "sound alone is the same take"
+    )
+    assert np.mean([len(FaceDetector().detect(picture)) == 1 for picture in pictures(path)[5::30]]) == 1
+
+
 def test_mtcnn_finds_the_one_face_in_nearly_every_frame(videos):
     detector = FaceDetector()
     counts = {path: [len(detector.detect(picture)) for picture in pictures(path)[5::30]] for path in videos}

@@ -5,10 +5,11 @@ from collections import Counter
 
 import pytest
 
-from demo.plans import MOST_SPEAKERS, clips
+from demo.plans import CREMA_CODES, MOST_SPEAKERS, clips
 from mfer_core.base.errors import MferError
 from mfer_core.corpora.custom import Metadata
 from mfer_core.corpora.registry import adapter
+from mfer_core.protocol.protocols import HELD_OUT
 
 METADATA = {
     "custom": Metadata(speaker=re.compile(r"^(?:[^_]+_){1}(?P<speaker>[^_]+)_")),
@@ -73,3 +74,15 @@ def test_the_custom_set_has_every_emotion_in_every_sentence():
     planned = clips("custom", 1, 24, seed=42)
     assert Counter((clip.label, clip.statement) for clip in planned).most_common(1)[0][1] == 1
     assert len({clip.label for clip in planned}) == 8
+
+
+def test_the_seen_crema_d_has_actors_in_every_fold_of_hicmae5_and_six_emotions():
+    planned = clips("crema_d", 12, 6, seed=42, pictures=True)
+    per_fold = [
+        {clip.speaker for clip in planned if int(clip.speaker) in held} for held in HELD_OUT["hicmae5"]
+    ]
+    assert [len(people) for people in per_fold] == [3, 2, 3, 2, 2]
+    assert {clip.label for clip in planned} == set(CREMA_CODES.values())
+    for clip in planned:
+        facts = adapter("crema_d").read(clip.path, {})
+        assert clip.path.endswith(".flv") and (facts.speaker, facts.label) == (clip.speaker, clip.label)

@@ -8,7 +8,7 @@ import pytest
 
 from flows import show
 from mfer_core.base.files import read_json, read_table, sha256_file, write_json
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import LabelSet, label_set
 from mfer_core.base.modalities import ARMS
 from mfer_core.cache.code import ROOT
 from mfer_core.evaluation.arms import PROBES, title
@@ -107,7 +107,7 @@ def test_statement_is_no_honest_side_of_the_leakage_gap(evaluated):
     data, settings, _ = evaluated
     predictions = read_table(data / "evaluate" / "predictions.parquet")
     renamed = predictions.assign(protocol=predictions.protocol.replace("groupk:2", "statement"))
-    table = leakage_table(renamed, open_benchmark(settings, *manifest_and_folds(data)), (100, 0))
+    table = leakage_table(renamed, open_benchmark(settings, *manifest_and_folds(data), LabelSet()), (100, 0))
     assert table.frame.empty and "honest protocol" in table.notes
 
 

@@ -16,7 +16,7 @@ def test_an_arm_that_is_normalised_by_speaker_meets_rivals_that_are(trained):
     normalised = settings.model_copy(update={"pretrain_audio": arm})
     manifest, folds = manifest_and_folds(data)
     features = svm_features(data, settings, manifest)
-    predictions = all_predictions(data, normalised, manifest, folds, features)
+    predictions = all_predictions(data, normalised, manifest, folds, EIGHT, features)
     for name in ("baseline", "probe_audio", "probe_both"):
         plain, moved = (
             predictions[predictions.arm == arm].set_index(["protocol", "clip_id"])[list(EIGHT)]
@@ -28,5 +28,5 @@ def test_an_arm_that_is_normalised_by_speaker_meets_rivals_that_are(trained):
     assert pairs[0] == ("fused", "probe_both_speaker")
     assert ("audio", "baseline_speaker") in pairs and ("visual", "baseline") in pairs
     assert not {("audio", "baseline"), ("fused", "probe_both")} & set(pairs)
-    plain = all_predictions(data, settings, manifest, folds, features)
+    plain = all_predictions(data, settings, manifest, folds, EIGHT, features)
     assert not any(arm.endswith("_speaker") for arm in plain.arm.unique())

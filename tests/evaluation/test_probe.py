@@ -54,7 +54,7 @@ def test_the_probe_is_scikit_learns_regression_with_the_strength_of_the_inner_sp
     best = STRENGTHS[int(np.argmin(errors))]
     assert best not in (STRENGTHS[0], STRENGTHS[-1]), "else the choice would not show"
     plain = fitted(best, *(("train", "valid") if refit else ("train",)))
-    table = probe_of("probe_audio", {"audio": values}, labels, folds, refit).set_index("clip_id")
+    table = probe_of("probe_audio", {"audio": values}, labels, folds, refit, EIGHT).set_index("clip_id")
     expected = pd.DataFrame(plain.predict_proba(inputs["test"]), clips["test"], list(plain.classes_))
     np.testing.assert_allclose(table[list(EIGHT)], expected.loc[table.index, list(EIGHT)], atol=2e-3)
 
@@ -63,8 +63,8 @@ def test_where_the_epoch_is_picked_on_the_test_fold_so_is_the_strength_and_nothi
     values, labels, folds = world(12)
     both = folds[folds.part == "test"].assign(part="valid")
     peeking = pd.concat([folds[folds.part != "valid"], both]).assign(protocol="report5")
-    table = probe_of("probe_audio", {"audio": values}, labels, peeking, refit=True)
-    again = probe_of("probe_audio", {"audio": values}, labels, peeking, refit=False)
+    table = probe_of("probe_audio", {"audio": values}, labels, peeking, True, EIGHT)
+    again = probe_of("probe_audio", {"audio": values}, labels, peeking, False, EIGHT)
     pd.testing.assert_frame_equal(table, again)
 
 
@@ -74,5 +74,5 @@ def test_a_clip_without_a_modality_is_the_training_mean_there():
     train = sorted(folds.clip_id[folds.part == "train"])
     inputs, other = design({"visual": values, "audio": heard}, train, ["c/031"])
     assert (inputs[train.index("c/000"), 12:] == 0).all() and (other[0, 12:] == 0).all()
-    table = probe_of("probe_both", {"visual": values, "audio": heard}, labels, folds, refit=True)
+    table = probe_of("probe_both", {"visual": values, "audio": heard}, labels, folds, True, EIGHT)
     assert "c/031" in set(table.clip_id)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from mfer_core.base.labels import LabelSet
 from mfer_core.evaluation.benchmark import open_benchmark
 from mfer_core.evaluation.published_results import published_table, why_not_beside
 from tests.training.synthetic import manifest_and_folds, small_settings, write_benchmark
@@ -17,7 +18,7 @@ def benchmark(tmp_path):
     """Six speakers of RAVDESS, said to be real ones."""
     settings = small_settings()
     write_benchmark(tmp_path, settings, speakers=6)
-    return replace(open_benchmark(settings, *manifest_and_folds(tmp_path)), synthetic=False)
+    return replace(open_benchmark(settings, *manifest_and_folds(tmp_path), LabelSet()), synthetic=False)
 
 
 def test_ours_stand_beside_published_ones_only_where_all_speakers_and_clips_are_there(benchmark):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mfer_core.base.files import read_json, read_table, sha256_file
-from mfer_core.base.labels import CLASSES
+from mfer_core.base.labels import EIGHT, LabelSet
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.modalities import ARMS
 from mfer_core.evaluation.benchmark import open_benchmark
@@ -88,12 +88,12 @@ def test_a_seed_gives_the_same_models_whatever_other_seeds_there_are(grown, tmp_
 
 def test_a_figure_is_the_mean_over_the_seeds_with_their_deviation(grown, figures):
     metrics, table = figures[0]["groupk:2"], read_table(grown[0] / "evaluate" / "predictions.parquet")
-    right = table[list(CLASSES)].idxmax(axis=1) == table.label
+    right = table[list(EIGHT)].idxmax(axis=1) == table.label
     for arm in (*ARMS, "late_product"):
         stats, chosen = metrics[arm]["accuracy"], table.arm == arm
         by_seed = right[chosen].groupby(table.seed[chosen]).mean()
         assert stats["seeds"] == pytest.approx(by_seed.tolist()) and len(by_seed) == 2
-        spread = table[chosen].groupby("clip_id")[list(CLASSES)].std()
+        spread = table[chosen].groupby("clip_id")[list(EIGHT)].std()
         assert spread.to_numpy().max() > 0.01, "another seed is another model"
         assert stats["pooled"] == pytest.approx(by_seed.mean()) == pytest.approx(right[chosen].mean())
         assert stats["seed_std"] == pytest.approx(by_seed.std())
@@ -107,10 +107,10 @@ def test_a_figure_is_the_mean_over_the_seeds_with_their_deviation(grown, figures
 def test_the_leakage_gap_has_its_own_deviation_over_the_seeds(grown, figures):
     data, settings, _, _ = grown
     table = read_table(data / "evaluate" / "predictions.parquet").query("arm == 'fused'")
-    perfect = table.assign(**{name: (table.label == name) * 1.0 for name in CLASSES})
+    perfect = table.assign(**{name: (table.label == name) * 1.0 for name in EIGHT})
     better = perfect.where(table.seed == 0, table)
     manifest = read_manifest(data / "ingest" / "ravdess" / "manifest.parquet")
-    benchmark = open_benchmark(settings, manifest, read_table(data / "folds" / "folds.parquet"))
+    benchmark = open_benchmark(settings, manifest, read_table(data / "folds" / "folds.parquet"), LabelSet())
     gap = accuracy_difference(better, table, benchmark, (100, 0))
     gained = 1 - figures[0]["groupk:2"]["fused"]["accuracy"]["seeds"][0]
     assert gap["difference"] == pytest.approx(gained / 2)
@@ -146,7 +146,7 @@ def test_the_transfer_corpus_is_answered_by_the_models_of_every_seed(grown, figu
     assert kept.groupby("seed").size().nunique() == 1 and set(kept.seed) == {0, 1}
     stats = figures[1]["groupk:2"]["fused"]["zero-shot, none normalisation"]["accuracy"]
     zero_shot = kept[(kept.arm == "fused") & (kept.setting == "zero-shot, none normalisation")]
-    right = zero_shot[list(CLASSES)].idxmax(axis=1) == zero_shot.label
+    right = zero_shot[list(EIGHT)].idxmax(axis=1) == zero_shot.label
     assert stats["seeds"] == pytest.approx(right.groupby(zero_shot.seed).mean().tolist())
     assert stats["seed_std"] == pytest.approx(right.groupby(zero_shot.seed).mean().std())
     assert len(stats["folds"]) == 2

@@ -6,7 +6,7 @@ import pytest
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table
-from mfer_core.base.labels import head_classes, label_set
+from mfer_core.base.labels import LabelSet, head_classes, label_set
 from mfer_core.base.manifest import read_manifest
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, read_head, write_head
@@ -106,7 +106,7 @@ def test_a_head_stands_beside_arms_on_its_own_clips_and_classes(tmp_path):
     shares[happy] = 0.6 * np.eye(8)[EIGHT.index("calm")] + 0.4 * np.eye(8)[EIGHT.index("happy")]
     arm = tested.drop(columns="part").assign(arm="audio", **dict(zip(EIGHT, shares.T, strict=True)))
     table, figures = zero_shot_table(
-        pd.concat([arm, head]), open_benchmark(settings, manifest, folds), 100, 0
+        pd.concat([arm, head]), open_benchmark(settings, manifest, folds, LabelSet()), 100, 0
     )
     scores = figures["groupk:2"]["zero_shot_audio"]
     known = {"neutral", "happy", "sad", "angry", "fearful"}

@@ -12,7 +12,7 @@ import flows.live
 from flows.__main__ import main
 from flows.live_page import LivePage
 from flows.local_pages import served
-from mfer_core.base.labels import CLASSES
+from mfer_core.base.labels import EIGHT
 from mfer_core.media.live_feed import replay
 from mfer_core.prediction.batch import Batch
 from mfer_core.prediction.live import LiveWindow
@@ -24,10 +24,10 @@ from tests.prediction.conftest import _one_thread, model, predictor, recordings 
 @pytest.fixture
 def page():
     """A page with a picture and ten windows in which everyone is happier and happier."""
-    page = LivePage("<b>film</b>", 4.0, 1.0, CLASSES, "a warning", ["about it"], lambda _: None)
+    page = LivePage("<b>film</b>", 4.0, 1.0, EIGHT, "a warning", ["about it"], lambda _: None)
     page.shown(np.full((90, 160, 3), 128, np.uint8))
     for number in range(10):
-        shares = dict.fromkeys(CLASSES, 0.01 * (10 - number)) | {"happy": 0.3 + 0.07 * number}
+        shares = dict.fromkeys(EIGHT, 0.01 * (10 - number)) | {"happy": 0.3 + 0.07 * number}
         arms = dict.fromkeys(("visual", "fused"), shares)
         page.tell(LiveWindow(float(number), number + 4.0, arms, 0.25))
     page.ended = True
@@ -79,7 +79,7 @@ def test_the_page_answers_to_itself_alone(page):
 def test_the_page_draws_every_window_in_a_browser(page, tmp_path):
     with served(page.application(), None) as address, browser(address, tmp_path / "profile") as shown:
         shown.wait_for("document.getElementById('said').textContent === 'The feed has ended.'")
-        assert shown.evaluate("document.querySelectorAll('polyline').length") == 2 * len(CLASSES)
+        assert shown.evaluate("document.querySelectorAll('polyline').length") == 2 * len(EIGHT)
         words = shown.evaluate("document.querySelector('#words li').textContent")
         assert words == "9.0 to 13.0 s: visual happy 93 %, fused happy 93 %"
         labels = "[...document.querySelectorAll('td b')].map(node => node.textContent)"

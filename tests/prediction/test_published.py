@@ -14,7 +14,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from flows.__main__ import main
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
-from mfer_core.base.labels import CLASSES
+from mfer_core.base.labels import EIGHT
 from mfer_core.base.settings import Predict, load_settings
 from mfer_core.cache.heads import Head
 from mfer_core.media.read import decode_image, keep_speech
@@ -115,7 +115,7 @@ def test_a_fresh_project_answers_and_says_whose_answer_it_is(
     ):
         assert words in page and words in said.out
     key = dict(re.findall(r'<i class="f(\d)"></i>(\w+)', page))
-    assert {CLASSES[int(colour)]: name for colour, name in key.items()} == {name: name for name in SEVEN}, (
+    assert {EIGHT[int(colour)]: name for colour, name in key.items()} == {name: name for name in SEVEN}, (
         "an emotion has one colour, whichever of them a model knows"
     )
 

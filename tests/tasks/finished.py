@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.files import write_json, write_table
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import LabelSet, label_set
 from mfer_core.base.manifest import Clip, clips_frame
 
 LABELS = label_set("eight")
@@ -57,4 +57,5 @@ def finish_fold(arm: str, fold: int, hits: int) -> Path:
     for path, table in (("folds/folds.parquet", folds), ("ingest/ravdess/manifest.parquet", CLIPS)):
         (Path("data") / path).parent.mkdir(parents=True, exist_ok=True)
         write_table(Path("data") / path, table)
+    LabelSet().write(Path("data/folds/labels.json"))
     return folder

@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from mfer_core.base.files import read_table, write_table
-from mfer_core.base.labels import label_set
+from mfer_core.base.labels import FURTHER, label_set
 from mfer_core.base.manifest import Clip, read_manifest, write_manifest
+from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings, load_settings
 from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards
 from mfer_core.cache.shards import partition
@@ -23,6 +24,7 @@ from mfer_core.training.pretrain_audio import pretrain_audio
 from mfer_core.training.stages import STAGES, collect_predictions, folds_to_train, train_fold
 
 EIGHT = label_set("eight")
+DIRECTIONS = (*EIGHT, *FURTHER)
 DIM = 12
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,7 +99,7 @@ def write_embeddings(
     ``identity``.
     """
     rng = np.random.default_rng(seed)
-    emotion = {label: np.random.default_rng([7, i]).normal(size=DIM) for i, label in enumerate(EIGHT)}
+    emotion = {label: np.random.default_rng([7, i]).normal(size=DIM) for i, label in enumerate(DIRECTIONS)}
     personal = {pair: rng.normal(size=DIM) for pair in sorted({(clip.speaker, clip.label) for clip in clips})}
     rows = {}
     for clip in clips:
@@ -121,13 +123,14 @@ def write_benchmark(
     strength: float = 0.8,
     identity: float = 0.5,
     gap: int = 0,
+    labels: tuple[str, ...] = EIGHT,
 ) -> None:
     """Manifest, embeddings of both modalities and folds of the benchmark corpus under ``data``.
 
     With ``gap``, every gap-th clip has no video, and the clip after it no audio.
     """
     corpus = settings.roles.benchmark
-    clips = clips_of(corpus, speakers, 2, EIGHT)
+    clips = clips_of(corpus, speakers, 2, labels)
     seen = [clip for number, clip in enumerate(clips) if not gap or number % gap]
     heard = [clip for number, clip in enumerate(clips) if not gap or number % gap != 1]
     write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus)
@@ -138,6 +141,8 @@ def write_benchmark(
 
 def write_folds(data: Path, settings: Settings) -> None:
     manifest = read_manifest(data / "ingest" / settings.roles.benchmark / "manifest.parquet")
+    manifest = settings.labels.declared.classify(manifest)
+    settings.labels.declared.occurring(manifest.label).write(DataPaths(data).labels)
     folds = make_folds(
         manifest, settings.folds, settings.seed, settings.corpora[settings.roles.benchmark].adapter
     )

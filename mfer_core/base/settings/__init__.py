@@ -7,10 +7,12 @@ from typing import Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from mfer_core.base.errors import Faults, MferError
+from mfer_core.base.labels import NAMES
 from mfer_core.base.modalities import Arm
 from mfer_core.base.settings.contradictions import contradictions
 from mfer_core.base.settings.encoders import Embed, PretrainEmotion2vec, PretrainVit
 from mfer_core.base.settings.reading import read_yaml
+from mfer_core.base.settings.resolving import resolve
 from mfer_core.base.settings.sections import (
     Corpus,
     DemoSize,
@@ -18,6 +20,7 @@ from mfer_core.base.settings.sections import (
     Extract,
     Folds,
     Ingest,
+    Labels,
     Predict,
     Register,
     Roles,
@@ -67,6 +70,7 @@ class Settings(Section):
     """The corpora of video or sound, which extract and embed go through: all of corpora but those of face
     images."""
     roles: Roles
+    labels: Labels = Labels()
     ingest: Ingest
     extract: Extract
     pretrain_vit: PretrainVit
@@ -84,13 +88,15 @@ class Settings(Section):
     tracking: Tracking
 
     def corpus(self, name: str) -> Corpus:
-        """A corpus by name. Raises MferError naming the choices."""
+        """A corpus by name; declared classes are among its aliases. Raises MferError naming the choices."""
         if name not in self.corpora:
             raise MferError(
                 f"unknown corpus {name!r}: choose one of {', '.join(self.corpora)}, "
                 "or add it to corpora in params.yaml"
             )
-        return self.corpora[name]
+        corpus = self.corpora[name]
+        declared = {label: label for label in self.labels.classes if label not in NAMES}
+        return corpus.model_copy(update={"aliases": declared | corpus.aliases}) if declared else corpus
 
     def views_of(self, corpus: str, modality: str) -> int:
         """How many augmented views of a corpus are cached: none of what is never trained on."""
@@ -125,9 +131,9 @@ class Settings(Section):
 
 
 def load_settings(path: Path = Path("params.yaml")) -> Settings:
-    """Read and validate params.yaml. Raises Faults, an MferError, with a line per fault: the key and the
-    choices."""
-    values = read_yaml(Path(path))
+    """Read, resolve and validate params.yaml. Raises Faults, an MferError, with a line per fault: the key and
+    the choices."""
+    values, _ = resolve(read_yaml(Path(path)))
     if faults := find_faults(values, Settings):
         raise Faults([f"{path}: {fault}" for fault in faults])
     return Settings.model_validate(values)

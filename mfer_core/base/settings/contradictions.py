@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
 from typing import Any
 
+from mfer_core.base.labels import NAMES
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings.encoders import PretrainVit
-from mfer_core.base.settings.sections import Corpus, Folds, Register, Roles
+from mfer_core.base.settings.sections import Corpus, Folds, Labels, Register, Roles
 from mfer_core.base.settings.training import TrainArm, TrainAudio
 
 Corpora = dict[str, Corpus]
@@ -116,6 +117,22 @@ def _normalised_embeddings_are_stored(
             )
 
 
+def _labels_are_declared(labels: Labels, corpora: Corpora) -> Iterator[str]:
+    """Every label that a setting leads to is known or a class."""
+    for label, name in labels.mapping.items():
+        if name is not None and name not in labels.classes:
+            choices = ", ".join(labels.classes)
+            yield f"labels.mapping.{label} is {name!r}: name one of labels.classes: {choices}"
+    known = (*NAMES, *(name for name in labels.classes if name not in NAMES))
+    for corpus, section in corpora.items():
+        for alias, name in section.aliases.items():
+            if name not in known:
+                yield (
+                    f"corpora.{corpus}.aliases.{alias} is {name!r}: use one of {', '.join(known)}, or add it "
+                    "to labels.classes"
+                )
+
+
 def _one_model_reads_one_kind(
     roles: Roles, corpora: Corpora, arms: list[str], train_audio: TrainAudio
 ) -> Iterator[str]:
@@ -144,5 +161,6 @@ CHECKS = (
     _fused_needs_both_arms,
     _registered_folds_are_made,
     _normalised_embeddings_are_stored,
+    _labels_are_declared,
     _one_model_reads_one_kind,
 )

@@ -9,11 +9,13 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
+from mfer_core.base.labels import EIGHT, LabelSet
 from mfer_core.base.modalities import Modality
 from mfer_core.base.settings.types import (
+    PRESETS,
     CorpusName,
-    Emotion,
     Folder,
+    Label,
     Protocol,
     SpeakerPattern,
     Text,
@@ -50,8 +52,8 @@ class Corpus(Section):
     """Its folder."""
     demo: DemoSize | None = None
     """Of a synthetic corpus, how much is written."""
-    aliases: dict[str, Emotion] = {}
-    """Labels as found, each with one of the eight emotions."""
+    aliases: dict[str, Label] = {}
+    """Labels as found, each with a name that is known (mfer_core/base/labels.py) or one of labels.classes."""
     speaker_pattern: SpeakerPattern | None = None
     """Of a custom set: regular expression whose group finds the speaker in a clip's name (with a / in it: in
     its path)."""
@@ -83,11 +85,26 @@ class Roles(Section):
     benchmark: CorpusName
     """The corpus of stages 1, 2b and 3, and of the folds."""
     pretraining: Unique[CorpusName] = Field(min_length=1)
-    """The corpora of stage 2a and of the compact emotion2vec."""
+    """The corpora of stage 2a and of the compact emotion2vec; the benchmark and the transfer corpus are left
+    out."""
     transfer: CorpusName
     """The held-out set that nothing is trained on."""
     faces: CorpusName
     """What the ViT is trained on."""
+
+
+class Labels(Section):
+    """What the benchmark's clips are labelled with. Models, tables and predictions follow."""
+
+    classes: Unique[Label] = Field(default=list(EIGHT), min_length=2)
+    """The classes in the order of their ids. One that no clip of the benchmark has is not trained."""
+    mapping: dict[Label, Label | None] = {}
+    """Labels of the benchmark that count as another class, such as calm: neutral; empty leaves clips out."""
+
+    @property
+    def declared(self) -> LabelSet:
+        """The classes with their mapping."""
+        return LabelSet(tuple(self.classes), dict(self.mapping))
 
 
 class Shards(Section):
@@ -140,7 +157,8 @@ class Folds(Section):
     """How the benchmark is cut into training, validation and test parts."""
 
     protocols: Unique[Protocol] = Field(min_length=1)
-    """Whose folds are made, trained and evaluated; docs/architecture.md explains them."""
+    """Whose folds are made, trained and evaluated; docs/architecture.md explains them. A preset of another
+    corpus than the benchmark is left out."""
     inner_share: float = Field(default=0.2, gt=0, lt=1)
     """Share of the training speakers on whom early stopping and the checkpoint are decided."""
     refit: bool = True
@@ -165,6 +183,8 @@ class Transfer(Section):
     """Clips per class that the models are adapted with; 0: none."""
     draws: int = Field(default=5, ge=1)
     """Supports drawn per fold and number of shots, from other people each time."""
+    mapping: dict[Label, Label] = {"calm": "neutral"}
+    """What a label counts as where models and held-out set do not both know it; the others are left out."""
     normalisation: Literal["none", "corpus", "speaker"] = "speaker"
     """Of embeddings to the training moments, without labels, for the shots."""
 
@@ -174,8 +194,8 @@ class Register(Section):
 
     name: Text
     """The registered model's name in MLflow."""
-    protocol: Protocol
-    """Whose fold model is registered: one of folds.protocols."""
+    protocol: Protocol = PRESETS[0]
+    """Whose fold model is registered: one of folds.protocols; empty: the first that holds people out."""
 
 
 class Predict(Section):

@@ -6,13 +6,17 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from mfer_core.base.labels import EMOTIONS
+from mfer_core.base.labels import LABEL, RESERVED
 
 Item = TypeVar("Item")
 Precision = Literal["fp32", "bf16"]
 
-# Protocols by name; mfer_core/protocol/protocols.py says what each one holds out.
-PRESETS = ("luna5", "emobox6", "hicmae6", "chumachenko", "hicmae5")
+# Protocols by name; mfer_core/protocol/protocols.py says what each one holds out. A preset numbers the actors
+# of the corpus that an adapter reads, and means nobody in another corpus.
+PRESET_CORPUS = dict.fromkeys(("luna5", "emobox6", "hicmae6", "chumachenko"), "ravdess") | {
+    "hicmae5": "crema_d"
+}
+PRESETS = tuple(PRESET_CORPUS)
 PROTOCOLS = (
     *PRESETS,
     "report5",
@@ -53,9 +57,9 @@ def _runner(value: str) -> str:
     return _one_of(value, _RUNNER, "local, dask or the address of a Dask scheduler (tcp://HOST:8786)")
 
 
-def _emotion(value: str) -> str:
-    if value not in EMOTIONS:
-        raise ValueError(f"should be one of {', '.join(EMOTIONS)}")
+def _label(value: str) -> str:
+    if not LABEL.fullmatch(value) or value in RESERVED:
+        raise ValueError("should be a name in lower case, and none that tables use: it names their columns")
     return value
 
 
@@ -79,7 +83,7 @@ CorpusName = Annotated[str, AfterValidator(_corpus_name)]
 Protocol = Annotated[str, AfterValidator(_protocol)]
 Device = Annotated[str, AfterValidator(_device)]
 Runner = Annotated[str, AfterValidator(_runner)]
-Emotion = Annotated[str, AfterValidator(_emotion)]
+Label = Annotated[str, AfterValidator(_label)]
 SpeakerPattern = Annotated[str, AfterValidator(_speaker_pattern)]
 Text = Annotated[str, Field(min_length=1)]
 Folder = Annotated[Path, Field(strict=False)]
