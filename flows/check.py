@@ -41,7 +41,7 @@ def check_project(may_fetch: bool = False, params: Path = PARAMS) -> Settings:
 
 
 def remarks(settings: Settings, params: Path = PARAMS) -> list[str]:
-    """A line per name that is left out for this benchmark, and per setting that is no fault and yet makes the
+    """A line per corpus that is left out of pretraining, and per setting that is no fault and yet makes the
     results hard to repeat elsewhere.
     """
     sections = {name: getattr(settings, name) for name in ("pretrain_vit", "pretrain_emotion2vec")}

@@ -1,4 +1,4 @@
-"""Another benchmark is one setting: what does not fit it is left out of two lists, and said."""
+"""Another benchmark is one setting: what does not fit it is left out of two lists."""
 
 from copy import deepcopy
 
@@ -30,7 +30,7 @@ def test_the_default_registers_luna5_and_leaves_out_the_preset_of_crema_d():
     resolved, said = resolve(DEFAULT)
     assert resolved["folds"]["protocols"] == ["luna5", "report5-inner", "report5"]
     assert resolved["register"]["protocol"] == "luna5" and resolved["roles"] == DEFAULT["roles"]
-    assert said == ["folds.protocols: hicmae5 is left out, as it numbers the actors of crema_d"]
+    assert said == []
 
 
 def test_a_transfer_corpus_is_no_pretraining_corpus():
@@ -38,7 +38,7 @@ def test_a_transfer_corpus_is_no_pretraining_corpus():
     values["roles"]["transfer"] = "urdu"
     resolved, said = resolve(values)
     assert resolved["roles"]["pretraining"] == ["crema_d", "shemo", "sdc"]
-    assert "roles.pretraining: urdu is left out, as it is the transfer corpus" in said
+    assert said == ["roles.pretraining: urdu is left out, as it is the transfer corpus"]
 
 
 def test_presets_stay_where_no_honest_protocol_would_be_left_so_that_they_are_refused():

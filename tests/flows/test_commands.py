@@ -80,7 +80,7 @@ def test_faults_in_the_settings_and_what_is_missing_are_said_together(project, c
         values["corpora"]["shemo"]["source"] = "feched"
         values["embed"]["device"] = "cuda:77"
         values["train_audio"]["device"] = "cdua"
-        values["roles"]["transfer"] = "sdc"
+        values["roles"]["transfer"] = "ravdess"
         values["media_corpora"] = [*values["media_corpora"][:-1], "fer2013"]
 
     change_settings(project, spoil)
@@ -92,7 +92,7 @@ def test_faults_in_the_settings_and_what_is_missing_are_said_together(project, c
         "corpora.shemo.source is 'feched'",
         "embed.device: device 'cuda:77' is not available",
         "train_audio.device is 'cdua'",
-        "sdc is pretraining and transfer: one corpus, one role",
+        "ravdess is benchmark and transfer: one corpus, one role",
         "media_corpora: fer2013 holds images of faces",
         "media_corpora lacks custom, which holds recordings",
     ):
@@ -101,7 +101,7 @@ def test_faults_in_the_settings_and_what_is_missing_are_said_together(project, c
 
 def test_a_preset_of_another_corpus_is_refused_before_anything_runs(project, capsys):
     def swap(values):
-        values["roles"] |= {"benchmark": "crema_d", "pretraining": ["urdu"]}
+        values["roles"] |= {"benchmark": "sdc", "pretraining": ["urdu"]}
 
     change_settings(project, swap)
     assert main(["check"]) == 1

@@ -16,7 +16,7 @@ _SHARED_PEOPLE = re.compile(r"report5(-inner)?|statement")
 
 def resolve(values: Any) -> tuple[Any, list[str]]:
     """Raw settings with only those pretraining corpora and protocols that fit the benchmark, and the
-    registered protocol where none is named; and a sentence per name that was left out.
+    registered protocol where none is named; and a sentence per corpus that was left out.
 
     A list of which nothing would be left stays as it is, as does whatever is not shaped like settings:
     validation then says what is wrong.
@@ -28,13 +28,13 @@ def resolve(values: Any) -> tuple[Any, list[str]]:
     pretraining, first = _without(roles.get("pretraining"), lambda name: name in taken)
     adapter = _section(corpora, roles.get("benchmark")).get("adapter")
     fits = (None, adapter)
-    protocols, second = _without(folds.get("protocols"), lambda name: _adapter_of(name) not in fits)
+    protocols, others = _without(folds.get("protocols"), lambda name: _adapter_of(name) not in fits)
     if not any(map(_honest, _known(protocols))):
-        protocols, second = folds.get("protocols"), []
+        protocols, others = folds.get("protocols"), []
     resolved = dict(values)
     if first:
         resolved["roles"] = {**roles, "pretraining": pretraining}
-    if second:
+    if others:
         resolved["folds"] = {**folds, "protocols": protocols}
     register = _section(values, "register")
     if register and not register.get("protocol"):
@@ -42,11 +42,7 @@ def resolve(values: Any) -> tuple[Any, list[str]]:
         named = {name: value for name, value in register.items() if name != "protocol"}
         resolved["register"] = named | ({"protocol": known[0]} if known else {})
     return resolved, [
-        *(f"roles.pretraining: {name} is left out, as it is the {taken[name]} corpus" for name in first),
-        *(
-            f"folds.protocols: {name} is left out, as it numbers the actors of {_adapter_of(name)}"
-            for name in second
-        ),
+        f"roles.pretraining: {name} is left out, as it is the {taken[name]} corpus" for name in first
     ]
 
 
