@@ -29,7 +29,7 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
     "four": ("angry", "happy", "neutral", "sad"),
 }
 EIGHT = LABEL_SETS["eight"]  # The classes of a benchmark unless others are declared.
-# Further names that corpora and checkpoints use; they are classes where a benchmark declares them.
+# Further names that corpora and checkpoints use; the settings declare those that are used.
 FURTHER = ("amused", "anxious", "bored", "confused", "contempt", "excited", "frustrated")
 NAMES = (*EMOTIONS, *FURTHER)
 # A class is a column of tables that have columns of these names too.
@@ -56,8 +56,8 @@ _NAMES: dict[str, str] = {
     "bored": "boredom",
     "confused": "confusion",
     "contempt": "contemptuous",
-    "excited": "excitement",
-    "frustrated": "frustration",
+    "excited": "excitement exc",
+    "frustrated": "frustration fru",
 }
 ALIASES: dict[str, str] = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
 
@@ -145,7 +145,7 @@ def _known() -> dict[str, str]:
 
 
 def canonical(name: str, aliases: dict[str, str] | None = None) -> str:
-    """Map a label as a corpus, a checkpoint or a person writes it to one of ``NAMES``.
+    """Map a label as a corpus, a checkpoint or a person writes it to one of ``EMOTIONS``.
 
     ``aliases`` are a person's own and win; a further label is declared by being its own alias. Raises
     MferError naming the label and the choices.
@@ -154,9 +154,9 @@ def canonical(name: str, aliases: dict[str, str] | None = None) -> str:
     personal = {fold_name(key): value for key, value in (aliases or {}).items()}
     label = personal.get(text) or _known().get(text)
     declared = {value for key, value in personal.items() if key == fold_name(value)}
-    if label not in declared.union(NAMES):
+    if label not in declared.union(EMOTIONS):
         raise MferError(
-            f"unknown label {name!r}: use one of {', '.join(NAMES)} or add it to the corpus's aliases"
+            f"unknown label {name!r}: use one of {', '.join(EMOTIONS)} or add it to the corpus's aliases"
         )
     return label
 

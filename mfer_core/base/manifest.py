@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table, write_table
-from mfer_core.base.labels import NAMES
+from mfer_core.base.labels import EMOTIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Clip:
     corpus: str
     path: str  # relative to the corpus's raw folder, "/" as separator
     sha256: str
-    label: str  # one of mfer_core.base.labels.NAMES, or a declared one
+    label: str  # one of mfer_core.base.labels.EMOTIONS, or a declared one
     speaker: str  # <corpus>-<id>: unique across corpora; the grouping unit of honest folds
     sex: str | None = None  # "female" or "male"
     age: int | None = None  # years, when the clip was recorded
@@ -71,7 +71,7 @@ def validate(manifest: pd.DataFrame, corpus: str, declared: Iterable[str] = ()) 
     checks = {
         "duplicate clip_id": manifest.clip_id.duplicated(),
         "duplicate content": manifest.sha256.duplicated(),
-        "unknown label": ~manifest.label.isin([*NAMES, *declared]),
+        "unknown label": ~manifest.label.isin([*EMOTIONS, *declared]),
         "clip_id outside its corpus": ~manifest.clip_id.str.startswith(f"{corpus}/"),
         "speaker outside its corpus": ~manifest.speaker.str.startswith(f"{corpus}-"),
         "neither video nor audio": ~(manifest.has_video.astype(bool) | manifest.has_audio.astype(bool)),

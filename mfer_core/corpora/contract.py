@@ -50,7 +50,7 @@ log = logging.getLogger("mfer")
 class Facts:
     """What a file's name (and the corpus's side files) say about a clip. Unknown is None."""
 
-    label: str  # one of mfer_core.base.labels.NAMES, or a declared one
+    label: str  # one of mfer_core.base.labels.EMOTIONS, or a declared one
     speaker: str | None = None  # the corpus's own id
     sex: str | None = None
     age: int | None = None  # years

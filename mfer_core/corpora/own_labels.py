@@ -1,5 +1,6 @@
 """The words of corpora that have classes beyond the eight emotions: a class is used where it is one of these,
-or where the settings say which one it shall be (``aliases`` of the corpus).
+where the settings declare it (``labels``), or where they say which one it shall be (``aliases`` of the
+corpus).
 """
 
 from pathlib import Path
@@ -20,5 +21,6 @@ def emotion(word: str, aliases: dict[str, str]) -> str:
         return canonical(word, aliases)
     except MferError:
         raise ClipError(
-            "label not used", f"{word} is none of the eight: the corpus's aliases may name one"
+            "label not used",
+            f"{word} is none of the eight: labels.classes may declare it, or the corpus's aliases name one",
         ) from None

@@ -105,7 +105,8 @@ def test_a_preset_of_another_corpus_is_refused_before_anything_runs(project, cap
 
     change_settings(project, swap)
     assert main(["check"]) == 1
-    assert "luna5 numbers the actors of ravdess" in said(capsys)
+    luna5, hicmae5 = faults_said(capsys)
+    assert "luna5 numbers the actors of ravdess" in luna5 and "actors of crema_d" in hicmae5
 
 
 def test_a_broken_link_is_named_until_it_is_ignored(project, capsys):

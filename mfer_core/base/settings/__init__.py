@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from mfer_core.base.errors import Faults, MferError
-from mfer_core.base.labels import NAMES
+from mfer_core.base.labels import EMOTIONS
 from mfer_core.base.modalities import Arm
 from mfer_core.base.settings.contradictions import contradictions
 from mfer_core.base.settings.encoders import Embed, PretrainEmotion2vec, PretrainVit
@@ -88,14 +88,15 @@ class Settings(Section):
     tracking: Tracking
 
     def corpus(self, name: str) -> Corpus:
-        """A corpus by name; declared classes are among its aliases. Raises MferError naming the choices."""
+        """A corpus by name; declared labels are among its aliases. Raises MferError naming the choices."""
         if name not in self.corpora:
             raise MferError(
                 f"unknown corpus {name!r}: choose one of {', '.join(self.corpora)}, "
                 "or add it to corpora in params.yaml"
             )
         corpus = self.corpora[name]
-        declared = {label: label for label in self.labels.classes if label not in NAMES}
+        labels = (*self.labels.classes, *self.labels.mapping)
+        declared = {label: label for label in labels if label not in EMOTIONS}
         return corpus.model_copy(update={"aliases": declared | corpus.aliases}) if declared else corpus
 
     def views_of(self, corpus: str, modality: str) -> int:

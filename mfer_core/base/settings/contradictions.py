@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
 from typing import Any
 
-from mfer_core.base.labels import NAMES
+from mfer_core.base.labels import EMOTIONS
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings.encoders import PretrainVit
 from mfer_core.base.settings.sections import Corpus, Folds, Labels, Register, Roles
@@ -123,7 +123,8 @@ def _labels_are_declared(labels: Labels, corpora: Corpora) -> Iterator[str]:
         if name is not None and name not in labels.classes:
             choices = ", ".join(labels.classes)
             yield f"labels.mapping.{label} is {name!r}: name one of labels.classes: {choices}"
-    known = (*NAMES, *(name for name in labels.classes if name not in NAMES))
+    declared = dict.fromkeys((*labels.classes, *labels.mapping))
+    known = (*EMOTIONS, *(name for name in declared if name not in EMOTIONS))
     for corpus, section in corpora.items():
         for alias, name in section.aliases.items():
             if name not in known:

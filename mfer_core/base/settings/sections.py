@@ -53,7 +53,7 @@ class Corpus(Section):
     demo: DemoSize | None = None
     """Of a synthetic corpus, how much is written."""
     aliases: dict[str, Label] = {}
-    """Labels as found, each with a name that is known (mfer_core/base/labels.py) or one of labels.classes."""
+    """Labels as found, each with one of the eight emotions or another declared label (section labels)."""
     speaker_pattern: SpeakerPattern | None = None
     """Of a custom set: regular expression whose group finds the speaker in a clip's name (with a / in it: in
     its path)."""
