@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -158,8 +159,10 @@ class Arm(nn.Module):
         values = (values - self.mean) * self.scale if self.config.standardise else values
         if self.config.mixed_layers == 1:
             return values
-        layers = values.unflatten(-1, (self.config.mixed_layers, -1))  # [..., L, D / L]
-        return (layers * self.layer_weights.softmax(0)[:, None]).sum(-2)
+        weights, count = self.layer_weights.softmax(0), self.config.mixed_layers
+        layers = values.chunk(count, -1)
+        # One layer after the other: a further axis would not become an ONNX graph.
+        return reduce(torch.add, (weights[number] * layers[number] for number in range(count)))
 
     def take_reader(self, other: "Arm") -> None:
         """Take over the GRU of another arm, and the weights of the encoder's layers before it."""
