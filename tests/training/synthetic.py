@@ -133,7 +133,7 @@ def write_benchmark(
     clips = clips_of(corpus, speakers, 2, labels)
     seen = [clip for number, clip in enumerate(clips) if not gap or number % gap]
     heard = [clip for number, clip in enumerate(clips) if not gap or number % gap != 1]
-    write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus)
+    write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus, labels)
     write_embeddings(data / "embed" / "visual" / corpus, seen, (3, 6), strength, 1, identity)
     write_embeddings(data / "embed" / "audio" / corpus, heard, (6, 12), strength, 2, identity)
     write_folds(data, settings)
