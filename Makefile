@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # Every stage starts processes, and each would compile the project anew.
 
-.PHONY: run test settings docs bench rehearsal lint ui serve lock audit sbom
+.PHONY: run test settings docs bench chaos rehearsal lint ui serve lock audit sbom
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -35,6 +35,10 @@ bench: .venv/.installed
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.pipeline
+
+# Runs killed at every point and at random times, and what they leave compared (docs/reliability.md): hours.
+chaos: .venv/.installed
+	$(BIN)/python -m benchmarks.chaos $(or $(FOLDER),/tmp/mfer-chaos)
 
 # The report profile on small stand-ins of its corpora and checkpoints: a quarter of an hour on two cores.
 rehearsal: .venv/.installed

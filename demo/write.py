@@ -10,7 +10,7 @@ from demo.layout import FaceTable, File, Text, file_key, files
 from demo.plans import PlannedClip
 from mfer_core.base import parent_watchdog
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import atomic_path, read_json, write_json
+from mfer_core.base.files import atomic_path, read_json, remove, write_json
 from mfer_core.base.progress import track
 from mfer_core.base.settings import DemoSize
 from mfer_core.base.workers import fork_server
@@ -57,8 +57,8 @@ def _refuse_foreign(folder: Path, held: dict) -> None:
 
 
 def _remove(folder: Path, paths: list[str]) -> None:
+    remove(folder / path for path in paths)
     for path in paths:
-        (folder / path).unlink(missing_ok=True)
         for parent in list((folder / path).relative_to(folder).parents)[:-1]:
             if (folder / parent).is_dir() and not any((folder / parent).iterdir()):
                 (folder / parent).rmdir()

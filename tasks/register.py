@@ -8,7 +8,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from mfer_core.base.files import atomic_path, read_json, read_table, write_table
+from mfer_core.base.files import atomic_folder, atomic_path, read_json, read_table, write_table
 from mfer_core.base.manifest import read_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
@@ -29,20 +29,19 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
     """
     model = data.final("train_fused")
     config = read_json(model / CONFIG)
-    if data.model.exists():
-        shutil.rmtree(data.model)  # An earlier model's files are removed.
     parts = {"visual": data.encoder("visual"), "audio": data.encoder("audio"), "fused": model}
-    for name, source in parts.items():
-        for file in filter(Path.is_file, sorted(source.rglob("*"))):
-            if file.name.startswith("."):
-                continue  # A training that was killed left this behind.
-            with atomic_path(data.model / name / file.relative_to(source)) as temporary:
-                shutil.copyfile(file, temporary)
-    ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(data.model)
-    write_table(data.model / PREDICTIONS, _test_predictions(data, settings))
     card = write_card(config, read_json(data.metrics("evaluate")), settings)
-    with atomic_path(data.model / CARD) as temporary:
-        temporary.write_text(card, encoding="utf-8")
+    with atomic_folder(data.model) as folder:
+        for name, source in parts.items():
+            for file in filter(Path.is_file, sorted(source.rglob("*"))):
+                if file.name.startswith("."):
+                    continue  # A training that was killed left this behind.
+                with atomic_path(folder / name / file.relative_to(source)) as temporary:
+                    shutil.copyfile(file, temporary)
+        ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(folder)
+        write_table(folder / PREDICTIONS, _test_predictions(data, settings))
+        with atomic_path(folder / CARD) as temporary:
+            temporary.write_text(card, encoding="utf-8")
     return data.model
 
 

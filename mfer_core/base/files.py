@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     # Random, to keep processes apart, also on a shared file system. A stem could make the name too long.
     temporary = path.with_name(f".{uuid4().hex[:12]}.tmp{path.suffix}")
     with refused_writes(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         # Python's new file has the umask's permissions; asking for the umask would change it for all threads.
         temporary.touch()
         mode = temporary.stat().st_mode
@@ -49,6 +49,44 @@ def atomic_path(path: Path) -> Iterator[Path]:
             _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary sibling of the folder ``path``; on success it takes that one's place.
+
+    A reader finds the old folder whole, or the new one whole, and in between for a moment none. The block
+    writes its files with ``atomic_path``. Raises MferError as ``atomic_path`` does.
+    """
+    path = Path(path)
+    temporary, old = (path.with_name(f".{uuid4().hex[:12]}.tmp") for _ in range(2))
+    with refused_writes(path):
+        _make_folder(path.parent)
+        for left_over in path.parent.glob(".*.tmp"):  # A run that was killed left this behind.
+            shutil.rmtree(left_over)
+        temporary.mkdir()
+    try:
+        with refused_writes(path):
+            yield temporary
+            _sync(temporary)
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
+            _sync(path.parent)
+    finally:
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files, those that are there, so that not even a power cut brings one back."""
+    folders = set()
+    for path in paths:
+        if path.exists():
+            path.unlink()
+            folders.add(path.parent)
+    for folder in folders:
+        _sync(folder)
 
 
 @contextmanager
@@ -72,6 +110,14 @@ def _concerns(error: OSError, path: Path) -> bool:
     """Whether the refused file lies beside ``path``; it may be another file that was to be read meanwhile."""
     refused, folder = Path(error.filename or path).absolute(), path.absolute().parent
     return refused.parent == folder or folder.is_relative_to(refused)
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder with its parents; each new one is synced, so that its name outlasts a power cut."""
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in new:
+        _sync(folder.parent)
 
 
 def _sync(path: Path) -> None:

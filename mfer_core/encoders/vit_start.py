@@ -3,10 +3,10 @@ it is written.
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from transformers import ViTConfig, ViTForImageClassification
-from transformers.utils import SAFE_WEIGHTS_NAME
 from transformers.utils.logging import disable_progress_bar
 
 from mfer_core.base.files import atomic_path, write_json
@@ -76,9 +76,11 @@ def _names() -> dict:
 def save_vit(model: ViTForImageClassification, preprocessing: Preprocessing, out: Path) -> None:
     """Write the Hugging Face layout: config.json, model.safetensors, preprocessor_config.json."""
     disable_progress_bar()
-    model.save_pretrained(out)
-    with atomic_path(out / SAFE_WEIGHTS_NAME) as temporary:  # transformers writes it for its owner alone
-        (out / SAFE_WEIGHTS_NAME).replace(temporary)
+    with TemporaryDirectory(dir=out, prefix=".", suffix=".tmp") as folder:
+        model.save_pretrained(folder)  # writes step by step, and the weights for their owner alone
+        for file in sorted(Path(folder).iterdir()):
+            with atomic_path(out / file.name) as temporary:
+                file.replace(temporary)
     size = {"height": preprocessing.height, "width": preprocessing.width}
     flags = {"do_resize": True, "do_rescale": True, "do_normalize": True}
     values = {"resample": preprocessing.resample, "rescale_factor": preprocessing.scale}

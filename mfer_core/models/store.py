@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import atomic_path, read_json
+from mfer_core.base.files import atomic_path, read_json, remove
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 
@@ -55,7 +55,7 @@ def is_done(folder: Path, key: str) -> bool:
 def begin(folder: Path) -> None:
     """Make the folder and take the mark of older results away, so that none can pass for the new ones."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    (Path(folder) / CONFIG).unlink(missing_ok=True)
+    remove([Path(folder) / CONFIG])
 
 
 def save_weights(

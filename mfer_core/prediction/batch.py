@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mfer_core.base.errors import ClipError
-from mfer_core.base.files import digest, sha256_file
+from mfer_core.base.files import digest, remove, sha256_file
 from mfer_core.base.folders import readable
 from mfer_core.base.progress import track
 from mfer_core.base.workers import LostWorkerError
@@ -106,6 +106,8 @@ class Batch:
     def _keep(self, path: Path, key: str, prediction: Prediction, run: PredictionRun) -> None:
         seen = result_of(readable(path), prediction, self.predictor)
         if self.out:
+            # An earlier run's mark would pass off this run's plot and pages, if it is killed, as its own.
+            remove([self.results.file("done", path)])
             plot_prediction(prediction, self.results.file("plots", path))
             write_recording(run, path, seen)
             write_exports(self.results, path, seen, self.step_s)

@@ -25,24 +25,30 @@ from tasks.tracking.store import KEY_TAG, client, experiment
 
 SERVED = Path(__file__).with_name("served_model.py")
 CARD = "README.md"
+DECIDED_TAG = "mfer.champion"  # The tag of a version that is whole: whether it became the champion, and why.
 
 
 def register_folder(data: DataPaths, settings: Settings) -> str:
     """Make the model's folder a version, once per content, and the champion where it beats that one.
 
-    Returns what became of it, in words. Raises MlflowException when the registry does not take it.
+    A version that a killed run made is not made again: what it lacks is done. Returns what became of it, in
+    words. Raises MlflowException when the registry does not take it.
     """
     name, store = settings.register_model.name, client(settings.tracking)
     key = _content(data.model)
-    for version in store.search_model_versions(f"name='{name}'"):
-        if version.tags.get(KEY_TAG) == key:
-            return f"{name} version {version.version} is this model already"
-    champion, paired = _champion(data.model, store, settings)
-    new = _new_version(data, key, store, settings)
+    versions = store.search_model_versions(f"name='{name}'")
+    known = next((version for version in versions if version.tags.get(KEY_TAG) == key), None)
+    if known and DECIDED_TAG in known.tags:
+        return f"{name} version {known.version} is this model already"
+    new = known.version if known else _new_version(data, key, store, settings)
+    store.update_model_version(name, new, (data.model / CARD).read_text(encoding="utf-8"))
+    champion, paired = _champion(data.model, new, store, settings)
     promoted, reason = beats(store.get_model_version(name, new).tags, champion, paired)
     if promoted:
         store.set_registered_model_alias(name, CHAMPION, new)
-    return f"registered {name} version {new}, {'now' if promoted else 'not'} the {CHAMPION}: {reason}"
+    outcome = f"{'now' if promoted else 'not'} the {CHAMPION}: {reason}"
+    store.set_model_version_tag(name, new, DECIDED_TAG, outcome)
+    return f"registered {name} version {new}, {outcome}"
 
 
 def registered_folder(uri: str, tracking: Tracking) -> Path:
@@ -99,12 +105,15 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
     chosen, folder = settings.register_model, data.model
     score = read_json(data.metrics("evaluate"))[chosen.protocol]["fused"]["accuracy"]["mean"]
     os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
+    place = experiment("register", settings.tracking)
+    for run in store.search_runs([place], f"tags.`{KEY_TAG}` = '{key}'"):
+        store.delete_run(run.info.run_id)  # It was killed before its model was a version.
     with (
         _leaving_no_compiled_files(),
         mlflow.start_run(
-            experiment_id=experiment("register", settings.tracking),
+            experiment_id=place,
             run_name=f"{chosen.name} {key}",
-            tags=lineage(settings),
+            tags={KEY_TAG: key, **lineage(settings)},
         ),
     ):
         logged = mlflow.pyfunc.log_model(
@@ -119,24 +128,20 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
         )
         mlflow.log_metric("accuracy", score)
     tags = standing(chosen.protocol, settings.roles.benchmark, settings.synthetic, score)
-    version = mlflow.register_model(logged.model_uri, chosen.name, tags={KEY_TAG: key, **tags}).version
-    store.update_model_version(chosen.name, version, (folder / CARD).read_text(encoding="utf-8"))
-    return version
+    return mlflow.register_model(logged.model_uri, chosen.name, tags={KEY_TAG: key, **tags}).version
 
 
 def _champion(
-    folder: Path, store: MlflowClient, settings: Settings
+    folder: Path, version: str, store: MlflowClient, settings: Settings
 ) -> tuple[dict[str, str] | None, dict | None]:
     """The present champion's tags and its paired test against ``folder``; None where there is no champion
-    yet.
+    yet, or ``version`` itself is it.
 
     Raises MferError when the champion's files are gone.
     """
     name = settings.register_model.name
-    if not store.search_registered_models(f"name='{name}'"):
-        return None, None
     aliases = store.get_registered_model(name).aliases
-    if CHAMPION not in aliases:
+    if str(aliases.get(CHAMPION, version)) == str(version):
         return None, None
     present = registered_folder(f"models:/{name}@{CHAMPION}", settings.tracking)
     return store.get_model_version(name, aliases[CHAMPION]).tags, paired_test(folder, present, settings)

@@ -13,7 +13,14 @@ from safetensors.torch import save_file
 
 from mfer_core.base import errors
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import atomic_path, refused_writes, write_json, write_table
+from mfer_core.base.files import (
+    atomic_folder,
+    atomic_path,
+    refused_writes,
+    remove,
+    write_json,
+    write_table,
+)
 
 FULL = Path("/dev/full")  # a device on which every write fails as on a full disk
 
@@ -124,3 +131,30 @@ def test_other_faults_keep_their_name(tmp_path):
     for fault in (PermissionError(errno.EACCES, "no", "/elsewhere/source"), FileNotFoundError("source")):
         with pytest.raises(type(fault)), atomic_path(tmp_path / "a.bin"):
             raise fault
+
+
+def test_a_folder_is_replaced_as_a_whole_and_what_a_killed_run_left_goes(tmp_path):
+    folder = tmp_path / "model"
+    (tmp_path / ".0123456789ab.tmp" / "inner").mkdir(parents=True)
+    for version in ("old", "new"):
+        with atomic_folder(folder) as temporary:
+            write_json(temporary / "inner" / f"{version}.json", 1)
+            assert folder.exists() == (version == "new")
+    with pytest.raises(ValueError, match="in the middle"), atomic_folder(folder) as temporary:
+        write_json(temporary / "half.json", 1)
+        raise ValueError("in the middle")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")] == [
+        "model/inner/new.json"
+    ]
+
+
+def test_new_folders_and_removals_are_synced_too(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.fstat(file).st_ino), fsync(file)))
+    write_json(tmp_path / "a" / "b" / "c.json", 1)
+    inodes = [folder.stat().st_ino for folder in (tmp_path, tmp_path / "a", tmp_path / "a" / "b")]
+    assert set(inodes) <= set(synced)
+    synced.clear()
+    remove([tmp_path / "a" / "b" / "c.json", tmp_path / "a" / "never.json"])
+    assert synced == [inodes[2]]
+    assert not (tmp_path / "a" / "b" / "c.json").exists()

@@ -57,10 +57,20 @@ def project(model, tmp_path_factory, empty_store):
     forget_store()
 
 
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="module")
 def registered(project):
-    """What registering said: a first time, again, and after a change under a leaky protocol."""
+    """What registering said: after a first time that was killed before the alias, again, and after a change
+    under a leaky protocol.
+    """
     _, settings = project
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            register_folder(DataPaths(), settings)
     said = [register_folder(DataPaths(), settings) for _ in range(2)]
     (DataPaths().model / "README.md").write_text("# another card\n")
     said.append(register_folder(DataPaths(), changed(settings, protocol="report5")))

@@ -1,0 +1,70 @@
+"""What the trials came to, as Markdown and JSON."""
+
+import json
+import os
+import platform
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+from benchmarks.chaos.planted import PLANTS
+
+PHASES = {
+    "null": "without kills (null control)",
+    "point": "killed before and after every point",
+    "power": "power lost at every point",
+    "fault": "a call fails (disk full, broken, closed)",
+    "random": "killed at random times",
+}
+
+
+def write_report(trials: dict[str, dict], seed: int, folder: Path) -> int:
+    """Write report.md and report.json into ``folder``; returns the exit status."""
+    by_phase = {phase: [t for name, t in trials.items() if name.startswith(f"{phase}/")] for phase in PHASES}
+    failed = [trial for phase in by_phase.values() for trial in phase if trial["faults"]]
+    planted = {bug: _planted(bug, trials) for bug in PLANTS}
+    memory = psutil.virtual_memory().total / 2**30
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} cores, {memory:.0f} GiB, {system}"
+    lines = [f"Machine: {machine}. Seed {seed}.", ""]
+    lines += ["| trials | number | runs killed or stopped | failed | minutes |", "|---|---|---|---|---|"]
+    for phase, made in by_phase.items():
+        failures, killed = (
+            sum(bool(trial["faults"]) for trial in made),
+            sum(trial["killed"] for trial in made),
+        )
+        minutes = sum(trial["seconds"] for trial in made) / 60
+        lines.append(f"| {PHASES[phase]} | {len(made)} | {killed} | {failures} | {minutes:.0f} |")
+    lines += ["", "| planted bug | found in trial | by |", "|---|---|---|"]
+    lines += [f"| {bug} | {number or 'not found'} | {fault} |" for bug, (number, fault) in planted.items()]
+    lines += ["", *_by_unit(by_phase)]
+    lines += ["", *(f"- `{trial['name']}`: {'; '.join(trial['faults'])}" for trial in failed)]
+    (folder / "report.md").write_text("\n".join(lines).rstrip() + "\n")
+    content = {"machine": machine, "seed": seed, "trials": [*trials.values()], "planted": planted}
+    (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n")
+    print("\n".join(lines))
+    missed = [bug for bug, (number, _) in planted.items() if number is None and _was_tried(bug, trials)]
+    return int(bool(failed or missed))
+
+
+def _planted(bug: str, trials: dict[str, dict]) -> tuple[int | None, str]:
+    """The number of the trial that showed a planted bug, and the first fault."""
+    made = [trial for name, trial in trials.items() if name.startswith(f"planted/{bug}/")]
+    for number, trial in enumerate(made, 1):
+        if trial["faults"]:
+            return number, trial["faults"][0][:100]
+    return None, ""
+
+
+def _was_tried(bug: str, trials: dict[str, dict]) -> bool:
+    return any(name.startswith(f"planted/{bug}/") for name in trials)
+
+
+def _by_unit(by_phase: dict[str, list[dict]]) -> list[str]:
+    counts = {phase: Counter(trial["unit"] for trial in made) for phase, made in by_phase.items()}
+    names = list(dict.fromkeys(trial["unit"] for made in by_phase.values() for trial in made))
+    lines = [f"| run | {' | '.join(PHASES)} |", f"|---{'|---' * len(PHASES)}|"]
+    return lines + [
+        f"| {name} | {' | '.join(str(counts[phase][name]) for phase in PHASES)} |" for name in names
+    ]

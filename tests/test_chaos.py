@@ -1,0 +1,130 @@
+"""Work that is killed at every point at which it touches a file, or loses its power there, loses nothing.
+
+The short version of ``make chaos`` (benchmarks/chaos), on what all stages write with: shards, a folder that
+is replaced as a whole, results that a mark written last calls done.
+"""
+
+import errno
+import hashlib
+import os
+import signal
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.chaos.points import ANY, Kill, Points
+from benchmarks.chaos.power import NAMES, SOME, lose_power, state
+from mfer_core.base import files
+from mfer_core.base.errors import MferError, mendable
+from mfer_core.base.files import atomic_folder, write_json
+from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards
+from mfer_core.cache.shards import partition
+from mfer_core.models.store import CONFIG, begin, is_done
+
+CLIPS = 6
+
+
+def write_shards(results: Path, version: str) -> None:
+    store = EmbeddingShards(results / "embed", {"name": "encoder", "dtype": "float32"})
+    shards = partition({f"c/{number}": f"{version}{number}" for number in range(CLIPS)}, 2)
+    value = float(len(version))
+
+    def row(clip_id: str) -> EmbeddingRow:
+        return EmbeddingRow(clip_id, f"{version}{clip_id[2:]}", np.arange(2.0), np.full((2, 3), value))
+
+    for shard in shards:
+        if not store.holds(shard):
+            store.fill(shard, row)
+    store.prune(shards)
+
+
+def publish_folder(results: Path, version: str) -> None:
+    with atomic_folder(results / "model") as folder:
+        for name in ("visual/config.json", "audio/config.json", f"{version}.json"):
+            write_json(folder / name, {"version": version})
+
+
+def write_marked(results: Path, version: str) -> None:
+    """Results of one name in every version, as of a fold that is trained again with other settings."""
+    folder = results / "fold"
+    if not is_done(folder, version):
+        begin(folder)
+        for name in ("model.json", "predictions.json"):
+            write_json(folder / name, {"version": version})
+        write_json(folder / CONFIG, {"key": version})
+
+
+WORK = {"shards": write_shards, "folder": publish_folder, "mark": write_marked}
+
+
+def killed(work: Callable, results: Path, points: Path, kill: Kill, synced: bool) -> int:
+    """The exit status of a forked process that works until it is killed."""
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = 1
+    try:
+        Points(points, results.parent, kill).install(named={})
+        if not synced:
+            files._sync = lambda path: None
+        work(results, "new version")
+        status = 0
+    except OSError as error:
+        os.write(2, f"line: {mendable(error)}\n".encode())
+    except MferError as error:
+        os.write(2, f"line: {error}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def content(results: Path) -> dict[str, str]:
+    files = [path for path in sorted(results.rglob("*")) if path.is_file() and ".tmp" not in path.name]
+    return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def faults(work: Callable, power: str | None, folder: Path, synced: bool = True, error: int = 0) -> list[int]:
+    """The points after which a run was killed, or at which a call failed with the system's ``error``, over an
+    older version's results, and the next run's differ.
+    """
+    work(folder / "undisturbed" / "results", "new version")
+    wrong = []
+    for number in count(1):
+        results, points = folder / str(number) / "results", folder / str(number) / "points"
+        points.mkdir(parents=True)
+        work(results, "old")
+        before = {str(path): state(path) for path in results.rglob("*") if path.is_file()}
+        status = killed(work, results, points, Kill(ANY, number, not error, error), synced)
+        if status == 0:
+            return wrong
+        assert status == (1 if error else -signal.SIGKILL)
+        if power:
+            lose_power(points, [results], before, power)
+        try:
+            work(results, "new version")
+        except MferError:
+            wrong.append(number)
+            continue
+        if content(results) != content(folder / "undisturbed" / "results"):
+            wrong.append(number)
+    raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize("power", [None, SOME, NAMES])
+@pytest.mark.parametrize("work", WORK)
+def test_the_next_run_ends_with_the_same_bytes_wherever_it_was_killed(work, power, tmp_path):
+    assert faults(WORK[work], power, tmp_path) == []
+    assert sum(1 for _ in tmp_path.iterdir()) > 4
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_the_next_run_ends_with_the_same_bytes_wherever_the_disk_was_full(work, tmp_path, capfd):
+    assert faults(WORK[work], None, tmp_path, error=errno.ENOSPC) == []
+    said = capfd.readouterr().err
+    assert said.count("the disk is full") == said.count("line: ") > 3, said
+
+
+@pytest.mark.parametrize("work", ["shards", "mark"])
+def test_without_syncs_a_loss_of_power_is_seen(work, tmp_path):
+    assert faults(WORK[work], SOME, tmp_path, synced=False) != []
