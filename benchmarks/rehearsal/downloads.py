@@ -30,7 +30,8 @@ class Downloads:
     """The archives of corpora that lie in ``corpora`` by adapter, made in ``folder``."""
 
     def __init__(self, corpora: dict[str, Path], folder: Path):
-        self.published = read_json(ADDRESSES)
+        table = read_json(ADDRESSES)
+        self.published = {adapter: table[adapter] for adapter in corpora}
         self.files: dict[str, Path] = {}  # address without scheme -> file
         self.faults = {BREAKS_ONCE, BUSY_ONCE}
         self._lock = threading.Lock()

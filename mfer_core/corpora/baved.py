@@ -14,22 +14,14 @@ from pathlib import PurePosixPath
 from mfer_core.base.errors import ClipError
 from mfer_core.corpora import own_labels
 from mfer_core.corpora.contract import Facts
-from mfer_core.corpora.sources import Archive, Source
+from mfer_core.corpora.sources import Source, addresses
 
-REPOSITORY = "40uf411/Basic-Arabic-Vocal-Emotions-Dataset"
 SOURCE = Source(
-    page=f"https://github.com/{REPOSITORY}",
+    page="https://github.com/40uf411/Basic-Arabic-Vocal-Emotions-Dataset",
     licence="none stated",
     instructions="set source: fetch, or download the repository and unpack it",
     layout="0/ to 6/ with files named like 10-f-20-0-1-0.wav",
-    archives=(
-        Archive(
-            url=f"https://codeload.github.com/{REPOSITORY}/zip/refs/heads/master",
-            name="BAVED.zip",
-            about=98_000_000,
-            strip=1,
-        ),
-    ),
+    **addresses("baved"),
     clips=1_935,
     clip_s=1.6,
 )
