@@ -43,12 +43,12 @@ LABEL = re.compile(r"[a-z][a-z0-9 _-]*")
 
 # Every name a distributed corpus, checkpoint or person is known to use, beside the label itself.
 _NAMES: dict[str, str] = {
-    "angry": "anger mad furious غضب غاضب غاضبة",
+    "angry": "anger ang mad furious غضب غاضب غاضبة",
     "calm": "calmness calmly relaxed هدوء هادئ هادئة",
     "disgust": "disgusted disgusting اشمئزاز مشمئز مشمئزة قرف",
     "fearful": "fear afraid scared خوف خائف خائفة",
-    "happy": "happiness joy joyful فرح فرحان فرحة سعادة سعيد سعيدة",
-    "neutral": "natural normal محايد محايدة حياد طبيعي طبيعية عادي",
+    "happy": "happiness hap joy joyful فرح فرحان فرحة سعادة سعيد سعيدة",
+    "neutral": "natural neu normal محايد محايدة حياد طبيعي طبيعية عادي",
     "sad": "sadness حزن حزين حزينة",
     "surprised": "surprise مفاجأة متفاجئ متفاجئة تفاجؤ دهشة مندهش مندهشة",
     "amused": "amusement",

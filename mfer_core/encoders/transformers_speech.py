@@ -27,6 +27,7 @@ from mfer_core.encoders.checkpoint_pointer import ALL_LAYERS, Source
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device
 from mfer_core.encoders.pretrained import load_pretrained, read_config
+from mfer_core.encoders.speech_heads import classifier_class, head_of
 from mfer_core.encoders.speech_inputs import Spectra, SpeechInput, Waveforms, WhisperWindows
 from mfer_core.encoders.windowed_speech import WindowedSpeech
 from mfer_core.encoders.windows import Grid
@@ -57,6 +58,7 @@ class TransformersSpeech(WindowedSpeech):
     # The block whose output is the frames, from 1; None: the model's last hidden state; ALL_LAYERS: the input
     # of the first block and the outputs of all, one after the other.
     layer: int | str | None
+    published_head: Head | None
     metadata: dict  # name, revision, hash, family, layer, frames per second
     device: torch.device
     precision: str
@@ -86,8 +88,8 @@ class TransformersSpeech(WindowedSpeech):
         return len(self.stack()) + 1 if self.layer == ALL_LAYERS else 1
 
     def head(self) -> Head | None:
-        """None: a published classifier's pooling is not always a mean of frames."""
-        return None
+        """The classifier that the checkpoint was published with, where it reads the frames that are read."""
+        return self.published_head
 
     def as_input(self, samples: np.ndarray) -> Tensor:
         """What the checkpoint's feature extractor makes of the whole clip."""
@@ -157,11 +159,16 @@ def load_transformers_speech(source: Source, device: str, precision: str) -> Tra
     inputs = FAMILIES[config.model_type](config, extractor)
     # transformers' types leave out that a configuration's class leads to its model's.
     model_class: type[PreTrainedModel] = MODEL_MAPPING[type(config)]  # type: ignore[assignment]
+    whole = None
     if config.model_type == "whisper":
         model: PreTrainedModel = load_pretrained(WhisperEncoder, folder, config, key_mapping=WHISPER_NAMES)
+    elif with_head := classifier_class(config):
+        whole = load_pretrained(with_head, folder, config)
+        model = getattr(whole, whole.base_model_prefix)
     else:
         model = load_pretrained(model_class, folder, config)
     layer = _layer_of(model, source, located.name)
+    head = head_of(whole, config, layer) if whole is not None else None
     metadata = {**located.metadata, "family": config.model_type, "layer": layer}
     metadata["frames_per_s"] = SAMPLE_RATE / inputs.grid.frame_samples
     if layer is not None:
@@ -172,7 +179,7 @@ def load_transformers_speech(source: Source, device: str, precision: str) -> Tra
     torch_device = choose_device(device)
     # transformers' types take the wrapped method for one that is not bound.
     model = model.to(torch_device)  # type: ignore[arg-type]
-    return TransformersSpeech(model, inputs, layer, metadata, torch_device, precision)
+    return TransformersSpeech(model, inputs, layer, head, metadata, torch_device, precision)
 
 
 def _read_extractor(folder: Path) -> Any:
