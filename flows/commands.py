@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from flows.app_command import recordings_app
+from flows.clean import clean
 from flows.encoder_commands import calibrate, compare, lock_encoders
 from flows.export_command import export, service
 from flows.live_command import live
@@ -218,7 +219,7 @@ def track() -> None:
     track_results(DataPaths(), load_settings())
 
 
-for _verb in (predict, live, recordings_app, export, service, calibrate, compare, lock_encoders):
+for _verb in (predict, live, recordings_app, export, service, calibrate, compare, lock_encoders, clean):
     app.command("app" if _verb is recordings_app else None)(_verb)
 
 

@@ -85,8 +85,8 @@ def with_bug(
             last = sum(counts[unit].get(kind, 0) for kind in FILES)
             kill = Kill(ANY, rng.randint(1, last), True)
             yield Trial(name, unit, (kill,), power=rng.choice((DATA, SOME, NAMES)), plant=bug)
-        elif way == "point":
-            kill = Kill("rename", rng.randint(1, counts[unit]["rename"]), rng.random() < 0.5)
+        elif way in KINDS:
+            kill = Kill(way, rng.randint(1, counts[unit][way]), rng.random() < 0.5)
             yield Trial(name, unit, (kill,), plant=bug)
         else:
             kill = rng.uniform(0.0, seconds[unit])

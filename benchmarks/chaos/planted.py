@@ -93,7 +93,7 @@ PLANTS: dict[str, tuple[Patch, str, str]] = {
     "no fsync": (_no_fsync, "train_visual", "power"),
     "named before its content is written": (_renamed_before_its_content, "extract", "random"),
     "content hash ignored": (_hash_ignored, "predict", "stale"),
-    "fold marked as done too early": (_done_too_early, "train_visual", "point"),
+    "fold marked as done too early": (_done_too_early, "train_visual", "rename"),
     "stale key accepted": (_stale_key_accepted, "embed", "stale"),
-    "optimiser's state not restored": (_checkpoint_not_read, "pretrain_audio", "random"),
+    "optimiser's state not restored": (_checkpoint_not_read, "pretrain_audio", "epoch"),
 }

@@ -26,6 +26,7 @@ ORPHAN_S = (
 )
 SUBREAPER = 36  # prctl: children of a process that is gone become this one's, and not init's
 OVER, BACK = "over", "back"
+PDEATHSIG = 1  # prctl: a run ends with the driver, if that is killed
 FORKED = {"OMP_NUM_THREADS": "1", "COLUMNS": "110"}
 
 
@@ -161,6 +162,7 @@ class Laboratory:
         status = 1
         try:
             os.setsid()
+            ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             os.chdir(self.project.root)
             os.environ.update(FORKED)
             log = os.open(self.folder / "said.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)

@@ -7,9 +7,7 @@ from pathlib import Path
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SPARE_BYTES = 1 << 20  # With less free space than this, a codec's nameless "System error" means a full disk.
-FREE_SPACE = (
-    "free some, for instance by `dvc gc --workspace` (old results) or in mlartifacts/; the next run goes on"
-)
+FREE_SPACE = "free some, for instance by `mfer clean` (old results); the next run goes on"
 
 
 class MferError(Exception):

@@ -35,7 +35,7 @@ def register_folder(data: DataPaths, settings: Settings) -> str:
     words. Raises MlflowException when the registry does not take it.
     """
     name, store = settings.register_model.name, client(settings.tracking)
-    key = _content(data.model)
+    key = content_key(data.model)
     versions = store.search_model_versions(f"name='{name}'")
     known = next((version for version in versions if version.tags.get(KEY_TAG) == key), None)
     if known and DECIDED_TAG in known.tags:
@@ -79,13 +79,13 @@ def altered_versions(settings: Settings) -> list[str]:
 
 def _is_intact(uri: str, tags: dict[str, str], settings: Settings) -> bool:
     try:
-        return _content(registered_folder(uri, settings.tracking)) == tags[KEY_TAG]
+        return content_key(registered_folder(uri, settings.tracking)) == tags[KEY_TAG]
     except MferError:
         return False
 
 
-def _content(folder: Path) -> str:
-    """The digest of all files of a folder."""
+def content_key(folder: Path) -> str:
+    """The digest of all files of a model's folder, which its version bears as a tag."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return digest([[str(path.relative_to(folder)), sha256_file(path)] for path in files])
 
