@@ -40,6 +40,7 @@ VALUES = {"STAGE": "ingest", "STAGE...": "ingest", "NAME": "ravdess", "FOLDER": 
 
 # Command of mfer -> the test that runs it as a person does, and its words there.
 RUN = {
+    "calibrate": ("flows/test_calibrate.py", 'main(["calibrate", "custom"])'),
     "check": ("flows/test_commands.py", 'main(["check"])'),
     "export": ("flows/test_export.py", 'main(["export", "mine"])'),
     "fetch": ("flows/test_commands.py", 'main(["fetch", "ravdess"])'),

@@ -76,6 +76,7 @@ def _names() -> dict:
 def save_vit(model: ViTForImageClassification, preprocessing: Preprocessing, out: Path) -> None:
     """Write the Hugging Face layout: config.json, model.safetensors, preprocessor_config.json."""
     disable_progress_bar()
+    out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out, prefix=".", suffix=".tmp") as folder:
         model.save_pretrained(folder)  # writes step by step, and the weights for their owner alone
         for file in sorted(Path(folder).iterdir()):
