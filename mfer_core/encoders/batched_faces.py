@@ -1,6 +1,7 @@
 """What all face encoders share: images at the encoder's size, and batches that fit the memory."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -42,8 +43,12 @@ class BatchedFaces(ABC):
         """uint8 [N, C, height, width] on the host: the images at the encoder's size."""
         return self.preprocessing.resize(images)
 
-    def embed_prepared(self, images: torch.Tensor, batch_gib: float = BATCH_GIB) -> np.ndarray:
-        """``embed`` of images that ``prepare`` returned. Returns when the device is done."""
+    def embed_prepared(
+        self, images: torch.Tensor, batch_gib: float = BATCH_GIB, counts: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """``embed`` of images that ``prepare`` returned, of clips of ``counts`` images. Returns when the
+        device is done.
+        """
         with inference(self.device, self.precision):
             parts: list[torch.Tensor] = []
             for batch in images.split(items_within(batch_gib, self.frame_bytes)):

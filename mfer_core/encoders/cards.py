@@ -73,6 +73,7 @@ PRETRAINED: tuple[tuple[str, str, str], ...] = (
     ("MIT", "400 million pairs of image and text", "clip-vit-base-patch32 clip-vit-base-patch16"),
     ("MIT", "400 million pairs of image and text", "clip-vit-large-patch14"),
     ("Apache-2.0", "WebLI, pairs of image and text", "siglip-base-patch16-224 siglip-large-patch16-256"),
+    ("CC BY-NC 4.0", "Kinetics-400, unlabelled", "videomae-base videomae-large"),
     ("Apache-2.0", "ImageNet-1k", "convnext-tiny-224 convnext-small-224 convnext-base-224"),
 )
 # Beginnings of repositories' names -> why their licence forbids this use.

@@ -1,5 +1,6 @@
 """The interfaces of the encoders of both modalities, on which embedding, training and prediction rely."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,8 +43,12 @@ class FaceEncoder(Encoder, Protocol):
     def prepare(self, images: list[np.ndarray]) -> torch.Tensor:
         """uint8 [N, C, height, width] on the host: the images at the encoder's size."""
 
-    def embed_prepared(self, images: torch.Tensor, batch_gib: float = BATCH_GIB) -> np.ndarray:
-        """``embed`` of images that ``prepare`` returned."""
+    def embed_prepared(
+        self, images: torch.Tensor, batch_gib: float = BATCH_GIB, counts: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """``embed`` of images that ``prepare`` returned; ``counts``: of how many each clip is. An encoder of
+        videos looks at those of one clip together (without ``counts``: at all of them).
+        """
 
     def frames(self, images: list[torch.Tensor]) -> list[torch.Tensor]:
         """[T, D] per clip of prepared images [T, C, height, width], with gradients where they are wanted."""

@@ -76,8 +76,9 @@ def embed_corpus_visual(
 
     def embed(group: tuple[list[FrameSequence], Any]) -> Iterable[ClipEmbedding]:
         clips, images = group
-        values = encoder.embed_prepared(images, settings.batch_gib)
-        cuts = np.cumsum([len(clip.images) for clip in clips])[:-1]
+        counts = [len(clip.images) for clip in clips]
+        values = encoder.embed_prepared(images, settings.batch_gib, counts)
+        cuts = np.cumsum(counts)[:-1]
         return [
             ClipEmbedding(clip.clip_id, clip.times, of_clip)
             for clip, of_clip in zip(clips, np.split(values, cuts), strict=True)

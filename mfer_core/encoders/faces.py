@@ -9,11 +9,16 @@ CLASSIFIERS = {"ViTForImageClassification", "StemVit"}  # These bring a classifi
 
 
 def load_faces(source: Source, device: str, precision: str) -> FaceEncoder:
-    """Load a face encoder by folder or hub id: a ViT classifier, or one of the families of
-    ``transformers_faces``. Raises MferError when it is missing, incomplete or none.
+    """Load a face encoder by folder or hub id: a ViT classifier, an encoder of videos, or one of the families
+    of ``transformers_faces``. Raises MferError when it is missing, incomplete or none.
     """
     folder = checkpoint_folder(source.checkpoint, source.revision)
-    if CLASSIFIERS & set(read_json(folder / "config.json").get("architectures") or []):
+    config = read_json(folder / "config.json")
+    if config.get("model_type") == "videomae":
+        from mfer_core.encoders.transformers_video import load_transformers_video
+
+        return load_transformers_video(source, device, precision)
+    if CLASSIFIERS & set(config.get("architectures") or []):
         from mfer_core.encoders.vit import load_vit
 
         return load_vit(source.checkpoint, source.revision, device, precision, source.hash)
