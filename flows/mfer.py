@@ -50,7 +50,7 @@ def mfer(
             profile has. Empty: params.yaml as it is.
         stages: Only these stages, and what they depend on. Empty: all.
         start_from: This stage and everything after it, and nothing before. Not together with stages.
-        corpora: Keys of corpora in params.yaml. Stages that run per corpus (ingest, extract, embed) do so for
+        corpora: Keys of corpora in params.yaml. Stages per corpus (such as ingest and extract) run for
         these only.
         force: Run the chosen stages even when nothing changed; with stages, what they depend on too.
     """

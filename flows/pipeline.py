@@ -38,17 +38,20 @@ class Stage:
     def per_corpus(self) -> bool:
         return self.foreach is not None
 
-    def corpora(self, settings: "Settings") -> list[str]:
-        """The corpora that a stage per corpus runs for."""
-        return list(getattr(settings, self.foreach or ""))
+    def corpora(self) -> list[str]:
+        """The corpora that DVC runs a stage per corpus for: params.yaml lists them, whatever their role."""
+        from mfer_core.base.settings.reading import read_yaml
+
+        listed = read_yaml(Path("params.yaml"))
+        for key in (self.foreach or "").split("."):
+            listed = listed[key]
+        return list(listed)
 
     def check_corpus(self, corpus: str, settings: "Settings") -> None:
         """Raises MferError naming the choices when the stage does not run for ``corpus``."""
         settings.corpus(corpus)
-        if corpus not in self.corpora(settings):
-            raise MferError(
-                f"{self.name} runs for {', '.join(self.corpora(settings))} only, not for {corpus}"
-            )
+        if corpus not in self.corpora():
+            raise MferError(f"{self.name} runs for {', '.join(self.corpora())} only, not for {corpus}")
 
 
 def stages(path: Path = Path("dvc.yaml")) -> dict[str, Stage]:
@@ -63,7 +66,7 @@ def stages(path: Path = Path("dvc.yaml")) -> dict[str, Stage]:
 
 
 def _setting(foreach: str | None) -> str | None:
-    """``${media_corpora}`` -> ``media_corpora``."""
+    """``${media_corpora}`` -> ``media_corpora``; it may be one of a section (``roles.pretraining``)."""
     return foreach and foreach.removeprefix("${").removesuffix("}")
 
 
@@ -96,15 +99,11 @@ def targets(chosen: list[Stage], corpora: list[str], settings: "Settings") -> li
         )
     whole = [stage.name for stage in chosen if not stage.per_corpus]
     narrow = [
-        f"{stage.name}@{corpus}"
-        for stage in narrowed
-        for corpus in corpora
-        if corpus in stage.corpora(settings)
+        f"{stage.name}@{corpus}" for stage in narrowed for corpus in corpora if corpus in stage.corpora()
     ]
     if not narrow:
         raise MferError(
-            f"{', '.join(stage.name for stage in narrowed)} run for "
-            f"{', '.join(narrowed[0].corpora(settings))} only"
+            f"{', '.join(stage.name for stage in narrowed)} run for {', '.join(narrowed[0].corpora())} only"
         )
     return narrow + whole
 

@@ -69,17 +69,20 @@ def extract(corpus: str) -> None:
     publish_rejects("extract", corpus, DATA.extract_rejects(corpus), line)
 
 
-@flow(name="pool_clips", flow_run_name="pool_clips")
-def pool_clips() -> None:
-    """The clips of the pretraining corpora by content; what is left of corpora that are no more is
-    removed.
+@flow(name="pool_clips", flow_run_name="pool_clips {corpus}")
+def pool_clips(corpus: str) -> None:
+    """The clips of a pretraining corpus by content, of none where another role takes it; what is left of
+    corpora that are no more is removed.
     """
     from tasks.pool import clear_others, pool_corpora
 
     settings = load_settings()
     clear_others(DATA.stage("ingest"), settings.corpora)
     clear_others(DATA.stage("extract"), settings.media_corpora)
-    pool_corpora(lambda name: [DATA.ingest(name), DATA.extract(name)], settings, DATA.pool("pool_clips"))
+    clear_others(DATA.stage("pool_clips"), settings.corpora)
+    pooled = {corpus} & {*settings.roles.pretraining}
+    folders = {name: [DATA.ingest(name), DATA.extract(name)] for name in pooled}
+    pool_corpora(folders, settings, DATA.pool("pool_clips", corpus))
 
 
 @flow(name="pretrain_vit", flow_run_name="pretrain_vit")
@@ -136,7 +139,8 @@ def pool_embeddings() -> None:
     settings = load_settings()
     for modality in MODALITIES:
         clear_others(DATA.stage("embed") / modality, settings.media_corpora)
-    pool_corpora(lambda name: [DATA.embeddings("audio", name)], settings, DATA.pool("pool_embeddings"))
+    folders = {name: [DATA.embeddings("audio", name)] for name in settings.roles.pretraining}
+    pool_corpora(folders, settings, DATA.pool("pool_embeddings", "pretraining"))
 
 
 @flow(name="folds", flow_run_name="folds")

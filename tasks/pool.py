@@ -1,6 +1,6 @@
 """Tasks of the stages that describe the pool of pretraining corpora."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from prefect import get_run_logger, task
@@ -13,12 +13,12 @@ from mfer_core.cache.pool import describe_pool, remove_others
 
 @task(cache_policy=NO_CACHE)
 def clear_others(folder: Path, names: Collection[str]) -> None:
-    """Remove the folders of corpora that are no longer in the settings."""
+    """Remove the folders and files of corpora that are no longer in the settings."""
     if gone := remove_others(folder, names):
         get_run_logger().info(f"removed from {folder}: {', '.join(gone)}, no longer in params.yaml")
 
 
 @task(cache_policy=NO_CACHE)
-def pool_corpora(folders: Callable[[str], list[Path]], settings: Settings, out: Path) -> None:
-    """Write the hash of each pretraining corpus's ``folders``."""
-    write_json(out, describe_pool(settings.roles.pretraining, settings.corpora, folders))
+def pool_corpora(folders: Mapping[str, list[Path]], settings: Settings, out: Path) -> None:
+    """Write the hash of each corpus's folders."""
+    write_json(out, describe_pool(settings.corpora, folders))

@@ -52,9 +52,9 @@ class DataPaths:
     def extract_rejects(self, corpus: str) -> Path:
         return self.extract(corpus) / "rejects.parquet"
 
-    def pool(self, stage: str) -> Path:
-        """JSON, what the pretraining corpora hold; of the stages pool_clips and pool_embeddings."""
-        return self.root / stage / "pretraining.json"
+    def pool(self, stage: str, corpora: str) -> Path:
+        """JSON, what pretraining corpora hold: each of them (pool_clips), or all (pool_embeddings)."""
+        return self.root / stage / f"{corpora}.json"
 
     # encoders
     def encoder(self, modality: str) -> Path:

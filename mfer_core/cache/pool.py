@@ -1,12 +1,12 @@
-"""One small file with a hash of each pretraining corpus.
+"""Small files with the hashes of the pretraining corpora.
 
 dvc.yaml cannot make a list of corpora into a list of dependencies, and a folder that holds all corpora
-changes with any of them. So the stages that read the pretraining corpora depend on this file, which changes
-when one of these does.
+changes with any of them. So the stages that read the pretraining corpora depend on a folder of these files
+alone, which changes when one of these corpora does, and waits for no other.
 """
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mfer_core.base.errors import MferError
@@ -14,10 +14,8 @@ from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.settings import Corpus
 
 
-def describe_pool(
-    names: list[str], corpora: dict[str, Corpus], folders: Callable[[str], list[Path]]
-) -> dict[str, dict[str, str]]:
-    """Corpus -> how it is read and a hash of all files in its ``folders``, in the order of ``names``.
+def describe_pool(corpora: dict[str, Corpus], folders: Mapping[str, list[Path]]) -> dict[str, dict[str, str]]:
+    """Corpus -> how it is read and a hash of all files in its ``folders``, in their order.
 
     Raises MferError where a folder is missing.
     """
@@ -25,9 +23,9 @@ def describe_pool(
         name: {
             "adapter": corpora[name].adapter,
             "source": corpora[name].source,
-            "content": digest([folder_hash(folder) for folder in folders(name)]),
+            "content": digest([folder_hash(folder) for folder in read]),
         }
-        for name in names
+        for name, read in folders.items()
     }
 
 
@@ -40,12 +38,20 @@ def folder_hash(folder: Path) -> str:
 
 
 def remove_others(folder: Path, names: Collection[str]) -> list[str]:
-    """Remove the folders below ``folder`` of corpora that are not among ``names``; returns the removed names.
+    """Remove the folders and JSON files below ``folder`` of corpora that are not among ``names``; returns the
+    removed names.
 
-    A folder left there would be part of DVC's hash of the whole folder. DVC's cache still holds what is
-    removed.
+    What is left there would be part of DVC's hash of the whole folder. DVC's cache still holds what is
+    removed. Another stage may be removing the same at the same time; no folder is an empty one.
     """
-    others = sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in names)
-    for path in others:
-        shutil.rmtree(path)
-    return [path.name for path in others]
+    if not folder.is_dir():
+        return []
+    folders = {path: path.name for path in folder.iterdir() if path.is_dir()}
+    files = {path: path.stem for path in folder.glob("*.json")}
+    gone = {path: name for path, name in sorted((folders | files).items()) if name not in names}
+    for path in gone:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return [*gone.values()]

@@ -24,12 +24,14 @@ def test_a_corpus_that_was_not_extracted_is_asked_for(tmp_path, monkeypatch):
     corpora = {"urdu": Corpus(adapter="urdu", source="local", path=tmp_path)}
     folder = tmp_path.relative_to(tmp_path) / "data" / "extract" / "urdu"
     with pytest.raises(MferError, match="run stage extract for urdu first"):
-        describe_pool(["urdu"], corpora, lambda name: [folder])
+        describe_pool(corpora, {"urdu": [folder]})
 
 
 def test_only_what_is_named_stays(tmp_path):
     for name in ("urdu", "gone", "frames"):
         (tmp_path / name / "inner").mkdir(parents=True)
-    (tmp_path / "note.txt").write_text("a file is nobody's")
-    assert remove_others(tmp_path, ["urdu", "sdc"]) == ["frames", "gone"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["note.txt", "urdu"]
+    for file in ("sdc.json", "left.json", "note.txt"):
+        (tmp_path / file).write_text("{}")
+    assert remove_others(tmp_path / "nowhere", ["urdu"]) == []
+    assert remove_others(tmp_path, ["urdu", "sdc"]) == ["frames", "gone", "left"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["note.txt", "sdc.json", "urdu"]

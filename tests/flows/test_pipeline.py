@@ -27,7 +27,8 @@ def test_corpora_narrow_the_stages_that_run_per_corpus_and_no_others():
 
 
 def test_a_corpus_without_clips_is_ingested_only():
-    assert plan([], ["fer2013", "urdu"]) == ["ingest@fer2013", "ingest@urdu", "extract@urdu", "embed@urdu"]
+    expected = ["ingest@fer2013", "ingest@urdu", "extract@urdu", "pool_clips@urdu", "embed@urdu"]
+    assert plan([], ["fer2013", "urdu"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_a_corpus_without_clips_is_ingested_only():
     [
         (["train"], [], "unknown stage 'train': choose one of demo, ingest, .*register"),
         ([], ["ravdes"], "unknown corpus 'ravdes': choose one of ravdess, "),
-        (["folds"], ["ravdess"], "corpora narrow .*add one of ingest, extract, embed"),
+        (["folds"], ["ravdess"], "corpora narrow .*add one of ingest, extract, pool_clips, embed"),
         (["extract"], ["fer2013"], "extract run for ravdess, .* only"),
     ],
 )

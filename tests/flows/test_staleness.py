@@ -19,6 +19,7 @@ from mfer_core.cache.pool import describe_pool, remove_others
 
 DATA = DataPaths()
 PER_CORPUS = ("ingest", "extract", "embed")
+POOLS = {f"pool_clips@{corpus}" for corpus in ("crema_d", "shemo", "sdc", "urdu")}
 
 
 def write(path: str | Path, text: str) -> None:
@@ -68,12 +69,13 @@ def pool() -> None:
     settings = load_settings()
     for folder in (DATA.stage("ingest"), DATA.stage("extract"), *DATA.stage("embed").iterdir()):
         remove_others(folder, settings.corpora if folder.name == "ingest" else settings.media_corpora)
-    for stage, folders in (
-        ("pool_clips", lambda name: [DATA.ingest(name), DATA.extract(name)]),
-        ("pool_embeddings", lambda name: [DATA.embeddings("audio", name)]),
-    ):
-        described = describe_pool(settings.roles.pretraining, settings.corpora, folders)
-        write(DATA.pool(stage), str(described))
+    pretraining = settings.roles.pretraining
+    for name in pretraining:
+        clips = describe_pool(settings.corpora, {name: [DATA.ingest(name), DATA.extract(name)]})
+        write(DATA.pool("pool_clips", name), str(clips))
+    embedded = {name: [DATA.embeddings("audio", name)] for name in pretraining}
+    pooled = describe_pool(settings.corpora, embedded)
+    write(DATA.pool("pool_embeddings", "pretraining"), str(pooled))
 
 
 @pytest.fixture
@@ -107,17 +109,17 @@ def test_neither_workers_nor_the_runner_make_anything_stale_and_an_absent_corpus
     change(lambda values: values.update(workers=7, runner="dask", shards={"extract": 8, "embed": 8}))
     assert stale() == set()
     change(lambda values: values["corpora"]["sdc"].update(source="absent"))
-    assert stale() == {"demo", "ingest@sdc", "embed@sdc", "pool_clips"}
+    assert stale() == {"demo", "ingest@sdc", "embed@sdc", *POOLS}
 
 
 def test_a_corpus_that_comes_changes_role_and_goes_is_seen_by_what_reads_it_only(project):
     change(lambda values: add_corpus(values, "mine"))
     new = {f"{stage}@mine" for stage in PER_CORPUS}
-    assert stale() == new | {"demo", "pool_clips", "pool_embeddings"}
+    assert stale() == new | {"demo", *POOLS, "pool_embeddings"}
     run_corpus("mine")
     change(lambda values: values["roles"].update(transfer="mine"))
     pool()
-    lists_all = {"demo", "pool_clips", "pool_embeddings", "evaluate"}
+    lists_all = {"demo", *POOLS, "pool_embeddings", "evaluate"}
     assert stale() == lists_all | {"folds", "transfer"}
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     pool()
@@ -131,7 +133,7 @@ def test_the_stages_that_read_the_pool_are_stale_when_one_of_its_corpora_changes
         repo.commit("extract@urdu", force=True)
     pool()
     readers = {"pretrain_emotion2vec", "folds", "pretrain_audio", "evaluate", "register"}
-    assert stale() == readers | {"embed@urdu", "pool_clips"}
+    assert stale() == readers | {"embed@urdu", "pool_clips@urdu"}
 
 
 def test_a_run_with_nothing_to_do_asks_dvc_and_loads_no_prefect(project):
