@@ -1,6 +1,7 @@
 """How much memory `mfer predict` holds for long recordings and for many: it should not grow with either.
 
-    python -m benchmarks.recordings --minutes 5 12 30      one recording of each length, 1280x720
+    python -m benchmarks.recordings --minutes 5 12 30      one recording of each length, 320x180
+    python -m benchmarks.recordings --minutes 12 --large   1280x720
     python -m benchmarks.recordings --files 250 1000       so many clips of 2.5 s, in one go each
     python -m benchmarks.recordings --model data/register/model --minutes 12
 
@@ -72,6 +73,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--minutes", type=float, nargs="*", default=[])
     parser.add_argument("--files", type=int, nargs="*", default=[])
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--model", type=Path)
     return parser.parse_args()
 
@@ -82,12 +84,12 @@ def main() -> None:
         folder = Path(temporary)
         model = chosen.model or compact_model(folder / "model", load_settings())
         print(f"{'':24} {'predicted':>10} {'seconds':>8} {'peak MiB':>10}")
-        clip = write_ravdess_like(folder / "clip.mp4", 0)
+        small = write_small(folder / "small.mp4")
+        clip = write_ravdess_like(folder / "clip.mp4", 0) if chosen.large else small
         for minutes in chosen.minutes:
             (folder / "long").mkdir()
             repeat(clip, folder / "long" / "recording.mkv", minutes * 60)
             measure(f"one of {minutes:g} minutes", folder / "long", model, minutes + 1)
-        small = write_small(folder / "small.mp4")
         for files in chosen.files:
             (folder / "many").mkdir()
             for number in range(files):

@@ -38,9 +38,7 @@ def stage_edges() -> Edges:
     def folders(entries: list) -> set[str]:
         names = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
         return {
-            re.sub(r"/?\$\{.*", "", name).removeprefix("data/")
-            for name in names
-            if name.startswith("data/")
+            re.sub(r"/?\$\{.*", "", name).removeprefix("data/") for name in names if name.startswith("data/")
         }
 
     written = {

@@ -76,7 +76,7 @@ def test_results_have_versions_that_can_be_shared_and_looked_at(project, reprodu
     run(project, "dvc", "push")
     for lost in (
         project / ".dvc" / "cache",
-        *(path for path in (project / "data").iterdir() if path.name != "raw"),
+        *(path for path in (project / "data").iterdir() if path.is_dir() and path.name != "raw"),
     ):
         shutil.rmtree(lost)
     run(project, "dvc", "pull")
