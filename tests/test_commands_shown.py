@@ -57,6 +57,7 @@ RUN = {
 # Command -> the test of the function that it calls, where the command itself takes minutes, waits for Ctrl-C
 # or writes into the checkout.
 TESTED = {
+    "clean": ("tasks/test_cleaning.py", "removables("),
     "app": ("flows/test_app.py", "AppPages(session"),
     "compare": ("flows/test_compare.py", "compare_encoders("),
     "init": ("flows/test_project.py", "initialise(tmp_path"),

@@ -45,7 +45,9 @@ class Steps:
         """Note what the block took."""
         started, worked = time.monotonic(), cpu_s()
         yield
-        self.took.append((line, time.monotonic() - started, cpu_s() - worked))
+        seconds, worked = time.monotonic() - started, cpu_s() - worked
+        self.took.append((line, seconds, worked))
+        print(f"took {seconds:.0f} s, {worked:.0f} s of processors: {line}", flush=True)
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass  # What has ended meanwhile; its seconds stay counted.
