@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +79,7 @@ class LabelSet:
     classes: tuple[str, ...] = EIGHT  # in the order of their ids
     # label -> the class that its clips count as; None leaves them out
     mapping: Mapping[str, str | None] = field(default_factory=dict)
+    crowd_share: float = 0.0  # how much of what is learned of a clip is the crowd's vote
 
     def class_of(self, label: str) -> str | None:
         """The class of a label, None where its clips are left out. Raises MferError for one that is not
@@ -99,19 +100,26 @@ class LabelSet:
         counted = manifest.assign(label=manifest.label.map(classes))
         return counted[counted.label.notna()]
 
+    def crowd_classes(self, votes: str | None) -> list[str]:
+        """The classes that a crowd's ``votes`` ("angry:disgust") name; none without votes or of other
+        labels.
+        """
+        named = [self.mapping.get(vote, vote) for vote in votes.split(":")] if isinstance(votes, str) else []
+        return [name for name in named if name in self.classes]
+
     def occurring(self, labels: Iterable[str]) -> "LabelSet":
         """The set without the classes that are not among ``labels``: nothing can be learned of those."""
         there = set(labels)
         return replace(self, classes=tuple(name for name in self.classes if name in there))
 
     def write(self, path: Path) -> None:
-        write_json(path, {"classes": self.classes, "mapping": dict(self.mapping)})
+        write_json(path, {**asdict(self), "mapping": dict(self.mapping)})
 
     @classmethod
     def read(cls, path: Path) -> "LabelSet":
         """Raises MferError naming the file where it is missing."""
         values = read_json(path)
-        return cls(tuple(values["classes"]), values["mapping"])
+        return cls(tuple(values["classes"]), values["mapping"], values["crowd_share"])
 
 
 def count_labels(labels: Iterable[str], names: Iterable[str] = EMOTIONS) -> dict[str, int | None]:

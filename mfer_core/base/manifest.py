@@ -31,6 +31,10 @@ class Clip:
     statement: str | None = None
     repetition: str | None = None
     split: str | None = None  # the corpus's own official split, where it has one
+    # What most of those said who were shown the picture, the sound or both: a label, several joined by ":".
+    crowd_visual: str | None = None
+    crowd_audio: str | None = None
+    crowd_fused: str | None = None
     has_video: bool = False
     has_audio: bool = False
     duration_s: float | None = None

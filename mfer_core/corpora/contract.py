@@ -61,6 +61,9 @@ class Facts:
     statement: str | None = None
     repetition: str | None = None
     split: str | None = None
+    crowd_visual: str | None = None  # as in mfer_core.base.manifest.Clip
+    crowd_audio: str | None = None
+    crowd_fused: str | None = None
     take: str | None = None  # files of the same take are one clip
     rank: int = 0  # among the files of a take the lowest is used
     silent_track: bool = False  # the audio track is known to hold nothing

@@ -4,7 +4,8 @@ Source: https://github.com/CheyneyComputerScience/CREMA-D (Cao et al. 2014, doi:
 Licence: Open Database License. Size: 7,442 clips of 91 actors (48 male, 43 female). English. AudioWAV/*.wav
 (16 kHz, 1.27-5.01 s), AudioMP3/*.mp3 and VideoFlash/*.flv hold the same takes. VideoDemographics.csv
 (ActorID, Age, Sex, Race, Ethnicity), where present, gives each actor's age in years, sex, race (Caucasian,
-African American, Asian, Unknown) and ethnicity (Hispanic, Not Hispanic).
+African American, Asian, Unknown) and ethnicity (Hispanic, Not Hispanic). processedResults/summaryTable.csv,
+where present, gives what most of about ten people said who were shown the picture, the sound or both.
 
 Name: actor_sentence_emotion_level, for instance 1001_DFA_ANG_XX.wav emotion ANG DIS FEA HAP NEU SAD; level LO
 MD HI XX (unspecified; old copies have a single X)
@@ -32,7 +33,11 @@ SOURCE = Source(
         "set source: fetch (sound only), or clone it, or its mirror at "
         "gitlab.com/cs-cooper-lab/crema-d-mirror, with git-lfs installed"
     ),
-    layout="AudioWAV/, AudioMP3/ or VideoFlash/ and VideoDemographics.csv",
+    layout="AudioWAV/, AudioMP3/ or VideoFlash/, VideoDemographics.csv and processedResults/summaryTable.csv",
+    lacks=(
+        "the pictures (VideoFlash/, without which it is no audio-visual benchmark) and the crowd's votes "
+        "(processedResults/summaryTable.csv): clone it with git-lfs for these"
+    ),
     **addresses("crema_d"),
     clips=7_442,
     clip_s=2.5,
@@ -51,18 +56,45 @@ EMOTIONS = {
     "SAD": "sad",
 }
 LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": None, "X": None}
+# Columns of summaryTable.csv: what most of those said who were shown the picture, the sound or both; ties are
+# joined by ":".
+VOTES = {"crowd_visual": "FaceVote", "crowd_audio": "VoiceVote", "crowd_fused": "MultiModalVote"}
+CROWD = {code[0]: label for code, label in EMOTIONS.items()}  # a vote's letter -> label
 DEMOGRAPHICS = ("Age", "Sex", "Race", "Ethnicity")  # columns of VideoDemographics.csv
 LONGEST_S = 15.0  # three times the longest clip
 
 
 def prepare(folder: Path, corpus: Any) -> dict[str, dict]:
-    """Age, sex, race and ethnicity by actor id, as far as VideoDemographics.csv says them; empty without that
-    file. Raises MferError for a file that cannot be read.
+    """Age, sex, race and ethnicity by actor id, as far as VideoDemographics.csv says them, and the crowd's
+    votes by clip's name, as summaryTable.csv has them; empty without these files. Raises MferError for a file
+    that cannot be read.
     """
+    facts: dict[str, dict] = {}
+    readers = {"videodemographics.csv": _read_demographics, "summarytable.csv": _read_votes}
     for path in list_files(folder).files:
-        if PurePosixPath(path).name.lower() == "videodemographics.csv":
-            return _read_demographics(folder / path)
-    return {}
+        if reader := readers.get(PurePosixPath(path).name.lower()):
+            facts |= reader(folder / path)
+    return facts
+
+
+def _read_votes(path: Path) -> dict[str, dict]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {row["FileName"].strip(): _votes_of_clip(row) for row in rows}
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        columns = ", ".join(VOTES.values())
+        raise MferError(
+            f"cannot read {path}: it needs the columns FileName, {columns}, with votes such as A or A:D "
+            f"({', '.join(CROWD)})"
+        ) from error
+
+
+def _votes_of_clip(row: dict[str, str]) -> dict[str, str]:
+    """Labels joined by ":"; a cell that is empty or NA says nothing."""
+    cells = {name: row[column].strip() for name, column in VOTES.items()}
+    known = {name: cell for name, cell in cells.items() if cell not in ("", "NA")}
+    return {name: ":".join(CROWD[letter] for letter in cell.split(":")) for name, cell in known.items()}
 
 
 def _read_demographics(path: Path) -> dict[str, dict]:
@@ -101,6 +133,7 @@ def read(path: str, metadata: dict[str, dict]) -> Facts:
         rank=_rank(name.suffix.lower()),
         longest_s=LONGEST_S,
         **metadata.get(match["actor"], {}),
+        **metadata.get(name.stem, {}),
     )
 
 

@@ -1,5 +1,6 @@
 """Fetch a corpus that is openly downloadable: archive by archive, resumed where it stopped."""
 
+import logging
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mfer_core.corpora.sources import Archive, Source
 from mfer_core.corpora.unpack import BrokenArchiveError, check_room, unpack
 
 DONE = ".fetched.json"  # archive name -> what was unpacked, and "complete" once nothing is left to do
+log = logging.getLogger("mfer")
 PARTS = ".fetch"  # Archives that are being downloaded lie in this folder.
 
 
@@ -41,6 +43,8 @@ def fetch_corpus(adapter: str, folder: Path, source: Source | None = None) -> in
         done[archive.name] = _key(archive)
         write_json(folder / DONE, {"archives": done, "complete": False})
     write_json(folder / DONE, {"archives": done, "complete": True})
+    if source.lacks:
+        log.warning("fetch %s brings what can be downloaded; it lacks %s", adapter, source.lacks)
     return count
 
 

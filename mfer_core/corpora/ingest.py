@@ -27,7 +27,10 @@ from mfer_core.media.kinds import is_media
 STAGE = "ingest"
 DEMO_INDEX = ".demo.json"
 UNKNOWN_SPEAKER = "unknown"
-TAKEN_OVER = ("sex", "age", "race", "ethnicity", "intensity", "statement", "repetition", "split")
+TAKEN_OVER = (
+    *("sex", "age", "race", "ethnicity", "intensity", "statement", "repetition", "split"),
+    *("crowd_visual", "crowd_audio", "crowd_fused"),
+)
 Measure = Callable[[list[str]], dict[str, Measured | ClipError]]
 log = logging.getLogger("mfer")
 

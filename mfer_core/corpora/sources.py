@@ -28,6 +28,7 @@ class Source:
     licence: str  # The licence; empty for a person's own corpus.
     instructions: str  # The steps that a person takes to get the corpus.
     layout: str  # The files that then lie in the corpus's folder.
+    lacks: str = ""  # What the corpus has and fetching does not bring, and how to get it.
     archives: tuple[Archive, ...] = ()
     record: str | None = None  # Zenodo's JSON of a record, in place of ``archives``
     record_files: tuple[str, ...] = ()  # patterns of the record's files

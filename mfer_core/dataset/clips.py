@@ -28,6 +28,8 @@ class Clips:
     modalities: Mapping[str, Values]
     dims: Mapping[str, int]  # D of each modality, also where no clip has it
     views: Mapping[str, Sequence[Values]] = field(default_factory=dict)
+    # Float32 [N, C], what is learned of each clip where that is not its label alone; rows sum to 1.
+    targets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -44,6 +46,7 @@ class Clips:
             {name: take(values, indices) for name, values in self.modalities.items()},
             self.dims,
             {name: [take(view, indices) for view in views] for name, views in self.views.items()},
+            None if self.targets is None else self.targets[indices],
         )
 
     def draw_views(self, rng: np.random.Generator) -> "Clips":

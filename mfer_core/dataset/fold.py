@@ -13,6 +13,7 @@ from mfer_core.base.files import digest, read_table
 from mfer_core.base.labels import LabelSet, label_set
 from mfer_core.base.paths import DataPaths
 from mfer_core.dataset.clips import Clips
+from mfer_core.dataset.crowd import crowd_column, soft_targets
 from mfer_core.dataset.modality import ModalityEmbeddings, load_modality, make_clips, manifest_of
 from mfer_core.protocol.protocols import PARTS
 from mfer_core.protocol.speakers import four_classes, speaker_parts
@@ -31,6 +32,8 @@ class Fold:
     classes: tuple[str, ...]
     parts: dict[str, list[str]]  # part -> clip_ids, in order
     manifest: pd.DataFrame  # the corpora's manifests, indexed by clip_id
+    # The benchmark's classes, and how much of its crowd's votes is learned.
+    labels: LabelSet = field(default_factory=LabelSet)
     _opened: dict[str, ModalityEmbeddings] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -53,7 +56,7 @@ class Fold:
         parts = {part: sorted(rows.clip_id[rows.part == part]) for part in PARTS}
         labels = LabelSet.read(paths.labels)
         manifest = labels.classify(manifest_of(data, [corpus]))
-        return cls(paths, (corpus,), protocol, number, labels.classes, parts, manifest)
+        return cls(paths, (corpus,), protocol, number, labels.classes, parts, manifest, labels)
 
     @classmethod
     def of_pretraining(cls, data: Path, corpora: Sequence[str], seed: int) -> "Fold":
@@ -94,18 +97,27 @@ class Fold:
                 clips = [[part, [[clip, keys.get(clip)] for clip in ids]] for part, ids in self.parts.items()]
                 facts.append([name, metadata, clips])
         known = sorted({clip for ids in self.parts.values() for clip in ids})
-        return digest(facts, self.classes, self.manifest.loc[known, ["label", "speaker"]].values.tolist())
+        rows = self.manifest.loc[known]
+        values = [facts, self.classes, rows[["label", "speaker"]].values.tolist()]
+        if self.labels.crowd_share:
+            values += [self.labels.crowd_share, rows[crowd_column(modalities)].tolist()]
+        return digest(*values)
 
     def clips(self, modalities: Mapping[str, ModalityEmbeddings]) -> dict[str, Clips]:
         """The clips by part, each with those of ``modalities`` that it has.
 
         Raises MferError when no clip is left to train on, or none of a validation part.
         """
-        clips = {
-            part: make_clips(self.parts[part], self.manifest, self.classes, modalities) for part in PARTS
-        }
+        clips = {part: self._clips(part, modalities) for part in PARTS}
         for part in ["train", *(["valid"] if self.parts["valid"] else [])]:
             if not len(clips[part]):
                 names = " or ".join(modalities)
                 raise MferError(f"{self.name}: no {part} clips with {names} embeddings")
         return clips
+
+    def _clips(self, part: str, modalities: Mapping[str, ModalityEmbeddings]) -> Clips:
+        clips = make_clips(self.parts[part], self.manifest, self.classes, modalities)
+        if not self.labels.crowd_share:
+            return clips
+        rows = self.manifest.loc[list(clips.clip_ids)]
+        return replace(clips, targets=soft_targets(rows.label, rows[crowd_column(modalities)], self.labels))

@@ -17,6 +17,7 @@ from mfer_core.encoders.device import one_thread
 from mfer_core.evaluation import results
 from mfer_core.evaluation.arms import ORDER, SVM, normalised_arms
 from mfer_core.evaluation.benchmark import SYNTHETIC, Benchmark, open_benchmark
+from mfer_core.evaluation.crowd import crowd_table
 from mfer_core.evaluation.groups import group_figures, groups_table, worst_groups
 from mfer_core.evaluation.leakage import leakage_table, published_leakage_table
 from mfer_core.evaluation.normalisation_curve import normalisation_curve
@@ -51,6 +52,7 @@ OF_BENCHMARK = (
     "recalls",
     "pairs",
     "groups",
+    "crowd",
     "normalisation",
 )
 
@@ -109,6 +111,7 @@ def _result_tables(
         "leakage": leakage_table(scored, benchmark, weights_of),
         "leakage_published": published_leakage_table(benchmark.adapter),
         "recalls": results.recall_table(recalls, benchmark),
+        "crowd": crowd_table(scored, benchmark, *weights_of),
         "pairs": pairs_table(scored, benchmark, normalised, options.permutations, settings.seed),
     }
 

@@ -28,16 +28,20 @@ class Regression:
 
 @threadpool_limits.wrap(limits=1)  # With products this small, threads mostly wait for each other.
 def fit_regression(
-    inputs: np.ndarray, labels: np.ndarray, classes: int, strengths: Sequence[float]
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    strengths: Sequence[float],
+    weights: np.ndarray | None = None,
 ) -> list[Regression]:
     """One regression per strength, on standardised ``inputs`` [N, F] and class ids [N]; each starts from
-    the one before.
+    the one before. ``weights`` [N]: how much each row counts, alike where there are none.
     """
     axes = _axes(inputs)
     inputs = inputs if axes is None else inputs @ axes.T
     model, fitted = LogisticRegression(max_iter=1000, warm_start=True), []
     for strength in strengths:
-        model.set_params(C=strength).fit(inputs, labels)
+        model.set_params(C=strength).fit(inputs, labels, weights)
         weight, bias = model.coef_, model.intercept_
         if len(model.classes_) == 2:  # scikit-learn keeps the difference of two classes.
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
@@ -49,7 +53,11 @@ def fit_regression(
 
 @threadpool_limits.wrap(limits=1)
 def fit_whitened(
-    inputs: np.ndarray, labels: np.ndarray, classes: int, strengths: Sequence[float]
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    strengths: Sequence[float],
+    weights: np.ndarray | None = None,
 ) -> list[Regression]:
     """``fit_regression`` with another penalty: a direction in which clips of one class differ much, by the
     person and by what is said, is trusted less.
@@ -60,18 +68,21 @@ def fit_whitened(
     axes = _axes(inputs)
     turned = inputs if axes is None else inputs @ axes.T
     centres = np.zeros((classes, turned.shape[1]))
-    np.add.at(centres, labels, turned)
-    centres /= np.maximum(np.bincount(labels, minlength=classes), 1)[:, None]
-    within = turned - centres[labels]
-    sphere = (within**2).sum() / (len(within) * inputs.shape[1]) or 1.0  # the mean variance of a dimension
-    variances, directions = np.linalg.eigh(within.T @ within / len(within))
+    counts = np.ones(len(labels)) if weights is None else weights
+    np.add.at(centres, labels, turned * counts[:, None])
+    sums = np.bincount(labels, counts, minlength=classes)
+    centres /= np.where(sums > 0, sums, 1)[:, None]
+    within = (turned - centres[labels]) * np.sqrt(counts)[:, None]
+    size = counts.sum()
+    sphere = (within**2).sum() / (size * inputs.shape[1]) or 1.0  # the mean variance of a dimension
+    variances, directions = np.linalg.eigh(within.T @ within / size)
     trusted = (1 - SHRINKAGE) * np.maximum(variances, 0) + SHRINKAGE * sphere
     whitening = directions / np.sqrt(trusted)  # [A, A]
-    fitted = fit_regression(turned @ whitening, labels, classes, strengths)
-    weights = [regression.weight @ whitening.T for regression in fitted]
+    fitted = fit_regression(turned @ whitening, labels, classes, strengths, weights)
+    turned_back = [regression.weight @ whitening.T for regression in fitted]
     if axes is not None:
-        weights = [weight @ axes for weight in weights]
-    return [replace(regression, weight=weight) for regression, weight in zip(fitted, weights, strict=True)]
+        turned_back = [weight @ axes for weight in turned_back]
+    return [replace(one, weight=weight) for one, weight in zip(fitted, turned_back, strict=True)]
 
 
 def _axes(inputs: np.ndarray) -> np.ndarray | None:

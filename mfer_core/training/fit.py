@@ -97,7 +97,7 @@ def head_inputs(fused: Fused, clips: Clips) -> Clips:
         shown = (replace(clips, modalities={**clips.modalities, name: view}) for view in copies)
         views[name] = [_rows(fused, clips_in_view)[name] for clips_in_view in shown]
     sizes = {"visual": fused.head.row_size(fused.visual), "audio": fused.head.row_size(fused.audio)}
-    return Clips(clips.clip_ids, clips.speakers, clips.labels, states, sizes, views)
+    return replace(clips, modalities=states, dims=sizes, views=views)
 
 
 @torch.no_grad()
@@ -187,7 +187,8 @@ class ClipTraining(Training):
             inputs, labels = collate(clips, indices, hidden, rng)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=section.precision == "bf16"):
                 logits = self.model(*(part.to(self.device) for part in inputs))
-                value = self.loss(logits, labels.to(self.device))
+                targets = labels if clips.targets is None else clips.targets[indices]
+                value = self.loss(logits, targets.to(self.device))
             (value / section.accumulation).backward()
             if number % section.accumulation == 0 or number == len(batches):
                 self._step()

@@ -103,7 +103,7 @@ def with_probe(arm: Arm, train: Clips, valid: Clips, decided: Stacked | None = N
     tried = (
         [PROBE_STRENGTHS, STRENGTHS] if decided is None else [[strength] for strength in decided.strengths]
     )
-    kinds = _regressions(statistics, train.labels.numpy(), arm.config, tried)
+    kinds = _regressions(statistics, train, arm.config, tried)
     gru = _padded(arm.classifier, wide.config.state_size)
     if decided is None:
         states, labels = states_of(wide, valid).double(), valid.labels
@@ -117,18 +117,22 @@ def with_probe(arm: Arm, train: Clips, valid: Clips, decided: Stacked | None = N
 
 
 def _regressions(
-    statistics: np.ndarray, labels: np.ndarray, config: ArmConfig, tried: Sequence[Sequence[float]]
+    statistics: np.ndarray, train: Clips, config: ArmConfig, tried: Sequence[Sequence[float]]
 ) -> list[list[Regression]]:
-    """Over a clip's ``statistics`` [N, S], one of every strength that is ``tried``: the probe, which looks at
-    mean and deviation only, and the whitened regression.
+    """Over the ``statistics`` [N, S] of the clips of ``train``, one of every strength that is ``tried``: the
+    probe, which looks at mean and deviation only, and the whitened regression.
     """
+    labels, weights = train.labels.numpy(), None
+    if train.targets is not None:  # A clip stands once per class that it has a share of, and weighs so much.
+        rows, labels = train.targets.numpy().nonzero()
+        statistics, weights = statistics[rows], train.targets.numpy()[rows, labels].astype(np.float64)
     classes, ends = len(config.classes), np.r_[: config.step_size, -config.step_size : 0]
     probes = []
-    for probe in fit_regression(statistics[:, ends], labels, classes, tried[0]):
+    for probe in fit_regression(statistics[:, ends], labels, classes, tried[0], weights):
         weight = np.zeros((classes, statistics.shape[1]))
         weight[:, ends] = probe.weight
         probes.append(replace(probe, weight=weight))
-    return [probes, fit_whitened(statistics, labels, classes, tried[1])]
+    return [probes, fit_whitened(statistics, labels, classes, tried[1], weights)]
 
 
 def _loss_of(regression: Regression, statistics: np.ndarray, labels: Tensor) -> float:

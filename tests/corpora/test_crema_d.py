@@ -77,3 +77,20 @@ def test_what_is_known_of_an_actor_comes_from_the_demographics_and_the_rest_stay
         MferError, match=r"VideoDemographics.csv: it needs .* Age \(a whole number of years\)"
     ):
         people()
+
+
+def test_the_crowds_votes_come_from_the_summary_table_ties_and_all(tmp_path):
+    write_wav(tmp_path / "AudioWAV/1002_DFA_ANG_XX.wav", 1)
+    write_wav(tmp_path / "AudioWAV/1003_DFA_ANG_XX.wav", 2)
+    table = tmp_path / "processedResults" / "summaryTable.csv"
+    table.parent.mkdir()
+    table.write_text(
+        '"","FileName","VoiceVote","VoiceLevel","FaceVote","FaceLevel","MultiModalVote","MultiModalLevel"\n'
+        '"1","1002_DFA_ANG_XX","A:D","60:50","N","70","A","80"\n'
+    )
+    clips, _ = ingest(tmp_path, "crema_d")
+    votes = [(clip.crowd_audio, clip.crowd_visual, clip.crowd_fused) for _, clip in sorted(clips.items())]
+    assert votes == [("angry:disgust", "neutral", "angry"), (None, None, None)]
+    table.write_text("FileName,VoiceVote,FaceVote,MultiModalVote\n1002_DFA_ANG_XX,A,X,A\n")
+    with pytest.raises(MferError, match=r"summaryTable.csv: it needs .* votes such as A or A:D"):
+        ingest(tmp_path, "crema_d")

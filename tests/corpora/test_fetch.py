@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -129,6 +130,13 @@ def test_a_plain_file_is_put_there_as_it_is(site, tmp_path):
         fetch_corpus("crema_d", tmp_path / "raw", one_archive(site, "VideoDemographics.csv", plain=True)) == 1
     )
     assert (tmp_path / "raw/VideoDemographics.csv").read_bytes() == b"ActorID,Sex\n"
+
+
+def test_what_a_download_lacks_is_said_when_it_is_done(site, tmp_path, caplog):
+    site.files["/a.zip"] = zip_of({"AudioWAV/1001_DFA_ANG_XX.wav": b"RIFF"})
+    fetched = replace(one_archive(site), lacks=find_adapter("crema_d").source.lacks)
+    fetch_corpus("crema_d", tmp_path, fetched)
+    assert "it lacks the pictures (VideoFlash/" in caplog.text and "summaryTable.csv" in caplog.text
 
 
 def test_a_truncated_archive_without_checksum_is_dropped_and_fetched_again(site, tmp_path):

@@ -125,3 +125,11 @@ def test_faces_fill_all_three_parts_and_no_identity_straddles_them(tmp_path):
     assert {len(face) for face in pixels} == {48 * 48}
     assert all(0 <= min(face) < max(face) <= 255 for face in pixels)
     assert len({tuple(face) for face in pixels}) == 36
+
+
+def test_crema_d_with_pictures_takes_the_place_of_the_one_of_sound_and_has_votes(tmp_path):
+    write_corpus("crema_d", tmp_path, size(2, 1), seed=1, workers=1)
+    write_corpus("crema_d", tmp_path, size(2, 1), seed=1, workers=1, pictures=True)
+    files = sorted(held(tmp_path))
+    assert files[0] == "VideoDemographics.csv" and "processedResults/summaryTable.csv" in files
+    assert [path.endswith(".flv") for path in files[1:-1]] == [True, True]

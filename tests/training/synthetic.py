@@ -2,6 +2,8 @@
 them.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -124,13 +126,17 @@ def write_benchmark(
     identity: float = 0.5,
     gap: int = 0,
     labels: tuple[str, ...] = EIGHT,
+    crowd: dict[str, Callable[[str], str]] | None = None,
 ) -> None:
-    """Manifest, embeddings of both modalities and folds of the benchmark corpus under ``data``.
+    """Manifest, embeddings of both modalities and folds of the benchmark corpus under ``data``; ``crowd``:
+    what it says to a label, by what it was shown.
 
     With ``gap``, every gap-th clip has no video, and the clip after it no audio.
     """
     corpus = settings.roles.benchmark
     clips = clips_of(corpus, speakers, 2, labels)
+    for shown, says in (crowd or {}).items():
+        clips = [replace(clip, **{f"crowd_{shown}": says(clip.label)}) for clip in clips]
     seen = [clip for number, clip in enumerate(clips) if not gap or number % gap]
     heard = [clip for number, clip in enumerate(clips) if not gap or number % gap != 1]
     write_manifest(data / "ingest" / corpus / "manifest.parquet", clips, corpus, labels)

@@ -48,3 +48,22 @@ def test_another_order_of_the_same_classes_is_another_model(tmp_path):
     first, _ = train(tmp_path / "a", SIX)
     second, _ = train(tmp_path / "b", SIX, classes=list(SIX[::-1]))
     assert first["key"] != second["key"] and second["labels"] == list(SIX[::-1])
+
+
+def test_a_crowd_that_says_otherwise_moves_what_is_learned_by_its_share(tmp_path):
+    """Everyone takes happy for sad: a model of the crowd alone never answers happy, one of the label does."""
+
+    def answers(share):
+        data = tmp_path / str(share)
+        crowd = {"visual": lambda label: "sad" if label == "happy" else label}
+        settings = small_settings(
+            labels={"crowd_share": share}, folds={"protocols": ["groupk:2"]}, train_visual={"probe": True}
+        )
+        write_benchmark(data, settings, speakers=4, strength=3.0, labels=SIX, crowd=crowd)
+        folder = train_visual_fold("groupk:2", 0, data, settings)
+        table = read_table(folder / "predictions.parquet")
+        return read_json(folder / "config.json")["key"], table[list(SIX)].idxmax(axis=1)
+
+    (meant, by_label), (said, by_crowd) = answers(0.0), answers(1.0)
+    assert meant != said and (by_label == "happy").any()
+    assert not (by_crowd == "happy").any() and (by_crowd == "sad").sum() > (by_label == "sad").sum()

@@ -101,10 +101,14 @@ class Labels(Section):
     mapping: dict[Label, Label | None] = {}
     """Labels of the benchmark that count as another class, such as calm: neutral; empty leaves clips out."""
 
+    crowd_share: float = Field(default=0.0, ge=0, le=1)
+    """How much of what is learned of a clip is the crowd's vote where the corpus has one (CREMA-D), divided
+    evenly among ties; the rest is the label. Chosen and scored by the label; table crowd has both."""
+
     @property
     def declared(self) -> LabelSet:
         """The classes with their mapping."""
-        return LabelSet(tuple(self.classes), dict(self.mapping))
+        return LabelSet(tuple(self.classes), dict(self.mapping), self.crowd_share)
 
 
 class Shards(Section):
