@@ -17,7 +17,10 @@ METRICS = "metrics.json"
 def finished_metrics(run: Run) -> dict | None:
     """The metrics of a training that is done under ``run.key``, else None."""
     mark = run.folder / MARK
-    return read_json(run.folder / METRICS) if mark.exists() and read_json(mark)["key"] == run.key else None
+    if not mark.exists() or read_json(mark)["key"] != run.key:
+        return None
+    forget_checkpoints(run.folder)  # A run that was killed after its mark left them.
+    return read_json(run.folder / METRICS)
 
 
 def begin(folder: Path) -> None:

@@ -16,6 +16,7 @@ from mfer_core.dataset.fold import Fold
 from mfer_core.encoders.device import one_thread
 from mfer_core.models.store import CONFIG, WEIGHTS, begin, is_done
 from mfer_core.training.fold_fit import Choice, fit_once
+from mfer_core.training.loop import forget_checkpoints
 from mfer_core.training.results import HISTORY, finish
 from mfer_core.training.stacking import Stacked
 from mfer_core.training.stages import STAGES, facts_of, folds_to_train
@@ -67,6 +68,7 @@ def train_final(stage: str, data: Path, settings: Settings) -> Path:
     job = STAGES[stage](fold, settings, settings.seeds[0])
     run = job.run(choice)
     if is_done(run.folder, run.key):
+        forget_checkpoints(run.folder)  # A run that was killed after its mark left them.
         return run.folder
     begin(run.folder)
     with one_thread():

@@ -68,6 +68,7 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     key = digest(STAGE, settings.seed, section.model_dump(), inputs, code)
     run = Run(folder, key, seed_of(settings.seed, STAGE), STAGE)
     if is_done(folder, key):
+        _forget_checkpoints(folder)  # A run that was killed after its mark left them.
         return folder
     begin(folder)
     with one_thread():
@@ -94,10 +95,14 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         "corpora": corpora,
     }
     write_json(folder / CONFIG, facts)
+    _forget_checkpoints(folder)
+    return folder
+
+
+def _forget_checkpoints(folder: Path) -> None:
     for name in ("cross_corpus", "leaky"):
         shutil.rmtree(folder / name, ignore_errors=True)  # Nothing but checkpoints is in these.
     forget_checkpoints(folder)
-    return folder
 
 
 def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings, epochs: int) -> Fitted:

@@ -28,6 +28,7 @@ from mfer_core.models.fusion import Fused
 from mfer_core.models.store import CONFIG, SELECTION, WEIGHTS, Blocks, begin, is_done, load_kind
 from mfer_core.training.fit import Group, trainable
 from mfer_core.training.fold_fit import Fitted, FoldStage, fit_once
+from mfer_core.training.loop import forget_checkpoints
 from mfer_core.training.results import collect, finish, probability_table
 
 log = logging.getLogger("mfer")
@@ -201,6 +202,7 @@ def train_fold(stage: str, protocol: str, seed: int, number: int, data: Path, se
     job = STAGES[stage](fold, settings, seed)
     run = job.run()
     if is_done(run.folder, run.key):
+        forget_checkpoints(run.folder)  # A run that was killed after its mark left them.
         return run.folder
     begin(run.folder)
     with one_thread():

@@ -80,5 +80,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(stage, tmp_path,
     for name in names:
         assert (resumed / name).read_bytes() == (undisturbed / name).read_bytes(), name
     epochs.clear()
+    (resumed / loop.CHECKPOINT).write_bytes(b"of a run that was killed after its mark")
     TRAIN[stage](tmp_path / "killed")
     assert not epochs  # what is done under its key is not trained again
+    assert names == sorted(path.name for path in resumed.iterdir())
