@@ -29,6 +29,7 @@ bench: .venv/.installed
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.silent_wrong
 	$(BIN)/python -m benchmarks.mutations
+	$(BIN)/python -m benchmarks.hostile
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.embed

@@ -24,6 +24,9 @@ REFUSALS = {
     errno.EPERM: "you may not write in {}: change its permissions or choose another folder",
 }
 
+# What parsers raise, beside exceptions of their own, for content that is damaged or was made to harm.
+DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -181,8 +184,9 @@ def read_table(
     try:
         missing = set(columns or []) - set(pq.read_schema(path).names)
         if not missing:
-            return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
-    except (OSError, pa.ArrowException) as error:
+            frame = pq.read_table(path, columns=columns, partitioning=None).to_pandas()
+            return frame if columns is None else frame[columns]  # pandas's own description may name others
+    except (OSError, pa.ArrowException, *DAMAGED) as error:
         raise MferError(f"cannot read {path}: {one_line(error)}") from error
     raise MferError(
         f"{path} has no {', '.join(sorted(missing))}: another version wrote it: run {writer} again"

@@ -58,7 +58,8 @@ def check_room(folder: Path, needed: int, purpose: str) -> None:
 
 
 def _check_members(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    members = [info for info in opened.infolist() if not info.is_dir()]
+    # ZipInfo.is_dir fails at a member without a name.
+    members = [info for info in opened.infolist() if not info.filename.endswith("/")]
     for info in members:
         if fault := _fault(info):
             raise MferError(f"{archive} is not safe to unpack: {info.filename!r} {fault}")

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import atomic_path, read_json, remove
+from mfer_core.base.files import DAMAGED, atomic_path, read_json, remove
 from mfer_core.models.arm import Arm, ArmConfig
 from mfer_core.models.fusion import Fused
 
@@ -98,6 +98,6 @@ def load_trained(folder: Path, selection: bool = False) -> tuple[Arm | Fused, di
             modality, name = key.removeprefix(ENCODER).split(".", 1)
             blocks.setdefault(modality, {})[name] = weights.pop(key)
         model.load_state_dict(weights)
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError, *DAMAGED) as error:
         raise MferError(f"cannot load the model in {folder}: {error}") from error
     return model.eval(), config, blocks

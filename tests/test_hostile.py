@@ -1,0 +1,53 @@
+"""Every input that ever brought down what reads it is an answer or one line; fresh ones are too.
+
+In full: python -m benchmarks.hostile.
+"""
+
+import numpy as np
+import pytest
+
+from benchmarks.hostile import Entrance, entrances, mutated, outcomes
+from mfer_core.cache.code import ROOT
+
+KEPT = sorted((ROOT / "tests" / "hostile").iterdir())
+ANSWERS = {"read", "refused"}
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    return entrances(tmp_path_factory.mktemp("good"))
+
+
+def test_inputs_that_failed_once_fail_no_more(known):
+    assert len(KEPT) > 5
+    for path in KEPT:
+        entrance = known[path.name.split("-")[0].replace("_", " ")]
+        assert set(outcomes(entrance, [path.read_bytes()])) <= ANSWERS, path.name
+
+
+def test_good_inputs_are_read_and_changed_ones_are_an_answer(known):
+    rng = np.random.default_rng(0)
+    for name, entrance in known.items():
+        first, *others = outcomes(entrance, [entrance.good, *(mutated(entrance, rng) for _ in range(10))])
+        assert (first, {*others} <= ANSWERS) == ("read", True), (name, first, others)
+
+
+def test_what_is_no_answer_is_seen(tmp_path):
+    def hang(path):
+        import time
+
+        time.sleep(60)
+
+    def leave(path):
+        (path.parents[1] / "outside").write_text("x")
+
+    def bug(path):
+        raise TypeError("a bug")
+
+    seen = [*outcomes(Entrance(b"x", "x", bug), [b"x"]), *outcomes(Entrance(b"x", "x", leave), [b"x"])]
+    assert seen == ["FAULT: TypeError: a bug", "FAULT: written outside: ['outside']"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmarks.hostile.LIMIT_S", 1)
+        assert list(outcomes(Entrance(b"x", "x", hang), [b"x"])) == [
+            "FAULT: the process ended with status -14"
+        ]
