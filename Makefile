@@ -41,7 +41,7 @@ bench: .venv/.installed
 chaos: .venv/.installed
 	$(BIN)/python -m benchmarks.chaos $(or $(FOLDER),/tmp/mfer-chaos)
 
-# The report profile on small stand-ins of its corpora and checkpoints: a quarter of an hour on two cores.
+# The report profile on small stand-ins of its corpora and checkpoints; says what each line takes.
 rehearsal: .venv/.installed
 	$(BIN)/python -m benchmarks.rehearsal
 

@@ -51,10 +51,11 @@ class Downloads:
                 yield path.name, f"{entry[RECORD].partition('://')[2]}/files/{path.name}/content"
 
     def table(self, address: str) -> dict:
-        """What takes the place of addresses.json: the same files at ``address``, with their own sizes and
-        checksums where the published table has some.
+        """What takes the place of addresses.json: these files at ``address``, with their own sizes and
+        checksums where the published table has some; the other corpora as they are.
         """
         table = json.loads(json.dumps(self.published).replace("https://", f"{address}/"))
+        others = {name: entry for name, entry in read_json(ADDRESSES).items() if name not in table}
         for adapter, entry in table.items():
             for archive, real in zip(
                 entry.get("archives", ()), self.published[adapter].get("archives", ()), strict=True
@@ -65,7 +66,7 @@ class Downloads:
                     archive["checksum"] = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
             if "known" in entry:
                 entry["known"] = {name: self._md5(name) for name in entry["known"]}
-        return table
+        return others | table
 
     def _md5(self, name: str) -> str:
         path = next(path for path in self.files.values() if path.name == name)

@@ -26,18 +26,25 @@ class Steps:
         # Servers that outlive the line which started them stay this process's children, and are counted.
         ctypes.CDLL(None).prctl(SUBREAPER, 1)
 
-    def mfer(self, *words: str, status: int = 0) -> None:
-        """Run a command of mfer. Raises CalledProcessError where it ends with another status."""
-        self.run(MFER, *words, status=status)
+    def mfer(self, *words: str, refused: str | None = None) -> None:
+        """Run a command of mfer. Raises CalledProcessError where it fails; with ``refused`` where it does
+        not, or does not say this.
+        """
+        self.run(MFER, *words, refused=refused)
 
-    def run(self, module: str, *words: str, status: int = 0) -> None:
+    def run(self, module: str, *words: str, refused: str | None = None) -> None:
         """Run a module's program, likewise."""
         line = " ".join(["mfer" if module == MFER else module, *words]).replace(f"{self.project}/", "")
         print(f"$ {line}", flush=True)
         command = [sys.executable, "-m", module, *words]
+        heard = subprocess.PIPE if refused else None
         with self.timed(line):
-            ended = subprocess.run(command, cwd=self.project, env=self.environment)
-        if ended.returncode != status:
+            ended = subprocess.run(
+                command, cwd=self.project, env=self.environment, stdout=heard, stderr=heard, text=True
+            )
+        said = (ended.stdout or "") + (ended.stderr or "")
+        print(said, end="", flush=True)
+        if bool(ended.returncode) != bool(refused) or (refused or "") not in said:
             raise subprocess.CalledProcessError(ended.returncode, command)
 
     @contextmanager

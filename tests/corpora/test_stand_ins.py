@@ -6,12 +6,12 @@ import pytest
 
 from benchmarks.rehearsal.__main__ import FETCHED, write_unmarked
 from benchmarks.rehearsal.downloads import Downloads
-from mfer_core.base.files import write_json
+from mfer_core.base.files import read_json, write_json
 from mfer_core.base.settings import Corpus, DemoSize
 from mfer_core.corpora.download import TransientError
 from mfer_core.corpora.fetch import fetch_corpus, is_fetched
 from mfer_core.corpora.ingest import ingest_corpus
-from mfer_core.corpora.sources import Source, addresses
+from mfer_core.corpora.sources import ADDRESSES, Source, addresses
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,7 @@ def test_every_corpus_is_fetched_from_the_stand_ins_and_read(downloads, tmp_path
     broken = []
     with downloads.serving() as host:
         write_json(table, downloads.table(host))
+        assert set(read_json(table)) == set(read_json(ADDRESSES))
         for name in FETCHED:
             folder = tmp_path / name
             source = Source(page="p", licence="l", instructions="i", layout="l", **addresses(name, table))
