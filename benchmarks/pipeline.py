@@ -93,7 +93,8 @@ def read_seconds(project: Path) -> dict[str, dict[str, float]]:
 
 def differing(one: Path, other: Path) -> list[str]:
     """The files of the stages that end in figures that are not the same, byte for byte, in two projects."""
-    folders = ("train_visual", "pretrain_audio", "train_audio", "train_fused", "evaluate", "transfer")
+    trained = ("train_visual", "pretrain_audio", "train_audio", "train_fused", "train_final")
+    folders = (*trained, "evaluate", "transfer")
     contents = [
         {
             str(path.relative_to(project)): path.read_bytes()

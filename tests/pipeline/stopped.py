@@ -93,6 +93,14 @@ def at_work(project: Path) -> list[psutil.Process]:
             runs.append(process)
         if "flows.fork_server" in words:
             servers.append(process)
-    forks = {fork for server in servers for fork in server.children(recursive=True)}
-    below = {child for run in runs for child in run.children(recursive=True)}
+    forks = {fork for server in servers for fork in _below(server)}
+    below = {child for run in runs for child in _below(run)}
     return list({*runs, *forks, *below} - (set(servers) - forks))
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    """All processes below one; none of one that has ended since it was listed."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
