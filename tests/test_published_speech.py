@@ -14,6 +14,8 @@ from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.encoders.checkpoint_pointer import Source, name_published
 from mfer_core.encoders.device import one_thread
 from mfer_core.prediction import Predictor
+from mfer_core.training.final import train_final
+from mfer_core.training.stages import STAGES
 from tasks import pretrain
 from tasks.embed import embed_clips
 from tasks.register import assemble_model
@@ -50,6 +52,8 @@ def done(tmp_path_factory, vit_folder):
         for modality in ("visual", "audio"):
             assert embed_clips.fn("ravdess", modality, data, settings) == 64
         train_all(data, settings)
+        for stage in STAGES:
+            train_final(stage, data, settings)
         write_json(DataPaths(data).metrics("evaluate"), METRICS)  # the figures of some model
         shutil.copy(data / "train_fused" / "predictions.parquet", DataPaths(data).predictions("evaluate"))
         assemble_model.fn(DataPaths(data), settings)
