@@ -13,6 +13,7 @@ import resource
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
@@ -160,10 +161,13 @@ def _outcome(future: ProcessFuture, limit_s: float) -> Any:
             raise ClipError("time limit", f"hung beyond {limit_s:g} s") from None
         if number in CRASHES:
             raise ClipError("crash", f"the process died of {signal.Signals(number).name}") from None
-        raise LostWorkerError(
-            f"a process was ended from outside (exit status {error.exitcode}): is there memory enough? Run "
-            "it again"
-        ) from None
+        raise _lost(f"exit status {error.exitcode}") from None
+    except BrokenProcessPool:
+        raise _lost("in its start") from None
+
+
+def _lost(when: str) -> LostWorkerError:
+    return LostWorkerError(f"a process was ended from outside ({when}): is there memory enough? Run it again")
 
 
 def _prepare(parent: int, setup: Callable[..., None] | None, arguments: tuple) -> None:

@@ -40,9 +40,14 @@ def register_folder(data: DataPaths, settings: Settings) -> str:
     known = next((version for version in versions if version.tags.get(KEY_TAG) == key), None)
     if known and DECIDED_TAG in known.tags:
         return f"{name} version {known.version} is this model already"
+    aliases = store.get_registered_model(name).aliases if versions else {}
+    present = aliases.get(CHAMPION)
+    if known and str(present) == str(known.version):
+        present = None
+    # Before a version is made: the champion's files may be gone.
+    champion, paired = _champion(data.model, present, store, settings) if present else (None, None)
     new = known.version if known else _new_version(data, key, store, settings)
     store.update_model_version(name, new, (data.model / CARD).read_text(encoding="utf-8"))
-    champion, paired = _champion(data.model, new, store, settings)
     promoted, reason = beats(store.get_model_version(name, new).tags, champion, paired)
     if promoted:
         store.set_registered_model_alias(name, CHAMPION, new)
@@ -133,15 +138,11 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
 
 def _champion(
     folder: Path, version: str, store: MlflowClient, settings: Settings
-) -> tuple[dict[str, str] | None, dict | None]:
-    """The present champion's tags and its paired test against ``folder``; None where there is no champion
-    yet, or ``version`` itself is it.
+) -> tuple[dict[str, str], dict | None]:
+    """The tags of the present champion, which is ``version``, and its paired test against ``folder``.
 
     Raises MferError when the champion's files are gone.
     """
     name = settings.register_model.name
-    aliases = store.get_registered_model(name).aliases
-    if str(aliases.get(CHAMPION, version)) == str(version):
-        return None, None
     present = registered_folder(f"models:/{name}@{CHAMPION}", settings.tracking)
-    return store.get_model_version(name, aliases[CHAMPION]).tags, paired_test(folder, present, settings)
+    return store.get_model_version(name, version).tags, paired_test(folder, present, settings)

@@ -75,6 +75,14 @@ def test_a_kill_from_outside_and_a_bug_are_nobody_s_row(pool):
     assert pool.call(serve, "a", limit_s=5.0) == "a"
 
 
+def test_a_process_that_is_killed_in_its_start_is_said_in_a_line():
+    with (
+        pytest.raises(LostWorkerError, match="in its start"),
+        Workers(1, "mfer_core.base.workers", die, (signal.SIGKILL,)) as pool,
+    ):
+        pool.call(serve, "a", limit_s=30.0)
+
+
 def hang(in_python):
     """In Python, or in C code that keeps Python's lock, so that no other thread of the process runs."""
     print(os.getpid(), flush=True)

@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from mfer_core.base.files import read_json, read_table, sha256_file
+from mfer_core.cache.embeddings import open_embeddings
+from mfer_core.prediction import Predictor
 from tests.pipeline.clone import DEMO, run
 
 PLUMBING = ("flows/", "mfer_core/base/", "tasks/", "record/")  # what runs a stage, whichever it is
@@ -138,10 +142,14 @@ def test_mlflow_holds_every_fold_every_table_and_the_champion(project, reproduce
     }
 
 
-def test_the_champion_predicts_from_the_file_what_the_pipeline_predicted_from_its_cache(project, reproduced):
-    own = read_table(project / "data" / "register" / "model" / "fused" / "predictions.parquet").iloc[0]
+def test_the_champion_says_of_a_file_what_it_says_of_the_pipelines_cache(project, reproduced):
     manifest = read_table(project / "data" / "ingest" / "ravdess" / "manifest.parquet").set_index("clip_id")
-    clip = project / "data" / "raw" / "demo" / "ravdess" / manifest.path[own.clip_id]
+    clip_id = manifest.index[0]
+    clip = project / "data" / "raw" / "demo" / "ravdess" / manifest.path[clip_id]
+    model = Predictor.load(project / "data" / "register" / "model", "cpu")
+    folders = [project / "data" / "embed" / arm / "ravdess" for arm in ("visual", "audio")]
+    cached = tuple(torch.from_numpy(np.array(open_embeddings(folder)[clip_id])) for folder in folders)
+    (own,) = model.decide([cached])
     run(
         project,
         sys.executable,
@@ -156,8 +164,7 @@ def test_the_champion_predicts_from_the_file_what_the_pipeline_predicted_from_it
     )
     found = read_table(project / "seen" / "predictions.parquet").set_index("arm")
     assert list(found.index) == ["visual", "audio", "fused"]
-    classes = list(found.columns[found.columns.get_loc("label") + 1 :])
-    assert found.loc["fused", classes].to_numpy(float) == pytest.approx(
-        own[classes].to_numpy(float), abs=1e-4
-    )
+    for arm in found.index:
+        shares = found.loc[arm, list(model.classes)].to_numpy(float)
+        assert shares == pytest.approx(own[arm].numpy(), abs=1e-4)
     assert (project / "seen" / "report.html").stat().st_size > 10_000
