@@ -39,7 +39,7 @@ bench: .venv/.installed
 
 # Runs killed at every point and at random times, and what they leave compared (docs/reliability.md): hours.
 chaos: .venv/.installed
-	$(BIN)/python -m benchmarks.chaos $(or $(FOLDER),/tmp/mfer-chaos)
+	$(BIN)/python -m benchmarks.chaos $(or $(FOLDER),../mfer-chaos)
 
 # The report profile on small stand-ins of its corpora and checkpoints; says what each line takes.
 rehearsal: .venv/.installed

@@ -192,6 +192,7 @@ def test_every_command_that_is_shown_is_taken_by_its_program(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_a_sentence_names_is_one(page):
+    """Each parser raises for what it does not take."""
     for command in in_text(page):
         if command[0] in ("mfer", "python"):
             PARSERS[command[0]](command[1:], whole=False)
