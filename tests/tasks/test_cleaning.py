@@ -10,7 +10,6 @@ from mlflow import MlflowClient
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import write_json, write_table
 from mfer_core.base.paths import DataPaths
-from mfer_core.base.settings import load_settings
 from mfer_core.cache.code import ROOT
 from tasks.cleaning import check_idle, removables, unused_folders
 from tasks.processes import mark
@@ -22,15 +21,14 @@ DATA = DataPaths()
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(settings):
     """A folder that DVC knows of, in which one file is tracked."""
-    monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text((ROOT / "params.yaml").read_text())
     Repo.init(no_scm=True).close()
     write_json(Path("data/raw/kept.json"), 1)
     with Repo() as repo:
         repo.add("data/raw/kept.json")
-    return load_settings()
+    return settings
 
 
 def cached() -> set[str]:
@@ -81,9 +79,8 @@ def test_nothing_is_cleaned_while_a_run_is_at_work(project):
 
 
 @pytest.fixture
-def store(project, empty_store):
-    Path("mlflow.db").write_bytes(empty_store.read_bytes())
-    return MlflowClient("sqlite:///mlflow.db")
+def store(project):
+    return MlflowClient(project.tracking.uri)
 
 
 def test_runs_that_were_deleted_or_cut_off_go_and_finished_ones_stay(project, store, monkeypatch):
