@@ -71,11 +71,6 @@ def machine() -> tuple[int, int]:
 
 
 def _step(stage: Stage, settings: Settings, needs: set[str], is_stale: bool) -> Step:
-    """``meta`` of a stage in dvc.yaml says how many cores its work takes, one where it says nothing.
-
-    The section of its name in the settings says whether that goes to a GPU.
-    """
-    cores = (stage.meta or {}).get("cores", 1)
+    """The section of a stage's name in the settings says whether its work goes to a GPU."""
     device = getattr(getattr(settings, stage.addressing.split("@")[0], None), "device", "cpu")
-    taken = machine()[0] if cores == "all" else int(cores)
-    return Step(stage.addressing, frozenset(needs), is_stale, taken, device != "cpu")
+    return Step(stage.addressing, frozenset(needs), is_stale, device != "cpu")

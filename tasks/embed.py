@@ -81,7 +81,10 @@ def embed_clips(corpus: str, modality: str, data: Path, settings: Settings, part
     if not extracted.keys(modality):
         return no_clips(out)
     source, chosen = source_of(paths.encoder(modality)), settings.embed
+    # A worker of a cluster has one core.
+    threads = settings.workers if part == WHOLE else 1
     shaping: dict[str, Any] = {"settings": chosen, "part": part, "shard_clips": settings.shards.embed}
+    shaping["threads"] = threads
     if modality == "visual":
         faces = load_faces(source, chosen.device, chosen.precision)
         embed, head = partial(embed_corpus_visual, extracted, out, faces, **shaping), faces.head()

@@ -11,7 +11,6 @@ class Step:
     name: str  # DVC's address, such as extract@urdu
     needs: frozenset[str]  # the stages of the same plan that write what this one reads
     is_stale: bool  # DVC holds the stage for changed as the files lie now
-    cores: int  # so many cores are taken up by its work
     on_gpu: bool  # whether the stage computes on the GPU where the machine has one
 
 
@@ -60,8 +59,7 @@ class Schedule:
     def _has_room(self, step: Step) -> bool:
         if step.on_gpu and sum(other.on_gpu for other in self._running.values()) >= self._gpus:
             return False
-        taken = sum(min(other.cores, self._cores) for other in self._running.values())
-        return taken + min(step.cores, self._cores) <= self._cores
+        return len(self._running) < self._cores
 
     def _urgency(self, step: Step) -> int:
         return -self._length[step.name]

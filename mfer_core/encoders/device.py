@@ -1,7 +1,7 @@
 """Device and precision of an encoder, batches that fit the memory, and the way onto a GPU."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -47,10 +47,12 @@ def exact_products() -> Iterator[None]:
 @contextmanager
 def inference(device: torch.device, precision: str) -> Iterator[None]:
     """No gradients; ``bf16`` autocasts; ``fp32`` means exact products."""
+    on_gpu = device.type != "cpu"
     with (
         torch.inference_mode(),
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
-        exact_products(),
+        # One process's setting, not a thread's, so that threads on a processor leave it alone.
+        exact_products() if on_gpu else nullcontext(),
     ):
         yield
 

@@ -3,8 +3,8 @@
 Rows that exist stay; only new or changed clips are computed. On a CPU each clip goes through the encoder
 alone, so that the bytes of its row do not depend on which other clips were missing; on a GPU many clips share
 batches, and a row is the same within the tolerance that the tests state. Three threads keep a GPU busy: one
-reads and decodes ahead, one computes, one writes the results. On a CPU one thread does all three, because
-others would take the processor and Python's lock from it.
+reads and decodes ahead, one computes, one writes the results. On a CPU several threads compute a clip each
+(cores.py), and the one that calls them reads and writes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +21,7 @@ from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards, view_folder
 from mfer_core.cache.shards import Shard, partition
 from mfer_core.encoders.contract import FaceEncoder, SpeechEncoder
+from mfer_core.encoders.cores import on_cores
 from mfer_core.encoders.face_views import frames_view
 from mfer_core.encoders.speech_views import waveform_view
 from mfer_core.encoders.views import DTYPE
@@ -43,11 +44,12 @@ class ClipEmbedding(NamedTuple):
 
 
 class EmbeddingJob(NamedTuple):
-    """Embedding a corpus's extracted clips: ``prepare`` reads ahead, and ``embed`` runs on the device."""
+    """Embedding a corpus's extracted clips: ``prepare`` reads ahead, and ``embed`` runs the encoder."""
 
     keys: dict[str, str]  # clip_id -> key, as extracted
     prepare: Callable[[list[str]], Iterator[Any]]
-    embed: Callable[[Any], Iterable[ClipEmbedding]]
+    embed: Callable[[Any, Any], Iterable[ClipEmbedding]]  # of the encoder and what was prepared
+    encoder: FaceEncoder | SpeechEncoder
     device: str  # The device's type, "cpu" or "cuda".
     shaping: dict  # The encoder's metadata and the settings that shape values.
     entry: str  # The encoder's module.
@@ -62,11 +64,12 @@ def embed_corpus_visual(
     view: int = 0,
     part: Part = WHOLE,
     shard_clips: int = SHARD_CLIPS,
+    threads: int = 1,
 ) -> int:
     """Embed a corpus's face frames into its folder ``corpus``; returns how many clips were computed.
 
     An augmented ``view`` (see views.py) goes into a folder of its own; of a ``part``'s shards only those are
-    embedded, and nothing is removed.
+    embedded, and nothing is removed. On a CPU so many ``threads`` take a clip each.
     """
 
     def prepare(clip_ids: list[str]) -> Iterator[tuple[list[FrameSequence], Any]]:
@@ -74,10 +77,10 @@ def embed_corpus_visual(
         for group in _groups(clips, lambda clip: clip.images.nbytes, encoder.device.type):
             yield group, encoder.prepare([image for clip in group for image in frames_view(clip, view)])
 
-    def embed(group: tuple[list[FrameSequence], Any]) -> Iterable[ClipEmbedding]:
+    def embed(faces: FaceEncoder, group: tuple[list[FrameSequence], Any]) -> Iterable[ClipEmbedding]:
         clips, images = group
         counts = [len(clip.images) for clip in clips]
-        values = encoder.embed_prepared(images, settings.batch_gib, counts)
+        values = faces.embed_prepared(images, settings.batch_gib, counts)
         cuts = np.cumsum(counts)[:-1]
         return [
             ClipEmbedding(clip.clip_id, clip.times, of_clip)
@@ -86,9 +89,9 @@ def embed_corpus_visual(
 
     modules = (type(encoder).__module__, "mfer_core.encoders.face_views")
     job = EmbeddingJob(
-        extracted.keys("visual"), prepare, embed, encoder.device.type, encoder.metadata, *modules
+        extracted.keys("visual"), prepare, embed, encoder, encoder.device.type, encoder.metadata, *modules
     )
-    return _embed(corpus, job, settings, view, part, shard_clips)
+    return _embed(corpus, job, settings, view, part, shard_clips, threads)
 
 
 def embed_corpus_audio(
@@ -101,6 +104,7 @@ def embed_corpus_audio(
     speed: float = 0.0,
     part: Part = WHOLE,
     shard_clips: int = SHARD_CLIPS,
+    threads: int = 1,
 ) -> int:
     """Embed a corpus's speech into its folder ``corpus``, at the encoder's own frame rate; returns how many
     clips were computed.
@@ -116,20 +120,24 @@ def embed_corpus_audio(
             waveforms = [waveform_view(clip, view, speed, settings.view_speeds) for clip in group]
             yield group, waveforms, [encoder.prepare(waveform) for waveform in waveforms]
 
-    def embed(group: tuple[list[Speech], list[np.ndarray], list]) -> Iterable[ClipEmbedding]:
+    def embed(
+        speech: SpeechEncoder, group: tuple[list[Speech], list[np.ndarray], list]
+    ) -> Iterable[ClipEmbedding]:
         clips, waveforms, prepared = group
-        embedded = encoder.embed_prepared(prepared, settings.batch_gib)
+        embedded = speech.embed_prepared(prepared, settings.batch_gib)
         for clip, waveform, values in zip(clips, waveforms, embedded, strict=True):
             # A view that plays faster is still on the clip's clock.
             stretch = len(clip.waveform) / len(waveform)
-            yield ClipEmbedding(clip.clip_id, clip.times(encoder.centres(len(values)) * stretch), values)
+            yield ClipEmbedding(clip.clip_id, clip.times(speech.centres(len(values)) * stretch), values)
 
     shaping = {**encoder.metadata, "vad_min_clip_s": vad_min_clip_s}
     if view:
         shaping |= {"speed": speed, "speeds": settings.view_speeds}
     modules = (type(encoder).__module__, "mfer_core.encoders.speech_views")
-    job = EmbeddingJob(extracted.keys("audio"), prepare, embed, encoder.device.type, shaping, *modules)
-    return _embed(corpus, job, settings, view, part, shard_clips)
+    job = EmbeddingJob(
+        extracted.keys("audio"), prepare, embed, encoder, encoder.device.type, shaping, *modules
+    )
+    return _embed(corpus, job, settings, view, part, shard_clips, threads)
 
 
 def _groups(clips: Iterable[Item], size: Callable[[Item], int], device: str) -> Iterator[list[Item]]:
@@ -147,7 +155,9 @@ def _groups(clips: Iterable[Item], size: Callable[[Item], int], device: str) -> 
         yield group
 
 
-def _embed(corpus: Path, job: EmbeddingJob, settings: Embed, view: int, part: Part, shard_clips: int) -> int:
+def _embed(
+    corpus: Path, job: EmbeddingJob, settings: Embed, view: int, part: Part, shard_clips: int, threads: int
+) -> int:
     shaping = {**job.shaping, "dtype": DTYPE if view else settings.dtype, "precision": settings.precision}
     code = [code_digest(job.entry), code_digest("mfer_core.media.read")]
     if view:
@@ -161,11 +171,7 @@ def _embed(corpus: Path, job: EmbeddingJob, settings: Embed, view: int, part: Pa
     store = EmbeddingShards(folder, shaping)
     first, step = part
     todo = [shard for shard in shards[first::step] if not store.holds(shard)]
-    side_by_side = iter if job.device == "cpu" else ahead
-    groups = side_by_side(_prepared(store, todo, job))
-    embedded = side_by_side(
-        (shard, None if group is None else list(job.embed(group))) for shard, group in groups
-    )
+    embedded = _embedded(job, _prepared(store, todo, job), threads)
     computed = 0
     for shard, rows in track(_by_shard(embedded), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
         new = {row.clip_id: EmbeddingRow(row.clip_id, keys[row.clip_id], *row[1:]) for row in rows}
@@ -174,6 +180,20 @@ def _embed(corpus: Path, job: EmbeddingJob, settings: Embed, view: int, part: Pa
     if part == WHOLE:
         store.prune(shards)
     return computed
+
+
+def _embedded(
+    job: EmbeddingJob, groups: Iterator[tuple[Shard, Any]], threads: int
+) -> Iterator[tuple[Shard, list[ClipEmbedding] | None]]:
+    """Yield the rows of each group, and None at each shard's end."""
+
+    def run(encoder: Any, item: tuple[Shard, Any]) -> tuple[Shard, list[ClipEmbedding] | None]:
+        shard, group = item
+        return shard, None if group is None else list(job.embed(encoder, group))
+
+    if job.device == "cpu":
+        return on_cores(run, job.encoder, groups, threads)
+    return ahead(run(job.encoder, item) for item in ahead(groups))
 
 
 def _prepared(store: EmbeddingShards, shards: list[Shard], job: EmbeddingJob) -> Iterator[tuple[Shard, Any]]:

@@ -79,6 +79,9 @@ def _encoders(settings: Settings, rates: Rates, sizes: dict[str, CorpusSize]) ->
 
 
 def _embed(name: str, size: CorpusSize, settings: Settings, rates: Rates) -> Estimate:
+    from mfer_core.encoders.device import choose_device
+
+    threads = settings.workers if choose_device(settings.embed.device).type == "cpu" else 1
     faces, sound_s = size.picture_s * settings.extract.frames_per_second, size.seconds
     faces *= 1 + settings.views_of(name, "visual")
     sound_s *= 1 + settings.views_of(name, "audio")
@@ -86,8 +89,8 @@ def _embed(name: str, size: CorpusSize, settings: Settings, rates: Rates) -> Est
         "embed",
         name,
         f"{faces:.0f} faces, {sound_s / 60:.0f} min of sound, with all views",
-        PROCESS_S + faces * rates["visual"].seconds + sound_s * rates["audio"].seconds,
-        max(rates["visual"].memory_gb, rates["audio"].memory_gb) + settings.embed.batch_gib,
+        PROCESS_S + (faces * rates["visual"].seconds + sound_s * rates["audio"].seconds) / threads,
+        max(rates["visual"].memory_gb, rates["audio"].memory_gb) + threads * settings.embed.batch_gib,
         PUBLISHED_DIM * (faces + 50 * sound_s) * FLOAT_B / 1e9,
     )
 

@@ -114,14 +114,13 @@ def embed(tmp_path, vit_folder, emotion2vec_folder):
         load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32"),
     )
 
-    def run(keys, out="embed", settings=EMBED, vad_min_clip_s=3.0, view=0):
+    def run(keys, out="embed", settings=EMBED, vad_min_clip_s=3.0, view=0, threads=1):
         extracted(tmp_path / "extract", keys)
         clips = open_extracted(tmp_path / "extract" / "toy")
         visual, audio = (tmp_path / out / modality / "toy" for modality in ("visual", "audio"))
-        seen = embed_corpus_visual(clips, visual, vit, settings, view, shard_clips=SHARD_CLIPS)
-        heard = embed_corpus_audio(
-            clips, audio, speech, settings, vad_min_clip_s, view, shard_clips=SHARD_CLIPS
-        )
+        shape = {"shard_clips": SHARD_CLIPS, "threads": threads}
+        seen = embed_corpus_visual(clips, visual, vit, settings, view, **shape)
+        heard = embed_corpus_audio(clips, audio, speech, settings, vad_min_clip_s, view, **shape)
         return seen, heard
 
     return run

@@ -110,3 +110,8 @@ def test_reading_computing_and_writing_side_by_side_as_for_a_gpu_gives_the_same_
     )
     assert embed(KEYS, "threads") == (9, 9)
     assert contents(tmp_path / "threads") == contents(tmp_path / "plain")
+
+
+def test_several_threads_on_a_cpu_give_the_same_bytes(embed, tmp_path):
+    assert embed(KEYS, "one", view=1) == embed(KEYS, "three", view=1, threads=3) == (9, 9)
+    assert contents(tmp_path / "one") == contents(tmp_path / "three") != {}

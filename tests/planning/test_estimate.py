@@ -54,7 +54,7 @@ def test_seconds_are_sizes_times_rates(settings, tmp_path, monkeypatch):
 
     assert seconds("picture", "extract", "ravdess") == pytest.approx(clips * clip_s * 0.5 / settings.workers)
     faces = clips * clip_s * settings.extract.frames_per_second
-    assert seconds("visual", "embed", "ravdess") == pytest.approx(faces * 0.5)
+    assert seconds("visual", "embed", "ravdess") == pytest.approx(faces * 0.5 / settings.workers)
     assert seconds("visual", "embed", "crema_d") == 0
     trainings = 2 * 15  # three protocols of five folds, each trained again on all speakers
     epochs = settings.train_visual.epochs

@@ -60,7 +60,9 @@ class Settings(Section):
     """Where shards and folds are computed: local, dask (worker processes here) or a scheduler's
     tcp://HOST:8786."""
     workers: PositiveInt = 2
-    """Processes side by side, of every stage that can use several."""
+    """Processes side by side, of every stage that can use several; on a CPU also threads of an encoder, a
+    clip each.
+    """
     shards: Shards = Shards()
     arms: Unique[Arm] = Field(min_length=1)
     """What is trained: visual (stage 1), audio (stages 2a and 2b), fused (stage 3)."""
