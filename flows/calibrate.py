@@ -31,7 +31,8 @@ def calibrate_heads(corpus: str, clips: int, settings: Settings) -> tuple[Report
     if settings.corpora[corpus].source == "demo":
         raise MferError(f"corpus {corpus} is synthetic: a temperature of drawn faces is of no use on people")
     manifest = read_manifest(DataPaths().manifest(corpus))
-    predictor = Predictor.load_published(settings.predict, settings.extract, in_worker=True)
+    classes = settings.labels.declared.classes
+    predictor = Predictor.load_published(settings.predict, settings.extract, in_worker=True, classes=classes)
     manifest = manifest[manifest.label.isin(predictor.classes)]
     drawn = manifest.sample(min(clips, len(manifest)), random_state=settings.seed).sort_values("clip_id")
     folder = Path(settings.corpora[corpus].path)

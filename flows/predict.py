@@ -117,7 +117,10 @@ def load_predictor(model: str, max_minutes: float | None, encoders: dict[str, st
         fields = product((name.removesuffix("encoder") for name in encoders), ("revision", "hash"))
         unpinned = dict.fromkeys(map("".join, fields))
         chosen = chosen.model_copy(update={**encoders, **unpinned})
-        return Predictor.load_published(chosen, settings.extract, max_minutes=limit, in_worker=True)
+        classes = settings.labels.declared.classes
+        return Predictor.load_published(
+            chosen, settings.extract, max_minutes=limit, in_worker=True, classes=classes
+        )
     if encoders:
         raise MferError(f"model {model} has its own encoders: name others only with --model {PUBLISHED}")
     return Predictor.load(model_folder(model), max_minutes=limit, in_worker=True)

@@ -169,9 +169,9 @@ def canonical(name: str, aliases: dict[str, str] | None = None) -> str:
     return label
 
 
-def head_classes(labels: Iterable[str]) -> list[str | None]:
-    """The classes of an encoder's own classifier as names of ``NAMES``; None where there is no counterpart
-    ("other", "<unk>").
+def head_classes(labels: Iterable[str], declared: Iterable[str] = ()) -> list[str | None]:
+    """The classes of an encoder's own classifier as names of ``declared``, which win, or of ``NAMES``; None
+    where there is no counterpart ("other", "<unk>").
     """
-    known = _known()
+    known = _known() | {fold_name(name): name for name in declared}
     return [known.get(fold_name(label)) for label in labels]

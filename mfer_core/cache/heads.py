@@ -7,6 +7,7 @@ scores the mean frame of a clip, as the published implementations do. Labels are
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,17 +96,17 @@ def read_head(folder: Path) -> Head | None:
 
 def known_classes(labels: list[str], classes: tuple[str, ...]) -> list[str]:
     """What of ``classes`` a head with these labels knows."""
-    return [name for name in classes if name in head_classes(labels)]
+    names = head_classes(labels, classes)
+    return [name for name in classes if name in names]
 
 
-def by_class(labels: list[str], shares: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
-    """float64 [N, C] of a head's probabilities [N, L] of ``labels``: those of names that are in ``classes``,
-    made to sum to 1; else NaN.
+def by_class(names: Sequence[str | None], shares: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """float64 [N, C] of a head's probabilities [N, L], whose labels have the ``names`` that
+    ``labels.head_classes`` gives: those of names that are in ``classes``, made to sum to 1; else NaN.
     """
-    names = head_classes(labels)
     result = np.full((len(shares), len(classes)), np.nan)
     for column, name in enumerate(classes):
-        columns = [number for number, label in enumerate(names) if label == name]
+        columns = [number for number, own in enumerate(names) if own == name]
         if columns:
             result[:, column] = shares[:, columns].sum(1)
     return result / np.nansum(result, 1, keepdims=True)

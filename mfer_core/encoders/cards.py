@@ -5,8 +5,10 @@ A figure on a corpus whose labels the encoder knows is not a figure on new peopl
 out: where a number stands, this stands beside it. docs/encoders.md shows the table.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from mfer_core.base.errors import MferError
 
@@ -15,6 +17,8 @@ from mfer_core.base.errors import MferError
 # seed on pseudo-labels).
 EMOBOX = ("ravdess", "crema_d", "shemo", "urdu")
 UNLABELLED = "pretrained without emotion labels"
+NOT_STATED = "not stated"
+_LICENCE = re.compile(r"^(license|license_name):[ \t]*[\"']?([^\"'\n]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,9 @@ PRETRAINED: tuple[tuple[str, str, str], ...] = (
     ("Apache-2.0", "436,000 h in 128 languages", "wav2vec2-xls-r-300m wav2vec2-xls-r-1b"),
     (WAVLM, LIBRISPEECH, "wavlm-base"),
     (WAVLM, MIXED, "wavlm-base-plus wavlm-large"),
+    ("not stated by its hub card", LIBRISPEECH, "unispeech-sat-base"),
+    ("not stated by its hub card", MIXED, "unispeech-sat-base-plus unispeech-sat-large"),
+    ("not stated by its hub card", "Common Voice, phonetic labels", "unispeech-large-1500h-cv"),
     ("MIT", "4.5 million h in 143 languages", "w2v-bert-2.0"),
     ("MIT", TRANSCRIPTS, "whisper-tiny whisper-base whisper-small whisper-medium whisper-large"),
     ("MIT", TRANSCRIPTS, "whisper-tiny.en whisper-base.en whisper-small.en whisper-medium.en"),
@@ -70,6 +77,11 @@ PRETRAINED: tuple[tuple[str, str, str], ...] = (
     ("Apache-2.0", "ImageNet-21k", "vit-base-patch16-224-in21k vit-large-patch16-224-in21k"),
     ("Apache-2.0", "ImageNet-21k and ImageNet-1k", "vit-base-patch16-224 vit-large-patch16-224"),
     ("Apache-2.0", "142 million images (LVD-142M)", "dinov2-small dinov2-base dinov2-large dinov2-giant"),
+    (
+        "Apache-2.0",
+        "142 million images (LVD-142M)",
+        "dinov2-with-registers-small dinov2-with-registers-base dinov2-with-registers-large",
+    ),
     ("MIT", "400 million pairs of image and text", "clip-vit-base-patch32 clip-vit-base-patch16"),
     ("MIT", "400 million pairs of image and text", "clip-vit-large-patch14"),
     ("Apache-2.0", "WebLI, pairs of image and text", "siglip-base-patch16-224 siglip-large-patch16-256"),
@@ -92,6 +104,25 @@ CARDS |= dict(_pretrained())
 def card_of(encoder: str) -> Card | None:
     """The card of a published encoder, by hub id or folder name; None for one that is not in the table."""
     return CARDS.get(encoder.rstrip("/").rsplit("/", 1)[-1].lower())
+
+
+def licence_of(folder: Path, checkpoint: str) -> str:
+    """What the card in a checkpoint's ``folder`` says, or else what is known of its name."""
+    card = folder / "README.md"
+    if card.is_file():
+        facts = dict(_LICENCE.findall(card.read_text(encoding="utf-8", errors="replace")))
+        if facts:
+            return (facts.get("license_name") or facts["license"]).strip()
+    known = card_of(checkpoint)
+    return known.licence if known else NOT_STATED
+
+
+def labels_learned(checkpoint: str) -> str:
+    """The corpora whose emotion labels a published encoder has learned from, in words."""
+    known = card_of(checkpoint)
+    if known is None:
+        return NOT_STATED
+    return f"{', '.join(known.labels) or 'none'} ({known.source})"
 
 
 def why_forbidden(encoder: str) -> str | None:

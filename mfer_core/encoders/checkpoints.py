@@ -10,6 +10,7 @@ from urllib.request import urlopen
 from mfer_core.base.errors import MferError, typed_line
 from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.paths import DataPaths
+from mfer_core.encoders.cards import refuse_forbidden
 
 CHECKPOINTS = DataPaths().checkpoints
 PATIENCE_S = 5.0  # A hub must answer within this time whether it has a model.
@@ -63,8 +64,9 @@ def hash_of(folder: Path, configs: tuple[str, ...]) -> str:
 
 def checkpoint_folder(checkpoint: str, revision: str | None) -> Path:
     """The folder of ``checkpoint``, downloaded where it is not on this machine. Raises MferError as
-    ``find_checkpoint``.
+    ``find_checkpoint``, and by name where the licence forbids emotion recognition.
     """
+    refuse_forbidden(checkpoint)
     return folder_here(checkpoint, revision) or _from_hub(checkpoint, revision)
 
 

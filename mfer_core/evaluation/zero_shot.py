@@ -45,7 +45,7 @@ def zero_shot_predictions(
         values = open_embeddings(DataPaths(data).embeddings(modality, corpus))
         clips = [clip for clip, steps in values.items() if len(steps)]
         shares = np.stack([head.of_clip(modality, values[clip]) for clip in clips])
-        matched = by_class(head.labels, shares, classes).astype(np.float32)
+        matched = by_class(head_classes(head.labels, classes), shares, classes).astype(np.float32)
         scored = pd.DataFrame(matched, columns=list(classes)).assign(clip_id=clips, arm=arm, seed=NO_SEED)
         tables.append(test[test.label.isin(known)].merge(scored, on="clip_id"))
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[
@@ -108,7 +108,7 @@ def head_gaps(data: Path, corpus: str, classes: tuple[str, ...]) -> str:
             lacks = [name for name in classes if name not in known_classes(head.labels, classes)]
             extra = [
                 label
-                for label, name in zip(head.labels, head_classes(head.labels), strict=True)
+                for label, name in zip(head.labels, head_classes(head.labels, classes), strict=True)
                 if name not in classes
             ]
             sentences.append(

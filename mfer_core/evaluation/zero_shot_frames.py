@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mfer_core.base.files import read_table, write_table
+from mfer_core.base.labels import head_classes
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.cache.heads import Head, by_class, known_classes, read_head
 from mfer_core.evaluation.tables import percent
@@ -60,8 +61,9 @@ def frames_table(path: Path, manifest: pd.DataFrame, classes: tuple[str, ...]) -
     label_of = manifest.set_index("clip_id").label
     shares = frames[frames.clip_id.isin(label_of.index)].set_index("clip_id")[labels].astype(np.float64)
     rows = {name: {"emotion": name} for name in (*known, "all")}
+    names = head_classes(labels, classes)
     for unit, scored in {"frame": shares, "clip": shares.groupby(level=0).mean()}.items():
-        guesses = np.array(classes)[np.nanargmax(by_class(labels, scored.to_numpy(), classes), axis=1)]
+        guesses = np.array(classes)[np.nanargmax(by_class(names, scored.to_numpy(), classes), axis=1)]
         right = pd.Series(guesses == label_of[scored.index], scored.index).groupby(
             label_of[scored.index].to_numpy()
         )

@@ -19,6 +19,7 @@ import torch
 from mfer_core.base.errors import ClipError, MferError, typed_line
 from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.folders import readable
+from mfer_core.base.labels import EIGHT
 from mfer_core.base.settings import Extract, Predict
 from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
@@ -37,7 +38,7 @@ from mfer_core.prediction.classifiers import Classifier, Decision, TrainedArms
 from mfer_core.prediction.model_settings import ModelSettings
 from mfer_core.prediction.neutral import PersonalNeutral
 from mfer_core.prediction.people import PersonSteps, find_everyone, window_parts
-from mfer_core.prediction.published import about, load_heads
+from mfer_core.prediction.published import PublishedHeads, about, load_heads
 from mfer_core.prediction.results_folder import PersonResult, Turn
 from mfer_core.prediction.run import HeadSource
 from mfer_core.prediction.speakers import Voices
@@ -148,22 +149,25 @@ class Predictor:
         device: str = "auto",
         max_minutes: float | None = None,
         in_worker: bool = False,
+        classes: tuple[str, ...] = EIGHT,
     ) -> "Predictor":
-        """Published encoders with the heads that they bring along, in place of trained arms.
+        """Published encoders with the heads that they bring along, in place of trained arms. They answer in
+        those of ``classes`` that both know.
 
         Raises MferError as ``published.load_heads`` does.
         """
         settings = ModelSettings(extract=extract, synthetic=False)
         if max_minutes is not None:
             settings = settings.allowing(max_minutes)
-        visual, audio, heads, sources = load_heads(chosen, device)
-        identity = digest(PUBLISHED, visual.metadata, audio.metadata, settings.shaping(), heads.temperatures)
+        visual, audio, heads, sources = load_heads(chosen, device, classes)
+        shaping = (settings.shaping(), heads.temperatures, heads.classes)
+        identity = digest(PUBLISHED, visual.metadata, audio.metadata, *shaping)
         return cls(visual, audio, heads, settings, in_worker, identity, sources)
 
     @property
     def about(self) -> list[str]:
         """Lines that must stand beside the figures of published heads; none for a trained model."""
-        return about(self.sources, self.classes)
+        return about(self.sources, self.classifier) if isinstance(self.classifier, PublishedHeads) else []
 
     @property
     def warning(self) -> str | None:

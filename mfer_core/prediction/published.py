@@ -1,11 +1,10 @@
 """Published heads: the classifiers that published encoders bring along, for an answer before any training.
 
-Nothing here is trained. The classes are those that both heads know, by name, so that the arms and their mean
-can be compared; what else a head knows is left out and its other probabilities are made to sum to 1. Both
-heads' probabilities are averaged with equal weights.
+Nothing here is trained. The classes are those of the project (``labels.classes``) that both heads know, by
+name, so that the arms and their mean can be compared; what else a head knows is left out and its other
+probabilities are made to sum to 1. Both heads' probabilities are averaged with equal weights.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +16,10 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.labels import EIGHT, head_classes
 from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.settings import Predict
-from mfer_core.cache.heads import Head, by_class, known_classes, soften
-from mfer_core.encoders.cards import card_of
+from mfer_core.cache.heads import Head, by_class, soften
+from mfer_core.encoders.cards import labels_learned, licence_of, refuse_forbidden
 from mfer_core.encoders.checkpoints import checkpoint_folder
 from mfer_core.encoders.emotion2vec import Emotion2vecEncoder, load_emotion2vec
-from mfer_core.encoders.labels_seen import NOT_STATED
 from mfer_core.encoders.vit import VitEncoder, load_vit
 from mfer_core.prediction.classifiers import Decision
 from mfer_core.prediction.run import HeadSource
@@ -31,7 +29,6 @@ FILES = {
     "visual": "config.json, preprocessor_config.json, model.safetensors",
     "audio": "config.yaml, configuration.json, tokens.txt, model.pt",
 }
-_LICENCE = re.compile(r"^(license|license_name):[ \t]*[\"']?([^\"'\n]+)", re.MULTILINE)
 
 
 @dataclass
@@ -40,16 +37,28 @@ class PublishedHeads:
 
     heads: dict[str, Head]  # modality -> head
     temperatures: Mapping[str, float]  # modality -> divisor of the logits
-    classes: tuple[str, ...] = field(init=False)
+    declared: tuple[str, ...] = EIGHT  # the project's classes, in their order
+    classes: tuple[str, ...] = field(init=False)  # those that both heads know
+    names: dict[str, list[str | None]] = field(init=False)  # modality -> its head's labels as class names
 
     def __post_init__(self) -> None:
-        """Raises MferError when the heads share fewer than two classes."""
-        self.classes = EIGHT
-        for head in self.heads.values():
-            self.classes = tuple(known_classes(head.labels, self.classes))
+        """Raises MferError when the heads share fewer than two of the project's classes."""
+        self.names = {
+            modality: head_classes(head.labels, self.declared) for modality, head in self.heads.items()
+        }
+        shared = set(self.declared).intersection(*self.names.values())
+        self.classes = tuple(name for name in self.declared if name in shared)
         if len(self.classes) < 2:
             labels = "; ".join(f"{name}: {', '.join(head.labels)}" for name, head in self.heads.items())
-            raise MferError(f"the heads share {len(self.classes)} emotions, and need two ({labels})")
+            raise MferError(
+                f"the heads share {len(self.classes)} emotions, and need two ({labels}) of labels.classes: "
+                f"{', '.join(self.declared)}"
+            )
+
+    @property
+    def lacking(self) -> list[str]:
+        """The project's classes that are not known to both heads."""
+        return [name for name in self.declared if name not in self.classes]
 
     def decide(self, parts: Iterable[Part]) -> Iterator[Decision]:
         for visual, audio in parts:
@@ -74,7 +83,7 @@ class PublishedHeads:
         steps = soften(np.concatenate(clips), temperature)
         sums = np.add.reduceat(steps, np.cumsum([0, *lengths[:-1]]))
         shares = sums / np.array(lengths)[:, None]
-        return by_class(self.heads[modality].labels, shares, self.classes)
+        return by_class(self.names[modality], shares, self.classes)
 
     def _shares(self, modality: str, steps: np.ndarray) -> torch.Tensor:
         logits = self.heads[modality].clip_logits(modality, steps)
@@ -82,18 +91,15 @@ class PublishedHeads:
 
     def left_out(self, modality: str) -> list[str]:
         """The head's labels that are not among the classes."""
-        labels = self.heads[modality].labels
-        return [
-            label
-            for label, name in zip(labels, head_classes(labels), strict=True)
-            if name not in self.classes
-        ]
+        named = zip(self.heads[modality].labels, self.names[modality], strict=True)
+        return [label for label, name in named if name not in self.classes]
 
 
 def load_heads(
-    chosen: Predict, device: str
+    chosen: Predict, device: str, declared: tuple[str, ...] = EIGHT
 ) -> tuple[VitEncoder, Emotion2vecEncoder, PublishedHeads, tuple[HeadSource, ...]]:
-    """Both published encoders, their heads, and where these come from.
+    """Both published encoders, their heads, which answer in the ``declared`` classes, and where these come
+    from.
 
     Raises MferError naming the folder to fill where a checkpoint is neither here nor to be had, and for a
     speech encoder without a head.
@@ -115,7 +121,7 @@ def load_heads(
             "emotion2vec/emotion2vec_plus_base (--speech-encoder, or predict.speech_encoder)"
         )
     temperatures = {"visual": chosen.image_temperature, "audio": chosen.speech_temperature}
-    heads = PublishedHeads({"visual": visual.head(), "audio": speech_head}, temperatures)
+    heads = PublishedHeads({"visual": visual.head(), "audio": speech_head}, temperatures, declared)
     metadata = {"visual": visual.metadata, "audio": audio.metadata}
     sources = tuple(
         HeadSource(
@@ -125,8 +131,8 @@ def load_heads(
             hash=facts["hash"],
             labels=heads.heads[modality].labels,
             left_out=heads.left_out(modality),
-            labels_seen=_seen_by(facts["name"]),
-            licence=_licence_of(folders[modality], facts["name"]),
+            labels_seen=labels_learned(facts["name"]),
+            licence=licence_of(folders[modality], facts["name"]),
             temperature=temperatures[modality],
         )
         for modality, facts in metadata.items()
@@ -134,12 +140,9 @@ def load_heads(
     return visual, audio, heads, sources
 
 
-def about(sources: tuple[HeadSource, ...], classes: tuple[str, ...]) -> list[str]:
-    """What a person must know of published heads, in lines; none for a trained model."""
-    if not sources:
-        return []
-    lacking = [name for name in EIGHT if name not in classes]
-    without = f" ({', '.join(lacking)}: not known to both)" if lacking else ""
+def about(sources: tuple[HeadSource, ...], heads: PublishedHeads) -> list[str]:
+    """What a person must know of published heads, in lines."""
+    without = f" ({', '.join(heads.lacking)}: not known to both)" if heads.lacking else ""
     calibrated = any(source.temperature != 1 for source in sources)
     mean = "after the temperatures of these settings" if calibrated else "nothing was calibrated"
     return [
@@ -154,26 +157,8 @@ def _locate(modality: str, checkpoint: str, revision: str | None) -> Path:
     """The checkpoint's folder, downloaded where it is not here. Raises MferError that says which files go
     into which folder.
     """
+    refuse_forbidden(checkpoint)  # Without the files: there are none to put anywhere.
     try:
         return checkpoint_folder(checkpoint, revision)
     except MferError as error:
         raise MferError(f"{error} (the files: {FILES[modality]})") from error
-
-
-def _licence_of(folder: Path, checkpoint: str) -> str:
-    """What the checkpoint's own card says, or else what is known of its name."""
-    card = folder / "README.md"
-    if card.is_file():
-        facts = dict(_LICENCE.findall(card.read_text(encoding="utf-8", errors="replace")))
-        if facts:
-            return (facts.get("license_name") or facts["license"]).strip()
-    known = card_of(checkpoint)
-    return known.licence if known else NOT_STATED
-
-
-def _seen_by(checkpoint: str) -> str:
-    """The corpora whose emotion labels a published encoder has learned from, in words."""
-    known = card_of(checkpoint)
-    if known is None:
-        return NOT_STATED
-    return f"{', '.join(known.labels) or 'none'} ({known.source})"

@@ -5,8 +5,12 @@ knows.
 import pytest
 
 from mfer_core.base.errors import MferError
-from mfer_core.encoders.cards import card_of, refuse_forbidden
+from mfer_core.base.settings import Predict
+from mfer_core.encoders.cards import card_of, licence_of, refuse_forbidden
+from mfer_core.encoders.checkpoint_pointer import Source
+from mfer_core.encoders.faces import load_faces
 from mfer_core.encoders.labels_seen import labels_of
+from mfer_core.prediction.published import load_heads
 from tests.training.synthetic import small_settings
 
 REAL = {"adapter": "ravdess", "source": "local", "path": "data/raw/ravdess"}
@@ -61,6 +65,19 @@ def test_the_published_face_encoders_have_seen_fer_2013():
 
 
 def test_an_encoder_whose_licence_forbids_this_use_is_refused_by_name():
+    """By name and before a download, wherever an encoder is named."""
     refuse_forbidden("facebook/dinov2-base")
-    with pytest.raises(MferError, match="not for emotion recognition: the Sapiens2 License"):
-        refuse_forbidden("facebook/sapiens2-0.4b")
+    forbidden, words = "facebook/sapiens2-0.4b", "not for emotion recognition: the Sapiens2 License"
+    with pytest.raises(MferError, match=words):
+        load_faces(Source(forbidden), "cpu", "fp32")
+    with pytest.raises(MferError, match=f"{words}.*take another$"):
+        load_heads(Predict(image_encoder=forbidden), "cpu")
+
+
+def test_the_licence_is_the_cards_or_the_one_that_is_known(tmp_path):
+    assert licence_of(tmp_path, "iic/emotion2vec_plus_large") == "FunASR model licence"
+    assert licence_of(tmp_path, "nobody/nothing") == "not stated"
+    (tmp_path / "README.md").write_text("---\nlicense: other\nlicense_name: 'model-license'\n---\n")
+    assert licence_of(tmp_path, "nobody/nothing") == "model-license"
+    (tmp_path / "README.md").write_bytes(b"no card \xff")
+    assert licence_of(tmp_path, "nobody/nothing") == "not stated"

@@ -12,14 +12,16 @@ from transformers import ViTForImageClassification
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from flows.__main__ import main
+from flows.profiles import save_settings
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.base.labels import EIGHT
 from mfer_core.base.settings import Predict, load_settings
+from mfer_core.base.settings.reading import read_yaml
 from mfer_core.cache.heads import Head
 from mfer_core.media.read import decode_image, keep_speech
 from mfer_core.prediction import Predictor
-from mfer_core.prediction.published import PublishedHeads, _licence_of
+from mfer_core.prediction.published import PublishedHeads
 from tests.encoders.conftest import NARROW
 from tests.media.conftest import ROOT
 from tests.prediction.models import TOKENS, VIT_LABELS, write_published
@@ -135,6 +137,33 @@ def test_another_encoder_is_named_on_the_command_line_and_is_another_result(
     assert "name others only with --model published" in capsys.readouterr().err
 
 
+def test_the_heads_answer_in_the_classes_that_the_project_declares(
+    heads, project, recordings, tmp_path, monkeypatch, capsys
+):
+    """CREMA-D's six: the same answers as in seven, without what was left out, and in the project's order."""
+    own = shutil.copytree(project, tmp_path / "own")
+    values = read_yaml(own / "params.yaml", keep_layout=True)
+    six = ["angry", "disgust", "fearful", "happy", "neutral", "sad"]
+    values["labels"] |= {"classes": six, "mapping": {"calm": "neutral", "surprised": None}}
+    save_settings(values, own / "params.yaml")
+    recording = recordings / "short.mp4"
+    seven = heads.predict([recording]).set_index("arm")[SEVEN]
+    monkeypatch.chdir(own)
+    assert main(["predict", str(recording), "--out", str(tmp_path / "out"), "--model", "published"]) == 0
+    told = capsys.readouterr().out
+    predictions = read_json(tmp_path / "out" / "predictions.json")
+    assert predictions["classes"] == six and "not known to both" not in told
+    image, speech = predictions["published_heads"]
+    assert (image["left_out"], speech["left_out"]) == (["surprise"], ["other", "surprised", "<unk>"])
+    assert "left out: surprise" in told
+    table = pd.read_parquet(tmp_path / "out" / "predictions.parquet").set_index("arm")
+    assert not {"surprised", "calm"} & set(table.columns)
+    among = seven.loc[["visual", "audio"], six]
+    among = among.div(among.sum(axis=1), axis=0)
+    np.testing.assert_allclose(table.loc[["visual", "audio"], six], among, atol=1e-6)
+    np.testing.assert_allclose(table.loc["fused", six].astype(float), among.mean(), atol=1e-6)
+
+
 def test_a_temperature_makes_a_head_less_sure_and_is_another_model(heads, recordings):
     settings = load_settings()
     softened = settings.predict.model_copy(update={"speech_temperature": 4.0})
@@ -156,14 +185,19 @@ def test_heads_that_share_no_two_classes_are_refused():
         {"visual": head("fear", "joy", "calm"), "audio": head("happiness", "x", "afraid")}, {}
     )
     assert shared.classes == ("happy", "fearful") and shared.left_out("audio") == ["x"]
-    with pytest.raises(MferError, match=r"share 1 emotions.*visual: fear, joy"):
+    assert "calm" in shared.lacking
+    with pytest.raises(MferError, match=r"share 1 emotions.*visual: fear, joy.*classes: neutral, calm"):
         PublishedHeads({"visual": head("fear", "joy"), "audio": head("happy", "sad")}, {})
 
 
-def test_the_licence_is_the_cards_or_the_one_that_is_known(tmp_path):
-    assert _licence_of(tmp_path, "iic/emotion2vec_plus_large") == "FunASR model licence"
-    assert _licence_of(tmp_path, "nobody/nothing") == "not stated"
-    (tmp_path / "README.md").write_text("---\nlicense: other\nlicense_name: 'model-license'\n---\n")
-    assert _licence_of(tmp_path, "nobody/nothing") == "model-license"
-    (tmp_path / "README.md").write_bytes(b"no card \xff")
-    assert _licence_of(tmp_path, "nobody/nothing") == "not stated"
+def test_a_class_of_the_projects_own_is_matched_by_its_name_and_no_alias_takes_it():
+    def head(*labels):
+        return Head(np.eye(len(labels)), np.zeros(len(labels)), list(labels))
+
+    declared = ("calm", "awe", "relaxed", "sad")
+    labels = {"visual": head("Awe", "relaxed", "sadness", "happy"), "audio": head("sad", "awe", "calm")}
+    heads = PublishedHeads(labels, {"visual": 1.0, "audio": 1.0}, declared)
+    assert heads.classes == ("awe", "sad") and heads.lacking == ["calm", "relaxed"]
+    assert heads.left_out("visual") == ["relaxed", "happy"]
+    (shares,) = heads.shares("visual", [np.log([[0.2, 0.5, 0.1, 0.2]])], 1.0)
+    np.testing.assert_allclose(shares, [2 / 3, 1 / 3])

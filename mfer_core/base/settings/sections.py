@@ -97,7 +97,8 @@ class Labels(Section):
     """What the benchmark's clips are labelled with. Models, tables and predictions follow."""
 
     classes: Unique[Label] = Field(default=list(EIGHT), min_length=2)
-    """The classes in the order of their ids. One that no clip of the benchmark has is not trained."""
+    """The classes in the order of their ids. One that no clip of the benchmark has is not trained. Published
+    heads answer in those that they know."""
     mapping: dict[Label, Label | None] = {}
     """Labels of the benchmark that count as another class, such as calm: neutral; empty leaves clips out."""
 
