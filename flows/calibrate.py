@@ -76,11 +76,10 @@ def _table(fitted: list[Calibration], corpus: str, speakers: int) -> ReportTable
 
 def _seen(settings: Settings, corpus: str) -> list[str]:
     """Whether a head knows the labels that it was calibrated on, in lines."""
-    adapter = settings.corpora[corpus].adapter
     lines = []
     for arm, name in ENCODERS.items():
         encoder = getattr(settings.predict, name)
-        seen = published_labels(encoder, adapter)
+        seen = published_labels(encoder, settings.corpora[corpus])
         if seen != NONE:
             lines.append(
                 f"{arm}: labels of {corpus} seen in the training of {encoder}: {seen}; where they were, its "

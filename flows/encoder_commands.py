@@ -4,16 +4,21 @@ from typing import Annotated
 
 import typer
 
+from mfer_core.base.modalities import Modality
+
 
 def compare(
     encoders: Annotated[list[str], typer.Argument(metavar="CHECKPOINT[@REVISION][#LAYER]...")],
+    modality: Annotated[Modality, typer.Option(help="what the encoders read: sound or pictures")] = "audio",
     protocol: Annotated[str | None, typer.Option(help="whose folds (default: register.protocol)")] = None,
 ) -> None:
-    """Put speech encoders beside the settings' own on the same folds: a probe and the audio arm of each."""
+    """Put encoders of speech or pictures beside the settings' own on the same folds: a probe and an arm of
+    each.
+    """
     from flows.compare import compare_encoders, print_tables
     from mfer_core.base.settings import load_settings
 
-    print_tables(compare_encoders(encoders, protocol, load_settings()))
+    print_tables(compare_encoders(encoders, protocol, load_settings(), modality))
 
 
 def lock_encoders() -> None:

@@ -1,5 +1,6 @@
 """Which face encoder a checkpoint holds; what its config.json says decides, never its name."""
 
+from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.encoders.checkpoint_pointer import Source
 from mfer_core.encoders.checkpoints import checkpoint_folder
@@ -10,8 +11,14 @@ CLASSIFIERS = {"ViTForImageClassification", "StemVit"}  # These bring a classifi
 
 def load_faces(source: Source, device: str, precision: str) -> FaceEncoder:
     """Load a face encoder by folder or hub id: a ViT classifier, an encoder of videos, or one of the families
-    of ``transformers_faces``. Raises MferError when it is missing, incomplete or none.
+    of ``transformers_faces``. Raises MferError when it is missing, incomplete or none, and where a layer is
+    named.
     """
+    if source.layer is not None:
+        raise MferError(
+            f"{source.checkpoint}#{source.layer}: of a picture only the encoder's own feature is read, which "
+            "its last layer gives: leave the layer out"
+        )
     folder = checkpoint_folder(source.checkpoint, source.revision)
     config = read_json(folder / "config.json")
     if config.get("model_type") == "videomae":

@@ -1,9 +1,8 @@
 """Which corpora's emotion labels the encoder of a run has learned from, before and in this pipeline."""
 
-from mfer_core.base.settings import Settings
-from mfer_core.encoders.cards import card_of
+from mfer_core.base.settings import Corpus, Settings
+from mfer_core.encoders.cards import NOT_STATED, card_of
 
-NOT_STATED = "not stated"
 NONE = "none"
 
 
@@ -17,19 +16,19 @@ def labels_of(corpus: str, modality: str, settings: Settings) -> str:
     facts, visual = settings.corpora[corpus], modality == "visual"
     if modality in facts.precomputed:
         return NOT_STATED
-    section = settings.pretrain_vit if visual else settings.pretrain_emotion2vec
+    section = settings.encoder(modality)
     trained_here = section.checkpoint is None or (visual and settings.pretrain_vit.finetune)
     learned_from = [settings.roles.faces] if visual else settings.roles.pretraining
     if trained_here and corpus in learned_from:
         return "yes (trained on it by this pipeline)"
-    if section.checkpoint is None or facts.source == "demo":
+    return NONE if section.checkpoint is None else published_labels(section.checkpoint, facts)
+
+
+def published_labels(checkpoint: str, corpus: Corpus) -> str:
+    """Whether a published encoder has learned from a corpus's emotion labels, in words."""
+    if corpus.source == "demo":
         return NONE
-    return published_labels(section.checkpoint, facts.adapter)
-
-
-def published_labels(checkpoint: str, adapter: str) -> str:
-    """Whether a published encoder has learned from the emotion labels of an adapter's corpus, in words."""
     card = card_of(checkpoint)
     if card is None:
         return NOT_STATED
-    return f"yes ({card.source})" if adapter in card.labels else NONE
+    return f"yes ({card.source})" if corpus.adapter in card.labels else NONE

@@ -10,7 +10,7 @@ from mfer_core.base.errors import Faults, MferError
 from mfer_core.base.labels import EMOTIONS
 from mfer_core.base.modalities import Arm
 from mfer_core.base.settings.contradictions import contradictions
-from mfer_core.base.settings.encoders import Embed, PretrainEmotion2vec, PretrainVit
+from mfer_core.base.settings.encoders import Embed, Pretrain, PretrainEmotion2vec, PretrainVit
 from mfer_core.base.settings.reading import read_yaml
 from mfer_core.base.settings.resolving import resolve
 from mfer_core.base.settings.sections import (
@@ -100,6 +100,10 @@ class Settings(Section):
         labels = (*self.labels.classes, *self.labels.mapping)
         declared = {label: label for label in labels if label not in EMOTIONS}
         return corpus.model_copy(update={"aliases": declared | corpus.aliases}) if declared else corpus
+
+    def encoder(self, modality: str) -> Pretrain:
+        """The section of the encoder of "visual" or "audio"."""
+        return self.pretrain_vit if modality == "visual" else self.pretrain_emotion2vec
 
     def views_of(self, corpus: str, modality: str) -> int:
         """How many augmented views of a corpus are cached: none of what is never trained on."""
