@@ -7,9 +7,15 @@ from transformers import (
     HubertConfig,
     HubertModel,
     SeamlessM4TFeatureExtractor,
+    UniSpeechConfig,
+    UniSpeechModel,
+    UniSpeechSatConfig,
+    UniSpeechSatModel,
     Wav2Vec2BertConfig,
     Wav2Vec2BertModel,
     Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
+    Wav2Vec2ConformerModel,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForPreTraining,
     WavLMConfig,
@@ -61,6 +67,22 @@ def _data2vec():
     return Data2VecAudioModel(Data2VecAudioConfig(**NARROW, **FRONT)), Wav2Vec2FeatureExtractor()
 
 
+def _unispeech():
+    config = UniSpeechConfig(**NARROW, **FRONT, **LAYER_NORM)
+    return UniSpeechModel(config), Wav2Vec2FeatureExtractor()
+
+
+def _unispeech_sat():
+    """Group normalisation, as the base model has it."""
+    config = UniSpeechSatConfig(**NARROW, **FRONT)
+    return UniSpeechSatModel(config), Wav2Vec2FeatureExtractor(do_normalize=False)
+
+
+def _conformer():
+    config = Wav2Vec2ConformerConfig(**NARROW, **FRONT, **LAYER_NORM, position_embeddings_type="relative")
+    return Wav2Vec2ConformerModel(config), Wav2Vec2FeatureExtractor()
+
+
 FAMILIES = {
     "wav2vec2-base": _wav2vec2_base,
     "hubert-large": _hubert_large,
@@ -68,6 +90,9 @@ FAMILIES = {
     "w2v-bert": _w2v_bert,
     "whisper": _whisper,
     "data2vec": _data2vec,
+    "unispeech-large": _unispeech,
+    "unispeech-sat-base": _unispeech_sat,
+    "conformer-large": _conformer,
 }
 
 

@@ -139,6 +139,17 @@ def test_bf16_stays_close_to_fp32_even_in_32_dimensions(folders, clips, family):
         assert (one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other) > 0.99
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_last_block_that_is_read_can_learn_and_no_clip_sees_another(folders, clips, family):
+    encoder = load(folders[family], 2)
+    assert len(encoder.stack()) == 2 and encoder.rest()
+    frames = encoder.frames([encoder.prepare(clip) for clip in clips])
+    for learning, alone in zip(frames, clips, strict=True):
+        np.testing.assert_allclose(learning.detach(), encoder.embed([alone])[0], atol=TOLERANCE)
+    torch.cat(frames).square().sum().backward()
+    assert all(part.grad is not None for part in encoder.stack()[-1].parameters())
+
+
 def test_a_whisper_encoder_in_the_layout_of_a_classifier_has_its_own_weights(folders, clips, tmp_path):
     config = WhisperConfig.from_pretrained(folders["whisper"])
     classifier = WhisperForAudioClassification(config).eval()
