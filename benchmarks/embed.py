@@ -6,11 +6,18 @@ ViT-B/16), the same clips and cores for every row; on a GPU: --device cuda --cli
 --batch-gib 4. Clips go through as the embed stage sends them: one by one on a CPU, together on a GPU. Speech:
 seconds of audio per second; frames: per second; next to the machine's measured matrix product, in FLOP per
 second, and the share of it that a forward reaches.
+
+With --encoder CHECKPOINT[@REVISION][#LAYER] ... it prints the cards of these encoders in place of that:
+licence, what they were trained on, whose emotion labels they have seen, and seconds of computing per second
+of recording (sound, or pictures at the settings' frames per second) in fp32 and bf16, beside the compact
+encoder that the settings describe. With --families [audio] [visual] the same of every family of
+docs/encoders.md, at a published size with random weights.
 """
 
 import argparse
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +25,21 @@ import numpy as np
 import torch
 from transformers import ViTForImageClassification
 
+from benchmarks.encoder_cards import (
+    HEADINGS,
+    card_row,
+    clips_of,
+    modality_of,
+    said_of,
+    said_of_compact,
+    seconds_per_second,
+)
+from benchmarks.encoder_families import NAMES, write_compact, write_family
 from benchmarks.rehearsal.checkpoints import write_emotion2vec, write_vit
 from benchmarks.timing import fastest
+from mfer_core.base.settings import load_settings
+from mfer_core.encoders.checkpoint_pointer import Source, parse_source
+from mfer_core.encoders.checkpoints import checkpoint_folder
 from mfer_core.encoders.device import BATCH_GIB
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.vit import load_vit
@@ -128,7 +148,43 @@ def table(
     return "\n".join(lines)
 
 
-def main() -> None:
+def print_cards(given: argparse.Namespace) -> None:
+    """A row per encoder as soon as it is measured, the compact one of its modality first."""
+    settings, wait = load_settings(), partial(waiting, device=given.device)
+    load = clips_of(settings, given.clips, CLIP_S, given.device, given.batch_gib)
+    print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}", flush=True)
+    compact: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for source, name, modality in chosen_encoders(given, Path(folder)):
+            if modality not in compact:
+                own = write_compact(modality, settings, Path(folder))
+                costs = seconds_per_second(Source(str(own)), modality, load, given.repeats, wait)
+                compact[modality] = costs[0]
+                said = said_of_compact(modality, settings)
+                print(card_row(own.name, modality, said, costs, costs[0]), flush=True)
+            costs = seconds_per_second(source, modality, load, given.repeats, wait)
+            layer = f", layer {source.layer}" if source.layer else ""
+            said = said_of(source, name)
+            print(card_row(name + layer, modality, said, costs, compact[modality]), flush=True)
+
+
+def chosen_encoders(given: argparse.Namespace, folder: Path) -> Iterator[tuple[Source, str, str]]:
+    """Yield what is loaded, the name of its card and its modality; stand-ins are written into ``folder``
+    and removed again.
+    """
+    for text in given.encoder:
+        source = parse_source(text)
+        path = Path(source.checkpoint)
+        modality = modality_of(checkpoint_folder(source.checkpoint, source.revision))
+        yield source, path.resolve().name if path.is_dir() else source.checkpoint, modality
+    for modality in given.families:
+        for name in NAMES[modality]:
+            written = write_family(name, folder)
+            yield Source(str(written)), name, modality
+            shutil.rmtree(written)
+
+
+def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
@@ -136,8 +192,20 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=4)
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--batch-gib", type=float, default=BATCH_GIB, help="working memory of a batch")
+    parser.add_argument("--encoder", nargs="+", default=[], metavar="CHECKPOINT[@REVISION][#LAYER]")
+    parser.add_argument("--families", nargs="*", default=None, choices=list(NAMES))
     given = parser.parse_args()
+    given.families = list(NAMES) if given.families == [] else given.families or []
+    return given
+
+
+def main() -> None:
+    given = options()
     torch.set_num_threads(given.threads)
+    if given.encoder or given.families:
+        print(f"{given.threads} threads on {given.device}\n")
+        print_cards(given)
+        return
     rates = {
         name: product_rate(dtype, given.device, 5)
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
