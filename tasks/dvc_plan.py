@@ -16,6 +16,7 @@ from tasks.schedule import Step
 
 PIPELINE = "dvc.yaml"
 GPU = Path("/dev/nvidiactl")  # The driver of NVIDIA's GPUs makes it.
+START_S = 3.0  # A stage takes so long before its work starts.
 BLOCKED = re.compile(r"is busy, it is being blocked by:\s+\(PID (\d+)\)")
 
 
@@ -71,6 +72,10 @@ def machine() -> tuple[int, int]:
 
 
 def _step(stage: Stage, settings: Settings, needs: set[str], is_stale: bool) -> Step:
-    """The section of a stage's name in the settings says whether its work goes to a GPU."""
+    """``meta`` of a stage in dvc.yaml says how many seconds it takes, where that is more than its start.
+
+    The section of its name in the settings says whether its work goes to a GPU.
+    """
+    seconds = (stage.meta or {}).get("seconds", START_S)
     device = getattr(getattr(settings, stage.addressing.split("@")[0], None), "device", "cpu")
-    return Step(stage.addressing, frozenset(needs), is_stale, device != "cpu")
+    return Step(stage.addressing, frozenset(needs), is_stale, float(seconds), device != "cpu")

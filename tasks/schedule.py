@@ -11,6 +11,7 @@ class Step:
     name: str  # DVC's address, such as extract@urdu
     needs: frozenset[str]  # the stages of the same plan that write what this one reads
     is_stale: bool  # DVC holds the stage for changed as the files lie now
+    seconds: float  # about how long it takes beside the others of the plan
     on_gpu: bool  # whether the stage computes on the GPU where the machine has one
 
 
@@ -61,14 +62,14 @@ class Schedule:
             return False
         return len(self._running) < self._cores
 
-    def _urgency(self, step: Step) -> int:
+    def _urgency(self, step: Step) -> float:
         return -self._length[step.name]
 
 
-def _lengths(steps: dict[str, Step]) -> dict[str, int]:
-    """Name -> how many steps the longest way from it to the end of the run has."""
-    lengths = dict.fromkeys(steps, 1)
+def _lengths(steps: dict[str, Step]) -> dict[str, float]:
+    """Name -> about how many seconds the longest way from its start to the end of the run takes."""
+    lengths = {name: step.seconds for name, step in steps.items()}
     for step in reversed(steps.values()):
         for name in step.needs:
-            lengths[name] = max(lengths[name], lengths[step.name] + 1)
+            lengths[name] = max(lengths[name], lengths[step.name] + steps[name].seconds)
     return lengths

@@ -6,8 +6,11 @@ GRAPH = {"demo": [], "ingest@a": ["demo"], "ingest@b": ["demo"], "vit": ["ingest
 GRAPH |= {"extract@b": ["ingest@b"], "speech": ["extract@b"], "embed": ["speech", "vit"]}
 
 
-def steps(stale=(), gpu=()) -> list[Step]:
-    return [Step(name, frozenset(needs), name in stale, name in gpu) for name, needs in GRAPH.items()]
+def steps(stale=(), gpu=(), **seconds) -> list[Step]:
+    return [
+        Step(name, frozenset(needs), name in stale, seconds.get(name, 3.0), name in gpu)
+        for name, needs in GRAPH.items()
+    ]
 
 
 def started(schedule: Schedule) -> list[str]:
@@ -31,6 +34,13 @@ def test_stages_run_side_by_side_and_the_one_with_the_longest_way_comes_first():
     assert started(schedule) == ["embed"]
     schedule.end("embed", True)
     assert started(schedule) == schedule.running == schedule.passed_over == []
+
+
+def test_the_longest_way_is_the_one_that_takes_longest():
+    schedule = Schedule(steps(stale=GRAPH, vit=10.0), 2, 2)
+    schedule.start()
+    schedule.end("demo", True)
+    assert started(schedule) == ["ingest@a", "ingest@b"], "10 s of vit against 6 s of extract and speech"
 
 
 def test_no_more_stages_run_than_there_are_cores():
