@@ -154,7 +154,9 @@ def compare_encoders(
     """
     named = [parse_source(text) for text in encoders]
     comparison = Comparison.open(modality, protocol or settings.register_model.protocol, settings)
-    sources = list(dict.fromkeys([source_of(DATA.encoder(modality)), *named]))
+    own = source_of(DATA.encoder(modality))
+    # Whoever names the settings' own encoder does not type the hash that locks it.
+    sources = [own, *(source for source in dict.fromkeys(named) if source != own._replace(hash=None))]
     for source in sources:
         LOADERS[modality](source, "cpu", "fp32")  # Seconds each; embedding the first one may take hours.
     contenders = [one for source in sources for one in comparison.contenders(source)]

@@ -42,6 +42,7 @@ VALUES = {"STAGE": "ingest", "STAGE...": "ingest", "NAME": "ravdess", "FOLDER": 
 RUN = {
     "calibrate": ("flows/test_calibrate.py", 'main(["calibrate", "custom"])'),
     "check": ("flows/test_commands.py", 'main(["check"])'),
+    "compare": ("flows/test_compare.py", 'words = ["compare", "--modality", "visual"'),
     "export": ("flows/test_export.py", 'main(["export", "mine"])'),
     "fetch": ("flows/test_commands.py", 'main(["fetch", "ravdess"])'),
     "live": ("flows/test_live.py", 'main(["live", film'),
@@ -59,7 +60,6 @@ RUN = {
 TESTED = {
     "clean": ("tasks/test_cleaning.py", "removables("),
     "app": ("flows/test_app.py", "AppPages(session"),
-    "compare": ("flows/test_compare.py", "compare_encoders("),
     "init": ("flows/test_project.py", "initialise(tmp_path"),
     "inspect": ("media/test_inspect.py", "inspect_clip("),
     "plan": ("flows/test_plan.py", "plan("),

@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from ruamel.yaml import YAML
 
 from flows import compare
+from flows.__main__ import main
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.base.paths import DataPaths
@@ -16,6 +18,7 @@ from mfer_core.encoders.checkpoint_pointer import Source, parse_source
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.emotion2vec_model import build_model, write_checkpoint
 from mfer_core.encoders.vit_start import build_vit, preprocessing_of, save_vit
+from mfer_core.evaluation.tables import markdown
 from tests.encoders.conftest import NARROW, VIT
 from tests.encoders.face_folders import write_face_encoder
 from tests.encoders.speech_folders import write_speech_encoder
@@ -79,7 +82,7 @@ def test_encoders_stand_in_one_table_and_what_was_embedded_is_kept(project, monk
     assert read_json(published)["layer"] == 2 and Path(read_json(published)["checkpoint"]) == hubert
 
 
-def test_picture_encoders_stand_in_tables_of_their_own(project, monkeypatch):
+def test_picture_encoders_stand_in_tables_of_their_own(project, tmp_path, monkeypatch, capsys):
     """A CLIP beside the settings' own ViT, each embedded in an augmented view too."""
     data, settings, _, clip = project
     monkeypatch.setattr(compare, "DATA", DataPaths(data))
@@ -89,6 +92,13 @@ def test_picture_encoders_stand_in_tables_of_their_own(project, monkeypatch):
     viewed = settings.model_copy(update={"embed": settings.embed.model_copy(update={"views": 1})})
     with one_thread():
         table, pairs = compare.compare_encoders([str(clip)], "groupk:2", viewed, "visual")
+        # The command takes over what the function has computed.
+        YAML().dump(viewed.model_dump(mode="json", by_alias=True), tmp_path / "params.yaml")
+        monkeypatch.chdir(tmp_path)
+        words = ["compare", "--modality", "visual", str(clip), str(clip), str(data / "pretrain_vit")]
+        assert main([*words, "--protocol", "groupk:2"]) == 0
+    said = capsys.readouterr().out
+    assert markdown(table.frame) in said and markdown(pairs.frame) in said and str(tables) in said
     assert table.title.startswith("Picture encoders") and "free speech" not in table.notes
     read = list(zip(table.frame["encoder"], table.frame["read by"], strict=True))
     assert read == [(name, by) for by in ("probe", "arm") for name in ("pretrain_vit", clip.name)]
