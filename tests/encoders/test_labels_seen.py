@@ -2,16 +2,19 @@
 knows.
 """
 
+import re
+from fnmatch import fnmatchcase
+
 import pytest
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.settings import Predict
-from mfer_core.encoders.cards import card_of, licence_of, refuse_forbidden
+from mfer_core.encoders.cards import CARDS, card_of, licence_of, refuse_forbidden
 from mfer_core.encoders.checkpoint_pointer import Source
 from mfer_core.encoders.faces import load_faces
 from mfer_core.encoders.labels_seen import labels_of
 from mfer_core.prediction.published import load_heads
-from tests.training.synthetic import small_settings
+from tests.training.synthetic import ROOT, small_settings
 
 REAL = {"adapter": "ravdess", "source": "local", "path": "data/raw/ravdess"}
 CREMA = {"adapter": "crema_d", "source": "local", "path": "data/raw/crema_d"}
@@ -72,6 +75,16 @@ def test_an_encoder_whose_licence_forbids_this_use_is_refused_by_name():
         load_faces(Source(forbidden), "cpu", "fp32")
     with pytest.raises(MferError, match=f"{words}.*take another$"):
         load_heads(Predict(image_encoder=forbidden), "cpu")
+
+
+def test_the_guides_table_says_of_every_known_encoder_what_its_card_says():
+    guide = (ROOT / "docs" / "encoders.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| .+ \| (.+?) \|$", guide[guide.index("## Licences") :], re.M)
+    patterns = {pattern: row[1:] for row in rows for pattern in row[0].split(", ")}
+    for name, card in CARDS.items():
+        (pattern,) = [pattern for pattern in patterns if fnmatchcase(name, pattern)]
+        licence, seen = patterns[pattern]
+        assert licence == card.licence and (seen == "none") == (not card.labels), name
 
 
 def test_the_licence_is_the_cards_or_the_one_that_is_known(tmp_path):
