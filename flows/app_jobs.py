@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
-from tempfile import TemporaryDirectory
 
 from mfer_core.base.errors import mendable
 from mfer_core.base.folders import readable
@@ -104,7 +103,7 @@ class Session:
 
     def _judge(self, job: Job) -> None:
         predictor, name = self.predictor, Path(job.name)
-        with TemporaryDirectory(prefix="mfer-") as parts_folder:
+        with predictor.folder() as parts_folder:
             job.enter(LOOKING)
             parts = predictor.extract(job.upload, Path(parts_folder))
             job.enter(JUDGING)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mfer_core.base.errors import Faults, MferError
+from mfer_core.base.sandbox import describe
 from mfer_core.base.settings import Settings
 from mfer_core.base.settings.contradictions import run_checks
 from mfer_core.base.settings.reading import read_yaml
@@ -41,12 +42,13 @@ def check_project(may_fetch: bool = False, params: Path = PARAMS) -> Settings:
 
 
 def remarks(settings: Settings, params: Path = PARAMS) -> list[str]:
-    """A line per corpus that is left out of pretraining, and per setting that is no fault and yet makes the
-    results hard to repeat elsewhere.
+    """A line per corpus that is left out of pretraining, per setting that is no fault and yet makes the
+    results hard to repeat elsewhere, and for what this system cannot take from a process that decodes.
     """
     sections = {name: getattr(settings, name) for name in ("pretrain_vit", "pretrain_emotion2vec")}
     _, left_out = resolve(read_yaml(params))
-    return left_out + [
+    missing = describe()
+    return [*left_out, *([missing] if missing else [])] + [
         f"{name} names neither a commit nor a hash of {section.checkpoint}: under that name others may get "
         "other weights; `mfer lock-encoders` writes both down"
         for name, section in sections.items()

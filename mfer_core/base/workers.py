@@ -2,7 +2,8 @@
 only.
 
 The processes are forked from one that has imported what they need (multiprocessing's fork server): they share
-its memory and start in milliseconds. They end with the process that made them, also when that is killed.
+its memory and start in milliseconds. They end with the process that made them, also when that is killed. What
+they may do beyond reading is taken from them (sandbox.py).
 """
 
 import atexit
@@ -17,6 +18,8 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import psutil
@@ -24,6 +27,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.parent_watchdog import work_for
+from mfer_core.base.sandbox import restrict
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,6 +73,7 @@ def start_fork_server() -> None:
 
 class Workers:
     """Processes that run functions. Use as a context manager. Functions, arguments and results are pickled.
+    They may write below ``folder`` alone, which is gone with them.
 
     ``preload`` names the module that the fork server imports, ``setup`` is called with ``arguments`` in each
     process. Raises MferError where no process may be started.
@@ -83,7 +88,9 @@ class Workers:
                 "start Dask's workers with DASK_DISTRIBUTED__WORKER__DAEMON=False"
             )
         self._count = count
-        initial = (os.getpid(), setup, arguments)
+        self._folder = TemporaryDirectory(prefix="mfer-")
+        self.folder = Path(self._folder.name)
+        initial = (os.getpid(), self.folder, setup, arguments)
         context = fork_server(preload)
         self._pool = ProcessPool(count, initializer=_prepare, initargs=initial, context=context)
 
@@ -95,6 +102,7 @@ class Workers:
             # A process that is still starting may finish: stopped in its start it prints a traceback.
             self._pool.close()
             self._pool.join()
+            self._folder.cleanup()
         else:
             self.stop()
 
@@ -102,6 +110,7 @@ class Workers:
         """End the processes at once, whatever they are doing."""
         self._pool.stop()
         self._pool.join()
+        self._folder.cleanup()
 
     def call(self, function: Callable[..., Result], *arguments: Any, limit_s: float) -> Result:
         """Run ``function`` in a process; return its result or raise its exception.
@@ -170,7 +179,8 @@ def _lost(when: str) -> LostWorkerError:
     return LostWorkerError(f"a process was ended from outside ({when}): is there memory enough? Run it again")
 
 
-def _prepare(parent: int, setup: Callable[..., None] | None, arguments: tuple) -> None:
+def _prepare(parent: int, folder: Path, setup: Callable[..., None] | None, arguments: tuple) -> None:
+    restrict([folder])  # first, as long as there is one thread
     work_for(parent)
     # Only Linux counts private memory and enforces the limit.
     private = getattr(psutil.Process().memory_info(), "data", 0)

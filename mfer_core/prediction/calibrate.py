@@ -8,7 +8,6 @@ gives a picture or a stretch of sound changes by it; a clip's may, since picture
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -142,7 +141,7 @@ def heads_of(predictor: Predictor) -> PublishedHeads:
 
 
 def _logits(heads: PublishedHeads, predictor: Predictor, path: Path) -> Logits:
-    with TemporaryDirectory(prefix="mfer-") as folder:
+    with predictor.folder() as folder:
         embedded = predictor.embed(predictor.extract(path, Path(folder)))
         values = {"visual": embedded.visual, "audio": embedded.audio}
         return {arm: heads.heads[arm].clip_logits(arm, steps) for arm, steps in values.items() if len(steps)}

@@ -58,6 +58,7 @@ PUBLISHED = "published"  # The name of the published heads where a model is name
 log = logging.getLogger("mfer")
 SHOWN_FRAMES = COLUMNS
 FRAMES = 256  # decoded at a time
+WORKER = "mfer_core.media.parts"  # The module that a worker process has loaded.
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ class Predictor:
         Each window is judged as a clip of its length. Memory does not grow with the recording's length: what
         is long lies on disk meanwhile. Raises ClipError for a file that cannot be used.
         """
-        with TemporaryDirectory(prefix="mfer-") as folder:
+        with self.folder() as folder:
             parts = self.extract(Path(path), Path(folder))
             return self.judge(readable(path), parts, window_s, step_s)
 
@@ -228,15 +229,20 @@ class Predictor:
             tables.append(self.neutral.adjust(*both, self.classes) if self.neutral else both)
         return tables
 
+    def folder(self) -> TemporaryDirectory[str]:
+        """A folder for ``extract``, where its process may write; gone when it is left."""
+        place = shared_workers(1, WORKER).folder if self.in_worker else None
+        return TemporaryDirectory(prefix="mfer-", dir=place)
+
     def extract(self, path: Path, folder: Path) -> RecordingParts:
-        """A recording's faces and sound, in parts that lie in ``folder``. Raises ClipError."""
+        """A recording's faces and sound, in parts that lie in ``folder`` (see there). Raises ClipError."""
         # An absolute path: FFmpeg takes a relative one with a colon for a protocol.
         threads = os.cpu_count() or 1
         arguments = (path.absolute(), self.settings.extract, threads, folder)
         if not self.in_worker:
             return RecordingParts(folder, extract_parts(*arguments))
         limit_s = self.settings.extract.clip_time_limit_s + GRACE_S
-        pool = shared_workers(1, "mfer_core.media.parts")
+        pool = shared_workers(1, WORKER)
         try:
             return RecordingParts(folder, pool.call(extract_parts, *arguments, limit_s=limit_s))
         except MferError:
