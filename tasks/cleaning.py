@@ -92,6 +92,8 @@ def unused_objects() -> list[Path]:
 def _collect(dry: bool) -> None:
     """DVC's garbage collection. Where there is no git there is nothing but the workspace."""
     logging.getLogger("dvc.repo.gc").setLevel(logging.WARNING)  # It counts objects cache by cache.
+    # It warns of each output of a commit without dvc.lock, as that which was cloned is.
+    logging.getLogger("dvc.output").setLevel(logging.ERROR)
     with Repo() as repo:
         history = not isinstance(repo.scm, NoSCM)
         kept = dict.fromkeys(("all_branches", "all_tags", "all_experiments"), history)

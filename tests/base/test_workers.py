@@ -116,3 +116,19 @@ def test_a_process_that_gets_ctrl_c_in_its_start_says_nothing(capfd):
     process.kill()
     process.join()
     assert not capfd.readouterr().err
+
+
+def test_processes_run_the_code_of_this_one_and_not_of_the_working_folder(tmp_path):
+    """The working folder may be a checkout of another version."""
+    (tmp_path / "mfer_core").mkdir()
+    (tmp_path / "mfer_core" / "__init__.py").write_text("raise SystemExit('the folder's code')")
+    program = f"""if True:
+        import sys
+        sys.path[:] = [{str(ROOT)!r}, *filter(None, sys.path)]
+        from mfer_core.base.workers import Workers
+        with Workers(1, "mfer_core.base.workers") as pool:
+            print(pool.call(abs, -7, limit_s=60))
+    """
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (said.stdout, said.stderr) == ("7\n", "")
