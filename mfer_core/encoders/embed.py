@@ -21,7 +21,7 @@ from mfer_core.cache.code import code_digest
 from mfer_core.cache.embeddings import EmbeddingRow, EmbeddingShards, view_folder
 from mfer_core.cache.shards import Shard, partition
 from mfer_core.encoders.contract import FaceEncoder, SpeechEncoder
-from mfer_core.encoders.cores import on_cores
+from mfer_core.encoders.cores import on_cores, twins
 from mfer_core.encoders.face_views import frames_view
 from mfer_core.encoders.speech_views import waveform_view
 from mfer_core.encoders.views import DTYPE
@@ -192,7 +192,7 @@ def _embedded(
         return shard, None if group is None else list(job.embed(encoder, group))
 
     if job.device == "cpu":
-        return on_cores(run, job.encoder, groups, threads)
+        return on_cores(run, twins(job.encoder, threads), groups)
     return ahead(run(job.encoder, item) for item in ahead(groups))
 
 

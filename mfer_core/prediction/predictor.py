@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,7 @@ from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
 from mfer_core.encoders.checkpoint_pointer import source_of
 from mfer_core.encoders.contract import Encoder, FaceEncoder, SpeechEncoder
+from mfer_core.encoders.cores import threads_for, twins
 from mfer_core.encoders.faces import load_faces
 from mfer_core.encoders.speech import load_speech
 from mfer_core.media.inspect import COLUMNS
@@ -38,6 +40,7 @@ from mfer_core.prediction.classifiers import Classifier, Decision, TrainedArms
 from mfer_core.prediction.model_settings import ModelSettings
 from mfer_core.prediction.neutral import PersonalNeutral
 from mfer_core.prediction.people import PersonSteps, find_everyone, window_parts
+from mfer_core.prediction.pictures import embed_pictures
 from mfer_core.prediction.published import PublishedHeads, about, load_heads
 from mfer_core.prediction.results_folder import PersonResult, Turn
 from mfer_core.prediction.run import HeadSource
@@ -57,7 +60,6 @@ from mfer_core.prediction.windows import (
 PUBLISHED = "published"  # The name of the published heads where a model is named.
 log = logging.getLogger("mfer")
 SHOWN_FRAMES = COLUMNS
-FRAMES = 256  # decoded at a time
 WORKER = "mfer_core.media.parts"  # The module that a worker process has loaded.
 
 
@@ -204,7 +206,7 @@ class Predictor:
         spans = window_spans(embedded.duration_s, window_s, step_s)
         people, turns = find_everyone(self, parts, embedded, spans, step_s)
         everyone = [PersonSteps(embedded, range(len(spans))), *(one.steps for one in people)]
-        sounds = window_sounds(self.audio, self.settings.extract, parts, embedded, spans)
+        sounds = window_sounds(self._audios, self.settings.extract, parts, embedded, spans)
         (whole, windows), *tables = self.tables(name, everyone, spans, sounds)
         results = [one.result(*both) for one, both in zip(people, tables, strict=True) if len(both[0])]
         clip = ExtractedClip(parts.some_frames(SHOWN_FRAMES), parts.outline(), parts.facts)
@@ -258,17 +260,22 @@ class Predictor:
             StepsFile(parts.folder / "visual.f32", self.visual.dim) as visual,
             StepsFile(parts.folder / "audio.f32", self.audio.dim) as audio,
         ):
-            for rows in parts.pictures():
-                for start in range(0, len(rows), FRAMES):
-                    some = rows[start : start + FRAMES]
-                    values = self.embed_images([row["image"] for row in some])
-                    visual.add(values, np.array([row["time_s"] for row in some]))
+            for values, times in embed_pictures(self._visuals, parts.pictures()):
+                visual.add(values, times)
             for sound in parts.sounds():
                 # Of a recording with speech anywhere, a part without is not heard, as in one piece.
                 if sound["speech"] or not parts.facts["speech_s"]:
                     speech = keep_speech("", "", sound, self.settings.extract.vad_min_clip_s)
                     audio.add(*embed_speech(self.audio, [speech])[0])
         return RecordingEmbeddings(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
+
+    @cached_property
+    def _visuals(self) -> list[FaceEncoder]:
+        return twins(self.visual, threads_for(self.visual.device))
+
+    @cached_property
+    def _audios(self) -> list[SpeechEncoder]:
+        return twins(self.audio, threads_for(self.audio.device))
 
     def embed_images(self, images: Iterable[bytes]) -> np.ndarray:
         """Embeddings [N, D] of encoded face crops."""

@@ -1,7 +1,6 @@
 """Clips on all cores: the values of one core, each encoder of a thread with the same weights."""
 
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import torch
 
 from mfer_core.base.errors import MferError
 from mfer_core.encoders.checkpoint_pointer import Source
-from mfer_core.encoders.cores import on_cores, twin
+from mfer_core.encoders.cores import on_cores, twins
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.speech import load_speech
 from mfer_core.encoders.vit import load_vit
@@ -35,7 +34,7 @@ def test_results_come_in_order_errors_in_their_place_and_little_is_taken_in_adva
             raise MferError("the sixth")
         return number
 
-    coming = on_cores(run, SimpleNamespace(model=torch.nn.Linear(1, 1)), items(), 2)
+    coming = on_cores(run, ["one", "other"], items())
     assert next(coming) == 0 and taken == [0, 1, 2]
     assert [next(coming) for _ in range(4)] == [1, 2, 3, 4]
     with pytest.raises(MferError, match="the sixth"):
@@ -50,7 +49,7 @@ def test_a_speech_encoder_hears_in_three_threads_what_it_hears_in_one(family, la
     many = [*waveforms, *reversed(waveforms)] * 3
     alone = [speech_of(encoder, waveform) for waveform in many]
     for threads in (1, 3):
-        found = list(on_cores(speech_of, encoder, many, threads))
+        found = list(on_cores(speech_of, twins(encoder, threads), many))
         assert all(map(np.array_equal, found, alone))
 
 
@@ -59,19 +58,19 @@ def test_so_do_emotion2vec_and_vit(precision, emotion2vec_folder, vit_folder, wa
     encoder = load_emotion2vec(str(emotion2vec_folder), None, "cpu", precision)
     many = [*waveforms, *reversed(waveforms)] * 3
     alone = [speech_of(encoder, waveform) for waveform in many]
-    assert all(map(np.array_equal, on_cores(speech_of, encoder, many, 3), alone))
+    assert all(map(np.array_equal, on_cores(speech_of, twins(encoder, 3), many), alone))
     faces = load_vit(str(vit_folder), None, "cpu", precision)
     images = [[random.integers(0, 256, (40, 40), np.uint8)] * count for count in (1, 5, 2, 7, 3)]
-    seen = on_cores(lambda one, clip: one.embed(clip), faces, images, 3)
+    seen = on_cores(lambda one, clip: one.embed(clip), twins(faces, 3), images)
     assert all(map(np.array_equal, seen, map(faces.embed, images)))
 
 
 def test_a_twin_takes_no_memory_for_weights_and_leaves_the_number_of_threads(emotion2vec_folder):
     encoder = load_emotion2vec(str(emotion2vec_folder), None, "cpu", "fp32")
-    other = twin(encoder)
+    other = twins(encoder, 2)[1]
     assert other.model is not encoder.model and other.batches.model is other.model
     pairs = zip(encoder.model.parameters(), other.model.parameters(), strict=True)
     assert all(one.data_ptr() == copied.data_ptr() for one, copied in pairs)
     threads = torch.get_num_threads()
-    list(on_cores(lambda one, item: item, encoder, range(3), 2))
+    list(on_cores(lambda one, item: item, [encoder, other], range(3)))
     assert torch.get_num_threads() == threads

@@ -34,7 +34,7 @@ def test_a_window_of_a_recording_has_the_steps_of_the_clip_alone(predictor, soun
     both = write_clip(tmp_path / "both.wav", sound=np.concatenate(clips))
     spans = window_spans(2 * window_s, window_s, window_s)
     within = window_sounds(
-        predictor.audio, predictor.settings.extract, *embedded(predictor, both, tmp_path / "both"), spans
+        [predictor.audio], predictor.settings.extract, *embedded(predictor, both, tmp_path / "both"), spans
     )
     for path, (values, times), (start_s, _) in zip(paths, within, spans, strict=True):
         _, alone = embedded(predictor, path, tmp_path / path.stem)
