@@ -57,7 +57,9 @@ class Stage:
 def stages(path: Path = Path("dvc.yaml")) -> dict[str, Stage]:
     """Stages by name, in the order of dvc.yaml. Raises MferError outside the project's folder."""
     if not path.is_file():
-        raise MferError(f"no {path} here: run this from the project's folder")
+        raise MferError(
+            f"no {path} here: run this from the project's folder, or lay one out by `mfer init FOLDER`"
+        )
     listed = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
     return {
         name: Stage(name, entry.get("desc") or entry["do"]["desc"], _setting(entry.get("foreach")))

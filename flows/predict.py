@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from flows.pipeline import project_file
 from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
-from mfer_core.base.settings import load_settings
+from mfer_core.base.settings import Settings, load_settings
 from mfer_core.encoders.checkpoints import local_folder
 from mfer_core.encoders.speaker import load_speaker_encoder
 from mfer_core.prediction import Predictor
@@ -76,9 +77,15 @@ def model_at_hand(encoders_named: bool) -> str:
     return PUBLISHED
 
 
+def settings_at_hand() -> Settings:
+    """The project's settings; outside of a project the default's."""
+    here = Path("params.yaml")
+    return load_settings(here if here.exists() else project_file("profiles") / "default.yaml")
+
+
 def voices_at_hand(named: str | None) -> Voices | None:
     """What tells speakers apart: the encoder that a person named, or that of the settings, if it is here."""
-    chosen = load_settings().predict
+    chosen = settings_at_hand().predict
     checkpoint = named or chosen.voice_encoder
     if named is None and local_folder(checkpoint) is None:
         return None
@@ -109,7 +116,7 @@ def _neutral(
 
 def load_predictor(model: str, max_minutes: float | None, encoders: dict[str, str]) -> Predictor:
     """Raises MferError where encoders are named beside a model that has its own."""
-    settings = load_settings()
+    settings = settings_at_hand()
     chosen = settings.predict
     limit = chosen.max_minutes if max_minutes is None else max_minutes
     if model == PUBLISHED:

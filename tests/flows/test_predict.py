@@ -221,3 +221,11 @@ def test_a_calm_recording_reads_as_neutral_beside_itself(model, recordings, tmp_
         " a baseline",
         " no weights in " + str(tmp_path),
     ]
+
+
+def test_no_project_is_needed_where_a_model_is_named(model, recordings, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", str(recordings / "short.mp4"), "--model", str(model)]) == 0
+    assert "short.mp4" in capsys.readouterr().out and not list(tmp_path.iterdir())
+    assert main(["show"]) == 1
+    assert "lay one out by `mfer init FOLDER`" in capsys.readouterr().err

@@ -17,7 +17,9 @@ def read_yaml(path: Path, keep_layout: bool = False) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise MferError(f"no settings at {path}: run this from the project's folder") from error
+        raise MferError(
+            f"no settings at {path}: run this from the project's folder, or lay one out by `mfer init FOLDER`"
+        ) from error
     except OSError as error:
         raise MferError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
