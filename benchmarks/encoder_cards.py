@@ -4,6 +4,7 @@ of computing per second of recording, measured here.
 Sound and pictures go through the encoder as the embed stage sends them, loaded as it loads them.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.timing import fastest
+from benchmarks.timing import Clock, fastest
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json
 from mfer_core.base.settings import Settings
@@ -71,15 +72,17 @@ def modality_of(folder: Path) -> str:
     raise MferError(f"{folder} holds a {kind!r} model: an encoder is one of {known}")
 
 
-def seconds_per_second(source: Source, modality: str, load: Load, repeats: int, wait: Wait) -> list[float]:
+def seconds_per_second(
+    source: Source, modality: str, load: Load, repeats: int, wait: Wait, clock: Clock = time.perf_counter
+) -> list[float]:
     """Seconds of computing per second of recording in each of ``PRECISIONS``, the fastest of ``repeats``
-    turns.
+    turns by ``clock``.
     """
     read = {"audio": load_speech, "visual": load_faces}[modality]
     encoders = {precision: read(source, load.device, precision) for precision in PRECISIONS}
     pass_over = {"audio": _hear, "visual": _see}[modality]
     runs = {name: wait(partial(pass_over, encoder, load)) for name, encoder in encoders.items()}
-    took = fastest(runs, repeats)
+    took = fastest(runs, repeats, clock)
     return [took[name] / (load.clip_s * len(load.sounds)) for name in PRECISIONS]
 
 
@@ -114,5 +117,5 @@ def said_of_compact(modality: str, settings: Settings) -> tuple[str, str, str]:
 def card_row(name: str, modality: str, said: tuple[str, str, str], costs: list[float], compact: float) -> str:
     """A row of the table; ``compact`` is the fp32 cost of the compact encoder of its modality."""
     figures = [f"{seconds:.2g}" if seconds < 0.1 else f"{seconds:.2f}" for seconds in costs]
-    cells = (name, READS[modality], *said, *figures, f"{costs[0] / compact:.1f}")
+    cells = (name, READS[modality], *said, *figures, f"{costs[0] / compact:.0f}")
     return f"| {' | '.join(cells)} |"

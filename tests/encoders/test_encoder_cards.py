@@ -57,4 +57,4 @@ def test_a_card_says_whose_labels_an_encoder_has_seen_and_what_it_was_timed_on(t
     said = said_of(source, "emotion2vec/emotion2vec_plus_base")
     row = card_row("emotion2vec_plus_base", "audio", said, [0.5, 0.0123], 0.25)
     assert row.startswith("| emotion2vec_plus_base | speech | FunASR model licence | 4,788 h")
-    assert "ravdess, crema_d, shemo, urdu (EmoBox" in row and row.endswith("| 0.50 | 0.012 | 2.0 |")
+    assert "ravdess, crema_d, shemo, urdu (EmoBox" in row and row.endswith("| 0.50 | 0.012 | 2 |")
