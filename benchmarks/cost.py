@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 # Seconds between two samples: one of processes that share much memory costs tens of milliseconds.
-FIRST_SAMPLE_S, SAMPLE_S = 0.5, 3.0
+SAMPLE_S = 1.0
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -57,14 +57,31 @@ def cpu_s() -> float:
     return time.process_time() + ended.ru_utime + ended.ru_stime + alive
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What some processes occupy, MiB; a page that several of them share counts once."""
+
+    held: float = 0.0  # Anonymous and shared memory: what they cannot do without.
+    mapped: float = 0.0  # Pages of files, libraries' among them: the kernel takes them back and reads again.
+
+    def __add__(self, other: "Memory") -> "Memory":
+        return Memory(self.held + other.held, self.mapped + other.mapped)
+
+    def at_least(self, other: "Memory") -> "Memory":
+        return Memory(max(self.held, other.held), max(self.mapped, other.mapped))
+
+
 class PeakMemory(threading.Thread):
-    """Looks every few seconds at what this process and its children hold together; a page that they share
-    counts once.
+    """Looks every second at what a process (this one, where none is named) and its children occupy. Each peak
+    is one's own, wherever the others have theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, process: psutil.Process | None = None) -> None:
         super().__init__(daemon=True)
-        self.mib, self.cpu_s, self._ended = 0.0, 0.0, threading.Event()
+        self._process = process or psutil.Process()
+        self.mib = 0.0  # all pages, of files too
+        self.alone = self.children = self.together = Memory()
+        self.cpu_s, self._ended = 0.0, threading.Event()
 
     def __enter__(self) -> "PeakMemory":
         self.start()
@@ -75,15 +92,24 @@ class PeakMemory(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        pause = FIRST_SAMPLE_S
-        while not self._ended.wait(pause):
-            here, pause = psutil.Process(), SAMPLE_S
-            self.mib = max(self.mib, sum(map(_held_mib, [here, *here.children(recursive=True)])))
+        family: list[psutil.Process] = []
+        while not self._ended.wait(SAMPLE_S):
+            alone = _memory(self._process)
+            with suppress(psutil.NoSuchProcess):
+                family = self._process.children(recursive=True)
+            children = sum(map(_memory, family), Memory())
+            together = alone + children
+            self.alone, self.children = self.alone.at_least(alone), self.children.at_least(children)
+            self.together = self.together.at_least(together)
+            self.mib = max(self.mib, together.held + together.mapped)
         self.cpu_s = time.thread_time()
 
 
-def _held_mib(process: psutil.Process) -> float:
+def _memory(process: psutil.Process) -> Memory:
+    """A process's share, as the kernel counts it (proc(5): smaps_rollup)."""
     try:
-        return process.memory_full_info().pss / 2**20
-    except psutil.NoSuchProcess:  # The process ended since it was listed.
-        return 0.0
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    except (FileNotFoundError, ProcessLookupError):  # The process ended since it was listed.
+        return Memory()
+    kib = {name: int(size.split()[0]) for name, size in (line.split(":") for line in lines)}
+    return Memory((kib["Pss_Anon"] + kib["Pss_Shmem"]) / 1024, kib["Pss_File"] / 1024)

@@ -5,28 +5,29 @@
     python -m benchmarks.recordings --files 250 1000       so many clips of 2.5 s, in one go each
     python -m benchmarks.recordings --model data/register/model --minutes 12
 
-Every run is a process of its own, whose memory is that of the program and of its decoding process together.
-Without ``--model`` the default's compact encoders answer, with random weights.
+Every run is `mfer predict` in a process of its own. Told apart is what the program must hold, what its
+decoding process must (with the one that it is forked from), what both must at one time, and pages of mapped
+files (libraries, the recording's embeddings), which the kernel takes back where memory is short. Each figure
+is a peak of its own. Without ``--model`` the default's compact encoders answer, with random weights.
 """
 
 import argparse
-import contextlib
-import io
 import shutil
+import subprocess
+import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import av
+import psutil
 
 from benchmarks.clips import write_ravdess_like, write_small
-from benchmarks.cost import SPAWN, PeakMemory
+from benchmarks.cost import PeakMemory
 from benchmarks.predict import compact_model
 from benchmarks.timing import timed
-from flows.environment import set_environment
-from flows.predict import predict_media
 from mfer_core.base.settings import load_settings
-from mfer_core.base.workers import shared_workers
+
+COLUMNS = ("program", "decoding", "both", "mapped")
 
 
 def repeat(clip: Path, path: Path, seconds: float) -> Path:
@@ -47,22 +48,20 @@ def repeat(clip: Path, path: Path, seconds: float) -> Path:
     return path
 
 
-def predict_all(folder: Path, model: Path, out: Path, max_minutes: float) -> tuple[int, float, float]:
-    """Recordings that were predicted, seconds, and the most memory that was held, MiB."""
-    set_environment()
-    quiet = io.StringIO()
-    with PeakMemory() as memory, contextlib.redirect_stderr(quiet):
-        (run, _), seconds = timed(lambda: predict_media([folder], str(model), 4.0, 1.0, out, max_minutes))
-    # A process of multiprocessing's waits for its children before it ends, and runs nothing at its exit.
-    shared_workers(1, "mfer_core.media.parts").stop()
-    return len(run.done), seconds, memory.mib
-
-
 def measure(title: str, folder: Path, model: Path, max_minutes: float) -> None:
+    """Predict a folder and print what it took. Raises CalledProcessError where not all was predicted."""
     out = folder.with_name(f"{folder.name}-out")
-    with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
-        done, seconds, mib = pool.submit(predict_all, folder, model, out, max_minutes).result()
-    print(f"{title:>24} {done:10} {seconds:8.0f} {mib:10.0f}", flush=True)
+    command = [sys.executable, "-m", "flows", "predict", str(folder), "--model", str(model)]
+    command += ["--out", str(out), "--max-minutes", str(max_minutes)]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with PeakMemory(psutil.Process(run.pid)) as memory:
+        status, seconds = timed(run.wait)
+    if status:
+        raise subprocess.CalledProcessError(status, command)
+    done = len(list((out / "done").iterdir()))
+    both = memory.together
+    figures = (memory.alone.held, memory.children.held, both.held, both.mapped)
+    print(f"{title:>24} {done:10} {seconds:8.0f}", *(f"{mib:9.0f}" for mib in figures), flush=True)
     shutil.rmtree(folder)
     shutil.rmtree(out)
 
@@ -83,7 +82,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         model = chosen.model or compact_model(folder / "model", load_settings())
-        print(f"{'':24} {'predicted':>10} {'seconds':>8} {'peak MiB':>10}")
+        names = (f"{name:>9}" for name in COLUMNS)
+        print(f"{'MiB: held but for mapped':24} {'predicted':>10} {'seconds':>8}", *names)
         small = write_small(folder / "small.mp4")
         clip = write_ravdess_like(folder / "clip.mp4", 0) if chosen.large else small
         for minutes in chosen.minutes:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from torchaudio.compliance import kaldi
 
 from mfer_core.base.errors import MferError, one_line
 from mfer_core.cache.schemas import SAMPLE_RATE
@@ -48,6 +47,8 @@ class SpeakerEncoder:
 
 def _features(waveform: np.ndarray) -> torch.Tensor:
     """[T, MELS]: Kaldi's log mel energies less their mean over the waveform, as FunASR computes them."""
+    from torchaudio.compliance import kaldi
+
     samples = torch.from_numpy(np.ascontiguousarray(waveform, np.float32))[None]
     values = kaldi.fbank(samples, num_mel_bins=MELS, sample_frequency=SAMPLE_RATE)
     return values - values.mean(0, keepdim=True)

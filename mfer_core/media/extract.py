@@ -93,9 +93,7 @@ def finish_extract(
 
 def _set_threads(threads: int) -> None:
     import cv2
-    import torch
 
-    torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
 
 

@@ -9,17 +9,18 @@ gives.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import av
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mfer_core.base.errors import ClipError
+from mfer_core.base.memory import give_back
 from mfer_core.base.settings import Extract
-from mfer_core.cache.schemas import EXTRACTED, SAMPLE_RATE
+from mfer_core.cache.schemas import EXTRACTED, SAMPLE_RATE, SPAN, WAVEFORM
 from mfer_core.media.clip import Reader, check_length, encode, frame_row, odd_notes, waveform_row
 from mfer_core.media.decode import DecodedFrames, Recording, frame_time
 from mfer_core.media.detector import local_detector
@@ -29,6 +30,7 @@ from mfer_core.media.picture import Display
 from mfer_core.media.sound import SoundCollector, Waveform
 
 PART_S = 300.0
+SUFFIX = ".arrow"  # uncompressed, so that it is mapped as it lies
 # A row per frame and face: the frame's place among all pictures, the track, and the crop of a face that is
 # not the main one, whose crop is the picture itself.
 FACES = pa.schema(
@@ -53,6 +55,13 @@ def extract_parts(path: Path, settings: Extract, threads: int, folder: Path, par
     Facts are EXTRACTED's, and ``most_faces`` (in one frame) and ``sound_s`` (length of the sound, seconds).
     Raises ClipError as ``extract_clip`` does.
     """
+    try:
+        return _extract(path, settings, threads, folder, part_s)
+    finally:
+        give_back()
+
+
+def _extract(path: Path, settings: Extract, threads: int, folder: Path, part_s: float) -> dict:
     with Recording(path, settings.clip_time_limit_s, settings.max_duration_s, threads) as recording:
         writer = PartsWriter(Path(folder), settings, part_s)
         writer.reader = reader = Reader(recording, settings, writer)
@@ -159,10 +168,12 @@ class PartsWriter:
         if sound.peak:
             row = waveform_row(sound, sound.start_s - self._start_s, self._settings.vad_threshold)
             self._speech_s += sum(span["end_s"] - span["start_s"] for span in row["speech"])
-            self._write("sound", pa.Table.from_pylist([{"waveform": row}], SOUND))
+            self._write("sound", _sound_table(row))
 
     def _write(self, kind: str, table: pa.Table) -> None:
-        pq.write_table(table, self._folder / f"{kind}-{self._written[kind]:05d}.parquet", compression="none")
+        path = self._folder / f"{kind}-{self._written[kind]:05d}{SUFFIX}"
+        with pa.ipc.new_file(str(path), table.schema) as writer:
+            writer.write_table(table)
         self._written[kind] += 1
 
     def facts(self, recording: DecodedFrames) -> dict:
@@ -187,6 +198,19 @@ class PartsWriter:
         }
 
 
+def _sound_table(row: dict) -> pa.Table:
+    """A WAVEFORM as SOUND, its samples taken as they lie: among Python's values Arrow converts each alone."""
+    samples = pa.ListArray.from_arrays([0, len(row["samples"])], pa.array(row["samples"]))
+    columns = {
+        "sample_rate": pa.array([row["sample_rate"]], pa.int32()),
+        "offset_s": pa.array([row["offset_s"]], pa.float64()),
+        "samples": samples,
+        "speech": pa.array([row["speech"]], pa.list_(SPAN)),
+    }
+    waveform = pa.StructArray.from_arrays([columns[field.name] for field in WAVEFORM], fields=list(WAVEFORM))
+    return pa.Table.from_arrays([waveform], schema=SOUND)
+
+
 @dataclass(frozen=True)
 class RecordingParts:
     """The parts of a recording as ``extract_parts`` left them, read one by one."""
@@ -196,21 +220,27 @@ class RecordingParts:
 
     def pictures(self) -> Iterator[list[dict]]:
         """The FRAMEs of each part, in time order."""
-        for file in sorted(self.folder.glob("pictures-*.parquet")):
-            yield pq.read_table(file, partitioning=None)["frames"][0].as_py()
+        for table in self._tables("pictures"):
+            yield table["frames"][0].as_py()
 
     def faces(self, *columns: str) -> Iterator[pd.DataFrame]:
         """The named columns of FACES, part by part in time order; a part without a face has no rows."""
-        for file in sorted(self.folder.glob("faces-*.parquet")):
-            yield pq.read_table(file, columns=list(columns), partitioning=None).to_pandas()
+        for table in self._tables("faces"):
+            yield table.select(columns).to_pandas()
 
     def sounds(self) -> Iterator[dict]:
         """The WAVEFORM of each part that is not silent, in time order; ``samples`` is an int16 array."""
-        for file in sorted(self.folder.glob("sound-*.parquet")):
-            waveform = pq.read_table(file, partitioning=None)["waveform"].combine_chunks()
+        for table in self._tables("sound"):
+            waveform = table["waveform"].combine_chunks()
             samples = waveform.field("samples").flatten().to_numpy()
             facts = {name: waveform.field(name)[0].as_py() for name in ("sample_rate", "offset_s", "speech")}
             yield facts | {"samples": samples}
+
+    def _tables(self, kind: str) -> Iterator[pa.Table]:
+        """The tables of one kind in time order, mapped: what is not looked at is not read."""
+        for file in sorted(self.folder.glob(f"{kind}-*{SUFFIX}")):
+            with pa.memory_map(str(file)) as mapped:
+                yield pa.ipc.open_file(mapped).read_all()
 
     def some_frames(self, most: int) -> list[dict]:
         """At most ``most`` FRAMEs, evenly over the recording."""
@@ -240,7 +270,7 @@ class RecordingParts:
         start_s = first["offset_s"]
         outline = np.zeros(2 * round(100 * (self.facts["duration_s"] - start_s)) + 2, np.int16)
         speech = []
-        for sound in (first, second, *sounds):
+        for sound in chain((first, second), sounds):
             whole = sound["samples"][: len(sound["samples"]) // block * block].reshape(-1, block)
             edges = np.stack([whole.min(1), whole.max(1)], 1).ravel()
             start = 2 * round(100 * (sound["offset_s"] - start_s))

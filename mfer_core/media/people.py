@@ -13,6 +13,7 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
+from mfer_core.media.looks import MOUTH_SIZE
 from mfer_core.media.tracks import MIN_OVERLAP, overlap
 
 # Likenesses of looks.py. Measured: one face of a film is 0.93 to 0.99 like itself 0.2 s before, and 0.88 to
@@ -99,33 +100,35 @@ class People:
         return int(self.person.max(initial=-1)) + 1
 
 
+_NO_FACES = (
+    *(np.zeros(0, kind) for kind in (int, int, bool, float)),
+    np.zeros((0, 4), np.float32),
+    np.zeros((0, MOUTH_SIZE), np.uint8),
+)
+
+
 def find_people(parts: Iterable[pd.DataFrame]) -> People:
     """Tell people apart in ``FACES`` of a recording's parts, one part in memory at a time."""
     pieces: list[_Piece] = []
     current: dict[int, int] = {}  # track -> piece
-    piece_of: list[int] = []
-    facts = []
+    columns: list[tuple[np.ndarray, ...]] = []
     for part in parts:
-        boxes = part[["x0", "y0", "x1", "y1"]].to_numpy()
-        for track, time_s, box, look in zip(part.track, part.time_s, boxes, part.look, strict=True):
+        if not len(part):
+            continue
+        boxes, piece_of = part[["x0", "y0", "x1", "y1"]].to_numpy(), np.zeros(len(part), int)
+        # A look of the table's would keep all of its part's in memory.
+        faces = zip(part.track, part.time_s, boxes, map(np.array, part.look), strict=True)
+        for row, (track, time_s, box, look) in enumerate(faces):
             piece = current.get(track)
             if piece is not None and pieces[piece].goes_on(look):
                 pieces[piece].add(time_s, box, look)
             else:
                 current[track] = len(pieces)
                 pieces.append(_Piece(time_s, time_s, box, box, look, look))
-            piece_of.append(current[track])
-        facts.append(part[["frame", "main", "time_s", "mouth"]].assign(box=list(boxes)))
-    rows = pd.concat(facts) if facts else pd.DataFrame(columns=["frame", "main", "time_s", "mouth", "box"])
-    person = _numbered(pieces)[np.array(piece_of, int)] if pieces else np.zeros(0, int)
-    return People(
-        person,
-        rows.frame.to_numpy(int),
-        rows.main.to_numpy(bool),
-        rows.time_s.to_numpy(float),
-        np.stack(list(rows.box)) if len(rows) else np.zeros((0, 4), np.float32),
-        np.stack(list(rows.mouth)) if len(rows) else np.zeros((0, 0), np.uint8),
-    )
+            piece_of[row] = current[track]
+        columns.append((piece_of, part.frame, part.main, part.time_s, boxes, np.stack(list(part.mouth))))
+    piece_of, *rows = (np.concatenate(column) for column in zip(*columns or [_NO_FACES], strict=True))
+    return People(_numbered(pieces)[piece_of] if pieces else piece_of, *rows)
 
 
 def _numbered(pieces: list[_Piece]) -> np.ndarray:

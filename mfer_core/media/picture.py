@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import av
 import cv2
 import numpy as np
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.reformatter import VideoReformatter
 
 # 8-bit formats whose first plane is the luma: read without any conversion.
@@ -113,7 +113,9 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     The matrix ((a, b, u), (c, d, v), (x, y, w)) shows the stored pixel (p, q) at (a p + c q + x, b p + d q +
     y) (ISO/IEC 14496-12, 8.3.2).
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # The frame's own container and the frame hold each other: both stay until Python looks for such pairs.
+    # (PyAV's types leave out what the class is made from.)
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if not isinstance(matrix, SideData):
         return False, False, False
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()

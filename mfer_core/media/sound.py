@@ -1,16 +1,15 @@
 """The sound of a clip: mono, 16 kHz, 16 bit, with its place on the clip's clock and its speech segments."""
 
-import threading
 from dataclasses import dataclass
 
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
-from silero_vad import get_speech_timestamps_sequence, load_silero_vad
 
 from mfer_core.base.errors import ClipError
 from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.media.decode import frame_time
+from mfer_core.media.speech_detector import speech_spans
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz; a header with another rate is damaged.
 BLOCK_S = 1.0  # So much sound is resampled at a time.
@@ -18,7 +17,6 @@ GAP_S = 0.015  # A larger hole between two audio frames is filled with silence, 
 VAD_PEAK = 0.9  # The VAD hears quiet recordings (RAVDESS: -36 to -48 dBFS) raised to this peak.
 CANCELLED = 0.1  # Two channels cancel each other whose mean has less of the louder one's power.
 CLIPPED_SHARE = 0.01  # A smaller share of samples at full scale may come from a lossy decoder.
-_local = threading.local()
 
 
 @dataclass(frozen=True)
@@ -210,10 +208,7 @@ def mixed(parts: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
 
 def speech_segments(waveform: Waveform, threshold: float) -> list[tuple[float, float]]:
     """Where Silero VAD hears speech: (start, end) in seconds since the first sample."""
-    if not hasattr(_local, "vad"):
-        # The sequence model gives the stock model's probabilities, without state between clips.
-        _local.vad = load_silero_vad(sequence=True)
     audio = waveform.samples.astype(np.float32)
     audio *= VAD_PEAK / max(1.0, float(np.abs(audio).max(initial=0)))
-    spans = get_speech_timestamps_sequence(audio, _local.vad, threshold=threshold, sampling_rate=SAMPLE_RATE)
-    return [(span["start"] / SAMPLE_RATE, span["end"] / SAMPLE_RATE) for span in spans]
+    spans = speech_spans(audio, threshold)
+    return [(start / SAMPLE_RATE, end / SAMPLE_RATE) for start, end in spans]

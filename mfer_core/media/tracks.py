@@ -90,9 +90,10 @@ class Tracker:
 
     def _settle(self, frame: TrackedFrame, detections: np.ndarray) -> None:
         """Give every face detected in a frame its track: a known one that it overlaps, or a new one."""
-        known = {track: box for track, (when, box) in self._last.items() if frame.time_s - when <= FORGET_S}
-        names = list(known)
-        tracks = {new: names[old] for old, new in match(list(known.values()), detections[:, :4])}
+        last = self._last.items()
+        self._last = {track: (when, box) for track, (when, box) in last if frame.time_s - when <= FORGET_S}
+        names, boxes = list(self._last), [box for _, box in self._last.values()]
+        tracks = {new: names[old] for old, new in match(boxes, detections[:, :4])}
         frame.boxes, frame.faces = [], len(detections)
         for new, row in enumerate(detections):
             if new not in tracks:

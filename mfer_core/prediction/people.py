@@ -1,6 +1,7 @@
 """Everyone in a recording: a prediction for each person whose face or voice is told from others'."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,29 +102,29 @@ def find_everyone(
     speakers = list(dict.fromkeys(turn.speaker for turn in turns))
     if max(people.count, len(speakers)) < 2:
         return [], [replace(turn, person=MAIN if turn.person else None) for turn in turns]
-    values = _embed_faces(predictor, parts, people, embedded)
+    faces = _embed_faces(predictor, parts, people, embedded)
     frame_s = 1 / predictor.settings.extract.frames_per_second
     starts, ends = (np.array([getattr(turn, side) for turn in turns]) for side in ("start_s", "end_s"))
 
-    def somebody(name: str, rows: np.ndarray, picture: bytes) -> Somebody:
+    def somebody(name: str, face: Steps, picture: bytes) -> Somebody:
         mine = np.array([(turn.person or turn.speaker) == name for turn in turns], bool)
-        times = people.time_s[rows]
+        times = face[1]
         voice = _voice(
             embedded,
             [turn for turn, is_theirs in zip(turns, mine, strict=True) if is_theirs],
             parts.folder / name,
         )
-        alone = RecordingEmbeddings(values[rows[people.person >= 0]], times, *voice, embedded.duration_s)
+        alone = RecordingEmbeddings(*face, *voice, embedded.duration_s)
         present = _present(spans, step_s, embedded.duration_s, times, alone.audio_s)
         first_s, last_s = min([*times[:1], *starts[mine]]), max([*(times[-1:] + frame_s), *ends[mine]])
         seconds = len(times) * frame_s, float((ends - starts)[mine].sum()), float(first_s), float(last_s)
         return Somebody(name, PersonSteps(alone, present, PersonTurns(starts, ends, mine)), seconds, picture)
 
     everyone = [
-        somebody(people.name(number), people.person == number, picture)
-        for number, picture in enumerate(_pictures(parts, people))
+        somebody(people.name(number), face, picture)
+        for number, (face, picture) in enumerate(zip(faces, _pictures(parts, people), strict=True))
     ]
-    nobody = np.zeros(len(people.person), bool)
+    nobody = np.zeros((0, embedded.visual.shape[1]), np.float32), np.zeros(0)
     faceless = {turn.speaker for turn in turns if turn.person is None and len(speakers) > 1}
     return [*everyone, *(somebody(name, nobody, b"") for name in speakers if name in faceless)], turns
 
@@ -147,24 +148,30 @@ def _present(spans: list[Span], step_s: float, duration_s: float, *times: np.nda
 
 def _embed_faces(
     predictor: "Predictor", parts: RecordingParts, people: People, embedded: RecordingEmbeddings
-) -> np.ndarray:
-    """Embeddings [N, D] of the faces that are followed, in order. The main ones are embedded already."""
-    with StepsFile(parts.folder / "faces.f32", embedded.visual.shape[1]) as file:
+) -> list[Steps]:
+    """The embeddings of each person's faces. They lie on disk; the main ones are embedded already."""
+    dim = embedded.visual.shape[1]
+    names = (f"face-{number}.f32" for number in range(people.count))
+    with ExitStack() as opened:
+        files = [opened.enter_context(StepsFile(parts.folder / name, dim)) for name in names]
         for rows in _chunks(parts, people):
-            values = np.empty((len(rows), embedded.visual.shape[1]), np.float32)
+            values = np.empty((len(rows), dim), np.float32)
             main = rows.main.to_numpy()
             values[main] = embedded.visual[rows.frame[main]]
             values[~main] = predictor.embed_images(rows.image[~main])
-            file.add(values, rows.time_s.to_numpy())
-    return file.steps()[0]
+            for number in rows.person.unique():
+                theirs = (rows.person == number).to_numpy()
+                files[number].add(values[theirs], rows.time_s[theirs].to_numpy())
+    return [file.steps() for file in files]
 
 
 def _chunks(parts: RecordingParts, people: People) -> Iterable[pd.DataFrame]:
-    """The faces that are followed, ``CHUNK`` at a time."""
+    """The faces that are followed, and whose they are (``person``), ``CHUNK`` at a time."""
     first = 0
     for table in parts.faces("frame", "main", "time_s", "image"):
-        rows = table[people.person[first : first + len(table)] >= 0]
+        table["person"] = people.person[first : first + len(table)]
         first += len(table)
+        rows = table[table.person >= 0]
         yield from (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 

@@ -21,6 +21,7 @@ from mfer_core.base.errors import ClipError, MferError, typed_line
 from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.folders import readable
 from mfer_core.base.labels import EIGHT
+from mfer_core.base.memory import give_back
 from mfer_core.base.settings import Extract, Predict
 from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
@@ -105,6 +106,10 @@ class Predictor:
     sources: tuple[HeadSource, ...] = ()  # where published heads come from; none of a trained model
     voices: Voices | None = None  # what tells speakers apart; without it all speech is one speaker's
     neutral: PersonalNeutral | None = None  # a calm stretch beside which figures are given
+
+    def __post_init__(self) -> None:
+        """One thread for the whole process: a recording's figures do not depend on the number of cores."""
+        torch.set_num_threads(1)
 
     @classmethod
     def load(
@@ -267,6 +272,7 @@ class Predictor:
                 if sound["speech"] or not parts.facts["speech_s"]:
                     speech = keep_speech("", "", sound, self.settings.extract.vad_min_clip_s)
                     audio.add(*embed_speech(self.audio, [speech])[0])
+        give_back()
         return RecordingEmbeddings(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
 
     @cached_property

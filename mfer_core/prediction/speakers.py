@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
-from sklearn.cluster import AgglomerativeClustering
 
 from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.encoders.speaker import SpeakerEncoder
@@ -77,6 +76,8 @@ def _pieces(length: int) -> Iterator[tuple[int, int]]:
 
 def _cluster(embeddings: np.ndarray, likeness: float) -> np.ndarray:
     """int [N]: whose voice each piece is."""
+    from sklearn.cluster import AgglomerativeClustering
+
     if len(embeddings) == 1:
         return np.zeros(1, int)
     chosen = np.unique(np.linspace(0, len(embeddings) - 1, min(len(embeddings), CLUSTERED)).astype(int))

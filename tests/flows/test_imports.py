@@ -10,6 +10,8 @@ from mfer_core.cache.code import ROOT
 HEAVY = {"torch", "transformers", "mlflow", "matplotlib", "sklearn", "scipy.stats", "dvc", "dask", "funasr"}
 NEEDED = {"show": set(), "demo": set(), "ingest": set(), "extract": set(), "pool": set()}
 NEEDED |= {"folds": {"sklearn", "scipy.stats"}}
+# What `mfer predict` loads, and what its decoding process is forked from.
+PREDICT = {"flows.predict": {"torch", "transformers", "matplotlib"}, "mfer_core.media.parts": set()}
 # Forks of one process: Prefect, which all of them need, is imported once.
 IMPORT = f"""
 import importlib, os, sys
@@ -34,3 +36,12 @@ def loaded():
 
 def test_stages_without_a_network_load_no_framework_and_no_statistics_that_they_do_not_use(loaded):
     assert loaded == NEEDED
+
+
+@pytest.mark.parametrize("module", PREDICT)
+def test_predict_and_its_decoding_process_hold_no_library_that_they_do_not_use(module):
+    program = f"import sys, {module}; print(*({HEAVY} & set(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert set(result.stdout.split()) == PREDICT[module]

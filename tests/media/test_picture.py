@@ -2,6 +2,9 @@
 it.
 """
 
+import gc
+
+import av
 import numpy as np
 import pytest
 
@@ -45,3 +48,20 @@ def test_a_file_without_a_matrix_is_shown_as_it_is_stored(stored):
         still = Display(1.0, grayscale=True).still(next(recording.frames())).pixels
     assert still.shape == SIZE[::-1]
     assert not np.array_equal(still, still[::-1])
+
+
+def test_a_frame_that_was_shown_is_freed_at_once(stored):
+    """Frames that only Python's collector frees pile up: hundreds of megabytes of a large video."""
+    gc.collect()
+    gc.disable()
+    try:
+        with Recording(stored, 60, 60) as recording:
+            display = Display(recording.aspect, grayscale=True)
+            for frame in recording.frames():
+                display.still(frame)
+                display.reduced(frame, 64)
+            del frame
+        # The decoder keeps an empty frame for the next picture.
+        assert not [one for one in gc.get_objects() if type(one) is av.VideoFrame and one.width]
+    finally:
+        gc.enable()
