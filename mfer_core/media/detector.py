@@ -55,6 +55,7 @@ def _use_one_thread(mtcnn: MTCNN, net: str) -> None:
     """Replace a net's session: side by side, sessions with a thread per core only get in each other's way."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # It keeps the most that any number of faces ever took.
     path = getattr(MTCNN, f"_MTCNN__{net.upper()}")
     parts = getattr(mtcnn, f"_MTCNN__{net}")
     parts[0] = onnxruntime.InferenceSession(path, sess_options=options, providers=["CPUExecutionProvider"])

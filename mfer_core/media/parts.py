@@ -175,6 +175,7 @@ class PartsWriter:
         with pa.ipc.new_file(str(path), table.schema) as writer:
             writer.write_table(table)
         self._written[kind] += 1
+        give_back()
 
     def facts(self, recording: DecodedFrames) -> dict:
         """What there is to say of the whole recording. Raises ClipError ("too long")."""

@@ -108,7 +108,7 @@ class Predictor:
     neutral: PersonalNeutral | None = None  # a calm stretch beside which figures are given
 
     def __post_init__(self) -> None:
-        """One thread for the whole process: a recording's figures do not depend on the number of cores."""
+        """No product is shared among threads: a recording's figures do not depend on the number of cores."""
         torch.set_num_threads(1)
 
     @classmethod
@@ -180,11 +180,8 @@ class Predictor:
     @property
     def warning(self) -> str | None:
         """A warning that must stand beside the model's figures; None for a model of real recordings."""
-        return (
-            "trained on synthetic demonstration corpora: of no use on people"
-            if self.settings.synthetic
-            else None
-        )
+        said = "trained on synthetic demonstration corpora: of no use on people"
+        return said if self.settings.synthetic else None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -267,12 +264,13 @@ class Predictor:
         ):
             for values, times in embed_pictures(self._visuals, parts.pictures()):
                 visual.add(values, times)
+            give_back()
             for sound in parts.sounds():
                 # Of a recording with speech anywhere, a part without is not heard, as in one piece.
                 if sound["speech"] or not parts.facts["speech_s"]:
                     speech = keep_speech("", "", sound, self.settings.extract.vad_min_clip_s)
                     audio.add(*embed_speech(self.audio, [speech])[0])
-        give_back()
+                give_back()
         return RecordingEmbeddings(*visual.steps(), *audio.steps(), parts.facts["duration_s"])
 
     @cached_property
