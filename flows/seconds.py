@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
-from tasks.processes import HOME, owner
+from tasks.processes import HOME, owner, run_name
 
 SECONDS = HOME / "seconds.json"
 WIDTH = 40  # Letters for the length of a run.
@@ -35,9 +35,7 @@ def record_seconds(stage: str) -> None:
     worked = sum(os.times()[:4])  # ended children included
     entry = {"seconds": round(lived, 2), "processor": round(worked, 2), "ended": ended}
     with FileLock(SECONDS.with_suffix(".lock")):
-        write_json(
-            SECONDS, recorded_seconds() | {stage: entry | {"run": f"{run.pid} {run.create_time():.0f}"}}
-        )
+        write_json(SECONDS, recorded_seconds() | {stage: entry | {"run": run_name(run)}})
 
 
 def recorded_seconds() -> Record:

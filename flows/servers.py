@@ -60,6 +60,8 @@ def serve_ui(tracking: "Tracking", mlflow_port: int, prefect_port: int) -> None:
             servers[f"{prefect}/api/health"] = stack.enter_context(running(*prefect_server(port)))
         for health, server in servers.items():
             _wait_for(health, server)
+        if f"{prefect}/api/health" in servers:
+            end_former_runs(f"{prefect}/api", started_before=datetime.now(UTC))
         print(
             f"MLflow:  {mlflow}\nPrefect: {prefect}   (Ctrl-C ends both)",
             *(f"  folds under {name}: {page}" for name, page in fold_views(mlflow).items()),

@@ -100,6 +100,14 @@ def _identity(process: psutil.Process) -> dict[str, Any]:
     return {"command": process.cmdline(), "folder": process.cwd()}
 
 
+def run_name(process: psutil.Process) -> str:
+    """The same for a process whoever asks, and another for a later one of its number.
+
+    The time of its start is no such name: the system counts it from the clock, which may be set meanwhile.
+    """
+    return f"{process.pid}-{hash(process) & 0xFFFFFFFF:08x}"
+
+
 def describe(process: psutil.Process) -> str:
     """A process in words, such as: process 123 (`dvc repro train_audio`, since 08:40)."""
     words = process.cmdline()

@@ -32,7 +32,7 @@ SETTINGS = {  # the default, shrunk
 COPIED = ("dvc.yaml", "prefect.toml", "prefect.yaml", ".dvcignore", "requirements.lock", "params.yaml")
 LINKED = ("flows", "mfer_core", "tasks", "demo", "profiles")
 LEFT_OVER = re.compile(r"\.[0-9a-f]{12}\.tmp")  # what a kill leaves of a file that was being written
-CORPUS = "custom"
+CORPUS, POOLED = "custom", "crema_d"
 RECORDINGS = 3
 
 
@@ -66,15 +66,17 @@ EARLIER = {
 
 
 def units() -> dict[str, Unit]:
-    """Every stage of dvc.yaml, of stages per corpus one corpus; then predict."""
+    """Every stage of dvc.yaml, of stages per corpus one of the corpora; then predict."""
     listed = {}
     for name, stage in stages(ROOT / "dvc.yaml").items():
         outputs = (f"data/{name}/{CORPUS}",) if stage.per_corpus else (f"data/{name}",)
         outputs = {
             "demo": ("data/raw/demo",),
+            "pool_clips": ("data/pool_clips",),
             "embed": tuple(f"data/embed/{modality}/{CORPUS}" for modality in ("visual", "audio")),
         }.get(name, outputs)
-        command = (name, "--corpus", CORPUS) if stage.per_corpus else (name,)
+        corpus = POOLED if name == "pool_clips" else CORPUS
+        command = (name, "--corpus", corpus) if stage.per_corpus else (name,)
         listed[name] = Unit(name, command, outputs, EARLIER.get(name, {}))
     listed["predict"] = Unit(
         "predict", ("predict", "recordings", "--out", "out"), ("out",), EARLIER["predict"]
@@ -83,15 +85,23 @@ def units() -> dict[str, Unit]:
 
 
 class Project:
-    """The project's folder with everything done, and a copy of it to start from."""
+    """One of several projects with everything done, and ``finished``, of which all of them are copies."""
 
-    def __init__(self, folder: Path):
-        self.root = folder / "project"
-        self.finished = folder / "finished"
+    def __init__(self, root: Path, finished: Path):
+        self.root, self.finished = root, finished
+
+    def beside(self, name: str) -> Path:
+        """A path of this project's own outside its folder."""
+        return self.root.with_name(name)
 
     def make(self) -> None:
-        """Write the project and run it whole, unless that is done. Raises CalledProcessError."""
+        """Write the project and run it whole, unless that is done: one runs, the others are copies.
+
+        Raises CalledProcessError.
+        """
         if self.finished.exists():
+            if not self.root.exists():
+                shutil.copytree(self.finished, self.root, symlinks=True)
             return
         if not (self.root / "empty.db").exists():
             self._lay_out()

@@ -16,6 +16,7 @@ PHASES = {
     "power": "power lost at every point",
     "fault": "a call fails (disk full, broken, closed)",
     "random": "killed at random times",
+    "whole": "a whole run killed at a random time",
 }
 
 
@@ -27,7 +28,9 @@ def write_report(trials: dict[str, dict], seed: int, folder: Path) -> int:
     memory = psutil.virtual_memory().total / 2**30
     system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     machine = f"{os.cpu_count()} cores, {memory:.0f} GiB, {system}"
-    lines = [f"Machine: {machine}. Seed {seed}.", ""]
+    versions = Counter(trial["version"] for trial in trials.values())
+    commits = ", ".join(f"{count} trials of {commit}" for commit, count in versions.items())
+    lines = [f"Machine: {machine}. Seed {seed}. {commits}.", ""]
     lines += ["| trials | number | runs killed or stopped | failed | minutes |", "|---|---|---|---|---|"]
     for phase, made in by_phase.items():
         failures, killed = (

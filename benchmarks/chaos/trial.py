@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -51,6 +52,8 @@ class Outcome:
     killed: int  # runs that were at work when they were killed
     points: dict[str, int]  # of the last run, by kind
     seconds: float
+    run_s: float  # of the last run alone
+    processor_s: float  # of all runs, the reader and the comparison
     tracked: dict[str, list]  # what MLflow shows afterwards
 
 
@@ -65,21 +68,23 @@ class Laboratory:
 
     def __init__(self, project: Project, units: dict[str, Unit], plants: dict[str, Callable[[], None]]):
         self.project, self.units, self.plants = project, units, plants
-        self.folder = project.root.parent / "points"
+        self.folder = project.beside("points")
         self.expected: dict[str, dict] = {}  # what MLflow shows after an undisturbed run
+        self._run_s = 0.0  # of the last run that was to end by itself
         self._results = [project.root / name for name in ("data", "out")]
-        self._earlier = project.root.parent / "earlier"
+        self._earlier = project.beside("earlier")
 
     def carry_out(self, trial: Trial) -> Outcome:
         """Make one trial. Raises nothing for what the program does wrong: that is a fault."""
         unit, started, killed = self.units[trial.unit], time.monotonic(), 0
+        worked = _processor_s()
         faults: list[str] = []
         self.project.reset(unit.outputs)
         if trial.stale == OVER:
             self._lay_out_earlier(unit)
         elif trial.stale == BACK:
             self.project.restore(unit.outputs)
-        report = self.folder.with_name("reader.log")
+        report = self.project.beside("reader.log")
         with reading([self.project.root / name for name in unit.outputs], report):
             for kill in trial.kills:
                 before = self._states()
@@ -96,7 +101,10 @@ class Laboratory:
         faults += self._differences(unit)
         points, tracked = self._counts(), self.project.tracked()
         self.project.restore(unit.outputs)
-        return Outcome(faults, killed, points, round(time.monotonic() - started, 2), tracked)
+        seconds, worked = time.monotonic() - started, _processor_s() - worked
+        return Outcome(
+            faults, killed, points, round(seconds, 2), round(self._run_s, 2), round(worked, 2), tracked
+        )
 
     def _lay_out_earlier(self, unit: Unit) -> None:
         """The results of an earlier run of other settings, which is made once and then copied."""
@@ -106,8 +114,11 @@ class Laboratory:
                 faults = self._run_to_the_end(unit, None)
             if faults:
                 raise RuntimeError(f"{unit.name} with {unit.earlier} does not run: {faults}")
+            making = kept.with_suffix(".making")
+            shutil.rmtree(making, ignore_errors=True)
             for name in unit.outputs:
-                shutil.copytree(self.project.root / name, kept / name)
+                shutil.copytree(self.project.root / name, making / name)
+            making.rename(kept)
             self.project.reset(unit.outputs)
         for name in unit.outputs:
             shutil.rmtree(self.project.root / name, ignore_errors=True)
@@ -137,8 +148,10 @@ class Laboratory:
         return status != 0, [f"outlived the killed run by {ORPHAN_S} s: {command}" for command in orphans]
 
     def _run_to_the_end(self, unit: Unit, plant: str | None) -> list[str]:
+        started = time.monotonic()
         run = self._start(unit, None, plant)
         status = self._wait(run, LIMIT_S)
+        self._run_s = time.monotonic() - started
         if status is None:
             os.kill(run, signal.SIGKILL)
             self._wait(run, LIMIT_S)
@@ -164,7 +177,6 @@ class Laboratory:
             os.setsid()
             ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             os.chdir(self.project.root)
-            os.environ.update(FORKED)
             log = os.open(self.folder / "said.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
             for number in (1, 2):
                 os.dup2(log, number)
@@ -254,3 +266,11 @@ class Laboratory:
             if tracked[name] != expected[name]
         ]
         return faults[:8]
+
+
+def _processor_s() -> float:
+    """Seconds of a processor that this process and those that it has seen end have spent."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )

@@ -2,12 +2,14 @@
 
 import hashlib
 import math
+import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import requests
+import urllib3
 
 from mfer_core.base.errors import MferError, typed_line
 from mfer_core.base.progress import track
@@ -65,7 +67,7 @@ def read_json_url(url: str) -> dict:
     except requests.JSONDecodeError as error:
         raise TransientError(f"{url} did not answer with JSON") from error
     except requests.RequestException as error:
-        raise TransientError(f"{url}: {_plain(error)}") from error
+        raise _fault(url, error) from error
 
 
 def _receive(remote: Remote, part: Path) -> None:
@@ -84,10 +86,8 @@ def _receive(remote: Remote, part: Path) -> None:
             _write(remote, part, response.iter_content(PIECE), have if resumed else 0)
     except requests.RequestException as error:
         kept = part.stat().st_size if part.exists() else 0
-        raise TransientError(
-            f"{remote.name}: the connection broke after {kept} of {remote.expected or '?'} bytes: "
-            f"{_plain(error)}"
-        ) from error
+        broke = f"{remote.name}: the connection broke after {kept} of {remote.expected or '?'} bytes"
+        raise _fault(broke, error) from error
 
 
 def _resumes(response: requests.Response, have: int) -> bool:
@@ -141,5 +141,13 @@ def _check_status(response: requests.Response, url: str) -> None:
         raise MferError(f"{url} answered {response.status_code} {response.reason}")
 
 
-def _plain(error: Exception) -> str:
-    return typed_line(error)[:200]
+def _fault(what: str, error: requests.RequestException) -> MferError:
+    """The innermost cause in one line: requests wraps it in what it was trying."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    certificate = cause.args[0] if isinstance(cause, urllib3.exceptions.SSLError) else None
+    if isinstance(certificate, ssl.SSLCertVerificationError):
+        why = certificate.verify_message
+        return MferError(
+            f"{what}: the server's certificate is not trusted ({why}): REQUESTS_CA_BUNDLE=FILE names others"
+        )
+    return TransientError(f"{what}: {typed_line(cause or error)[:200]}")

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mfer_core.base.settings import Settings, Tracking
-from tasks.processes import owner
+from tasks.processes import owner, run_name
 from tasks.tracking.lineage import lineage
 from tasks.tracking.pages import UI, describe_experiment
 from tasks.tracking.relocation import relocate
@@ -164,10 +164,9 @@ def pipeline_run(name: str, settings: Settings) -> str:
     """The parent run of this pipeline run in experiment ``name``; made at the first call."""
     store, experiment_id = client(settings.tracking), experiment(name, settings.tracking)
     process = owner()
-    started = process.create_time()
     tags = lineage(settings)
-    mark = "-".join(filter(None, (str(process.pid), f"{started:.0f}", tags["dvc_experiment"])))
-    title = time.strftime(f"%m-%d %H:%M {settings.profile}", time.localtime(started))
+    mark = "-".join(filter(None, (run_name(process), tags["dvc_experiment"])))
+    title = time.strftime(f"%m-%d %H:%M {settings.profile}", time.localtime(process.create_time()))
     title = " ".join(filter(None, (title, tags["dvc_experiment"])))
     tags |= {PIPELINE_TAG: mark, TITLE_TAG: title, "kind": "pipeline"}
     with lock():  # Stages that run side by side ask for it at once.

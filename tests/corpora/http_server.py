@@ -1,8 +1,10 @@
 """A small web server that can misbehave on purpose."""
 
+import ssl
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class Site:
@@ -63,8 +65,8 @@ class Site:
 
 
 @contextmanager
-def serve():
-    """Yield a Site that is up on this machine."""
+def serve(certificate: Path | None = None):
+    """Yield a Site that is up on this machine, over TLS with a ``certificate`` and key in one file."""
     site = Site()
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,8 +77,12 @@ def serve():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    site.url = f"http://127.0.0.1:{server.server_port}"
+    site.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
     try:
         yield site
     finally:

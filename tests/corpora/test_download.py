@@ -1,8 +1,15 @@
 import hashlib
 import logging
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from mfer_core.base import progress
 from mfer_core.base.errors import MferError
@@ -121,6 +128,49 @@ def test_busy_servers_are_worth_another_try_and_refusals_are_not(site, tmp_path,
 def test_no_server_at_all_is_worth_another_try(tmp_path):
     with pytest.raises(TransientError, match="connection broke after 0 of"):
         download(Remote(url="http://127.0.0.1:9/a.zip", name="a.zip"), tmp_path)
+
+
+def test_a_name_that_nobody_knows_is_worth_another_try_and_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with pytest.raises(TransientError, match=r"after 0 of \? bytes: .*resolve 'nowhere\.invalid'") as caught:
+        download(Remote(url="https://nowhere.invalid/a.zip", name="a.zip"), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_certificate_that_is_not_trusted_is_no_fault_that_passes_and_trusted_it_is_fetched(
+    tmp_path, monkeypatch
+):
+    certificate = self_signed(tmp_path)
+    with serve(certificate) as site:
+        site.files["/a.zip"] = CONTENT
+        with pytest.raises(MferError, match=r"self-signed certificate\): REQUESTS_CA_BUNDLE") as caught:
+            download(remote(site), tmp_path / "raw")
+        assert not isinstance(caught.value, TransientError) and not list((tmp_path / "raw").iterdir())
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert download(remote(site), tmp_path / "raw").read_bytes() == CONTENT
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now, host = datetime.now(UTC), x509.IPAddress(ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([host]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    path = folder / "server.pem"
+    path.write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, *plain))
+    return path
 
 
 def test_without_a_published_size_the_answer_itself_is_believed(site, tmp_path):

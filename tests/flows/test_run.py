@@ -1,12 +1,16 @@
-"""Ctrl-C in every kind of stage ends it within ten seconds and leaves no process behind; a fault is said
-once, in a line.
+"""Ctrl-C, once or twice, in every kind of stage ends it within ten seconds and leaves no process behind, as
+does a terminal that is closed; a fault is said once, in a line.
 """
 
+import fcntl
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -33,7 +37,9 @@ from tasks.runner import run_side_by_side
 
 def hold(name):
     Path(name).touch()
-    time.sleep(300)
+    deadline = time.monotonic() + 300
+    while not Path("go-on").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 @task
@@ -99,34 +105,81 @@ def project(tmp_path_factory, prefect_database):
         yield folder, os.environ | more
 
 
-@pytest.mark.parametrize(
-    ("command", "kind"), [*(("dvc repro", kind) for kind in KINDS), ("python stage.py demo", "processes")]
-)
-def test_ctrl_c_ends_a_stage_of_any_kind_within_seconds(project, command, kind):
+def begin(project, command: str, kind: str, **streams) -> subprocess.Popen:
+    """The command, once a stage of this ``kind`` is at work in it."""
     folder, environment = project
     for mark in folder.glob(f"{kind}-*"):
         mark.unlink()
-    process = subprocess.Popen(
-        [*command.split(), kind],
-        cwd=folder,
-        env=environment,
+    process = subprocess.Popen([*command.split(), kind], cwd=folder, env=environment, **streams)
+    deadline = time.monotonic() + 600
+    while not list(folder.glob(f"{kind}-*")):
+        assert process.poll() is None and time.monotonic() < deadline, f"{command} {kind} is not at work"
+        time.sleep(0.2)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "presses"),
+    [
+        *(("dvc repro", kind, 1) for kind in KINDS),
+        ("python stage.py demo", "processes", 1),
+        ("dvc repro", "processes", 2),
+        ("python stage.py demo", "threads", 2),
+    ],
+)
+def test_ctrl_c_ends_a_stage_of_any_kind_within_seconds(project, command, kind, presses):
+    process = begin(
+        project,
+        command,
+        kind,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    deadline = time.monotonic() + 600
-    while not list(folder.glob(f"{kind}-*")):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0][-3000:]
-        time.sleep(0.2)
     family = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
+    for press in range(presses):
+        time.sleep(0.3 * press)  # as long as an impatient person waits
+        with suppress(ProcessLookupError):  # Once was enough.
+            os.killpg(process.pid, signal.SIGINT)  # what a terminal does
     output, _ = process.communicate(timeout=LIMIT_S)
     assert process.returncode in (130, 255)
     assert output.count("stopped; the next run goes on where this one ended") == 1, output
     assert "Traceback" not in output
     assert not psutil.wait_procs(family, 3)[1], "an orphan"
+
+
+def test_a_terminal_that_is_closed_ends_all_and_the_next_run_completes(project):
+    folder, environment = project
+    terminal, inside = pty.openpty()
+    process = begin(
+        project,
+        "dvc repro",
+        "processes",
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+        preexec_fn=in_the_terminal,
+    )
+    os.close(inside)
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.close(terminal)  # The system sends SIGHUP.
+    assert process.wait(timeout=LIMIT_S) != 0
+    assert not psutil.wait_procs(family, 3)[1], "an orphan"
+    (folder / "go-on").touch()
+    try:
+        subprocess.run(["dvc", "repro", "processes"], cwd=folder, env=environment, check=True, timeout=600)
+    finally:
+        (folder / "go-on").unlink()
+
+
+def in_the_terminal() -> None:
+    """Become what works in the foreground of the terminal that is this process's input."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def run(project, kind: str) -> tuple[int, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from mfer_core.base.files import read_json, write_json, write_table
 from mfer_core.base.labels import label_set
@@ -22,6 +23,13 @@ from tests.tasks.finished import LABELS
 def runs(settings, kind: str, name: str = "luna5"):
     store = tracking.client(settings.tracking)
     return store.search_runs([store.get_experiment_by_name(name).experiment_id], f"tags.kind = '{kind}'")
+
+
+def test_a_clock_that_is_set_in_mid_run_makes_no_second_pipeline_run(settings, monkeypatch):
+    first, booted = tracking.pipeline_run("luna5", settings), psutil.boot_time()
+    for jump_s in (3600, -3600):
+        monkeypatch.setattr(psutil._psplatform, "boot_time", lambda jump_s=jump_s: booted + jump_s)
+        assert tracking.pipeline_run("luna5", settings) == first
 
 
 def test_a_fold_is_logged_once_under_its_pipeline_run(fold, settings):

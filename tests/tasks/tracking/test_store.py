@@ -1,7 +1,12 @@
 """A MLflow server that takes connections and never answers delays a run once, and costs no result."""
 
 import logging
+import multiprocessing
 import socket
+import sqlite3
+import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -109,6 +114,39 @@ def test_a_database_that_is_down_is_a_line_without_its_password_and_is_asked_onc
         log_fold(fold, DataPaths(), settings)
     assert "no answer from postgresql+psycopg2://me:***@127.0.0.1:9/mlflow within 5 s" in caplog.text
     assert tracking.missed == [str(fold)] * 2 and len(asked) == 1
+
+
+def test_three_processes_at_once_and_a_lock_held_by_a_fourth_cost_no_fold(settings):
+    arms = ("visual", "audio", "fused")
+    folders = [finish_fold(arm, number, hits=8) for number in range(3) for arm in arms]
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(4)
+
+    def log_some(number: int) -> None:
+        start.wait()
+        for folder in folders[number::3]:
+            log_fold(folder, DataPaths(), settings)
+        sys.exit(len(tracking.missed))
+
+    processes = [context.Process(target=log_some, args=(number,)) for number in range(3)]
+    for process in processes:
+        process.start()
+    database = settings.tracking.uri.removeprefix(tracking.SQLITE)
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        start.wait()
+        time.sleep(1)  # Everyone waits for the lock by then.
+        other.execute("COMMIT")
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    store = tracking.client(settings.tracking)
+    runs = store.search_runs([store.get_experiment_by_name("luna5").experiment_id], "tags.kind = 'fold'")
+    assert {(run.data.tags["arm"], run.data.tags["fold"]) for run in runs} == {
+        (arm, str(number)) for arm in arms for number in range(3)
+    }
+    assert len(runs) == len(folders)
+    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def test_a_database_that_is_none_is_a_line(fold, settings, monkeypatch, caplog):
