@@ -106,8 +106,15 @@ def side_by_side(count: int, work: Callable[[int], None]) -> None:
     Raises RuntimeError after the end of all when one of them failed.
     """
     forks = [_fork(number, work) for number in range(count)]
-    statuses = [os.waitpid(fork, 0)[1] for fork in forks]
-    if any(statuses):
+    statuses = {}
+    try:
+        for fork in forks:
+            statuses[fork] = os.waitpid(fork, 0)[1]
+    finally:
+        for fork in set(forks) - set(statuses):  # Whoever stops this process stops them before the server.
+            os.kill(fork, signal.SIGKILL)
+            os.waitpid(fork, 0)
+    if any(statuses.values()):
         raise RuntimeError("a process that makes trials ended by itself: its last lines say why")
 
 

@@ -193,13 +193,16 @@ class Project:
             shutil.copytree(self.finished / name, self.root / name)
 
     def content(self, outputs: tuple[str, ...], root: Path | None = None) -> dict[str, str]:
-        """Every file of the outputs, with its hash; what a kill left of unfinished files is not counted."""
+        """Every file of the outputs, with its hash; what a kill left of unfinished files is not counted.
+
+        Where a project lies, which links to recordings name, does not count either.
+        """
         hashes = {}
+        places = re.compile(re.escape(os.fsencode(self.finished.parent)) + rb"/[^/]+/project\b")
         for path in sorted(path for name in outputs for path in ((root or self.root) / name).rglob("*")):
             if path.is_file() and not LEFT_OVER.match(path.name):
-                hashes[str(path.relative_to(root or self.root))] = hashlib.sha256(
-                    path.read_bytes()
-                ).hexdigest()
+                content = places.sub(b"project", path.read_bytes())
+                hashes[str(path.relative_to(root or self.root))] = hashlib.sha256(content).hexdigest()
         return hashes
 
     def tracked(self) -> dict[str, list]:
