@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from flows.environment import set_environment
 from flows.fork_client import is_stage_below_dvc, run_in_fork
-from mfer_core.base.errors import Faults, mendable
+from mfer_core.base.errors import Faults, one_line
 from mfer_core.base.parent_watchdog import end_family
 
 INTERRUPTED = 130
@@ -39,11 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except Exception as error:
-        line = mendable(error)
+        from tasks.fault_lines import fault_line
+
+        line = fault_line(error)
         if line is None:
             raise
         for fault in error.lines if isinstance(error, Faults) else [line]:
-            print(f"error: {fault}", file=sys.stderr)
+            print(f"error: {one_line(fault, None)}", file=sys.stderr)
         status = 1
     if status == INTERRUPTED:
         print(STOPPED, file=sys.stderr)

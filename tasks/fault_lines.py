@@ -3,10 +3,12 @@ can mend is one line on Prefect's page, and on the terminal what the command lin
 """
 
 import logging
+import os
+from typing import cast
 
-from mfer_core.base.errors import mendable
+from mfer_core.base.errors import mendable, one_line
 
-RUNS = ("prefect.flow_runs", "prefect.task_runs")
+RUNS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 
 
 class ShortenFaults(logging.Filter):
@@ -50,6 +52,27 @@ def drop_faults() -> None:
         logging.getLogger(name).addFilter(DropFaults())
 
 
+def fault_line(error: BaseException) -> str | None:
+    """The line for a fault that a person can mend, Prefect's server that is gone among them; None for a
+    bug.
+    """
+    return mendable(error) or _silence_of_server(error)
+
+
+def _silence_of_server(error: BaseException) -> str | None:
+    """The line for an error behind which a request to Prefect's server failed."""
+    import httpx
+
+    api, cause = os.environ.get("PREFECT_API_URL"), cast("BaseException | None", error)
+    while api and cause is not None:
+        request = getattr(cause, "_request", None)  # The public property raises where there is none.
+        if isinstance(cause, httpx.TransportError) and request and str(request.url).startswith(api):
+            why = one_line(cause) or type(cause).__name__
+            return f"Prefect's server at {api} did not answer any more ({why}): once it does, run this again"
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
 def _error(record: logging.LogRecord) -> BaseException | None:
     return record.exc_info[1] if record.exc_info else None
 
@@ -58,4 +81,4 @@ def _line(record: logging.LogRecord) -> str | None:
     error = _error(record)
     if isinstance(error, KeyboardInterrupt):
         return "stopped"
-    return mendable(error) if error else None
+    return fault_line(error) if error else None

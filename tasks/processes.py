@@ -108,6 +108,15 @@ def run_name(process: psutil.Process) -> str:
     return f"{process.pid}-{hash(process) & 0xFFFFFFFF:08x}"
 
 
+def lives(name: str) -> bool:
+    """Whether the process of this ``run_name`` on this machine has not ended."""
+    try:
+        process = psutil.Process(int(name.partition("-")[0]))
+        return process.status() != psutil.STATUS_ZOMBIE and run_name(process) == name
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
 def describe(process: psutil.Process) -> str:
     """A process in words, such as: process 123 (`dvc repro train_audio`, since 08:40)."""
     words = process.cmdline()

@@ -7,12 +7,14 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal, Self
 
 from prefect import Task, tags
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
+from mfer_core.base.errors import MferError
 from mfer_core.base.parent_watchdog import work_for
 from mfer_core.base.progress import track
 from mfer_core.base.workers import fork_server
@@ -41,7 +43,21 @@ class ForkServerTaskRunner(ProcessPoolTaskRunner):
         super().__enter__()
         assert self._executor is not None  # made by Prefect, without a process so far
         self._executor._mp_context = fork_server(PRELOAD)
+        self._executor.submit = partial(self._executor.submit, _call)  # type: ignore[call-arg, method-assign]
         return self
+
+
+def _call(work: Callable[[], Any]) -> Any:
+    """The result of ``work``, in a process of the pool.
+
+    Prefect ends the process where its server refuses a task or is gone, and the future that the run waits
+    for passes on no SystemExit: the run would wait for ever.
+    """
+    try:
+        return work()
+    except SystemExit as end:
+        why = "Prefect's server did not answer, or refused it"
+        raise MferError(f"a task could not go on ({why}): once it answers, run this again") from end
 
 
 def _start_worker(parent: int) -> None:

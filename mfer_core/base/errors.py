@@ -42,8 +42,20 @@ class ClipError(MferError):
 
 
 def one_line(error: object, longest: int | None = 300) -> str:
-    """The message of ``error`` without line breaks, cut to ``longest`` characters (None: whole)."""
-    return " ".join(str(error).split())[:longest]
+    """The message of ``error`` without line breaks and control characters, cut to ``longest`` characters
+    (None: whole).
+    """
+    return shown(" ".join(str(error).split()))[:longest]
+
+
+def shown(text: str) -> str:
+    """A text as a terminal may get it: control characters, such as a name can hold, as ``\\xNN``."""
+    return "".join(sign if sign.isprintable() or sign == " " else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    # U+200D and its like shape a script and are not printable by Python's rule, but do no harm.
+    return f"\\x{ord(sign):02x}" if ord(sign) < 0xA0 else sign
 
 
 def typed_line(error: BaseException) -> str:

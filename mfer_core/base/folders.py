@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mfer_core.base.errors import ClipError
+from mfer_core.base.errors import ClipError, shown
 
 _SPECIAL = {
     stat.S_IFIFO: "a named pipe",
@@ -39,7 +39,7 @@ def check_file(path: Path) -> None:
         mode = path.stat().st_mode
     except OSError as error:
         if path.is_symlink():
-            raise ClipError("broken link", f"to {path.readlink()}: {error.strerror}") from error
+            raise ClipError("broken link", f"to {readable(path.readlink())}: {error.strerror}") from error
         if isinstance(error, FileNotFoundError):
             raise ClipError("missing file") from error
         raise ClipError("unreadable", str(error.strerror)) from error
@@ -109,10 +109,4 @@ def _visible(folder: Path) -> Iterator[os.DirEntry]:
 
 def readable(path: str | Path) -> str:
     """A path as it can be shown and stored: bytes that are not UTF-8 and control characters as ``\\xNN``."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(sign if sign.isprintable() or sign == " " else _escaped(sign) for sign in text)
-
-
-def _escaped(sign: str) -> str:
-    # U+200D and its like shape a script and are not printable by Python's rule, but do no harm.
-    return f"\\x{ord(sign):02x}" if ord(sign) < 0xA0 else sign
+    return shown(os.fsencode(path).decode("utf-8", "backslashreplace"))

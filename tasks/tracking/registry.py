@@ -35,6 +35,7 @@ def register_folder(data: DataPaths, settings: Settings) -> str:
     words. Raises MlflowException when the registry does not take it.
     """
     name, store = settings.register_model.name, client(settings.tracking)
+    experiment("register", settings.tracking)  # What a killed registration left there is removed.
     key = content_key(data.model)
     versions = store.search_model_versions(f"name='{name}'")
     known = next((version for version in versions if version.tags.get(KEY_TAG) == key), None)

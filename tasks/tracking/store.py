@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from functools import cache
@@ -18,8 +19,8 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mfer_core.base.settings import Settings, Tracking
-from tasks.processes import owner, run_name
-from tasks.tracking.lineage import lineage
+from tasks.processes import lives, owner, run_name
+from tasks.tracking.lineage import PROCESS_TAG, lineage
 from tasks.tracking.pages import UI, describe_experiment
 from tasks.tracking.relocation import relocate
 
@@ -134,6 +135,7 @@ def experiment(name: str, tracking: Tracking) -> str:
     with lock():
         present = store.get_experiment_by_name(name)
         if present and present.lifecycle_stage == LifecycleStage.ACTIVE:
+            _remove_cut_off(store, present.experiment_id)
             return present.experiment_id
         if present:
             _release_name(store, present.experiment_id, name)
@@ -142,6 +144,16 @@ def experiment(name: str, tracking: Tracking) -> str:
         experiment_id = store.create_experiment(name, location)
         describe_experiment(store, experiment_id, name)
         return experiment_id
+
+
+def _remove_cut_off(store: MlflowClient, experiment_id: str) -> None:
+    """Remove the runs of this machine's processes that were killed while they logged, whatever they logged:
+    a later run may have other settings, and so another key.
+    """
+    for run in store.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        host, _, process = run.data.tags.get(PROCESS_TAG, "").rpartition(" ")
+        if host == socket.gethostname() and not lives(process):
+            store.delete_run(run.info.run_id)
 
 
 def _release_name(store: MlflowClient, deleted: str, name: str) -> None:

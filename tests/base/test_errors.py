@@ -55,6 +55,13 @@ def test_our_own_faults_are_one_line(fault):
     assert mendable(fault).replace(":", "").replace(";", "") == "one line"
 
 
+@pytest.mark.parametrize("fault", [MferError, FileNotFoundError])
+def test_what_a_name_holds_reaches_no_terminal_as_a_command(fault):
+    assert mendable(fault("no \x1b]0;title\x07\x1b[2J\x9b31m\r\nfile")) == (
+        r"no \x1b]0;title\x07\x1b[2J\x9b31m file"
+    )
+
+
 def test_a_full_disk_is_known_behind_the_words_of_libraries(monkeypatch):
     assert mendable(pa.ArrowException("Detail: [errno 28] No space left on device")).startswith(
         "the disk is full"

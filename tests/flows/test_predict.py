@@ -174,6 +174,19 @@ def test_what_is_not_there_is_one_line(model, recordings, tmp_path, capsys):
     ]
 
 
+def test_names_reach_the_terminal_without_control_characters(model, tmp_path, capsys):
+    name = "\x1b[31mred\x07\n2"
+    (tmp_path / f"{name}.wav").write_bytes(b"no recording")
+    (tmp_path / f"{name}.mp4").symlink_to(f"{name}.gone")
+    (tmp_path / f"{name}.txt").touch()
+    for path in (tmp_path, tmp_path / f"{name}.none"):
+        assert main(["predict", str(path), "--model", str(model)]) == 1
+    output, errors = capsys.readouterr()
+    assert all(line.isprintable() for line in (output + errors).splitlines())
+    assert errors.count(r"\x1b[31mred\x07") == 4  # both files, what the link leads to, what is not there
+    assert errors.count("\n") == 3 and r"left alone: " in output
+
+
 def test_a_folder_that_cannot_be_written_is_found_before_anything_is_computed(as_nobody, monkeypatch, capsys):
     write_wav(as_nobody / "a.wav")
     (as_nobody / "closed").mkdir(mode=0o555)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -55,6 +56,11 @@ def fail(name: str):
 
 
 @task
+def leave(name: str):
+    sys.exit(1)
+
+
+@task
 def compute_apart(name: str):
     process = fork_server().Process(target=time.sleep, args=(300,))
     process.start()
@@ -72,6 +78,7 @@ def demo():
     calls = [{"name": f"{kind}-{number}"} for number in range(3)]
     runs = {"threads": (compute_apart, "local", "threads"), "dask": (compute, "dask", "processes")}
     runs |= dict.fromkeys(("fault", "bug"), (fail, "local", "processes"))
+    runs["leave"] = (leave, "local", "processes")
     work, where, pool = runs.get(kind, (compute, "local", "processes"))
     list(run_side_by_side(work, calls, where, pool, 2, kind))
 
@@ -85,24 +92,39 @@ if __name__ == "__main__":
 KINDS = ("processes", "threads", "dask", "native")
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory, prefect_database):
-    """A folder with a DVC stage of each kind, and a Prefect server for all of them."""
-    folder = tmp_path_factory.mktemp("project")
+@contextmanager
+def prefect_server(folder: Path, port: int) -> Iterator[dict[str, str]]:
+    """A Prefect server in ``folder``; yields the environment of what works with it there."""
+    api = f"http://127.0.0.1:{port}/api"
+    start = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with serve(folder, f"{api}/health", *start):
+        yield os.environ | {
+            "PATH": path,
+            "PYTHONPATH": str(ROOT),
+            "PREFECT_API_URL": api,
+            "SHELL": "/bin/sh",
+        }
+
+
+def lay_out(folder: Path, prefect_database: Path) -> None:
+    """A project whose stage is STAGE, with Prefect's tables."""
     for name in ("params.yaml", "prefect.toml"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "stage.py").write_text(STAGE)
     put_prefect_database(prefect_database, folder)
     stages = [f"  {kind}:\n    cmd: python stage.py demo {kind}\n" for kind in KINDS]
     (folder / "dvc.yaml").write_text("stages:\n" + "".join(stages))
-    port = free_port()
-    api = f"http://127.0.0.1:{port}/api"
-    start = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    with serve(folder, f"{api}/health", *start):
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        more = {"PATH": path, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": api, "SHELL": "/bin/sh"}
-        subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=folder, env=os.environ | more, check=True)
-        yield folder, os.environ | more
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, prefect_database):
+    """A folder with a DVC stage of each kind, and a Prefect server for all of them."""
+    folder = tmp_path_factory.mktemp("project")
+    lay_out(folder, prefect_database)
+    with prefect_server(folder, free_port()) as environment:
+        subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=folder, env=environment, check=True)
+        yield folder, environment
 
 
 def begin(project, command: str, kind: str, **streams) -> subprocess.Popen:
@@ -202,3 +224,23 @@ def test_a_bug_keeps_its_traceback(project):
     assert status == 1
     assert output.splitlines()[-1] == "ValueError: a bug"
     assert "in fail\n" in output
+
+
+def test_a_process_that_prefect_ends_is_a_line_and_not_waited_for(project):
+    status, output = run(project, "leave")
+    assert status == 1
+    line = output.splitlines()[-1]
+    assert line.startswith("error: a task could not go on (Prefect's server did not answer, or refused it)")
+
+
+def test_a_prefect_server_that_is_started_anew_in_mid_run_costs_no_result(tmp_path, prefect_database):
+    lay_out(tmp_path, prefect_database)
+    port, pipes = free_port(), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with prefect_server(tmp_path, port) as environment:
+        process = begin((tmp_path, environment), "python stage.py demo", "processes", **pipes)
+        while len(list(tmp_path.glob("processes-*"))) < 2:
+            time.sleep(0.1)
+    with prefect_server(tmp_path, port):
+        (tmp_path / "go-on").touch()
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output

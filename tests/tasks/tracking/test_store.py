@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import signal
 import socket
 import sqlite3
 import sys
@@ -18,6 +19,9 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
 from tasks.tracking import store as tracking
 from tasks.tracking.fold_runs import log_fold, log_folds
+from tasks.tracking.lineage import lineage
+from tests.servers.ports import free_port, serve
+from tests.tasks.conftest import forget_store
 from tests.tasks.finished import finish_fold
 
 
@@ -70,6 +74,31 @@ def test_a_run_that_was_cut_off_while_it_was_logged_is_logged_anew(fold, setting
     assert [run.info.status for run in runs] == ["FINISHED"]
 
 
+def test_what_a_killed_process_was_logging_goes_whatever_is_logged_next(settings):
+    """A process of other settings, whose runs have other keys; what a living one logs stays."""
+    context = multiprocessing.get_context("fork")
+    begun = context.Semaphore(0)
+
+    def begin_a_run() -> None:
+        place = tracking.experiment("luna5", settings.tracking)
+        tracking.client(settings.tracking).create_run(place, tags=lineage(settings))
+        begun.release()
+        signal.pause()
+
+    killed, living = (context.Process(target=begin_a_run, daemon=True) for _ in range(2))
+    for process in (killed, living):
+        process.start()
+        assert begun.acquire(timeout=120)
+    killed.kill()
+    killed.join()
+    log_fold(finish_fold("visual", 0, hits=8), DataPaths(), settings)
+    store = tracking.client(settings.tracking)
+    place = store.get_experiment_by_name("luna5").experiment_id
+    (run,) = store.search_runs([place], "attributes.status = 'RUNNING'")
+    assert f" {living.pid}-" in run.data.tags["mfer.process"]
+    living.kill()
+
+
 def test_an_experiment_that_was_deleted_is_made_anew_and_its_runs_stay_deleted(fold, settings):
     store = tracking.client(settings.tracking)
     for _ in range(2):
@@ -114,6 +143,33 @@ def test_a_database_that_is_down_is_a_line_without_its_password_and_is_asked_onc
         log_fold(fold, DataPaths(), settings)
     assert "no answer from postgresql+psycopg2://me:***@127.0.0.1:9/mlflow within 5 s" in caplog.text
     assert tracking.missed == [str(fold)] * 2 and len(asked) == 1
+
+
+def test_a_server_that_is_stopped_and_started_again_in_mid_run_has_every_fold_in_the_end(
+    settings, tmp_path, monkeypatch
+):
+    folders = [finish_fold("visual", number, hits=8) for number in range(3)]
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    store = ("--backend-store-uri", settings.tracking.uri, "--port", str(port), "--workers", "1")
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    with serve(tmp_path, f"{url}/health", "mlflow", "ui", *store):
+        log_fold(folders[0], DataPaths(), settings)
+        assert not tracking.missed
+    for folder in folders[1:]:
+        log_fold(folder, DataPaths(), settings)
+    assert tracking.missed == [str(folder) for folder in folders[1:]]
+    forget_store()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    with serve(tmp_path, f"{url}/health", "mlflow", "ui", *store):
+        track_results(DataPaths(), settings)
+        there = tracking.client(settings.tracking)
+        place = there.get_experiment_by_name("luna5").experiment_id
+        runs = there.search_runs([place], "tags.kind = 'fold'")
+    assert sorted((run.data.tags["fold"], run.info.status) for run in runs) == [
+        (str(number), "FINISHED") for number in range(3)
+    ]
 
 
 def test_three_processes_at_once_and_a_lock_held_by_a_fourth_cost_no_fold(settings):
