@@ -1,13 +1,16 @@
 """`make ui`: one command, both servers, and a browser that sees the folds at once."""
 
+import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
 from mfer_core.base.paths import DataPaths
@@ -18,6 +21,13 @@ from tests.tasks.conftest import settings  # noqa: F401
 from tests.tasks.finished import finish_fold
 from tests.waiting import wait_for_text
 
+CUT_OFF = """
+from prefect import flow, get_client
+from prefect.states import Running
+
+with get_client(sync_client=True) as client:
+    client.create_flow_run(flow(lambda: None, name="mfer"), state=Running())
+"""
 FOLDS = {
     f"{arm} f{fold} s42 {25 * hits / 2:.1f} %"
     for arm, hits in (("visual", 5), ("audio", 6))
@@ -62,13 +72,15 @@ def strangers():
         prefect.shutdown()
 
 
-def test_ports_of_other_programs_are_left_to_them_and_ctrl_c_ends_all(
+def test_other_programs_keep_their_ports_a_killed_run_is_shown_as_crashed_and_ctrl_c_ends_all(
     tmp_path, strangers, prefect_database, empty_store
 ):
     put_prefect_database(prefect_database, tmp_path)
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     for name in ("params.yaml", "dvc.yaml", "prefect.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
+    ephemeral = {"PREFECT_HOME": str(tmp_path / ".prefect"), "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true"}
+    subprocess.run([sys.executable, "-c", CUT_OFF], env=os.environ | ephemeral, cwd=tmp_path, check=True)
     mlflow, prefect = map(str, strangers)
     command = ("flows", "ui", "--port", mlflow, "--prefect-port", prefect)
     log = tmp_path / "flows-ui.log"
@@ -79,6 +91,8 @@ def test_ports_of_other_programs_are_left_to_them_and_ctrl_c_ends_all(
             assert f"port {port} is taken by another program: {server} takes {page}" in printed
         addresses = f"http://127.0.0.1:{pages[0]}/health", f"http://127.0.0.1:{pages[1]}/api/health"
         assert all(map(answers, addresses))
+        runs = httpx.post(f"http://127.0.0.1:{pages[1]}/api/flow_runs/filter", json={}, timeout=60).json()
+        assert [run["state_type"] for run in runs] == ["CRASHED"], "a run that was killed is shown as running"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
         assert not any(map(answers, addresses))
