@@ -1,6 +1,5 @@
 """The command app: a page on loopback that takes recordings and shows what is seen in them."""
 
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from flows.app_jobs import Session
 from flows.app_pages import AppPages
 from flows.local_pages import served, wait_for_the_end
 from flows.predict import load_predictor, model_at_hand, voices_at_hand
+from mfer_core.base.scratch import ScratchFolder
 from mfer_core.prediction.results_folder import ResultsFolder
 from mfer_core.prediction.windows import window_spans
 
@@ -25,7 +25,7 @@ def run_app(
     predictor = load_predictor(model, None, {})
     predictor.voices = voices_at_hand(None)
     with ExitStack() as stack:
-        folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mfer-app-")))
+        folder = out or Path(stack.enter_context(ScratchFolder()))
         pages = AppPages(Session(predictor, model, window_s, step_s, folder), most_mb << 20)
         address = stack.enter_context(served(pages.application(), port))
         kept = f"results are kept in {out}" if out else "results go with it; --out FOLDER keeps them"

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from flows.local_pages import served
 from flows.predict import load_predictor, model_at_hand, voices_at_hand
 from mfer_core.base.errors import MferError
 from mfer_core.base.folders import readable
+from mfer_core.base.scratch import ScratchFolder
 from mfer_core.media.live_devices import Device, OpenInput, camera, is_address, microphone, open_input
 from mfer_core.media.live_feed import LiveFeed, capture, replay
 from mfer_core.prediction.batch import Batch
@@ -52,7 +52,7 @@ def run_live(options: LiveOptions) -> PredictionRun | None:
     predictor = load_predictor(model, None, {})
     predictor.voices = voices_at_hand(None)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mfer-")))
+        folder = Path(stack.enter_context(ScratchFolder()))
         feed, path = _open(options, predictor)
         page = _page(options, predictor, readable(path))
         session = page.session = LiveSession(

@@ -3,7 +3,6 @@
 import asyncio
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Query, Request
@@ -18,6 +17,7 @@ from flows.servers import HOST
 from flows.uploads import receive
 from mfer_core.base.errors import MferError
 from mfer_core.base.folders import readable
+from mfer_core.base.scratch import ScratchFolder
 from mfer_core.prediction.batch import result_of
 from mfer_core.prediction.notice import NOTICE
 from mfer_core.prediction.predictor import Predictor
@@ -125,7 +125,7 @@ def service(predictor: Predictor, model: str, most_bytes: int, host: str = HOST)
         request: Request, name: Name = "recording", window_s: Window = 4.0, step_s: Step = 1.0
     ) -> Recording:
         """What is seen and heard in the video or audio file that is the body."""
-        with TemporaryDirectory(prefix="mfer-service-") as folder:
+        with ScratchFolder() as folder:
             upload = Path(folder) / "recording"
             refusal = await receive(request, upload, most_bytes)
             if refusal is not None:

@@ -21,7 +21,6 @@ from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import psutil
@@ -30,6 +29,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.parent_watchdog import work_for
 from mfer_core.base.sandbox import restrict
+from mfer_core.base.scratch import ScratchFolder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -110,7 +110,7 @@ class Workers:
                 "start Dask's workers with DASK_DISTRIBUTED__WORKER__DAEMON=False"
             )
         self._count = count
-        self._folder = TemporaryDirectory(prefix="mfer-")
+        self._folder = ScratchFolder()
         self.folder = Path(self._folder.name)
         initial = (os.getpid(), self.folder, setup, arguments)
         context = fork_server(preload)

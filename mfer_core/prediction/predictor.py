@@ -22,6 +22,7 @@ from mfer_core.base.files import digest, sha256_file
 from mfer_core.base.folders import readable
 from mfer_core.base.labels import EIGHT
 from mfer_core.base.memory import give_back
+from mfer_core.base.scratch import ScratchFolder
 from mfer_core.base.settings import Extract, Predict
 from mfer_core.base.workers import GRACE_S, shared_workers
 from mfer_core.cache.embeddings import PRECOMPUTED
@@ -235,8 +236,9 @@ class Predictor:
 
     def folder(self) -> TemporaryDirectory[str]:
         """A folder for ``extract``, where its process may write; gone when it is left."""
-        place = shared_workers(1, WORKER).folder if self.in_worker else None
-        return TemporaryDirectory(prefix="mfer-", dir=place)
+        if not self.in_worker:
+            return ScratchFolder()
+        return TemporaryDirectory(dir=shared_workers(1, WORKER).folder)
 
     def extract(self, path: Path, folder: Path) -> RecordingParts:
         """A recording's faces and sound, in parts that lie in ``folder`` (see there). Raises ClipError."""
@@ -288,12 +290,11 @@ class Predictor:
     def _rows(self, path: str, span: Span, decision: Decision) -> list[dict]:
         location = {"path": path, "start_s": span[0], "end_s": span[1]}
         return [
-            location | {"arm": arm, "label": self.classes[int(values.argmax())]} | self._named(values)
+            location
+            | {"arm": arm, "label": self.classes[int(values.argmax())]}
+            | dict(zip(self.classes, values.tolist(), strict=True))
             for arm, values in decision.items()
         ]
-
-    def _named(self, probabilities: torch.Tensor) -> dict[str, float]:
-        return dict(zip(self.classes, probabilities.tolist(), strict=True))
 
     def decide(self, parts: Iterable[Part]) -> Iterator[Decision]:
         """The classifier's decision on each part."""

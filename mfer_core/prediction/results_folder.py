@@ -8,7 +8,6 @@ tables, notes and the key of everything that shaped them.
 import json
 import os
 import re
-import tempfile
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from mfer_core.base.errors import MferError
 from mfer_core.base.files import digest, write_table
 from mfer_core.base.folders import readable
+from mfer_core.base.scratch import ScratchFolder
 
 KINDS = {
     "plots": ".png",
@@ -173,5 +173,5 @@ class PassingFolder(ResultsFolder):
     """A folder of results that is removed with this object."""
 
     def __init__(self) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="mfer-")
+        self._temporary = ScratchFolder()
         super().__init__(Path(self._temporary.name))
