@@ -288,11 +288,10 @@ class Predictor:
         return self.visual.embed([decode_image(image) for image in images], BATCH_GIB)
 
     def _rows(self, path: str, span: Span, decision: Decision) -> list[dict]:
-        location = {"path": path, "start_s": span[0], "end_s": span[1]}
+        place = {"path": path, "start_s": span[0], "end_s": span[1]}
+        labels = {arm: self.classes[int(values.argmax())] for arm, values in decision.items()}
         return [
-            location
-            | {"arm": arm, "label": self.classes[int(values.argmax())]}
-            | dict(zip(self.classes, values.tolist(), strict=True))
+            place | {"arm": arm, "label": labels[arm]} | dict(zip(self.classes, values.tolist(), strict=True))
             for arm, values in decision.items()
         ]
 
