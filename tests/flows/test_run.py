@@ -89,6 +89,7 @@ if __name__ == "__main__":
     flows.stages.demo = demo
     program()
 """
+SECRET = "a-secret-of-the-environment"
 KINDS = ("processes", "threads", "dask", "native")
 
 
@@ -100,6 +101,7 @@ def prefect_server(folder: Path, port: int) -> Iterator[dict[str, str]]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with serve(folder, f"{api}/health", *start):
         yield os.environ | {
+            **dict.fromkeys(("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"), SECRET),
             "PATH": path,
             "PYTHONPATH": str(ROOT),
             "PREFECT_API_URL": api,
@@ -231,6 +233,14 @@ def test_a_process_that_prefect_ends_is_a_line_and_not_waited_for(project):
     assert status == 1
     line = output.splitlines()[-1]
     assert line.startswith("error: a task could not go on (Prefect's server did not answer, or refused it)")
+
+
+def test_no_log_and_no_record_of_the_runs_above_holds_a_secret_of_the_environment(project):
+    status, output = run(project, "bug")
+    assert status == 1 and SECRET not in output
+    files = [path for path in project[0].rglob("*") if path.is_file() and not path.is_symlink()]
+    assert project[0] / ".prefect" / "prefect.db" in files
+    assert not [path for path in files if SECRET.encode() in path.read_bytes()]
 
 
 def test_a_prefect_server_that_is_started_anew_in_mid_run_costs_no_result(tmp_path, prefect_database):
