@@ -60,13 +60,15 @@ def fault_line(error: BaseException) -> str | None:
 
 
 def _silence_of_server(error: BaseException) -> str | None:
-    """The line for an error behind which a request to Prefect's server failed."""
+    """The line for an error behind which Prefect's server did not answer, or was too busy to."""
     import httpx
 
     api, cause = os.environ.get("PREFECT_API_URL"), cast("BaseException | None", error)
     while api and cause is not None:
         request = getattr(cause, "_request", None)  # The public property raises where there is none.
-        if isinstance(cause, httpx.TransportError) and request and str(request.url).startswith(api):
+        busy = isinstance(cause, httpx.HTTPStatusError) and cause.response.is_server_error
+        silent = busy or isinstance(cause, httpx.TransportError)
+        if silent and request and str(request.url).startswith(api):
             why = one_line(cause) or type(cause).__name__
             return f"Prefect's server at {api} did not answer any more ({why}): once it does, run this again"
         cause = cause.__cause__ or cause.__context__

@@ -155,7 +155,7 @@ class WholeRuns:
                 victim.send_signal(signal.SIGKILL)
         status = self._wait()
         faults = [] if status is not None else [f"after a kill of {self._killed} it hung: {self._tail()}"]
-        if trial.victim == ONE and status:
+        if trial.victim == ONE and status not in (None, 0, -signal.SIGKILL):  # Who was killed says nothing.
             faults += self._said_why()
         return faults + self._orphans()
 

@@ -22,3 +22,14 @@ def test_prefects_server_that_is_gone_is_a_line_and_another_server_is_none(addre
         assert "refused" in line and line.endswith("run this again")
     else:
         assert line is None
+
+
+def test_a_server_that_is_too_busy_is_a_line_and_a_refusal_a_bug(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", GONE)
+    request = httpx.Request("POST", f"{GONE}/flow_runs/")
+    busy, refused = (
+        httpx.HTTPStatusError(f"{status}", request=request, response=httpx.Response(status))
+        for status in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.UNPROCESSABLE_ENTITY)
+    )
+    assert "did not answer any more (503)" in fault_line(busy)
+    assert fault_line(refused) is None
