@@ -168,7 +168,8 @@ def test_ctrl_c_ends_a_stage_of_any_kind_within_seconds(project, command, kind, 
         with suppress(ProcessLookupError):  # Once was enough.
             os.killpg(process.pid, signal.SIGINT)  # what a terminal does
     output, _ = process.communicate(timeout=LIMIT_S)
-    assert process.returncode in (130, 255)
+    # The second one may meet DVC itself at its end, which the signal then ends.
+    assert process.returncode in (130, 255, *([-signal.SIGINT] if presses == 2 else []))
     assert output.count("stopped; the next run goes on where this one ended") == 1, output
     assert "Traceback" not in output
     assert not psutil.wait_procs(family, 3)[1], "an orphan"

@@ -2,9 +2,11 @@
 
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
 from contextlib import closing
@@ -17,6 +19,7 @@ from sqlalchemy import create_engine
 from flows.track import track_results
 from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
+from mfer_core.cache.code import ROOT
 from tasks.tracking import store as tracking
 from tasks.tracking.fold_runs import log_fold, log_folds
 from tasks.tracking.lineage import lineage
@@ -172,30 +175,42 @@ def test_a_server_that_is_stopped_and_started_again_in_mid_run_has_every_fold_in
     ]
 
 
+LOG_FOLDS = """if True:
+    import sys
+    from pathlib import Path
+    from mfer_core.base.paths import DataPaths
+    from mfer_core.base.settings import load_settings
+    from tasks.tracking import store
+    from tasks.tracking.fold_runs import log_fold
+    settings = load_settings(Path(sys.argv[1]))
+    print("ready", flush=True)
+    for folder in map(Path, sys.argv[2:]):
+        log_fold(folder, DataPaths(), settings)
+    print(store.missed)
+"""
+
+
 def test_three_processes_at_once_and_a_lock_held_by_a_fourth_cost_no_fold(settings):
     arms = ("visual", "audio", "fused")
     folders = [finish_fold(arm, number, hits=8) for number in range(3) for arm in arms]
-    context = multiprocessing.get_context("fork")
-    start = context.Barrier(4)
-
-    def log_some(number: int) -> None:
-        start.wait()
-        for folder in folders[number::3]:
-            log_fold(folder, DataPaths(), settings)
-        sys.exit(len(tracking.missed))
-
-    processes = [context.Process(target=log_some, args=(number,)) for number in range(3)]
-    for process in processes:
-        process.start()
     database = settings.tracking.uri.removeprefix(tracking.SQLITE)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": settings.tracking.uri}
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        start.wait()
+        programs = [
+            subprocess.Popen(
+                [sys.executable, "-c", LOG_FOLDS, str(ROOT / "params.yaml"), *map(str, folders[number::3])],
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(3)
+        ]
+        assert [program.stdout.readline() for program in programs] == ["ready\n"] * 3
         time.sleep(1)  # Everyone waits for the lock by then.
         other.execute("COMMIT")
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    said = [program.communicate()[0].splitlines()[-1] for program in programs]
+    assert said == ["[]"] * 3 and [program.returncode for program in programs] == [0, 0, 0]
     store = tracking.client(settings.tracking)
     runs = store.search_runs([store.get_experiment_by_name("luna5").experiment_id], "tags.kind = 'fold'")
     assert {(run.data.tags["arm"], run.data.tags["fold"]) for run in runs} == {
