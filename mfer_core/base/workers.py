@@ -79,7 +79,8 @@ def _same_import_path() -> Iterator[None]:
     """A Python that is started meanwhile imports from where this one does, and not from the working folder,
     which may be a checkout of another version.
     """
-    variables = {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
+    paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]  # "" is the working folder
+    variables = {"PYTHONPATH": os.pathsep.join(paths)}
     variables["PYTHONSAFEPATH"] = "1"
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
