@@ -40,7 +40,7 @@ def version() -> int:
 
 
 def describe() -> str | None:
-    """What a decoding process may still do here beyond its work, as one line; None where that is nothing."""
+    """What Landlock cannot take from a decoding process here, as one line; None where it holds TCP too."""
     if not version():
         return "no Landlock here: recordings are decoded with all rights of the user"
     return None if version() >= 4 else "Landlock here is older than Linux 6.7: decoding may reach the network"

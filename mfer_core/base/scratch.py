@@ -18,8 +18,11 @@ class ScratchFolder(tempfile.TemporaryDirectory[str]):
     def __init__(self) -> None:
         _remove_abandoned(Path(tempfile.gettempdir()))
         super().__init__(prefix=PREFIX)
-        self._held = (Path(self.name) / LOCK).open("w")
+        lock = Path(self.name) / LOCK
+        unlocked = lock.with_suffix(".new")  # Under the name that others look for, it is held from the start.
+        self._held = unlocked.open("w")
         fcntl.flock(self._held, fcntl.LOCK_EX)
+        unlocked.rename(lock)
 
     def cleanup(self) -> None:
         """Remove the folder; again does nothing."""
