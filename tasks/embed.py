@@ -90,7 +90,7 @@ def embed_clips(corpus: str, modality: str, data: Path, settings: Settings, part
         embed, head = partial(embed_corpus_visual, extracted, out, faces, **shaping), faces.head()
     else:
         speech = load_speech(source, chosen.device, chosen.precision)
-        shaping |= {"vad_min_clip_s": settings.extract.vad_min_clip_s}
+        shaping |= {"vad_min_clip_s": settings.vad_min_clip_s(corpus)}
         shaping |= {"speed": SPEED_CHANCE if corpus in settings.roles.pretraining else 0.0}
         embed, head = partial(embed_corpus_audio, extracted, out, speech, **shaping), speech.head()
     views = settings.views_of(corpus, modality)

@@ -38,7 +38,9 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
                     continue  # A training that was killed left this behind.
                 with atomic_path(folder / name / file.relative_to(source)) as temporary:
                     shutil.copyfile(file, temporary)
-        ModelSettings(extract=settings.extract, synthetic=settings.synthetic).write(folder)
+        heard = {"vad_min_clip_s": settings.vad_min_clip_s(settings.roles.benchmark)}
+        extract = settings.extract.model_copy(update=heard)
+        ModelSettings(extract=extract, synthetic=settings.synthetic).write(folder)
         write_table(folder / PREDICTIONS, _test_predictions(data, settings))
         with atomic_path(folder / CARD) as temporary:
             temporary.write_text(card, encoding="utf-8")

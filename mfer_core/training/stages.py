@@ -115,7 +115,7 @@ class AudioStage(FoldStage):
         arm = new_arm("audio", modalities["audio"], self.settings.pretrain_audio, self.fold.classes)
         if self.parent is None:
             return arm, trainable(arm, self.section.learning_rate)
-        if not same_encoder(self.parent_encoder, modalities["audio"].metadata):
+        if not same_encoder(*map(_of_any_silence, (self.parent_encoder, modalities["audio"].metadata))):
             raise MferError(
                 "stage 2a was trained on another encoder's embeddings than the benchmark's: run embed and "
                 "pretrain_audio again"
@@ -127,6 +127,11 @@ class AudioStage(FoldStage):
             {"params": head, "lr": self.section.learning_rate},
             {"params": reader, "lr": self.section.gru_learning_rate},
         ]
+
+
+def _of_any_silence(metadata: dict) -> dict:
+    """An encoder's metadata without the rule of silence, which may be another for stage 2a (embed.vad)."""
+    return {name: value for name, value in metadata.items() if name != "vad_min_clip_s"}
 
 
 class FusedStage(FoldStage):

@@ -10,8 +10,9 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_table, write_json, write_table
 from mfer_core.base.manifest import Clip, write_manifest
 from mfer_core.base.paths import DataPaths
-from mfer_core.base.settings import load_settings
+from mfer_core.base.settings import WHOLE_S, load_settings
 from mfer_core.cache.code import ROOT
+from mfer_core.prediction.model_settings import ModelSettings
 from tasks.register import assemble_model
 from tasks.tracking.champion import PREDICTIONS
 from tests.tasks.tracking.test_model_card import CONFIG, METRICS
@@ -46,6 +47,13 @@ def settings():
 def test_without_a_final_model_there_is_a_line(tmp_path, settings):
     with pytest.raises(MferError, match=r"^cannot read .*train_final/fused/config\.json"):
         assemble_model.fn(DataPaths(tmp_path), settings)
+
+
+def test_the_model_hears_recordings_as_the_benchmark_was_heard(data, settings):
+    embed = settings.embed.model_copy(update={"vad": "pretraining"})
+    for name, expected in ((settings, 3.0), (settings.model_copy(update={"embed": embed}), WHOLE_S)):
+        assemble_model.fn(data, name)
+        assert ModelSettings.read(data.model).extract.vad_min_clip_s == expected
 
 
 def test_the_model_is_whole_nothing_of_an_earlier_one_is_in_it_and_others_may_read_it(data, settings):

@@ -28,6 +28,7 @@ from mfer_core.training.stages import STAGES, collect_predictions, folds_to_trai
 EIGHT = label_set("eight")
 DIRECTIONS = (*EIGHT, *FURTHER)
 DIM = 12
+SPOKEN = {"start_s": 0.1, "end_s": 0.35}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -162,8 +163,8 @@ def manifest_and_folds(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def write_extracted(data: Path, corpus: str) -> None:
-    """Per clip half a second of a tone, its height the emotion's, its loudness the speaker's; two or three
-    noisy 40 x 40 frames, a bright column where the emotion says.
+    """Per clip half a second of a tone, its height the emotion's, its loudness the speaker's, of which SPOKEN
+    counts as speech; two or three noisy 40 x 40 frames, a bright column where the emotion says.
     """
     manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet").set_index("clip_id", drop=False)
     store = ExtractedShards(data / "extract" / corpus)
@@ -181,7 +182,7 @@ def write_extracted(data: Path, corpus: str) -> None:
 def _waveform(speaker: str, label: str) -> dict:
     height, loudness = 100 + 40 * EIGHT.index(label), 2000 + 300 * int(speaker[-2:])
     samples = (loudness * np.sin(2 * np.pi * height * np.arange(8000) / 16000)).astype(np.int16)
-    return {"sample_rate": 16000, "offset_s": 0.0, "samples": samples, "speech": []}
+    return {"sample_rate": 16000, "offset_s": 0.0, "samples": samples, "speech": [SPOKEN]}
 
 
 def _frames(clip_id: str, label: str) -> list[dict]:

@@ -2,7 +2,6 @@
 
 import filecmp
 import re
-import shutil
 from importlib import import_module
 
 import numpy as np
@@ -15,10 +14,8 @@ from mfer_core.base.settings import Finetune
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import load_modality
-from mfer_core.encoders.embed import embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.emotion2vec import load_emotion2vec
 from mfer_core.encoders.faces import load_faces
-from mfer_core.encoders.vit import load_vit
 from mfer_core.evaluation.target_features import features
 from mfer_core.evaluation.transfer_fold import load_models
 from mfer_core.media.extracted import open_extracted
@@ -28,59 +25,18 @@ from mfer_core.prediction.model_settings import ModelSettings
 from mfer_core.prediction.predictor import Predictor
 from mfer_core.training import loop
 from mfer_core.training.pretrain_audio import pretrain_audio
-from tests.training.synthetic import (
-    EIGHT,
-    small_settings,
-    train_audio_fold,
-    train_fused_fold,
-    train_visual_fold,
-    write_benchmark,
-    write_extracted,
-    write_pretraining,
-)
+from tests.training.encoded import ENCODER, LOAD, copy_of, settings_of, write_encoded
+from tests.training.synthetic import EIGHT, train_audio_fold, train_fused_fold, train_visual_fold
 
 FOLD = ("groupk:2", 0)
 LEARN = {"blocks": 1, "learning_rate": 1e-3}
 LAST = {"visual": "vit.layers.1.", "audio": "blocks.1."}  # of the compact encoders
-ENCODER = {"visual": "pretrain_vit", "audio": "pretrain_emotion2vec"}
-LOAD = {"visual": load_vit, "audio": load_emotion2vec}
 TRAIN = {"visual": train_visual_fold, "audio": train_audio_fold}
-
-
-def settings_of(**changes):
-    base = {"roles": {"pretraining": ["urdu"]}, "train_visual": {"epochs": 2}}
-    base |= {"train_audio": {"epochs": 2, "start": "scratch"}}
-    return small_settings(**base | {name: base.get(name, {}) | values for name, values in changes.items()})
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, vit_folder, emotion2vec_folder):
-    """Four speakers of the benchmark and some of a pretraining corpus: frames, waveforms, and their
-    embeddings.
-    """
-    data, settings = tmp_path_factory.mktemp("data"), settings_of()
-    write_benchmark(data, settings, speakers=4)
-    write_pretraining(data, settings, repeats=1)
-    shutil.rmtree(data / "embed")
-    shutil.copytree(vit_folder, data / "pretrain_vit")
-    shutil.copytree(emotion2vec_folder, data / "pretrain_emotion2vec")
-    encoders = {name: LOAD[name](str(data / ENCODER[name]), None, "cpu", "fp32") for name in LOAD}
-    for corpus in ("ravdess", "urdu"):
-        write_extracted(data, corpus)
-        extracted, out = open_extracted(data / "extract" / corpus), data / "embed" / "audio" / corpus
-        embed_corpus_audio(extracted, out, encoders["audio"], settings.embed, 3.0)
-    extracted, out = open_extracted(data / "extract" / "ravdess"), data / "embed" / "visual" / "ravdess"
-    embed_corpus_visual(extracted, out, encoders["visual"], settings.embed)
-    return data
-
-
-def copy_of(data, folder):
-    """A folder for results over the same inputs."""
-    folder.mkdir(exist_ok=True)
-    for part in ("ingest", "extract", "embed", "folds", "pretrain_vit", "pretrain_emotion2vec"):
-        if not (folder / part).exists():
-            (folder / part).symlink_to(data / part)
-    return folder
+    return write_encoded(tmp_path_factory.mktemp("data"), vit_folder, emotion2vec_folder)
 
 
 @pytest.fixture

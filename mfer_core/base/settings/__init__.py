@@ -44,6 +44,8 @@ from mfer_core.base.settings.validation import find_faults
 # The sections that Settings is made of can be imported from here too.
 __all__ = ["DemoSize", "Finetune", "Settings", "Train", "TrainArm", "load_settings"]
 
+WHOLE_S = 1e9  # No clip is as long, so that silence is cut off none.
+
 
 class Settings(Section):
     """All of params.yaml."""
@@ -109,6 +111,11 @@ class Settings(Section):
         """How many augmented views of a corpus are cached: none of what is never trained on."""
         trained = corpus == self.roles.benchmark or (modality == "audio" and corpus in self.roles.pretraining)
         return self.embed.views if trained and modality not in self.corpora[corpus].precomputed else 0
+
+    def vad_min_clip_s(self, corpus: str) -> float:
+        """Seconds from which on a corpus's clips lose their silence."""
+        cut = self.embed.vad == "all" or corpus in self.roles.pretraining
+        return self.extract.vad_min_clip_s if cut else WHOLE_S
 
     @property
     def synthetic(self) -> bool:

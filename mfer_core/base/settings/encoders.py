@@ -119,6 +119,9 @@ class Embed(Section):
     is free."""
     views: int = Field(default=0, ge=0, le=99)
     """Augmented views of each clip that is trained on, stored beside the clean one."""
+    vad: Literal["all", "pretraining"] = "all"
+    """Whose long clips lose their silence (extract.vad_min_clip_s): every corpus's, or only those of stage
+    2a, as in the reference's code; recordings to be predicted are heard as the benchmark is."""
     view_speeds: Unique[float] = []
     """Speeds that the views' sound plays at, in turn; [] for the method's rule, which changes few clips'
     speed."""
