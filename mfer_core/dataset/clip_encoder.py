@@ -1,5 +1,5 @@
-"""An encoder opened for the clips of a fold: it reads their frames or waveforms, embeds them, and may learn
-with an arm.
+"""An encoder opened for the clips of a fold: it reads their frames or waveforms, embeds them, in new views
+where the settings say so, and may learn with an arm.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,6 +39,7 @@ class ClipEncoder:
     settings: Finetune
     blocks: dict[str, Tensor]  # weights that stand in place of the checkpoint's
     base: dict  # the checkpoint's metadata
+    speed: float = 0.0  # the chance that a view of a clip's sound plays faster or slower
     learning: TrainableEncoder | None = None
     # By clip_id; emptied when the encoder changes.
     embeddings: dict[str, Tensor] = field(default_factory=dict)
@@ -60,11 +61,7 @@ class ClipEncoder:
     def embed(self, clip_id: str) -> Tensor:
         """[T, D] of one clip, alone, by the encoder as it is now, in fp32."""
         if clip_id not in self.embeddings:
-            raw = self.read(clip_id)
-            values = (
-                self.encoder.embed(list(raw)) if self.modality == "visual" else self.encoder.embed([raw])[0]
-            )
-            self.embeddings[clip_id] = torch.from_numpy(values)
+            self.embeddings[clip_id] = self._embedded(self.read(clip_id))
         return self.embeddings[clip_id]
 
     def embed_clips(self, clips: Clips) -> Clips:
@@ -76,6 +73,14 @@ class ClipEncoder:
         """Every clip of ``cached`` embedded by the encoder as it is now."""
         values = {clip_id: self.embed(clip_id) for clip_id in cached.values}
         return replace(cached, values=values, metadata=self.metadata)
+
+    def drawn_clips(self, clips: Clips) -> Clips:
+        """The clips with this modality embedded in a new view whenever a batch of training needs them."""
+        values = [
+            None if value is None else LazyClip(len(value), partial(self._drawn, clip))
+            for clip, value in self._cached(clips)
+        ]
+        return self._with(clips, values)
 
     def learn(self) -> TrainableEncoder:
         module = import_module(TRAINABLE_MODULES[self.modality])
@@ -100,7 +105,9 @@ class ClipEncoder:
 
     @property
     def metadata(self) -> dict:
-        """The checkpoint's, with a hash of the blocks that are not its own."""
+        """The checkpoint's, with a hash of the blocks that are not its own, where there are such."""
+        if not self.blocks:
+            return self.base
         hashes = {
             name: sha256(value.contiguous().numpy().tobytes()).hexdigest()
             for name, value in self.blocks.items()
@@ -119,7 +126,19 @@ class ClipEncoder:
 
     def _prepared(self, clip_id: str, rng: np.random.Generator | None) -> Tensor:
         assert self.learning is not None  # ``learn`` comes first
-        return self.learning.prepare(self.read(clip_id), rng)
+        raw = self._view(clip_id, rng) if rng is not None and self.settings.augment else self.read(clip_id)
+        return self.learning.prepare(raw, rng)
+
+    def _drawn(self, clip_id: str, rng: np.random.Generator | None) -> Tensor:
+        return self.embed(clip_id) if rng is None else self._embedded(self._view(clip_id, rng))
+
+    def _view(self, clip_id: str, rng: np.random.Generator) -> np.ndarray:
+        augment = import_module(TRAINABLE_MODULES[self.modality]).augment
+        return augment(self.read(clip_id), rng, self.speed)
+
+    def _embedded(self, raw: np.ndarray) -> Tensor:
+        values = self.encoder.embed(list(raw)) if self.modality == "visual" else self.encoder.embed([raw])[0]
+        return torch.from_numpy(values)
 
 
 def open_encoder(
@@ -138,7 +157,8 @@ def open_encoder(
     """
     if "hash" not in cached or cached.get("kind") == PRECOMPUTED:
         raise MferError(
-            f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0"
+            f"the {modality} embeddings come from no encoder of this pipeline: set finetune.blocks to 0 "
+            "and views to stored"
         )
     folder = DataPaths(Path(data)).encoder(modality)
     encoder = import_module(TRAINABLE_MODULES[modality]).load(source_of(folder), device, "fp32")
@@ -153,20 +173,27 @@ def open_encoder(
 
 
 def open_modality(
-    fold: Fold, modality: str, device: str, settings: Finetune, blocks: dict[str, Tensor]
+    fold: Fold,
+    modality: str,
+    device: str,
+    settings: Finetune,
+    blocks: dict[str, Tensor],
+    draws: bool = False,
+    speed: float = 0.0,
 ) -> tuple[ModalityEmbeddings, ClipEncoder | None]:
-    """A modality's embeddings, and its encoder where that learns (``settings``) or has ``blocks`` that an
-    earlier stage trained.
+    """A modality's embeddings, and its encoder where that learns (``settings``), ``draws`` new views or has
+    ``blocks`` that an earlier stage trained; ``speed``: see ClipEncoder.
 
     With such blocks the embeddings are computed anew, else they are the cached ones. Raises MferError as
     ``open_encoder`` does.
     """
-    if not blocks and not settings.blocks:
+    if not (blocks or settings.blocks or draws):
         return fold.modality(modality), None
-    # The cached views are the checkpoint's: an encoder that learns augments its own input.
+    # The cached views are the checkpoint's: an encoder that is here augments its own input.
     cached = replace(fold.modality(modality), views=[])
     data, corpora = fold.paths.root, fold.corpora
     encoder = open_encoder(data, modality, corpora, cached.metadata, device, settings, blocks)
+    encoder.speed = speed
     return encoder.embed_modality(cached) if blocks else cached, encoder
 
 

@@ -10,7 +10,7 @@ from mfer_core.cache.schemas import SAMPLE_RATE
 SPEED_CHANCE = 0.2  # The chance that a view of a clip of stage 2a plays faster or slower (reference method).
 
 
-def augment_waveform(waveform: np.ndarray, generator: np.random.Generator, speed: float = 0.5) -> np.ndarray:
+def augment_waveform(waveform: np.ndarray, generator: np.random.Generator, speed: float) -> np.ndarray:
     """Gain 0.8-1.2 (p .5), time mask 20-50 ms (p .3), white noise at 20-30 dB (p .3), and with probability
     ``speed`` speed 0.95-1.05.
 

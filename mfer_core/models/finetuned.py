@@ -79,7 +79,7 @@ class TrainableEncoder(nn.Module):
         return pad_sequence(rows, batch_first=True), torch.tensor(counts, device=values.device)
 
     def prepare(self, raw: np.ndarray, rng: np.random.Generator | None) -> Tensor:
-        """One clip's input as ``forward`` takes it; with ``rng`` augmented, for training."""
+        """One clip's input as ``forward`` takes it; with ``rng``, for training, maybe a part of it."""
         raise NotImplementedError
 
 

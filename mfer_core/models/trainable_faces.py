@@ -11,12 +11,15 @@ from mfer_core.models.finetuned import TrainableEncoder
 load = load_faces
 
 
+def augment(raw: np.ndarray, rng: np.random.Generator, speed: float) -> np.ndarray:
+    """A clip's frames in a new view; ``speed`` is of sound."""
+    return augment_frames(raw, rng)
+
+
 class Trainable(TrainableEncoder):
     """Frames: [B, T, C, H, W] bytes of the encoder's image size."""
 
     encoder: FaceEncoder
 
     def prepare(self, raw: np.ndarray, rng: np.random.Generator | None) -> Tensor:
-        if rng is not None and self.settings.augment:
-            raw = augment_frames(raw, rng)
         return self.encoder.prepare(list(raw))

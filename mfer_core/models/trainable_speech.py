@@ -12,14 +12,17 @@ from mfer_core.models.finetuned import TrainableEncoder
 load = load_speech
 
 
+def augment(raw: np.ndarray, rng: np.random.Generator, speed: float) -> np.ndarray:
+    """A clip's waveform in a new view, faster or slower with probability ``speed``."""
+    return augment_waveform(raw, rng, speed)
+
+
 class Trainable(TrainableEncoder):
     """Waveforms: [B, N] samples, or [B, N, F] spectra, as the encoder prepares them."""
 
     encoder: SpeechEncoder
 
     def prepare(self, raw: np.ndarray, rng: np.random.Generator | None) -> Tensor:
-        if rng is not None and self.settings.augment:
-            raw = augment_waveform(raw, rng)
         if rng is not None and self.settings.crop_s:
             raw = crop_waveform(raw, round(self.settings.crop_s * SAMPLE_RATE), rng)
         return self.encoder.prepare(raw)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mfer_core.base.modalities import MODALITIES
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.planning.corpus_size import CorpusSize, corpus_size
@@ -95,27 +96,42 @@ def _embed(name: str, size: CorpusSize, settings: Settings, rates: Rates) -> Est
     )
 
 
+def _epoch_s(stage: str, arm: str, corpora: list[CorpusSize], settings: Settings, rates: Rates) -> float:
+    """Seconds of an epoch over ``corpora``, those of the encoders among them where it draws new views."""
+    modalities = MODALITIES if arm == "fused" else (arm,)
+    per_clip = sum(rates[f"train_{modality}"].seconds for modality in modalities)
+    trained = per_clip * sum(size.clips for size in corpora)
+    if getattr(settings, stage).views == "stored":
+        return trained
+    per_second = {
+        "visual": rates["visual"].seconds * settings.extract.frames_per_second,
+        "audio": rates["audio"].seconds,
+    }
+    seconds = {
+        "visual": sum(size.picture_s for size in corpora),
+        "audio": sum(size.seconds for size in corpora),
+    }
+    return trained + sum(per_second[name] * seconds[name] for name in modalities)
+
+
 def _training(settings: Settings, rates: Rates, sizes: dict[str, CorpusSize]) -> list[Estimate]:
     """Stages 1 to 3: every fold of every protocol with every seed, twice where a fresh model is trained on
     all speakers; and once more each on all clips.
     """
-    clips = sizes[settings.roles.benchmark].clips
+    benchmark = sizes[settings.roles.benchmark]
     folds = sum(_folds(name) for name in settings.folds.protocols)
     runs = folds * len(settings.seeds) * (2 if settings.folds.refit else 1)
-    pretraining = sum(sizes[name].clips for name in settings.roles.pretraining)
-    pretraining *= 1 + settings.pretrain_audio.leaky_folds
+    four = [sizes[name] for name in settings.roles.pretraining]
+    models_2a = 1 + settings.pretrain_audio.leaky_folds
     audio, visual = rates["train_audio"], rates["train_visual"]
     stages = [
-        ("train_visual", "visual", visual.seconds * clips * runs, settings.train_visual.epochs, visual),
-        ("pretrain_audio", "audio", audio.seconds * pretraining, settings.pretrain_audio.epochs, audio),
-        ("train_audio", "audio", audio.seconds * clips * runs, settings.train_audio.epochs, audio),
-        (
-            "train_fused",
-            "fused",
-            (audio.seconds + visual.seconds) * clips * runs,
-            settings.train_fused.epochs,
-            audio,
-        ),
+        (stage, arm, _epoch_s(stage, arm, corpora, settings, rates) * trained, epochs, rate)
+        for stage, arm, corpora, trained, epochs, rate in (
+            ("train_visual", "visual", [benchmark], runs, settings.train_visual.epochs, visual),
+            ("pretrain_audio", "audio", four, models_2a, settings.pretrain_audio.epochs, audio),
+            ("train_audio", "audio", [benchmark], runs, settings.train_audio.epochs, audio),
+            ("train_fused", "fused", [benchmark], runs, settings.train_fused.epochs, audio),
+        )
     ]
     once = sum(per_epoch * epochs / runs for name, _, per_epoch, epochs, _ in stages if name in ONCE_MORE)
     final = Estimate("train_final", "", "all clips, once per arm", PROCESS_S + once, audio.memory_gb, 0.0)

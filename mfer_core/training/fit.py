@@ -232,11 +232,13 @@ def fit_with_encoders(
     rates: Sequence[float] | None = None,
     keeps_start: bool = False,
 ) -> Progress:
-    """``fit``, with the encoders that learn; afterwards ``encoders`` hold the trained blocks (see
-    ``embedded``).
+    """``fit``, with the encoders that learn or draw views; afterwards ``encoders`` hold the trained blocks
+    (see ``embedded``).
     """
     train, valid = clips["train"], clips["valid"]
     learning = learning_encoders(encoders.values())
+    for encoder in encoders.values() if section.views == "each_epoch" else []:
+        train = train if encoder in learning else encoder.drawn_clips(train)
     if not learning:
         return fit(model, groups, train, valid, classes, section, run, rates, keeps_start)
     modules = {encoder.modality: encoder.learn() for encoder in learning}

@@ -67,11 +67,13 @@ class FoldStage(ABC):
     def run(self, choice: Choice | None = None) -> Run:
         """The training run; with the ``choice`` that it takes over from others.
 
-        Its key covers an encoder's code only where the encoder learns or has learned.
+        Its key covers an encoder's code only where the encoder learns, has learned or draws views.
         """
         fold = self.fold
         names = [
-            name for name in self.modalities if self.finetune_of(name).blocks or self.blocks(False).get(name)
+            name
+            for name in self.modalities
+            if self.draws or self.finetune_of(name).blocks or self.blocks(False).get(name)
         ]
         code = [
             code_digest(module)
@@ -83,6 +85,11 @@ class FoldStage(ABC):
         seed = seed_of(self.seed, self.name, fold.protocol, fold.number)
         name = f"{self.name} {fold.name}, seed {self.seed}"
         return Run(fold.model_folder(self.name, self.seed), key, seed, name, fold.number or 0)
+
+    @property
+    def draws(self) -> bool:
+        """Whether clips are trained on in new views every epoch."""
+        return self.section.views == "each_epoch"
 
     @property
     def refit(self) -> bool:
@@ -122,7 +129,9 @@ def fit_once(stage: FoldStage, fold: Fold, run: Run, choice: Choice | None = Non
     blocks = stage.blocks(selection)
     for name in stage.modalities:
         finetune = stage.finetune_of(name)
-        modalities[name], encoder = open_modality(fold, name, str(device), finetune, blocks.get(name, {}))
+        modalities[name], encoder = open_modality(
+            fold, name, str(device), finetune, blocks.get(name, {}), stage.draws
+        )
         encoders |= {name: encoder} if encoder else {}
     model, groups = stage.start(modalities, run.seed, selection)
     arms = {"visual": model.visual, "audio": model.audio} if isinstance(model, Fused) else {stage.arm: model}

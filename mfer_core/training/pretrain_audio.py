@@ -19,6 +19,7 @@ from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import normalised
 from mfer_core.dataset.steps import moments
 from mfer_core.encoders.device import one_thread
+from mfer_core.encoders.waveform_augmentation import SPEED_CHANCE
 from mfer_core.models.arm import Arm
 from mfer_core.models.finetuned import TRAINABLE_MODULES
 from mfer_core.models.store import CONFIG, begin, describe_model, is_done, save_weights
@@ -63,7 +64,8 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     if not corpora:
         return _skip(folder, "every pretraining corpus has source absent")
     fold, section = Fold.of_pretraining(data, corpora, settings.seed), settings.pretrain_audio
-    inputs, encoder = fold.digest(["audio"]), [TRAINABLE_MODULES["audio"]] if section.finetune.blocks else []
+    runs_encoder = section.finetune.blocks or section.views == "each_epoch"
+    inputs, encoder = fold.digest(["audio"]), [TRAINABLE_MODULES["audio"]] if runs_encoder else []
     code = [code_digest(module) for module in (__name__, *encoder)]
     key = digest(STAGE, settings.seed, section.model_dump(), inputs, code)
     run = Run(folder, key, seed_of(settings.seed, STAGE), STAGE)
@@ -118,7 +120,8 @@ def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
     torch.manual_seed(run.seed)
     arm = new_arm("audio", fold.modality("audio"), section, CLASSES)
     arm.standardise(*moments(clips["train"].modalities["audio"]))
-    _, encoder = open_modality(fold, "audio", str(run.device(section.device)), section.finetune, {})
+    device, draws = str(run.device(section.device)), section.views == "each_epoch"
+    _, encoder = open_modality(fold, "audio", device, section.finetune, {}, draws, SPEED_CHANCE)
     encoders = {"audio": encoder} if encoder else {}
     groups = trainable(arm, section.learning_rate)
     progress = fit_with_encoders(arm, groups, clips, len(CLASSES), section, run, encoders)

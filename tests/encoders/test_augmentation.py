@@ -15,11 +15,11 @@ def test_faces_stay_faces_and_follow_from_the_seed():
 
 def test_waveforms_change_a_little_and_follow_from_the_seed(random):
     waveform = random.normal(0, 0.1, 16000).astype(np.float32)
-    views = [augment_waveform(waveform, np.random.default_rng(seed)) for seed in range(40)]
+    views = [augment_waveform(waveform, np.random.default_rng(seed), 0.5) for seed in range(40)]
     assert {view.dtype for view in views} == {np.dtype(np.float32)}
     assert all(0.94 < len(view) / 16000 < 1.06 for view in views)
     assert len({view.tobytes() for view in views}) > 20
-    np.testing.assert_array_equal(views[3], augment_waveform(waveform, np.random.default_rng(3)))
+    np.testing.assert_array_equal(views[3], augment_waveform(waveform, np.random.default_rng(3), 0.5))
 
 
 def level(waveform: np.ndarray) -> float:

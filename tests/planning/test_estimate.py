@@ -64,6 +64,23 @@ def test_seconds_are_sizes_times_rates(settings, tmp_path, monkeypatch):
     assert seconds("train_visual", "train_visual") == pytest.approx(3 * once)
 
 
+def test_views_that_every_epoch_draws_anew_cost_the_encoders_time(settings, tmp_path):
+    rates, data = dict.fromkeys(PARTS, Rate(seconds=1, memory_gb=1)), DataPaths(tmp_path)
+
+    def seconds(stage, **changes):
+        section = getattr(settings, stage).model_copy(update=changes)
+        planned = estimate(settings.model_copy(update={stage: section}), rates, data)
+        return {one.stage: one.seconds - PROCESS_S for one in planned}[stage]
+
+    size = corpus_size("ravdess", settings.corpora["ravdess"], data)
+    faces, sound_s = size.picture_s * settings.extract.frames_per_second, size.seconds
+    passes = {"train_visual": faces, "train_audio": sound_s, "train_fused": faces + sound_s}
+    for stage, encoded_s in passes.items():
+        clips = size.clips * (2 if stage == "train_fused" else 1)
+        drawn = seconds(stage, views="each_epoch")
+        assert drawn / seconds(stage) == pytest.approx((clips + encoded_s) / clips)
+
+
 @pytest.mark.parametrize("part", [measuring._extract_sound, measuring._embed_visual, measuring._train_audio])
 def test_rates_are_measured_with_the_settings_own_encoders(settings, part, monkeypatch):
     monkeypatch.setattr(measuring, "TRIAL_S", 0.01)

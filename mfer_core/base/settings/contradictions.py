@@ -7,9 +7,9 @@ from typing import Any
 
 from mfer_core.base.labels import EMOTIONS
 from mfer_core.base.modalities import MODALITIES
-from mfer_core.base.settings.encoders import PretrainVit
+from mfer_core.base.settings.encoders import Embed, PretrainVit
 from mfer_core.base.settings.sections import Corpus, Folds, Labels, Register, Roles
-from mfer_core.base.settings.training import TrainArm, TrainAudio
+from mfer_core.base.settings.training import TrainArm, TrainAudio, TrainFused
 
 Corpora = dict[str, Corpus]
 
@@ -103,7 +103,7 @@ def _registered_folds_are_made(folds: Folds, register_model: Register) -> Iterat
 
 
 def _normalised_embeddings_are_stored(
-    train_visual: TrainArm, pretrain_audio: TrainArm, train_audio: TrainAudio
+    train_visual: TrainArm, pretrain_audio: TrainArm, train_audio: TrainAudio, train_fused: TrainFused
 ) -> Iterator[str]:
     arms: list[tuple[str, TrainArm, list[TrainArm | TrainAudio]]] = [
         ("train_visual", train_visual, [train_visual]),
@@ -115,6 +115,21 @@ def _normalised_embeddings_are_stored(
                 f"{arm}.normalisation moves stored embeddings, and an encoder that learns has none: "
                 "set finetune.blocks to 0"
             )
+        drawing = any(stage.views == "each_epoch" for stage in (*learning, train_fused))
+        if section.normalisation != "none" and drawing:
+            yield (
+                f"{arm}.normalisation moves stored embeddings, and a view that is drawn anew is none: set "
+                "views to stored"
+            )
+
+
+def _speeds_are_of_stored_views(
+    embed: Embed, pretrain_audio: TrainArm, train_audio: TrainAudio, train_fused: TrainFused
+) -> Iterator[str]:
+    stages = {"pretrain_audio": pretrain_audio, "train_audio": train_audio, "train_fused": train_fused}
+    for name, section in stages.items():
+        if embed.view_speeds and section.views == "each_epoch":
+            yield f"{name}.views: each_epoch: embed.view_speeds are of stored views: set them to []"
 
 
 def _labels_are_declared(labels: Labels, corpora: Corpora) -> Iterator[str]:
@@ -162,6 +177,7 @@ CHECKS = (
     _fused_needs_both_arms,
     _registered_folds_are_made,
     _normalised_embeddings_are_stored,
+    _speeds_are_of_stored_views,
     _labels_are_declared,
     _one_model_reads_one_kind,
 )

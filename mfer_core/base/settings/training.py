@@ -33,6 +33,9 @@ class Train(Section):
     """Clips per batch."""
     batches: Literal["like_length", "random"] = "like_length"
     """Which clips share a batch: those of like length, which halves the padding, or any."""
+    views: Literal["stored", "each_epoch"] = "stored"
+    """In which augmented views clips are trained on: in those that embed.views stored, or in new ones every
+    epoch, as in the reference, for which the encoders run again; one that learns does so anyway."""
     accumulation: PositiveInt = 1
     """Batches per optimiser step."""
     learning_rate: float = Field(gt=0)
@@ -167,5 +170,10 @@ class TrainFused(Train):
         if self.trainable != "all" and (self.finetune_visual.blocks or self.finetune_audio.blocks):
             raise ValueError(
                 "finetune_visual and finetune_audio train encoders through the arms: set trainable to all"
+            )
+        if self.trainable != "all" and self.views == "each_epoch":
+            raise ValueError(
+                "views: each_epoch: what a classifier reads of the arms is computed once: set views to "
+                "stored, or trainable to all"
             )
         return self
