@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import random
 import signal
 import sys
 import time
@@ -45,7 +44,7 @@ class Driver:
                     self.laboratory.expected.setdefault(name, entry["tracked"])
 
     def make_disturbed(self) -> None:
-        """Every other phase, mixed, so that whenever the time is over all kinds and units had theirs."""
+        """Every other phase, in rounds."""
         self.laboratory.expected.update({name: entry["tracked"] for name, entry in self._undisturbed.items()})
         if "planted" in self.plan.phases:
             for bug, (_, unit, _) in PLANTS.items():
@@ -58,9 +57,8 @@ class Driver:
             "fault": plan.with_faults(counts, seed),
             "random": plan.at_random(seconds, self.plan.units, seed, self.plan.random_trials),
         }
-        mixed = [trial for phase in trials if phase in self.plan.phases for trial in trials[phase]]
-        random.Random(seed).shuffle(mixed)
-        for trial in mixed:
+        chosen = [trial for phase in trials if phase in self.plan.phases for trial in trials[phase]]
+        for trial in plan.in_rounds(chosen, seed):
             if self.record.claim(trial.name):
                 self._one(trial)
 

@@ -2,7 +2,8 @@
 
 import errno
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from benchmarks.chaos.planted import PLANTS
 from benchmarks.chaos.points import ANY, FILES, KINDS, Kill
@@ -91,6 +92,26 @@ def with_bug(
         else:
             kill = rng.uniform(0.0, seconds[unit])
             yield Trial(name, unit, (kill,), stale=OVER if way == "stale" else None, plant=bug)
+
+
+def in_rounds(trials: Iterable[Trial], seed: int) -> list[Trial]:
+    """A trial of each kind in each unit first, then a second one of each, so that all kinds have theirs
+    whenever the time is over.
+    """
+    shuffled, made = [*trials], Counter[tuple[str, ...]]()
+    random.Random(seed).shuffle(shuffled)
+    numbered = []
+    for trial in shuffled:
+        numbered.append((made[kind := _kind(trial)], trial))
+        made[kind] += 1
+    return [trial for _, trial in sorted(numbered, key=lambda pair: pair[0])]
+
+
+def _kind(trial: Trial) -> tuple[str, ...]:
+    """What trials have in common that try the same thing: phase, unit, and point, loss or error."""
+    first = trial.kills[0] if trial.kills else None
+    point = (first.kind, errno.errorcode.get(first.error, "")) if isinstance(first, Kill) else ()
+    return trial.name.partition("/")[0], trial.unit, trial.power or "", *point
 
 
 def _numbers(last: int, most: int, seed: str) -> list[int]:
