@@ -1,5 +1,7 @@
 """The three ways in which a whole run is started: `dvc repro`, a deployment run by a worker, and on Dask.
 
+The last one is the program's own run of all stages, side by side where none waits for the other.
+
 Each way has processes that stand while runs come and go (a server, a worker, a scheduler). Whatever of them
 was killed is started again before the next run, as whoever looks after them would.
 """
@@ -27,6 +29,7 @@ class Repro:
     """`dvc repro` in a terminal of its own."""
 
     runner = "local"
+    command: tuple[str, ...] = ("dvc", "repro")
 
     def __init__(self, root: Path):
         self.root, self.log = root, root.with_name("said.log")
@@ -39,7 +42,7 @@ class Repro:
     def start(self) -> None:
         """Start a run."""
         self.log.write_bytes(b"")
-        self._process = self._begin("dvc", "repro")
+        self._process = self._begin(*self.command)
 
     def status(self) -> int | None:
         """The exit status of the run; None while it is at work."""
@@ -102,7 +105,9 @@ def family_of(processes: Sequence[subprocess.Popen]) -> set[psutil.Process]:
 
 
 class Dask(Repro):
-    """`dvc repro` with a scheduler and two workers, each in a process of its own."""
+    """`python -m flows mfer` with a scheduler and two workers, each in a process of its own."""
+
+    command = ("flows", "mfer")
 
     def __init__(self, root: Path):
         super().__init__(root)

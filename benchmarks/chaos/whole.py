@@ -1,31 +1,31 @@
-"""Whole runs of a shrunk project, killed at random times and started again, in each of three ways.
+"""Whole runs of a shrunk project, killed again and again and gone on with, in each of three ways.
 
 Killed is the run itself, everything that works in the project (as by a loss of power), or one of its
 processes, whichever: a stage, DVC, Prefect's server, a worker of Dask, a process of a pool. In the last case
-the run may also end as if nothing had happened, or has to say why not in one line.
+the run may also go on as if nothing had happened, or has to say why not in one line.
 """
 
-import hashlib
+import itertools
 import random
 import shutil
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
-from ruamel.yaml import YAML
 
+from benchmarks.chaos.left import Progress, differences, results, shown_at_work
 from benchmarks.chaos.project import Project
 from benchmarks.chaos.reader import reading
 from benchmarks.chaos.record import Record
 from benchmarks.chaos.ways import WAYS, words
 
 LIMIT_S = 900
+END_S = 120  # A run that was killed has ended by then.
 ORPHAN_S = 30  # A server may take ten seconds to its end.
 POLL_S = 0.1
 # What lies there when a run starts, by the settings that have changed since: nothing, or a finished run's.
@@ -35,38 +35,48 @@ CHANGES: dict[str, dict] = {
     "other embeddings": {"embed": {"dtype": "float16"}},
     "other audio arm": {"train_audio": {"learning_rate": 1e-3}},
 }
+STARTS = ((NOTHING, 10), ("other embeddings", 5), (NOTHING, 10), ("other audio arm", 5))  # kills of each
 RUN, ALL, ONE = "the run", "everything", "one process"
-UNFINISHED = (
-    "SELECT count(*) FROM {0} WHERE state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
-)
+
+
+@dataclass(frozen=True)
+class WholeKill:
+    """The n-th of N kills comes once n - 1 N-ths of the work are done, up to an N-th of the time later."""
+
+    victim: str
+    moment: float  # how much later, as a share of that N-th
+    pick: float  # which of the processes, where it is one
 
 
 @dataclass(frozen=True)
 class WholeTrial:
-    """A whole run that is killed once, and what it starts from."""
+    """A whole run that is killed and gone on with, and what it starts from."""
 
     name: str
-    unit: str  # the way, and what lies there
+    unit: str
     way: str
     start: str
-    victim: str | None = None
-    moment: float = 0.0  # share of an undisturbed run's time
-    pick: float = 0.0  # which of the processes, where it is one
+    kills: tuple[WholeKill, ...] = ()
 
 
-def undisturbed(way: str) -> Iterator[WholeTrial]:
+def undisturbed(way: str, starts: set[str]) -> Iterator[WholeTrial]:
     """The null control of a way."""
-    for start in CHANGES:
+    for start in sorted(starts):
         yield WholeTrial(f"null/whole {way}/{start}", f"whole {way}", way, start)
 
 
 def disturbed(way: str, seed: int, count: int) -> Iterator[WholeTrial]:
-    """Kills at random times."""
-    for number in range(count):
+    """Runs with ``count`` kills in all."""
+    for number, (start, most) in enumerate(itertools.cycle(STARTS)):
+        if count <= 0:
+            return
         rng = random.Random(f"{seed} whole {way} {number}")
-        start, victim = rng.choice([*CHANGES]), rng.choice((RUN, ALL, ONE, ONE))
-        name = f"whole/{way}/{number}"
-        yield WholeTrial(name, f"whole {way}", way, start, victim, rng.random(), rng.random())
+        kills = [
+            WholeKill(rng.choice((RUN, ALL, ONE, ONE)), rng.random(), rng.random())
+            for _ in range(min(most, count))
+        ]
+        yield WholeTrial(f"whole/{way}/{number} {start}", f"whole {way}", way, start, tuple(kills))
+        count -= most
 
 
 class WholeRuns:
@@ -78,51 +88,44 @@ class WholeRuns:
         if not self.project.root.exists():
             shutil.copytree(finished, self.project.root, symlinks=True)
         self.way = WAYS[way](self.project.root)
-        self._killed = ""
+        self._killed: list[str] = []  # what was killed in this trial
+        self._hit = ""  # the last of them, in the present run
+        self._began = 0.0  # when the present run did
 
-    def carry_out(self, trial: WholeTrial, undisturbed: dict[str, Any]) -> dict[str, Any]:
-        """Make a trial; ``undisturbed`` is what came of the null control, empty where this is the first."""
-        began, self._killed = time.monotonic(), ""
-        faults: list[str] = []
+    def carry_out(self, trial: WholeTrial, control: dict[str, Any]) -> dict[str, Any]:
+        """Make a trial; ``control`` is the entry of the null control, empty where this is the first."""
+        began, self._killed = time.monotonic(), []
         self._lay_out(trial.start)
         report = self.project.beside("reader.log")
         with reading([self.project.root / "data"], report):
-            self.way.prepare()
-            if trial.victim:
-                faults += self._run_and_kill(trial, undisturbed["run_s"])
-                self.way.prepare()
-            ran = time.monotonic()
-            self.way.start()
-            faults += self._end_of_run()
-            ran = time.monotonic() - ran
-            faults += self._orphans()
+            self._start()
+            faults = self._disturb(trial.kills, control) if trial.kills else []
+            faults += self._go_to_the_end()
+        ran = time.monotonic() - self._began
         if report.exists():
             faults += [f"half a file was seen: {line}" for line in report.read_text().splitlines()[:3]]
-        results = self._results()
-        faults += _differences(results, undisturbed.get("results") or results)
+        left = results(self.project)
+        faults += differences(left, control.get("results") or left)
+        faults += self._shown_at_work()
         return {
             **asdict(trial),
             "faults": faults,
-            "killed": int(bool(self._killed)),
-            "victim_process": self._killed,
+            "killed": len(self._killed),
+            "victims": self._killed,
             "points": {},
             "seconds": round(time.monotonic() - began, 2),
             "run_s": round(ran, 2),
-            "results": None if trial.victim else results,
+            "results": None if trial.kills else left,
         }
 
-    def runs_without_end(self) -> list[str]:
+    def _shown_at_work(self) -> list[str]:
         """Runs that Prefect shows as at work although none is, once its server was started anew."""
         self.way.end()
         server = WAYS["worker"](self.project.root)
         server.prepare()
-        with closing(sqlite3.connect(self.project.root / ".prefect" / "prefect.db")) as database:
-            counts = {
-                table: database.execute(UNFINISHED.format(table)).fetchone()[0]
-                for table in ("flow_run", "task_run")
-            }
+        faults = shown_at_work(self.project)
         server.end()
-        return [f"{count} of {table} run for ever" for table, count in counts.items() if count]
+        return faults + self._orphans()
 
     def _lay_out(self, start: str) -> None:
         """The project as a finished run left it, or without any result; and the settings of this trial."""
@@ -141,53 +144,98 @@ class WholeRuns:
             shutil.copy(finished / "dvc.lock", root / "dvc.lock")
         self.project.write_settings({**CHANGES[start], "runner": self.way.runner})
 
-    def _run_and_kill(self, trial: WholeTrial, seconds: float) -> list[str]:
+    def _start(self) -> None:
+        self.way.prepare()
+        self._hit, self._began = "", time.monotonic()
         self.way.start()
-        deadline = time.monotonic() + trial.moment * seconds
-        while time.monotonic() < deadline and self.way.status() is None:
-            time.sleep(POLL_S)
-        victims = self._victims(trial)
-        if self.way.status() is not None or not victims:
-            return [*self._end_of_run(), *self._orphans()]  # It was done by then.
-        self._killed = f"{len(victims)} processes" if len(victims) > 1 else words(victims[0])
+
+    def _disturb(self, kills: tuple[WholeKill, ...], control: dict[str, Any]) -> list[str]:
+        progress, faults = Progress(self.project, control["results"]), []
+        for number, kill in enumerate(kills):
+            faults += self._come_to(
+                progress, number / len(kills), kill.moment * control["run_s"] / len(kills)
+            )
+            if self.way.status() is None:
+                faults += self._kill(kill)
+        return faults
+
+    def _come_to(self, progress: Progress, share: float, seconds: float) -> list[str]:
+        """Let the run do a share of its work and go on for some seconds, started again where it has ended."""
+        faults: list[str] = []
+        deadline, there = time.monotonic() + LIMIT_S, None
+        while time.monotonic() < deadline:
+            if (status := self.way.status()) is not None:
+                faults += self._ended(status)
+                if status == 0:
+                    return faults
+                self._start()
+            if there is None and progress.share() >= share:
+                there = time.monotonic()
+            if there is not None and time.monotonic() >= there + seconds:
+                return faults
+            self._rest()
+        return [*faults, f"within {LIMIT_S} s it did not come to {share:.0%} of its work: {self._tail()}"]
+
+    def _kill(self, kill: WholeKill) -> list[str]:
+        victims = self._victims(kill)
+        if not victims:
+            return []
+        self._hit = f"{len(victims)} processes" if len(victims) > 1 else words(victims[0])
+        self._killed.append(f"{kill.victim}: {self._hit}")
         for victim in victims:
             with suppress(psutil.NoSuchProcess):
                 victim.send_signal(signal.SIGKILL)
-        status = self._wait()
-        faults = [] if status is not None else [f"after a kill of {self._killed} it hung: {self._tail()}"]
-        if trial.victim == ONE and status not in (None, 0, -signal.SIGKILL):  # Who was killed says nothing.
-            faults += self._said_why()
-        return faults + self._orphans()
+        if kill.victim == ONE or self._wait(END_S) is not None:
+            return []
+        return [f"after a kill of {self._hit} it hung: {self._tail()}"]
 
-    def _victims(self, trial: WholeTrial) -> list[psutil.Process]:
-        if trial.victim == RUN:
+    def _victims(self, kill: WholeKill) -> list[psutil.Process]:
+        if kill.victim == RUN:
             return self.way.top()
         working = sorted(self._family(), key=lambda process: (words(process), process.pid))
-        return working if trial.victim == ALL or not working else [working[int(trial.pick * len(working))]]
+        return working if kill.victim == ALL or not working else [working[int(kill.pick * len(working))]]
+
+    def _ended(self, status: int) -> list[str]:
+        """What is wrong with the end of a run: of itself, or after a kill."""
+        faults = []
+        if status and not self._hit:
+            faults = [f"a run ended with status {status}: {self._tail()}"]
+        elif status > 0:  # Who was killed says nothing.
+            faults = self._said_why()
+        return faults + self._orphans()
 
     def _said_why(self) -> list[str]:
         said = self.way.said()
         if "Traceback" in said:
-            return [f"after a kill of {self._killed} it said a traceback: {self._tail()}"]
-        if not any(line.startswith(("error: ", "ERROR: ")) or "rror: " in line for line in said.splitlines()):
-            return [f"after a kill of {self._killed} it did not say why it ended: {self._tail()}"]
+            return [f"after a kill of {self._hit} it said a traceback: {self._tail()}"]
+        if self._killed[-1].startswith(ONE) and "rror: " not in said.replace("ERROR: ", "error: "):
+            return [f"after a kill of {self._hit} it did not say why it ended: {self._tail()}"]
         return []
 
-    def _end_of_run(self) -> list[str]:
-        status = self._wait()
-        if status:
-            return [f"a run ended with status {status}: {self._tail()}"]
-        return [] if status == 0 else [f"a run hung for {LIMIT_S} s: {self._tail()}"]
+    def _go_to_the_end(self) -> list[str]:
+        """Wait for the run's end; where a kill ended it, of the run that goes on."""
+        faults, status = [], self._wait(LIMIT_S)
+        if status and self._hit:
+            faults = self._ended(status)
+            self._start()
+            status = self._wait(LIMIT_S)
+        if status is None:
+            return [*faults, f"a run hung for {LIMIT_S} s: {self._tail()}"]
+        return faults + self._ended(status)
 
-    def _wait(self) -> int | None:
-        deadline = time.monotonic() + LIMIT_S
+    def _wait(self, limit_s: float) -> int | None:
+        """The run's exit status; None where it did not end, which is then made to."""
+        deadline = time.monotonic() + limit_s
         while (status := self.way.status()) is None and time.monotonic() < deadline:
-            self.way.bury()
-            time.sleep(POLL_S)
+            self._rest()
         if status is None:
             for process in self._family():
                 process.kill()
         return status
+
+    def _rest(self) -> None:
+        self.way.bury()
+        time.sleep(POLL_S)
 
     def _family(self) -> set[psutil.Process]:
         """All below this process that work in the project."""
@@ -202,57 +250,27 @@ class WholeRuns:
         """Wait until only what stands is left; returns what does not end, and ends it."""
         deadline = time.monotonic() + ORPHAN_S
         while (left := self._family() - self.way.standing()) and time.monotonic() < deadline:
-            self.way.bury()
-            time.sleep(POLL_S)
+            self._rest()
         commands = [words(process) for process in left]
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         return [f"outlived its run by {ORPHAN_S} s: {command}" for command in commands]
 
-    def _results(self) -> dict[str, Any]:
-        """What a run left: every file of data, what DVC holds for done, what MLflow and Prefect show."""
-        root = self.project.root
-        lock = root / "dvc.lock"
-        stages = YAML(typ="safe").load(lock.read_text())["stages"] if lock.exists() else {}
-        recorded = {name: hashlib.md5(repr(stage).encode()).hexdigest() for name, stage in stages.items()}
-        files = self.project.content(("data",))
-        tracked = {name: [str(row) for row in rows] for name, rows in self.project.tracked().items()}
-        return {**files, **{f"dvc.lock {name}": digest for name, digest in recorded.items()}, **tracked}
-
     def _tail(self) -> str:
         return " | ".join(self.way.said().splitlines()[-6:])[-700:]
 
 
-def _differences(there: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    faults = [f"{name} is missing" for name in sorted(wanted.keys() - there.keys())]
-    faults += [f"{name} should not be there" for name in sorted(there.keys() - wanted.keys())]
-    shared = sorted(wanted.keys() & there.keys())
-    faults += [f"{name} differs" for name in shared if wanted[name] != there[name]]
-    return faults[:8]
-
-
 def make_whole(folder: Path, way: str, seed: int, count: int, record: Record, deadline: float) -> None:
-    """All trials of a way until the time is over; then look what Prefect shows as at work."""
-    runs, made = WholeRuns(folder / "whole", folder / "finished", way), 0
-    for trial in [*undisturbed(way), *disturbed(way, seed, count)]:
-        if trial.name in record.trials:
+    """All trials of a way until the time is over."""
+    runs, trials = WholeRuns(folder / "whole", folder / "finished", way), [*disturbed(way, seed, count)]
+    for trial in [*undisturbed(way, {trial.start for trial in trials}), *trials]:
+        # All ways are to leave the same results: those of the first null control.
+        control = record.first("null/whole ", trial.start) or {}
+        needless = control and trial.start != NOTHING and not trial.kills
+        if trial.name in record.trials or needless:
             continue
         if time.monotonic() > deadline:
             break
-        # All ways are to leave the same results: those of the first null control.
-        control = record.first("null/whole ", trial.start) or {}
-        run_s = record.trials.get(f"null/whole {way}/{trial.start}", {}).get("run_s")
+        run_s = record.trials.get(f"null/whole {way}/{trial.start}", control).get("run_s")
         record.add(runs.carry_out(trial, {**control, "run_s": run_s}))
-        made += 1
-    if made:
-        faults = runs.runs_without_end()
-        record.add(
-            {
-                "name": f"null/whole {way}/shown after {time.time():.0f}",
-                "unit": f"whole {way}",
-                "faults": faults,
-                "killed": 0,
-                "seconds": 0.0,
-            }
-        )
