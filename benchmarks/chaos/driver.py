@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from benchmarks.chaos import plan
 from benchmarks.chaos.planted import PLANTS
+from benchmarks.chaos.points import Kill
 from benchmarks.chaos.project import Unit
 from benchmarks.chaos.record import Record
 from benchmarks.chaos.trial import PDEATHSIG, Laboratory, Trial, adopt_orphans
@@ -52,15 +54,25 @@ class Driver:
                     self._find(bug)
         counts, seconds, seed = self._counts, self._seconds, self.plan.seed
         trials: dict[str, Iterator[Trial]] = {
-            "point": plan.enumerated(counts, seconds, seed),
-            "power": plan.without_power(counts, seconds, self.plan.units, seed),
+            "point": plan.enumerated(counts, seed),
+            "power": plan.without_power(counts, self.plan.units, seed),
             "fault": plan.with_faults(counts, seed),
             "random": plan.at_random(seconds, self.plan.units, seed, self.plan.random_trials),
         }
         chosen = [trial for phase in trials if phase in self.plan.phases for trial in trials[phase]]
         for trial in plan.in_rounds(chosen, seed):
-            if self.record.claim(trial.name):
+            if not self._was_hit(trial) and self.record.claim(trial.name):
                 self._one(trial)
+
+    def _was_hit(self, trial: Trial) -> bool:
+        """Whether what the trial's kills are to hit was hit often enough, by trials of the same kind."""
+        kind = plan.kind_of(trial.name)
+        hits = Counter[bool]()
+        for name, entry in self.record.trials.items():
+            if name != trial.name and plan.kind_of(name) == kind:
+                hits.update(isinstance(kill, dict) and kill["after"] for kill in _hit(entry))
+        afters = {kill.after for kill in trial.kills if isinstance(kill, Kill)}
+        return bool(afters) and all(hits[after] >= plan.HITS for after in afters)
 
     @cached_property
     def _undisturbed(self) -> dict[str, dict]:
@@ -96,6 +108,11 @@ class Driver:
                 said = f"found with seed {self.plan.seed} in trial {number}: {entry['faults'][0]}"
                 break
         print(f"planted: {bug}: {said}", flush=True)
+
+
+def _hit(entry: dict) -> list:
+    """The kills of a trial that was made which found a run at work."""
+    return [entry["kills"][number] for number in entry["hit"]]
 
 
 def side_by_side(count: int, work: Callable[[int], None]) -> None:

@@ -1,6 +1,7 @@
 """Which trials are made: a function of the seed, of the units and of what an undisturbed run does."""
 
 import errno
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,8 +12,9 @@ from benchmarks.chaos.power import DATA, NAMES, SOME
 from benchmarks.chaos.project import Unit
 from benchmarks.chaos.trial import BACK, OVER, Trial
 
-AT_MOST, FEW = 10, 3  # numbers of a kind that are hit in a unit, and in one that takes long
-LONG_S = 15.0
+HITS = 10  # of every kind of point in every unit, before it and after it
+AT_POINTS = 6  # kills of a trial, each in a run that goes on where the one before was killed
+AT_MOST = 6  # trials of a kind in a unit: some points are reached by no run that goes on
 MOST_KILLS = 3  # of a trial at random times
 TRIES = 40  # trials until a planted bug is given up
 
@@ -25,39 +27,39 @@ def undisturbed(units: dict[str, Unit], repeats: int) -> Iterator[Trial]:
             yield Trial(f"null/{name}/stale", name, stale=OVER)
 
 
-def enumerated(counts: dict[str, dict[str, int]], seconds: dict[str, float], seed: int) -> Iterator[Trial]:
-    """Before and after the n-th point of every kind, up to the last one that an undisturbed run reaches."""
+def enumerated(counts: dict[str, dict[str, int]], seed: int) -> Iterator[Trial]:
+    """Before and after points of every kind, from the first to the last one of an undisturbed run."""
     for unit, by_kind in counts.items():
-        most = AT_MOST if seconds[unit] < LONG_S else FEW
         for kind in KINDS:
-            for number in _numbers(by_kind.get(kind, 0), most, f"{seed} {unit} {kind}"):
-                for after in (False, True):
-                    name = f"point/{unit}/{'after' if after else 'before'} {kind} {number}"
-                    yield Trial(name, unit, (Kill(kind, number, after),))
+            for number in range(AT_MOST if by_kind.get(kind) else 0):
+                name = f"point/{unit}/{kind} {number}"
+                places = _places(by_kind[kind], number, f"{seed} {name}")
+                kills = (Kill(kind, place, (number + at) % 2 == 1) for at, place in enumerate(places))
+                yield Trial(name, unit, tuple(kills))
 
 
-def without_power(
-    counts: dict[str, dict[str, int]], seconds: dict[str, float], units: dict[str, Unit], seed: int
-) -> Iterator[Trial]:
-    """The power is lost after the n-th point of a file, on all three kinds of file system."""
+def without_power(counts: dict[str, dict[str, int]], units: dict[str, Unit], seed: int) -> Iterator[Trial]:
+    """The power is lost after points of files, on all three kinds of file system."""
     for unit, by_kind in counts.items():
         total = sum(by_kind.get(kind, 0) for kind in FILES)
-        most = AT_MOST if seconds[unit] < LONG_S else FEW
-        for number in _numbers(total, most, f"{seed} {unit} power"):
-            for kind in (DATA, SOME, NAMES):
+        for kind in (DATA, SOME, NAMES):
+            for number in range(AT_MOST if total else 0):
                 stale = (None, OVER, BACK)[number % 3] if units[unit].earlier else None
                 name = f"power/{unit}/{kind} {number}"
-                yield Trial(name, unit, (Kill(ANY, number, True),), power=kind, stale=stale)
+                places = _places(total, number, f"{seed} {name}")
+                kills = tuple(Kill(ANY, place, True) for place in places)
+                yield Trial(name, unit, kills, power=kind, stale=stale)
 
 
 def with_faults(counts: dict[str, dict[str, int]], seed: int) -> Iterator[Trial]:
-    """The n-th call that touches a file fails: the disk is full, broken, or may not be written."""
+    """Calls that touch a file fail: the disk is full, broken, or may not be written."""
     for unit, by_kind in counts.items():
         total = sum(by_kind.get(kind, 0) for kind in FILES)
         for error in (errno.ENOSPC, errno.EIO, errno.EACCES):
-            for number in _numbers(total, FEW, f"{seed} {unit} {error}"):
+            for number in range(AT_MOST if total else 0):
                 name = f"fault/{unit}/{errno.errorcode[error]} {number}"
-                yield Trial(name, unit, (Kill(ANY, number, False, error),))
+                places = _places(total, number, f"{seed} {name}")
+                yield Trial(name, unit, tuple(Kill(ANY, place, False, error) for place in places))
 
 
 def at_random(seconds: dict[str, float], units: dict[str, Unit], seed: int, count: int) -> Iterator[Trial]:
@@ -72,7 +74,7 @@ def at_random(seconds: dict[str, float], units: dict[str, Unit], seed: int, coun
         unit = rng.choices(names, weights)[0]
         kills = tuple(rng.uniform(0.0, seconds[unit]) for _ in range(rng.randint(1, MOST_KILLS)))
         stale = rng.choice((None, OVER, BACK)) if units[unit].earlier else None
-        yield Trial(f"random/{number} {unit}", unit, kills, stale=stale)
+        yield Trial(f"random/{unit} {number}", unit, kills, stale=stale)
 
 
 def with_bug(
@@ -98,24 +100,28 @@ def in_rounds(trials: Iterable[Trial], seed: int) -> list[Trial]:
     """A trial of each kind in each unit first, then a second one of each, so that all kinds have theirs
     whenever the time is over.
     """
-    shuffled, made = [*trials], Counter[tuple[str, ...]]()
+    shuffled, made = [*trials], Counter[str]()
     random.Random(seed).shuffle(shuffled)
     numbered = []
     for trial in shuffled:
-        numbered.append((made[kind := _kind(trial)], trial))
+        numbered.append((made[kind := kind_of(trial.name)], trial))
         made[kind] += 1
     return [trial for _, trial in sorted(numbered, key=lambda pair: pair[0])]
 
 
-def _kind(trial: Trial) -> tuple[str, ...]:
-    """What trials have in common that try the same thing: phase, unit, and point, loss or error."""
-    first = trial.kills[0] if trial.kills else None
-    point = (first.kind, errno.errorcode.get(first.error, "")) if isinstance(first, Kill) else ()
-    return trial.name.partition("/")[0], trial.unit, trial.power or "", *point
+def kind_of(name: str) -> str:
+    """What trials have in common that try the same thing in the same unit."""
+    return name.rpartition(" ")[0]
 
 
-def _numbers(last: int, most: int, seed: str) -> list[int]:
-    """Up to ``most`` of the numbers from 1 to ``last``, the first and the last among them."""
-    if last <= most:
-        return list(range(1, last + 1))
-    return sorted({1, last, *random.Random(seed).sample(range(2, last), most - 2)})
+def _places(last: int, number: int, seed: str) -> list[int]:
+    """For each run of a trial the point at which it is killed, counted from where it goes on.
+
+    Together they lead from the first point (in the first trial, with ``number`` 0) to the last one.
+    """
+    rng = random.Random(seed)
+    places = sorted(
+        [1 if number == 0 else rng.randint(1, last), last, *rng.choices(range(1, last + 1), k=AT_POINTS - 2)]
+    )
+    steps = [later - place for place, later in itertools.pairwise(places)]
+    return [max(1, step) for step in (places[0], *steps)]

@@ -50,6 +50,7 @@ class Outcome:
 
     faults: list[str]
     killed: int  # runs that were at work when they were killed
+    hit: list[int]  # numbers of the kills that killed them, from 0
     points: dict[str, int]  # of the last run, by kind
     seconds: float
     run_s: float  # of the last run alone
@@ -76,9 +77,8 @@ class Laboratory:
 
     def carry_out(self, trial: Trial) -> Outcome:
         """Make one trial. Raises nothing for what the program does wrong: that is a fault."""
-        unit, started, killed = self.units[trial.unit], time.monotonic(), 0
-        worked = _processor_s()
-        faults: list[str] = []
+        unit, started, worked = self.units[trial.unit], time.monotonic(), _processor_s()
+        faults, hit = list[str](), list[int]()
         self.project.reset(unit.outputs)
         if trial.stale == OVER:
             self._lay_out_earlier(unit)
@@ -86,11 +86,11 @@ class Laboratory:
             self.project.restore(unit.outputs)
         report = self.project.beside("reader.log")
         with reading([self.project.root / name for name in unit.outputs], report):
-            for kill in trial.kills:
+            for number, kill in enumerate(trial.kills):
                 before = self._states()
                 with self.project.earlier(unit) if trial.stale == BACK else nullcontext():
                     was_killed, said = self._run_and_kill(unit, kill, trial.plant)
-                killed += was_killed
+                hit += [number] if was_killed else []
                 faults += said
                 if trial.power and was_killed:
                     lose_power(self.folder, self._results, before, trial.power)
@@ -102,9 +102,8 @@ class Laboratory:
         points, tracked = self._counts(), self.project.tracked()
         self.project.restore(unit.outputs)
         seconds, worked = time.monotonic() - started, _processor_s() - worked
-        return Outcome(
-            faults, killed, points, round(seconds, 2), round(self._run_s, 2), round(worked, 2), tracked
-        )
+        times = round(seconds, 2), round(self._run_s, 2), round(worked, 2)
+        return Outcome(faults, len(hit), hit, points, *times, tracked)
 
     def _lay_out_earlier(self, unit: Unit) -> None:
         """The results of an earlier run of other settings, which is made once and then copied."""

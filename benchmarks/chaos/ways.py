@@ -73,18 +73,18 @@ class Repro:
                 if process.status() == psutil.STATUS_ZOMBIE and process.pid not in begun:
                     os.waitpid(process.pid, os.WNOHANG)
 
-    def _begin(self, *module: str) -> subprocess.Popen:
+    def _begin(self, *module: str, log: Path | None = None) -> subprocess.Popen:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         more = {"PYTHONPATH": str(ROOT), "PATH": path, "PREFECT_WORKER_QUERY_SECONDS": "1"}
         environment = {**os.environ, **more}
         environment.pop("PREFECT_API_URL", None)
-        with self.log.open("a") as log:
+        with (log or self.log).open("a") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", *module],
                 cwd=self.root,
                 env=environment,
-                stdout=log,
-                stderr=log,
+                stdout=file,
+                stderr=file,
                 start_new_session=True,
             )
         self._begun.append(process)
@@ -120,8 +120,9 @@ class Dask(Repro):
             return
         self.end()
         host = ("--host", "127.0.0.1", "--port", str(self._port), "--no-dashboard")
-        scheduler = self._begin("distributed.cli.dask_scheduler", *host)
-        self._stand = [scheduler, *(self._begin("flows", "worker", self.runner) for _ in range(2))]
+        log = self.root.with_name("dask.log")
+        scheduler = self._begin("distributed.cli.dask_scheduler", *host, log=log)
+        self._stand = [scheduler, *(self._begin("flows", "worker", self.runner, log=log) for _ in range(2))]
         self._wait_for(self._has_both, scheduler, "Dask")
 
     def _has_both(self) -> bool:
