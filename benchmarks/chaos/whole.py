@@ -35,7 +35,7 @@ CHANGES: dict[str, dict] = {
     "other embeddings": {"embed": {"dtype": "float16"}},
     "other audio arm": {"train_audio": {"learning_rate": 1e-3}},
 }
-STARTS = ((NOTHING, 20), ("other embeddings", 10), (NOTHING, 20), ("other audio arm", 10))  # kills of each
+STARTS = ((NOTHING, 20), ("other audio arm", 10), (NOTHING, 20), ("other embeddings", 10))  # kills of each
 RUN, ALL, ONE = "the run", "everything", "one process"
 
 
