@@ -15,8 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.chaos import plan
+from benchmarks.chaos.left import Progress, recorded
 from benchmarks.chaos.points import ANY, Kill, Points
 from benchmarks.chaos.power import NAMES, SOME, lose_power, state
+from benchmarks.chaos.project import Project
+from benchmarks.chaos.report import hits_of
 from mfer_core.base import files
 from mfer_core.base.errors import MferError, mendable
 from mfer_core.base.files import atomic_folder, write_json
@@ -128,3 +132,42 @@ def test_the_next_run_ends_with_the_same_bytes_wherever_the_disk_was_full(work, 
 @pytest.mark.parametrize("work", ["shards", "mark"])
 def test_without_syncs_a_loss_of_power_is_seen(work, tmp_path):
     assert faults(WORK[work], SOME, tmp_path, synced=False) != []
+
+
+COUNTS = {"embed": {"rename": 6, "fsync": 14, "shard": 2}, "folds": {"rename": 4, "fsync": 9}}
+
+
+def test_the_first_trials_hit_every_kind_of_point_in_every_unit():
+    trials = plan.in_rounds(plan.enumerated(COUNTS, seed=3), seed=3)
+    kinds = {(unit, kind) for unit, by_kind in COUNTS.items() for kind in by_kind}
+    first = trials[: len(kinds)]
+    assert {(trial.unit, trial.kills[0].kind) for trial in first} == kinds
+    assert all({kill.after for kill in trial.kills} == {False, True} for trial in first)
+
+
+def test_the_runs_of_a_trial_go_on_from_the_first_point_to_the_last():
+    trials = {trial.name: trial for trial in plan.enumerated({"embed": {"rename": 60}}, seed=3)}
+    numbers = [kill.number for kill in trials["point/embed/rename 0"].kills]
+    assert numbers[0] == 1
+    assert 60 <= sum(numbers) <= 60 + len(numbers)  # Two kills at one place count one point more.
+
+
+def test_a_kill_that_met_no_run_at_work_is_no_hit():
+    kills = [{"kind": "rename", "number": 1, "after": after, "error": 0} for after in (False, True, False)]
+    trial = {"unit": "embed", "kills": kills, "hit": [0, 1], "power": None, "plant": None}
+    assert hits_of({"point/embed/rename 0": trial}) == {
+        ("before rename", "embed"): 1,
+        ("after rename", "embed"): 1,
+    }
+
+
+def test_progress_is_the_share_of_stages_that_the_lock_has_as_they_will_be(tmp_path):
+    project = Project(tmp_path, tmp_path)
+    lock = tmp_path / "dvc.lock"
+    lock.write_text("stages:\n  a: {cmd: x}\n  b: {cmd: y}\n  c: {cmd: z}\n")
+    wanted = recorded(project)
+    lock.write_text("stages:\n  a: {cmd: x}\n  b: {cmd: old}\n")
+    progress = Progress(project, wanted | {"data/file": "digest"})
+    assert progress.share() == 0.0
+    lock.write_text("stages:\n  a: {cmd: x}\n  b: {cmd: y}\n")
+    assert progress.share() == 0.5

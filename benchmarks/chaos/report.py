@@ -1,5 +1,6 @@
 """What the trials came to, as Markdown and JSON."""
 
+import errno
 import json
 import os
 import platform
@@ -12,11 +13,11 @@ from benchmarks.chaos.planted import PLANTS
 
 PHASES = {
     "null": "without kills (null control)",
-    "point": "killed before and after every point",
-    "power": "power lost at every point",
-    "fault": "a call fails (disk full, broken, closed)",
+    "point": "killed before and after points",
+    "power": "power lost after points",
+    "fault": "calls fail (disk full, broken, closed)",
     "random": "killed at random times",
-    "whole": "a whole run killed at a random time",
+    "whole": "whole runs killed at random times",
 }
 
 
@@ -41,7 +42,7 @@ def write_report(trials: dict[str, dict], seed: int, folder: Path) -> int:
         lines.append(f"| {PHASES[phase]} | {len(made)} | {killed} | {failures} | {minutes:.0f} |")
     lines += ["", "| planted bug | found in trial | by |", "|---|---|---|"]
     lines += [f"| {bug} | {number or 'not found'} | {fault} |" for bug, (number, fault) in planted.items()]
-    lines += ["", *_by_unit(by_phase)]
+    lines += ["", *_by_kind(trials), "", *_by_unit(by_phase)]
     lines += ["", *(f"- `{trial['name']}`: {'; '.join(trial['faults'])}" for trial in failed)]
     (folder / "report.md").write_text("\n".join(lines).rstrip() + "\n")
     content = {"machine": machine, "seed": seed, "trials": [*trials.values()], "planted": planted}
@@ -71,3 +72,27 @@ def _by_unit(by_phase: dict[str, list[dict]]) -> list[str]:
     return lines + [
         f"| {name} | {' | '.join(str(counts[phase][name]) for phase in PHASES)} |" for name in names
     ]
+
+
+def _by_kind(trials: dict[str, dict]) -> list[str]:
+    """How often each kind of point was hit, and in the unit where it was hit least."""
+    hits = hits_of(trials)
+    lines = ["| hit | units | hits | least in a unit |", "|---|---|---|---|"]
+    for kind in dict.fromkeys(kind for kind, _ in hits):
+        counts = [count for (other, _), count in hits.items() if other == kind]
+        lines.append(f"| {kind} | {len(counts)} | {sum(counts)} | {min(counts)} |")
+    return lines
+
+
+def hits_of(trials: dict[str, dict]) -> Counter[tuple[str, str]]:
+    """(kind of point, unit) -> runs that were killed or stopped there."""
+    hits = Counter[tuple[str, str]]()
+    for name, trial in sorted(trials.items()):
+        for number, kill in enumerate(trial["kills"]):
+            if isinstance(kill, dict) and "after" in kill and "plant" in trial and not trial["plant"]:
+                side = "after " if kill["after"] else "before "
+                kind = {"point": side + kill["kind"], "power": f"power, {trial['power']}"}
+                phase = name.partition("/")[0]
+                what = kind.get(phase) or f"fails: {errno.errorcode.get(kill['error'])}"
+                hits[what, trial["unit"]] += number in trial["hit"]
+    return hits
