@@ -74,7 +74,8 @@ def shortfalls(metrics: Metrics, benchmark: Benchmark, normalised: list[str]) ->
             for rival in (rival for rival in rivals if rival in arms):
                 behind = arms[rival]["accuracy"]["pooled"] - arms[arm]["accuracy"]["pooled"]
                 if behind > 0:
-                    gaps.append(f"{arm} is {percent(behind)} points below {title(rival)}")
+                    hears = ", which hears and does not see" if (arm, rival) == ("visual", BASELINE) else ""
+                    gaps.append(f"{arm} is {percent(behind)} points below {title(rival)}{hears}")
         lines += [f"- {benchmark.label(name)}: {', '.join(gaps)}."] if gaps else []
     return "Below what they should beat (pooled accuracy):\n\n" + "\n".join(lines) if lines else ""
 
