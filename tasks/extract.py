@@ -35,9 +35,10 @@ def extract_shards(
     """Extract all shards of a corpus, side by side where ``runner`` says."""
     shards = partition(extract.extract_keys(manifest, settings), shard_clips)
     common = {"raw": raw, "folder": paths.extract(corpus), "settings": settings, "workers": workers}
-    calls = [
-        common | {"shard": shard, "manifest": manifest[manifest.clip_id.isin(shard.keys)]} for shard in shards
-    ]
+    rows = manifest.set_index(
+        "clip_id", drop=False
+    )  # A search through all clips for each shard is quadratic.
+    calls = [common | {"shard": shard, "manifest": rows.loc[[*shard.keys]]} for shard in shards]
     for _ in run_side_by_side(extract_shard, calls, runner, "threads", workers, f"extract {corpus}"):
         pass
     return shards

@@ -40,6 +40,19 @@ def partition(keys: Mapping[str, str], shard_clips: int) -> list[Shard]:
     return [Shard(f"{number:04d}-of-{count:04d}", bucket) for number, bucket in enumerate(buckets) if bucket]
 
 
+def _may_share(name: str, other: str) -> bool:
+    """Whether two shards of different partitions can hold the same clip: both counts are powers of two, so a
+    clip's numbers in both agree in the smaller one's bits. A file of another name may hold any clip.
+    """
+    (number, _, count), (other_number, _, other_count) = name.partition("-of-"), other.partition("-of-")
+    if count == other_count:
+        return False
+    if not (number.isdecimal() and count.isdecimal()):
+        return True
+    smaller = min(int(count), int(other_count)) or 1
+    return int(number) % smaller == int(other_number) % smaller
+
+
 def shard_files(folder: Path, suffix: str, stage: str) -> list[Path]:
     """The files of a folder of shards, in order. Raises MferError when ``stage`` has not written it, or in
     another format.
@@ -90,11 +103,10 @@ class ShardFolder(ABC, Generic[Row]):
         """Which file and row hold each of the shard's clips under the right key: its own file, or one of
         another partition.
 
-        Other files of its own partition hold other clips, so a stage looks at few files however many there
-        are.
+        Other files of its own partition hold other clips, and most files of another one do too, so a stage
+        looks at few files however many there are.
         """
-        partition_of = shard.name.partition("-of-")[2]
-        others = [path for path in self.files() if path.stem.partition("-of-")[2] != partition_of]
+        others = [path for path in self.files() if _may_share(path.stem, shard.name)]
         pairs = shard.keys.items()
         return {
             pair[0]: (path, self._held(path)[pair])

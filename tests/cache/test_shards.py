@@ -92,6 +92,23 @@ def test_partition_keeps_every_clip_once_and_growth_moves_none_within_a_power_of
         assert all(where[clip_id] == shard.name for shard in shards for clip_id in shard.keys)
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1)])
+def test_each_file_of_another_partition_is_read_for_the_shards_that_share_its_clips(tmp_path, before, after):
+    keys = {f"clip {number}": "k1" for number in range(64)}
+    update(tmp_path, keys, before)
+    held, shards = len(partition(keys, before)), partition(keys, after)
+    read = []
+
+    class Counting(Lines):
+        def read_pairs(self, path):
+            read.append(path)
+            return super().read_pairs(path)
+
+    for shard in shards:
+        assert Counting(tmp_path).missing(shard) == []
+    assert held > 8 and len(read) == max(held, len(shards))
+
+
 def test_rows_held_by_two_files_after_a_kill_are_taken_once(tmp_path):
     keys = dict.fromkeys(["a", "ab", "abc", "b", "bc", "c", "ca", "cab"], "k1")
     for step in ((keys, 4, None), (keys, 2, 1), (keys, 8, None)):
