@@ -73,15 +73,18 @@ class StepsFile:
         return np.memmap(self._path, np.float32, "r", shape=(len(times), self._dim)), times
 
 
+SHORTEST_STEP_S = 0.02  # That of speech encoders: nothing changes faster, and each window costs memory.
+
+
 def window_spans(duration_s: float, window_s: float, step_s: float) -> list[Span]:
     """(start, end) of every window, seconds: one each ``step_s`` until one reaches the end, where it is cut.
 
-    Raises MferError for a window or a step that is not above 0, and a step that would leave gaps.
+    Raises MferError for a step below ``SHORTEST_STEP_S``, one that would leave gaps, and no finite window.
     """
-    if not 0 < step_s <= window_s:
+    if not SHORTEST_STEP_S <= step_s <= window_s < math.inf:
         raise MferError(
-            f"a window of {window_s:g} s every {step_s:g} s: both above 0, and the step no longer than the "
-            "window"
+            f"a window of {window_s:g} s every {step_s:g} s: both at least {SHORTEST_STEP_S:g} s, and the "
+            "step no longer than the window"
         )
     count = 1 + max(0, math.ceil((duration_s - window_s) / step_s - 1e-9))
     return [(index * step_s, min(index * step_s + window_s, duration_s)) for index in range(count)]

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfer_core.base.errors import MferError
-from mfer_core.prediction.windows import RecordingEmbeddings, label_segments, window_spans
+from mfer_core.prediction.windows import SHORTEST_STEP_S, RecordingEmbeddings, label_segments, window_spans
 
 SECONDS = st.floats(0.1, 60)
 
 
 @given(SECONDS, SECONDS, st.floats(0.05, 1))
 def test_windows_cover_a_recording_from_its_start_to_its_end(duration_s, window_s, share):
-    step_s = share * window_s
+    step_s = max(share * window_s, SHORTEST_STEP_S)
     spans = window_spans(duration_s, window_s, step_s)
     assert (spans[0][0], spans[-1][1]) == (0, pytest.approx(duration_s))
     assert all(0 < end - start <= window_s + 1e-9 for start, end in spans)
@@ -24,8 +24,11 @@ def test_windows_cover_a_recording_from_its_start_to_its_end(duration_s, window_
     assert all(end == pytest.approx(start + window_s) for start, end in spans[:-1])
 
 
-@pytest.mark.parametrize(("window_s", "step_s"), [(0, 1), (4, 0), (1, 2), (-1, -2), (float("nan"), 1)])
-def test_windows_that_leave_gaps_or_hold_nothing_are_refused(window_s, step_s):
+@pytest.mark.parametrize(
+    ("window_s", "step_s"),
+    [(0, 1), (4, 0), (1, 2), (-1, -2), (float("nan"), 1), (float("inf"), 1), (4, 1e-9), (1e-9, 1e-9)],
+)
+def test_windows_that_leave_gaps_hold_nothing_or_are_without_number_are_refused(window_s, step_s):
     with pytest.raises(MferError, match="no longer than the window"):
         window_spans(10, window_s, step_s)
 
