@@ -155,8 +155,16 @@ def read_json(path: Path) -> Any:
     """Raises MferError naming the file when it is missing or not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MferError(f"cannot read {path}: {one_line(error)}") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Raises MferError naming the file when it is missing or no JSON object."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise MferError(f"cannot read {path}: it holds no JSON object, but {one_line(value, 80)}")
+    return value
 
 
 def write_table(path: Path, table: "pa.Table | pd.DataFrame", schema: "pa.Schema | None" = None) -> None:

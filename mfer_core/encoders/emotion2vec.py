@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from mfer_core.base.errors import MferError, typed_line
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device
@@ -126,6 +127,11 @@ def load_emotion2vec(
     model = load_model(located.folder, config, len(labels)).to(torch_device)
     speed_up(model, precision)
     normalize = bool(config["model_conf"].get("normalize"))
-    return Emotion2vecEncoder(
-        model, layers_of(config), normalize, labels, located.metadata, torch_device, precision
-    )
+    layers = layers_of(config)
+    encoder = Emotion2vecEncoder(model, layers, normalize, labels, located.metadata, torch_device, precision)
+    try:
+        encoder.embed([np.zeros(receptive_field(layers), np.float32)])
+    # FunASR checks no value of the configuration, and some are used first when the model runs.
+    except Exception as error:
+        raise MferError(f"the emotion2vec in {located.folder} cannot run: {typed_line(error)}") from error
+    return encoder

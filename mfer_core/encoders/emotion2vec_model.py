@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mfer_core.base.errors import MferError, one_line
+from mfer_core.base.errors import MferError, one_line, typed_line
 from mfer_core.base.files import atomic_path, write_json
 from mfer_core.encoders.checkpoints import weights_files
 from mfer_core.encoders.funasr_module import emotion2vec_class
@@ -42,7 +42,12 @@ def load_model(folder: Path, config: dict[str, Any], classes: int) -> "Emotion2v
     """The model of a FunASR folder in evaluation mode. Raises MferError when weights are unsafe, missing or
     misshapen.
     """
-    model = build_model(config["model_conf"], classes)
+    try:
+        model = build_model(config["model_conf"], classes)
+    # FunASR checks no value; each error means that the configuration is of no use.
+    except Exception as error:
+        fault = f"{folder / 'config.yaml'} describes no Emotion2vec: {typed_line(error)}"
+        raise MferError(fault) from error
     state = read_state(weights_files(folder)[0])
     try:
         model.load_state_dict(_pick(state, model.state_dict(), list(config.get("scope_map") or [])))

@@ -1,7 +1,7 @@
 """Which face encoder a checkpoint holds; what its config.json says decides, never its name."""
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_json
+from mfer_core.base.files import read_object
 from mfer_core.encoders.checkpoint_pointer import Source
 from mfer_core.encoders.checkpoints import checkpoint_folder
 from mfer_core.encoders.contract import FaceEncoder
@@ -20,12 +20,13 @@ def load_faces(source: Source, device: str, precision: str) -> FaceEncoder:
             "its last layer gives: leave the layer out"
         )
     folder = checkpoint_folder(source.checkpoint, source.revision)
-    config = read_json(folder / "config.json")
+    config = read_object(folder / "config.json")
     if config.get("model_type") == "videomae":
         from mfer_core.encoders.transformers_video import load_transformers_video
 
         return load_transformers_video(source, device, precision)
-    if CLASSIFIERS & set(config.get("architectures") or []):
+    architectures = config.get("architectures")
+    if isinstance(architectures, list) and any(name in architectures for name in CLASSIFIERS):
         from mfer_core.encoders.vit import load_vit
 
         return load_vit(source.checkpoint, source.revision, device, precision, source.hash)

@@ -5,6 +5,7 @@ out its middle where the processor says so, rescale, normalise; here the last tw
 encoder's device.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_json
+from mfer_core.base.errors import MferError, one_line
+from mfer_core.base.files import DAMAGED, read_object
 
 FILE = "preprocessor_config.json"
+LARGEST = 4096  # pixels of a side
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,37 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     """Read a ViT's ``preprocessor_config.json``. Raises MferError when it is missing or asks for what is not
     supported.
     """
-    return parse_preprocessing(read_json(folder / FILE), folder / FILE)
+    return parse_preprocessing(read_object(folder / FILE), folder / FILE)
 
 
 def parse_preprocessing(config: dict, path: Path) -> Preprocessing:
     """The preprocessing of an image processor's settings (``path``: where they are). Raises MferError for one
-    that is not supported.
+    that is not supported, or damaged.
     """
+    try:
+        preprocessing = _parse(config, path)
+        checks = {
+            "size": min(preprocessing.height, preprocessing.width) > 0,
+            "largest size": max(preprocessing.height, preprocessing.width) <= LARGEST,
+            "shortest_edge": (preprocessing.shortest or 0) <= LARGEST,
+            "image_mean and image_std": _three(preprocessing.mean) and _three(preprocessing.std),
+            "image_std": all(preprocessing.std),
+            "rescale_factor": math.isfinite(preprocessing.scale),
+            "resample": preprocessing.resample in {*Image.Resampling},
+        }
+    except DAMAGED as error:
+        raise MferError(f"{path} is damaged: {one_line(error)}") from error
+    if wrong := [name for name, holds in checks.items() if not holds]:
+        raise MferError(f"{path}: {wrong[0]} is out of range, in {one_line(config)}")
+    return preprocessing
+
+
+def _three(values: tuple[float, ...]) -> bool:
+    """Whether these are numbers for three channels."""
+    return len(values) == 3 and all(math.isfinite(value) for value in values)
+
+
+def _parse(config: dict, path: Path) -> Preprocessing:
     size = config.get("size", 224)
     size = {"height": size, "width": size} if isinstance(size, int) else size
     crop = config.get("crop_size") if config.get("do_center_crop") else None

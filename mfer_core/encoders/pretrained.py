@@ -13,7 +13,7 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging
 
 from mfer_core.base.errors import MferError, one_line
-from mfer_core.base.files import read_json
+from mfer_core.base.files import read_object
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 UNUSED = {"masked_spec_embed", "mask_token"}  # Only pretraining uses these.
@@ -23,7 +23,7 @@ def read_config(folder: Path, wanted: str, families: Iterable[str]) -> Any:
     """The configuration of ``folder``. Raises MferError where config.json names none of ``families`` or
     cannot be read; ``wanted`` says in words what was looked for.
     """
-    kind = read_json(folder / "config.json").get("model_type")
+    kind = read_object(folder / "config.json").get("model_type")
     if kind not in families:
         raise MferError(f"{folder} holds a {kind!r} model: {wanted} is one of {', '.join(families)}")
     try:

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import ViTConfig, ViTForImageClassification
+from transformers import ViTForImageClassification
 
 from mfer_core.base.errors import MferError
-from mfer_core.base.files import read_json
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.batched_faces import BatchedFaces
 from mfer_core.encoders.checkpoints import find_checkpoint
 from mfer_core.encoders.device import choose_device
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
-from mfer_core.encoders.pretrained import load_pretrained
+from mfer_core.encoders.pretrained import load_pretrained, read_config
 from mfer_core.encoders.vit_stem import vit_class
 
 SHAPING_FILES = ("config.json", FILE)
@@ -84,17 +83,25 @@ def load_vit(
     torch_device = choose_device(device)
     # transformers' types take the wrapped method for one that is not bound.
     model = _load_model(located.folder).to(torch_device)  # type: ignore[arg-type]
-    labels = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    return VitEncoder(
-        model, read_preprocessing(located.folder), labels, located.metadata, torch_device, precision
-    )
+    preprocessing = read_preprocessing(located.folder)
+    labels = _check(model, preprocessing, located.folder)
+    return VitEncoder(model, preprocessing, labels, located.metadata, torch_device, precision)
+
+
+def _check(model: ViTForImageClassification, preprocessing: Preprocessing, folder: Path) -> list[str]:
+    """The classifier's labels. Raises MferError where they are not its classes, or pictures of another size
+    would come than the model takes.
+    """
+    config, size = model.config, (preprocessing.height, preprocessing.width)
+    if size != (taken := model.vit.embeddings.patch_embeddings.image_size):
+        raise MferError(f"{folder}: {FILE} makes pictures of {size}, and the model takes {taken}")
+    if {*config.id2label} != {*range(config.num_labels)}:
+        raise MferError(f"{folder / 'config.json'}: id2label does not number {config.num_labels} classes")
+    return [str(config.id2label[number]) for number in range(config.num_labels)]
 
 
 def _load_model(folder: Path) -> ViTForImageClassification:
-    kind = read_json(folder / "config.json").get("model_type")
-    if kind != "vit":
-        raise MferError(f"{folder} holds a {kind!r} model: this encoder reads model_type 'vit'")
-    config = ViTConfig.from_pretrained(folder, local_files_only=True)
+    config = read_config(folder, "a ViT classifier", ("vit",))
     model = load_pretrained(vit_class(config), folder, config, attn_implementation="sdpa")
     if not isinstance(model.classifier, torch.nn.Linear):
         raise MferError(f"the ViT in {folder} has no classes: this is not a complete ViT classifier")

@@ -16,6 +16,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.files import (
     atomic_folder,
     atomic_path,
+    read_object,
     refused_writes,
     remove,
     write_json,
@@ -158,3 +159,11 @@ def test_new_folders_and_removals_are_synced_too(tmp_path, monkeypatch):
     remove([tmp_path / "a" / "b" / "c.json", tmp_path / "a" / "never.json"])
     assert synced == [inodes[2]]
     assert not (tmp_path / "a" / "b" / "c.json").exists()
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '"a"', "{", "[" * 100_000])
+def test_what_is_no_json_object_is_one_line_that_names_the_file(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(MferError, match=r"cannot read .*config\.json"):
+        read_object(path)
