@@ -6,7 +6,9 @@ In full: python -m benchmarks.hostile.
 import numpy as np
 import pytest
 
-from benchmarks.hostile import Entrance, entrances, mutated, outcomes
+from benchmarks.hostile.entrances import entrances
+from benchmarks.hostile.inputs import Entrance, mutated, outcomes
+from benchmarks.hostile.service import attack, serving, verdict
 from mfer_core.cache.code import ROOT
 
 KEPT = sorted((ROOT / "tests" / "hostile").iterdir())
@@ -20,8 +22,9 @@ def known(tmp_path_factory):
 
 def test_inputs_that_failed_once_fail_no_more(known):
     assert len(KEPT) > 5
+    by_file = {name.replace(" ", "_"): entrance for name, entrance in known.items()}
     for path in KEPT:
-        entrance = known[path.name.split("-")[0].replace("_", " ")]
+        entrance = by_file[path.name.split("-")[0]]
         assert set(outcomes(entrance, [path.read_bytes()])) <= ANSWERS, path.name
 
 
@@ -47,7 +50,27 @@ def test_what_is_no_answer_is_seen(tmp_path):
     seen = [*outcomes(Entrance(b"x", "x", bug), [b"x"]), *outcomes(Entrance(b"x", "x", leave), [b"x"])]
     assert seen == ["FAULT: TypeError: a bug", "FAULT: written outside: ['outside']"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmarks.hostile.LIMIT_S", 1)
+        patch.setattr("benchmarks.hostile.inputs.LIMIT_S", 1)
         assert list(outcomes(Entrance(b"x", "x", hang), [b"x"])) == [
             "FAULT: the process ended with status -14"
         ]
+
+
+@pytest.mark.parametrize(
+    ("said", "judged"),
+    [
+        (b"", "FAULT: no answer"),
+        (b"HTTP/1.1 500 Internal Server Error\r\n\r\n{}", "FAULT: b'HTTP/1.1 500 Internal Server Error'"),
+        (b"HTTP/1.1 422 Unprocessable\r\n\r\nno", "FAULT: 422 without JSON: b'no'"),
+        (b"HTTP/1.1 200 OK\r\n\r\n[]", "200"),
+    ],
+)
+def test_what_a_service_says_is_judged(said, judged):
+    assert verdict(said) == judged
+
+
+def test_hostile_requests_are_answered_and_leave_the_service_as_it_was(tmp_path):
+    with serving(tmp_path) as (server, port):
+        counts = attack(server, port, 100, seed=3, keep=None)
+    assert {"200", "413", "422"} <= counts.keys()
+    assert not [answer for answer in counts if answer.startswith("FAULT")]
