@@ -94,10 +94,10 @@ class PeakMemory(threading.Thread):
     def run(self) -> None:
         family: list[psutil.Process] = []
         while not self._ended.wait(SAMPLE_S):
-            alone = _memory(self._process)
+            alone = memory_of(self._process)
             with suppress(psutil.NoSuchProcess):
                 family = self._process.children(recursive=True)
-            children = sum(map(_memory, family), Memory())
+            children = sum(map(memory_of, family), Memory())
             together = alone + children
             self.alone, self.children = self.alone.at_least(alone), self.children.at_least(children)
             self.together = self.together.at_least(together)
@@ -105,7 +105,7 @@ class PeakMemory(threading.Thread):
         self.cpu_s = time.thread_time()
 
 
-def _memory(process: psutil.Process) -> Memory:
+def memory_of(process: psutil.Process) -> Memory:
     """A process's share, as the kernel counts it (proc(5): smaps_rollup)."""
     try:
         lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
