@@ -4,7 +4,7 @@
 a classifier loads "right", and every weight is random.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +19,12 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 UNUSED = {"masked_spec_embed", "mask_token"}  # Only pretraining uses these.
 
 
-def read_config(folder: Path, wanted: str, families: Iterable[str]) -> Any:
+def read_config(folder: Path, wanted: str, families: Collection[str]) -> Any:
     """The configuration of ``folder``. Raises MferError where config.json names none of ``families`` or
     cannot be read; ``wanted`` says in words what was looked for.
     """
     kind = read_object(folder / "config.json").get("model_type")
-    if kind not in families:
+    if not isinstance(kind, str) or kind not in families:
         raise MferError(f"{folder} holds a {kind!r} model: {wanted} is one of {', '.join(families)}")
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -92,12 +92,14 @@ def _check(model: ViTForImageClassification, preprocessing: Preprocessing, folde
     """The classifier's labels. Raises MferError where they are not its classes, or pictures of another size
     would come than the model takes.
     """
-    config, size = model.config, (preprocessing.height, preprocessing.width)
-    if size != (taken := model.vit.embeddings.patch_embeddings.image_size):
+    size = (preprocessing.height, preprocessing.width)
+    taken = model.vit.embeddings.patch_embeddings.image_size
+    if size != tuple(taken):
         raise MferError(f"{folder}: {FILE} makes pictures of {size}, and the model takes {taken}")
-    if {*config.id2label} != {*range(config.num_labels)}:
-        raise MferError(f"{folder / 'config.json'}: id2label does not number {config.num_labels} classes")
-    return [str(config.id2label[number]) for number in range(config.num_labels)]
+    names: dict = model.config.id2label or {}
+    if names.keys() != {*range(len(names))}:
+        raise MferError(f"{folder / 'config.json'}: id2label does not number its classes from 0")
+    return [str(names[number]) for number in range(len(names))]
 
 
 def _load_model(folder: Path) -> ViTForImageClassification:
