@@ -103,8 +103,9 @@ def prefect_server(port: int) -> tuple[str, ...]:
 def _mlflow_server(tracking_uri: str, port: int) -> tuple[str, ...]:
     # MLflow's job queues take 1.5 GB and serve nothing here.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    options = ("--backend-store-uri", tracking_uri, "--host", HOST, "--port", str(port), "--workers", "1")
-    return ("mlflow", "ui", *options)
+    # Everybody on this machine can read a command line, and the address may hold a password.
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = tracking_uri
+    return ("mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1")
 
 
 @contextmanager

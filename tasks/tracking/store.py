@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 import requests
@@ -60,9 +61,21 @@ def _database(uri: str) -> Path | None:
 
 
 def page_address(tracking: Tracking) -> str:
-    """Where a browser finds the tracking store: its server, or where `make ui` opens a database."""
+    """Where a browser finds the tracking store: its server, or where `make ui` opens a database. A server's
+    name and password are left out, since Prefect's pages keep the address.
+    """
     uri = tracking_uri(tracking)
-    return uri.rstrip("/") if uri.startswith("http") else UI
+    return _without_login(uri).rstrip("/") if uri.startswith("http") else UI
+
+
+def _without_login(address: str) -> str:
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def shown_address(uri: str) -> str:
+    """A store's address as a person may read it, without its password."""
+    return make_url(uri).render_as_string(hide_password=True)
 
 
 def lock() -> FileLock:
@@ -80,8 +93,7 @@ def _ask(uri: str) -> None:
         elif uri.startswith(SERVERS):
             create_engine(uri, connect_args={"connect_timeout": ANSWER_S}).connect().close()
     except (requests.RequestException, SQLAlchemyError) as error:
-        address = make_url(uri).render_as_string(hide_password=True)
-        raise MlflowException(f"no answer from {address} within {ANSWER_S} s") from error
+        raise MlflowException(f"no answer from {shown_address(uri)} within {ANSWER_S} s") from error
 
 
 @cache
@@ -97,7 +109,7 @@ def client(tracking: Tracking) -> MlflowClient:
             store = MlflowClient(uri)
             store.search_experiments(max_results=1)
         except SQLAlchemyError as error:
-            raise MlflowException(f"{uri}: {getattr(error, 'orig', error)}") from error
+            raise MlflowException(f"{shown_address(uri)}: {getattr(error, 'orig', error)}") from error
         database = _database(uri)
         if database is not None and project_folder() in database.absolute().parents:
             relocate(database, project_folder(), tracking.artifacts)

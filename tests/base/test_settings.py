@@ -99,6 +99,13 @@ def test_one_wrong_value_is_one_line_that_names_it(dotted, value, said, faults_o
     assert sum(all(words in line for words in said) for line in lines) == 1, lines
 
 
+@pytest.mark.parametrize("name", ["uri", "artifacts"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(name, faults_of):
+    (line,) = faults_of((f"tracking.{name}", "postgresql+psycopg2://me:hunter2@db/mlflow"))
+    assert f"tracking: {name} holds a password" in line and "MLFLOW_TRACKING_URI" in line
+    assert "hunter2" not in line
+
+
 def test_all_faults_are_said_at_once_those_between_sections_too(faults_of):
     lines = faults_of(
         ("embed.device", "cdua"),

@@ -6,6 +6,7 @@ need not stand in params.yaml.
 """
 
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -239,3 +240,13 @@ class Tracking(Section):
     """Address of the tracking store."""
     artifacts: Text
     """Folder or address of the files of runs."""
+
+    @model_validator(mode="after")
+    def _no_password_is_kept(self) -> Self:
+        for name in ("uri", "artifacts"):
+            if urlsplit(getattr(self, name)).password:
+                raise ValueError(
+                    f"{name} holds a password, which git and dvc.lock would keep: leave it out, and set the "
+                    "environment's MLFLOW_TRACKING_URI"
+                )
+        return self

@@ -148,6 +148,14 @@ def test_a_database_that_is_down_is_a_line_without_its_password_and_is_asked_onc
     assert tracking.missed == [str(fold)] * 2 and len(asked) == 1
 
 
+def test_a_page_that_is_linked_to_and_a_broken_store_are_named_without_name_and_password(
+    settings, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example:8443/team/")
+    assert tracking.page_address(settings.tracking) == "https://mlflow.example:8443/team"
+    assert tracking.shown_address("postgresql://me:secret@db/mlflow") == "postgresql://me:***@db/mlflow"
+
+
 def test_a_server_that_is_stopped_and_started_again_in_mid_run_has_every_fold_in_the_end(
     settings, tmp_path, monkeypatch
 ):
