@@ -5,10 +5,9 @@ mend.
 import os
 import sys
 from io import TextIOWrapper
-from pathlib import Path
 from typing import NoReturn
 
-from flows.environment import set_environment
+from flows.environment import program_name, set_environment
 from flows.fork_client import is_stage_below_dvc, run_in_fork
 from mfer_core.base.errors import Faults, one_line
 from mfer_core.base.parent_watchdog import end_family
@@ -26,9 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a pipe that takes ASCII only loses no letter
     from flows.commands import STOPPED, app
 
-    program = "mfer" if Path(sys.argv[0]).stem == "mfer" else "python -m flows"
     try:
-        app(arguments, prog_name=program)
+        app(arguments, prog_name=program_name())
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
@@ -46,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         for fault in error.lines if isinstance(error, Faults) else [line]:
             print(f"error: {one_line(fault, None)}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):  # Python itself prints those of a bug.
+            print(one_line(note, None), file=sys.stderr)
         status = 1
     if status == INTERRUPTED:
         print(STOPPED, file=sys.stderr)

@@ -3,6 +3,8 @@ imported.
 """
 
 import os
+import sys
+from pathlib import Path
 
 SWITCHES = {
     "DO_NOT_TRACK": "true",  # The value is the word, because MLflow ignores 1.
@@ -24,3 +26,8 @@ def set_environment() -> None:
     os.environ.update(SWITCHES)
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
+
+
+def program_name() -> str:
+    """What a person types to start this program."""
+    return "mfer" if Path(sys.argv[0]).stem == "mfer" else "python -m flows"

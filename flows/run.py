@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from flows.commands import STOPPED
+from flows.ending import saying_how_to_go_on
 from flows.fork_client import ensure_fork_server, is_stage_below_dvc
 from flows.local_api import ensure_api
 from flows.seconds import record_seconds
@@ -37,7 +38,7 @@ def run_flow(name: str, **parameters: Any) -> None:
     _set_up_logging()
     _publish_progress()
     corpus = parameters.get("corpus")
-    with _parent_context(), _tags(stage=name, corpus=corpus):
+    with saying_how_to_go_on(name, parameters), _parent_context(), _tags(stage=name, corpus=corpus):
         flow(**parameters)
     if module == "flows.stages":
         record_seconds(f"{name}@{corpus}" if corpus else name)
@@ -112,10 +113,9 @@ def _set_up_logging() -> None:
 
     from prefect.logging.configuration import setup_logging
 
-    from tasks.fault_lines import DropFaults, shorten_faults
+    from tasks.fault_lines import leave_errors_to_the_command_line, shorten_faults
 
     setup_logging()
     shorten_faults()
     logging.getLogger("mfer").setLevel(logging.INFO)
-    for terminal in logging.getLogger().handlers:
-        terminal.addFilter(DropFaults())  # The command line prints errors itself, once.
+    leave_errors_to_the_command_line()

@@ -4,6 +4,7 @@ can mend is one line on Prefect's page, and on the terminal what the command lin
 
 import logging
 import os
+import traceback
 from typing import cast
 
 from mfer_core.base.errors import mendable, one_line
@@ -37,6 +38,25 @@ class DropFaults(logging.Filter):
         return not (getattr(record, "is_fault", False) or _line(record))
 
 
+class DropErrors(DropFaults):
+    """Drops bugs too: an error of a run, with its traceback, and the state that repeats it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_bug = _error(record) is not None or record.getMessage().startswith("Finished in state Failed")
+        return super().filter(record) and not (is_bug and record.name in RUNS)
+
+
+class KeepTraceback(logging.Filter):
+    """Writes a bug's traceback into its notes, since a process passes on an error without it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = _error(record)
+        if error is not None and not _line(record) and not hasattr(error, "__notes__"):
+            places = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+            error.add_note(f"in a process of its own:\n{places}")
+        return True
+
+
 def shorten_faults() -> None:
     """Log a mendable fault as one line during the run of a flow or task in this process."""
     for name in RUNS:
@@ -45,11 +65,22 @@ def shorten_faults() -> None:
             logger.addFilter(ShortenFaults())
 
 
-def drop_faults() -> None:
-    """Log no mendable fault in a worker process, whose parent logs it."""
+def leave_errors_to_the_command_line() -> None:
+    """Prefect's errors stay out of the terminal: the command line prints them itself, once, at the end."""
+    for terminal in logging.getLogger().handlers:
+        terminal.addFilter(DropErrors())
+
+
+def leave_faults_to_the_parent() -> None:
+    """Log no mendable fault in a worker process, whose parent logs it, and take a bug's traceback there."""
+    from prefect.logging.configuration import setup_logging
+
+    setup_logging()
     shorten_faults()
     for name in RUNS:
         logging.getLogger(name).addFilter(DropFaults())
+        logging.getLogger(name).addFilter(KeepTraceback())
+    leave_errors_to_the_command_line()
 
 
 def fault_line(error: BaseException) -> str | None:

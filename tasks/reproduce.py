@@ -23,17 +23,18 @@ from mfer_core.base.errors import Faults, MferError
 from mfer_core.base.settings import Settings
 from tasks.dvc_locks import forget_the_dead, works_here
 from tasks.dvc_plan import BLOCKED, BusyError, machine, plan
+from tasks.endings import DONE, ENDING, FAULT
 from tasks.processes import CONTEXT_VARIABLE, HOME, PARENT_VARIABLE, describe
 from tasks.schedule import Schedule, Step
 
 RUNNING = re.compile(r"Running stage '(.+)':")
-FAULT = "error: "  # A stage's error line begins with this; this flow's error repeats the line.
+LOGGED = ("Running stage", "Stage '", "ERROR:")  # DVC's own lines of which the task's log tells
+TRACEBACK = "Traceback (most recent call last):"
 # What DVC says of a single stage, and what would be wrong or no news of a run of many.
 NO_NEWS = re.compile(
     r"\s*$|(Updating|Generating) lock file|Data and pipelines are up to date|Use `dvc push`"
     r"|To (track|enable)|\t(git add|dvc config) |stopped; the next run goes on"
 )
-GO_ON = "once that is mended, the same command goes on there"
 _dvc_processes: set[subprocess.Popen] = set()  # of all threads of this process
 
 
@@ -71,7 +72,10 @@ def reproduce(
                     others = ", ".join(schedule.running)
                     get_run_logger().error(f"{name} failed; what is at work goes to its end: {others}")
     if faults:
-        raise _joined(faults)
+        error = _joined(faults)
+        up_to_date = len(schedule.passed_over)
+        error.add_note(f"{DONE}stages: {len(ran)} ran, {up_to_date} up to date, {schedule.left} not started")
+        raise error
     return ran, [name for name in (*schedule.passed_over, *futures) if name not in ran]
 
 
@@ -110,7 +114,7 @@ def reproduce_stage(stage: str, force: bool) -> bool:
         if not status:
             return any(RUNNING.match(line) for line in said)
         if not (blocked := BLOCKED.search("\n".join(said))):
-            raise MferError(f"{stage} stopped: {_fault(said)}; {GO_ON}")
+            raise MferError(f"{stage} stopped: {_fault(said)}")
         _wait_for(int(blocked[1]), get_run_logger().info)
 
 
@@ -167,10 +171,27 @@ def _fault(lines: list[str]) -> str:
     last words.
     """
     if fault := next((line for line in lines if line.startswith(FAULT)), None):
-        return fault.removeprefix(FAULT)
+        done = next((line.removeprefix(DONE) for line in lines if line.startswith(DONE)), None)
+        return fault.removeprefix(FAULT) + (f" ({done})" if done else "")
+    if bug := _bug(lines):
+        return f"a bug, whose traceback is above ({bug})"
     start = next((at for at, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines) - 1)
     said = itertools.takewhile(bool, lines[max(start, 0) :])
     return " ".join(line.strip() for line in said).removeprefix("ERROR: ") or "no output"
+
+
+def _is_told(lines: list[str]) -> bool:
+    """Whether the stage itself said how it failed."""
+    return TRACEBACK in lines or any(line.startswith(FAULT) for line in lines)
+
+
+def _bug(lines: list[str]) -> str | None:
+    """The type of the exception whose traceback a stage printed last."""
+    if TRACEBACK not in lines:
+        return None
+    last = len(lines) - lines[::-1].index(TRACEBACK)
+    named = next((line for line in lines[last:] if line and not line.startswith(" ")), "")
+    return named.partition(":")[0] or None
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -187,15 +208,18 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _follow_output(process: subprocess.Popen) -> list[str]:
-    """Pass the output on as it comes, but for a stage's fault; DVC's own lines also go to the task's log."""
+    """Pass the output on as it comes, but for how a stage failed, which this flow says at its end; DVC's own
+    lines go to the task's log.
+    """
     logger = get_run_logger()
     assert process.stdout is not None  # the process was started with a pipe
     lines = []
     for line in process.stdout:
-        if not line.startswith(FAULT) and not NO_NEWS.match(line):
-            print(line, end="", flush=True)
         lines.append(line.rstrip())
-        if line.startswith(("Running stage", "Stage '", "ERROR:")):
-            logger.info(line.rstrip())
+        if line.startswith(LOGGED):
+            if not (line.startswith("ERROR:") and _is_told(lines)):
+                logger.info(line.rstrip())
+        elif not line.startswith(ENDING) and not NO_NEWS.match(line):
+            print(line, end="", flush=True)
     process.wait()
     return lines

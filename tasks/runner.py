@@ -18,7 +18,8 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.parent_watchdog import work_for
 from mfer_core.base.progress import track
 from mfer_core.base.workers import fork_server
-from tasks.fault_lines import drop_faults
+from tasks.endings import DONE
+from tasks.fault_lines import leave_faults_to_the_parent
 
 PRELOAD = "tasks.train"  # A pool loads this module once, for all of its processes.
 
@@ -63,7 +64,7 @@ def _call(work: Callable[[], Any]) -> Any:
 def _start_worker(parent: int) -> None:
     """Runs first in each process of the pool."""
     work_for(parent)
-    drop_faults()
+    leave_faults_to_the_parent()
 
 
 def run_side_by_side(
@@ -103,6 +104,8 @@ def run_side_by_side(
             else:
                 yield result
     if failures:
+        done = len(calls) - len(failures)
+        failures[0].add_note(f"{DONE}{title}, {done} of {len(calls)}; this failed first")
         raise failures[0]
 
 

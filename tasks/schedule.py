@@ -31,6 +31,11 @@ class Schedule:
         """The names of the steps that have started and not ended."""
         return list(self._running)
 
+    @property
+    def left(self) -> int:
+        """How many steps have neither started nor been passed over."""
+        return len(self._waiting)
+
     def start(self) -> list[Step]:
         """The steps to start now; the first ones are those with the longest way to the end of the run."""
         self._pass_over()

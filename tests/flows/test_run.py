@@ -115,7 +115,7 @@ def lay_out(folder: Path, prefect_database: Path) -> None:
         (folder / name).symlink_to(ROOT / name)
     (folder / "stage.py").write_text(STAGE)
     put_prefect_database(prefect_database, folder)
-    stages = [f"  {kind}:\n    cmd: python stage.py demo {kind}\n" for kind in KINDS]
+    stages = [f"  {kind}:\n    cmd: python stage.py demo {kind}\n" for kind in (*KINDS, "fault")]
     (folder / "dvc.yaml").write_text("stages:\n" + "".join(stages))
 
 
@@ -207,32 +207,51 @@ def in_the_terminal() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def run(project, kind: str) -> tuple[int, str]:
+def run(project, kind: str, command=(sys.executable, "stage.py", "demo")) -> tuple[int, str]:
     folder, environment = project
-    command = [sys.executable, "stage.py", "demo", kind]
+    command = [*command, kind]
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     return result.returncode, result.stdout + result.stderr
 
 
-def test_a_fault_in_a_process_of_a_pool_is_said_once(project):
+def ending(command: str) -> list[str]:
+    return [
+        "error: permission denied: data/x",
+        "done: fault, 0 of 3; this failed first",
+        f"go on: once that is mended, `{command}` does the rest",
+    ]
+
+
+def test_a_fault_below_dvc_is_said_once_with_what_is_done_and_the_way_on(project):
+    status, output = run(project, "fault", ("dvc", "repro"))
+    assert status != 0
+    assert "\n".join(ending("dvc repro")) in output
+    assert output.lower().count("permission denied") == 1, output
+
+
+def test_a_fault_in_a_process_of_a_pool_is_said_once_with_what_is_done_and_the_way_on(project):
     status, output = run(project, "fault")
     assert status == 1
-    assert output.splitlines()[-1] == "error: permission denied: data/x"
+    assert output.splitlines()[-3:] == ending("python -m flows demo")
     assert output.lower().count("permission denied") == 1, output
     assert "Traceback" not in output
 
 
-def test_a_bug_keeps_its_traceback(project):
+def test_a_bug_is_said_once_with_its_traceback_in_the_process_that_had_it(project):
     status, output = run(project, "bug")
     assert status == 1
-    assert output.splitlines()[-1] == "ValueError: a bug"
-    assert "in fail\n" in output
+    assert output.count("ValueError: a bug") == 1, output
+    assert "in fail\n" in output[output.index("ValueError: a bug") :]
+    assert output.splitlines()[-2:] == [
+        "done: bug, 0 of 3; this failed first",
+        "go on: once that is mended, `python -m flows demo` does the rest",
+    ]
 
 
 def test_a_process_that_prefect_ends_is_a_line_and_not_waited_for(project):
     status, output = run(project, "leave")
     assert status == 1
-    line = output.splitlines()[-1]
+    line = output.splitlines()[-3]
     assert line.startswith("error: a task could not go on (Prefect's server did not answer, or refused it)")
 
 

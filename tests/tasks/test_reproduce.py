@@ -62,6 +62,13 @@ def test_a_stage_is_heard_before_dvc_and_dvc_before_the_last_words():
     assert _fault([*lines, "error: no such corpus"]) == "no such corpus"
 
 
+def test_a_fault_is_told_with_what_was_done_and_a_bug_by_its_type():
+    ended = ["error: the disk is full", "done: extract x, 3 of 8", "go on: elsewhere", "ERROR: failed"]
+    assert _fault(ended) == "the disk is full (extract x, 3 of 8)"
+    bug = ["Traceback (most recent call last):", '  File "a.py", line 1', "ValueError: no", "ERROR: failed"]
+    assert _fault(bug) == "a bug, whose traceback is above (ValueError)"
+
+
 def test_what_every_dvc_of_one_stage_says_is_not_said_for_each_and_a_stop_once():
     said = ["", "Updating lock file 'dvc.lock'", "Data and pipelines are up to date.", STOPPED]
     said += [
