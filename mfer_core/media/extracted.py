@@ -5,6 +5,7 @@ So a clip, or a column of all clips, is read without the rest of its shard.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mfer_core.base.errors import MferError
+from mfer_core.base.errors import MferError, one_line
 from mfer_core.cache.schemas import EXTRACTED
 from mfer_core.cache.shards import ShardFolder, shard_files
 from mfer_core.media.read import FrameSequence, Speech, decode_frames, keep_speech
@@ -36,11 +37,12 @@ class ExtractedShards(ShardFolder[pa.Table]):
     suffix = SUFFIX
 
     def read_pairs(self, path: Path) -> Iterable[tuple[str, str]]:
-        table = pq.read_table(path, columns=["clip_id", "key"], partitioning=None)
+        table = _read_columns(path, ["clip_id", "key"])
         return zip(table["clip_id"].to_pylist(), table["key"].to_pylist(), strict=True)
 
     def read_row(self, path: Path, number: int) -> pa.Table:
-        return pq.ParquetFile(path).read_row_group(number // GROUP).slice(number % GROUP, 1)
+        with _damage_is_a_line(path):
+            return pq.ParquetFile(path).read_row_group(number // GROUP).slice(number % GROUP, 1)
 
     def write_rows(self, path: Path, rows: Iterable[pa.Table]) -> None:
         # Images and samples hardly repeat, and nothing is searched for by its range: neither pays for its
@@ -62,7 +64,7 @@ class Extracted:
     """The extracted clips of some corpora, read one at a time, in any order."""
 
     def __init__(self, files: list[Path]):
-        tables = [pq.read_table(path, columns=FACTS, partitioning=None) for path in files]
+        tables = [_read_columns(path, FACTS) for path in files]
         facts = pa.concat_tables([EXTRACTED.empty_table().select(FACTS), *tables]).to_pandas()
         self.facts: pd.DataFrame = facts.set_index("clip_id", drop=False)  # every clip, rejected ones too
         self._rows = {
@@ -112,7 +114,25 @@ class Extracted:
         return self._group(path, number // GROUP, columns).slice(number % GROUP, 1)
 
     def _read_group(self, path: Path, number: int, columns: tuple[str, ...] | None) -> pa.Table:
-        return self._opened(path).read_row_group(number, columns and [*columns])
+        with _damage_is_a_line(path):
+            return self._opened(path).read_row_group(number, columns and [*columns])
+
+
+def _read_columns(path: Path, columns: list[str]) -> pa.Table:
+    with _damage_is_a_line(path):
+        return pq.read_table(path, columns=columns, partitioning=None)
+
+
+@contextmanager
+def _damage_is_a_line(path: Path) -> Iterator[None]:
+    """Raise MferError that says what to do about a shard that is damaged."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        if getattr(error, "errno", None):  # The system refused it, whatever the file holds.
+            raise
+        fault = f"cannot read {path}: {one_line(error)}; remove it and run extract again"
+        raise MferError(fault) from error
 
 
 def open_extracted(*folders: Path) -> Extracted:

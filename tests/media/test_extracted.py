@@ -83,6 +83,33 @@ def test_a_clip_is_read_without_the_rest_of_its_shard(tmp_path):
     assert len(extracted.frames(clips[-1]).images) == (len(clips) - 1) % 3
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"no Parquet",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:4] + b"x" * 2000 + content[2004:],
+    ],
+)
+def test_a_damaged_shard_is_a_line_that_names_it(folder, damage):
+    path = sorted(folder.glob("*.parquet"))[0]
+    path.write_bytes(damage(path.read_bytes()))
+
+    def read_everything():
+        extracted = open_extracted(folder)
+        return [extracted.clip(clip_id) for clip_id in CLIPS]
+
+    line = f"cannot read {path}: .*; remove it and run extract again"
+    with pytest.raises(MferError, match=line):
+        read_everything()
+    (shard,) = [one for one in partition(dict.fromkeys(CLIPS, "k"), 2) if one.name == path.stem]
+    store = ExtractedShards(folder)
+    with pytest.raises(MferError, match=line):
+        [store.read_row(path, number) for number, _ in enumerate(store.read_pairs(path))]
+    path.unlink()
+    assert ExtractedShards(folder).missing(shard) == list(shard.keys)
+
+
 def test_a_stage_that_has_not_run_is_named(tmp_path):
     with pytest.raises(MferError, match="run the stage"):
         open_extracted(tmp_path / "c")
