@@ -3,6 +3,7 @@
 import shutil
 
 from flows import plan as planning
+from flows.__main__ import main
 from mfer_core.cache.code import ROOT
 from mfer_core.planning.rates import Rate
 from tests.planning.test_estimate import PARTS
@@ -22,8 +23,8 @@ def test_a_profile_without_its_corpora_and_checkpoints_could_not_start(tmp_path,
         return dict.fromkeys(PARTS, Rate(seconds=0.1, memory_gb=1.0))
 
     monkeypatch.setattr(planning, "measure_rates", measure)
-    assert planning.plan("report") == 1
-    assert planning.plan("report") == 1
+    assert main(["plan", "--profile", "report"]) == 1
+    assert main(["plan", "--profile", "report"]) == 1
     said = capsys.readouterr().out
     for missing in ("ravdess", "crema_d", "shemo", "sdc", "urdu", "custom", "pretrain_vit.checkpoint"):
         assert f"missing: {missing}: " in said

@@ -7,6 +7,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from flows import pipeline, project
+from flows.__main__ import main
 from flows.check import check_project
 from flows.project import initialise, record_code
 from mfer_core.base.errors import MferError
@@ -16,7 +17,7 @@ from tasks.dvc_plan import plan
 
 
 def test_a_project_has_the_stages_of_the_checkout_and_depends_on_the_installed_code(tmp_path, monkeypatch):
-    initialise(tmp_path / "mine")
+    assert main(["init", str(tmp_path / "mine")]) == 0
     monkeypatch.chdir(tmp_path / "mine")
     settings = check_project()
     assert settings == load_settings(ROOT / "params.yaml")

@@ -13,6 +13,7 @@ import torch
 from ruamel.yaml import YAML
 
 from mfer_core.base.files import read_json, read_table, sha256_file
+from mfer_core.cache.code import ROOT
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.prediction import Predictor
 from tests.pipeline.clone import DEMO, run
@@ -53,6 +54,25 @@ def test_every_file_is_accounted_for(project, reproduced):
         broken = rejects[rejects.reason == "broken link"].path.tolist()
         assert broken == (["gone.wav"] if corpus == "crema_d" else [])
         assert len(manifest) + len(rejects) == speakers * clips + len(broken)
+
+
+def test_what_is_typed_beside_the_stages_finds_all_in_order(project, reproduced, tmp_path):
+    def mfer(*words: str) -> str:
+        return run(project, sys.executable, "-m", "flows", *words)
+
+    champion = mfer("track").splitlines()[-1]
+    assert "mfer" in champion and champion == mfer("track").splitlines()[-1]
+    manifest = read_table(project / "data" / "ingest" / "ravdess" / "manifest.parquet")
+    mfer("inspect", manifest.clip_id[0], "--out", str(tmp_path / "clip.png"))
+    assert (tmp_path / "clip.png").stat().st_size > 10_000
+    mfer("settings")
+    for page in ("reference_settings.md", "reference_commands.md"):
+        assert (project / "docs" / page).read_bytes() == (ROOT / "docs" / page).read_bytes()
+    before = contents(project / "data" / "evaluate")
+    assert re.search("would be freed|nothing to clean", mfer("clean", "--dry-run"))
+    mfer("clean")
+    assert mfer("clean").splitlines()[-1] == "nothing to clean"
+    assert contents(project / "data" / "evaluate") == before
 
 
 def test_nothing_is_left_to_do_afterwards(project, reproduced):
