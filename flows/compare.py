@@ -154,9 +154,12 @@ def compare_encoders(
     """
     named = [parse_source(text) for text in encoders]
     comparison = Comparison.open(modality, protocol or settings.register_model.protocol, settings)
-    own = source_of(DATA.encoder(modality))
+    of_settings = source_of(DATA.encoder(modality))
     # Whoever names the settings' own encoder does not type the hash that locks it.
-    sources = [own, *(source for source in dict.fromkeys(named) if source != own._replace(hash=None))]
+    sources = [
+        of_settings,
+        *(source for source in dict.fromkeys(named) if source != of_settings._replace(hash=None)),
+    ]
     for source in sources:
         LOADERS[modality](source, "cpu", "fp32")  # Seconds each; embedding the first one may take hours.
     contenders = [one for source in sources for one in comparison.contenders(source)]

@@ -144,9 +144,9 @@ def run(job: Job) -> NoReturn:
 def _open_streams() -> None:
     """The standard streams anew: Python's own ones still take themselves for the server's log."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        own = getattr(sys, name)
+        pythons = getattr(sys, name)
         by_line = 1 if name == "stderr" or os.isatty(number) else -1
-        opened = open(number, mode, by_line, own.encoding, own.errors, closefd=False)  # noqa: SIM115
+        opened = open(number, mode, by_line, pythons.encoding, pythons.errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, opened)
 
 

@@ -36,8 +36,8 @@ async def refuse_strangers(request: Request, go_on: Callable[[Request], Awaitabl
     a foreign server may give it, are refused by ``TrustedHostMiddleware``.)
     """
     origin = request.headers.get("origin")
-    own = origin is None or origin == f"http://{request.headers['host']}"
-    if not own or request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+    same_site = origin is None or origin == f"http://{request.headers['host']}"
+    if not same_site or request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return PlainTextResponse("this page answers to itself alone", 403)
     response = await go_on(request)
     response.headers.update(HEADERS)

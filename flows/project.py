@@ -71,7 +71,9 @@ def _write_pipeline(folder: Path) -> None:
 
 def _init_dvc(folder: Path) -> None:
     """Make the folder DVC's: of the git repository that it is in, where there is one."""
-    above = [place for place in (folder.absolute(), *folder.absolute().parents) if (place / ".git").exists()]
+    above = [
+        parent for parent in (folder.absolute(), *folder.absolute().parents) if (parent / ".git").exists()
+    ]
     options = (["--subdir"] if above[0] != folder.absolute() else []) if above else ["--no-scm"]
     asked = subprocess.run(
         [sys.executable, "-m", "dvc", "init", "--quiet", *options], cwd=folder, capture_output=True, text=True

@@ -63,6 +63,8 @@ RUN = {
     "ui": ("servers/test_ui.py", '"ui"'),
     "worker": ("tasks/test_cluster.py", '"worker"'),
 }
+
+
 def without_fences(text: str) -> str:
     return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
 

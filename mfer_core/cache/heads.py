@@ -106,7 +106,7 @@ def by_class(names: Sequence[str | None], shares: np.ndarray, classes: tuple[str
     """
     result = np.full((len(shares), len(classes)), np.nan)
     for column, name in enumerate(classes):
-        columns = [number for number, own in enumerate(names) if own == name]
+        columns = [number for number, label in enumerate(names) if label == name]
         if columns:
             result[:, column] = shares[:, columns].sum(1)
     return result / np.nansum(result, 1, keepdims=True)

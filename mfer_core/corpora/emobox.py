@@ -63,11 +63,11 @@ def prepare(folder: Path, corpus: Corpus) -> Metadata:
 def _table(folder: Path, corpus: Corpus) -> Path:
     if corpus.manifest:
         return folder / corpus.manifest
-    found = [path for path in sorted(folder.glob("data/*/*.jsonl")) if path.stem == path.parent.name]
-    if len(found) != 1:
-        names = ", ".join(path.relative_to(folder).as_posix() for path in found) or "none"
-        raise MferError(f"{folder} has metadata of {len(found)} corpora ({names}): name one as manifest")
-    return found[0]
+    metadata = [path for path in sorted(folder.glob("data/*/*.jsonl")) if path.stem == path.parent.name]
+    if len(metadata) != 1:
+        names = ", ".join(path.relative_to(folder).as_posix() for path in metadata) or "none"
+        raise MferError(f"{folder} has metadata of {len(metadata)} corpora ({names}): name one as manifest")
+    return metadata[0]
 
 
 def find(folder: Path, metadata: Metadata) -> list[str]:

@@ -113,8 +113,8 @@ class TransformersVideo(BatchedFaces):
         for clip in clips:
             starts = np.array(window_starts(len(clip), self.length))
             window = nearest_window(len(clip), self.length)
-            place = (np.arange(len(clip)) - starts[window]) // tubelet
-            yield features[torch.from_numpy(done + window), torch.from_numpy(place)]
+            position = (np.arange(len(clip)) - starts[window]) // tubelet
+            yield features[torch.from_numpy(done + window), torch.from_numpy(position)]
             done += len(starts)
 
     def _pixels(self, windows: Tensor) -> Tensor:

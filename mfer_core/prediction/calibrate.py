@@ -50,15 +50,15 @@ def clip_logits(
     """
     heads = heads_of(predictor)
     shape = (predictor.visual.metadata, predictor.audio.metadata, predictor.settings.shaping())
-    found: dict[Path, Logits] = {}
+    read: dict[Path, Logits] = {}
     rejected: dict[Path, str] = {}
     for path in track(list(files), "calibrate"):
         try:
             kept = cache / f"{digest(sha256_file(path), *shape)}.safetensors"
-            found[path] = _read(kept) or _write(kept, _logits(heads, predictor, path))
+            read[path] = _read(kept) or _write(kept, _logits(heads, predictor, path))
         except (ClipError, LostWorkerError, OSError) as error:
             rejected[path] = str(error)
-    return found, rejected
+    return read, rejected
 
 
 def fit(
@@ -124,13 +124,13 @@ def _shares_of(heads: PublishedHeads, arm: str, steps: list[np.ndarray]) -> Call
 
 
 def _fit(shares: Callable[[float], np.ndarray], ids: np.ndarray) -> float:
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda log: losses(shares(float(np.exp(log))), ids)[:, 1].mean(),
         bounds=np.log(LIMITS),
         method="bounded",
         options={"xatol": 1e-3},
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
 def heads_of(predictor: Predictor) -> PublishedHeads:

@@ -288,10 +288,12 @@ class Predictor:
         return self.visual.embed([decode_image(image) for image in images], BATCH_GIB)
 
     def _rows(self, path: str, span: Span, decision: Decision) -> list[dict]:
-        place = {"path": path, "start_s": span[0], "end_s": span[1]}
+        span_row = {"path": path, "start_s": span[0], "end_s": span[1]}
         labels = {arm: self.classes[int(values.argmax())] for arm, values in decision.items()}
         return [
-            place | {"arm": arm, "label": labels[arm]} | dict(zip(self.classes, values.tolist(), strict=True))
+            span_row
+            | {"arm": arm, "label": labels[arm]}
+            | dict(zip(self.classes, values.tolist(), strict=True))
             for arm, values in decision.items()
         ]
 

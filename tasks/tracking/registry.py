@@ -111,13 +111,13 @@ def _new_version(data: DataPaths, key: str, store: MlflowClient, settings: Setti
     chosen, folder = settings.register_model, data.model
     score = read_json(data.metrics("evaluate"))[chosen.protocol]["fused"]["accuracy"]["mean"]
     os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
-    place = experiment("register", settings.tracking)
-    for run in store.search_runs([place], f"tags.`{KEY_TAG}` = '{key}'"):
+    experiment_id = experiment("register", settings.tracking)
+    for run in store.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{key}'"):
         store.delete_run(run.info.run_id)  # It was killed before its model was a version.
     with (
         _leaving_no_compiled_files(),
         mlflow.start_run(
-            experiment_id=place,
+            experiment_id=experiment_id,
             run_name=f"{chosen.name} {key}",
             tags={KEY_TAG: key, **lineage(settings)},
         ),

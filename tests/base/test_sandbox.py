@@ -49,10 +49,12 @@ def attempts(outside, folder, port):
 def test_a_decoding_process_writes_in_its_own_folder_alone_and_reaches_nobody(tmp_path):
     (tmp_path / "kept").write_text("kept")
     with socket.create_server(("127.0.0.1", 0)) as server, Workers(1, "mfer_core.base.workers") as pool:
-        found = pool.call(attempts, str(tmp_path), str(pool.folder), server.getsockname()[1], limit_s=300.0)
+        outcomes = pool.call(
+            attempts, str(tmp_path), str(pool.folder), server.getsockname()[1], limit_s=300.0
+        )
         assert (pool.folder / "parts" / "b").read_text() == "x"
-    assert found.pop("read") is found.pop("work") is None
-    assert set(found.values()) <= {"PermissionError", "OSError"}, found
+    assert outcomes.pop("read") is outcomes.pop("work") is None
+    assert set(outcomes.values()) <= {"PermissionError", "OSError"}, outcomes
     assert [path.name for path in tmp_path.iterdir()] == ["kept"] and not pool.folder.exists()
     assert (tmp_path / "kept").read_text() == "kept"
 

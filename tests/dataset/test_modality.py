@@ -27,7 +27,7 @@ def modality(offset: float = 0.0, scale: float = 1.0) -> ModalityEmbeddings:
 @given(offset=st.floats(-5, 5), scale=st.floats(0.2, 5))
 def test_what_a_speaker_adds_to_every_step_is_gone_after_normalisation_by_speaker(offset, scale):
     plain, changed = (
-        normalised(found, "speaker", MANIFEST).values for found in (modality(), modality(offset, scale))
+        normalised(normed, "speaker", MANIFEST).values for normed in (modality(), modality(offset, scale))
     )
     assert all(torch.allclose(plain[clip], changed[clip], atol=1e-3) for clip in CLIPS)
     speakers_steps = torch.cat([plain[clip] for clip in CLIPS[3:]])
@@ -35,9 +35,9 @@ def test_what_a_speaker_adds_to_every_step_is_gone_after_normalisation_by_speake
 
 
 def test_a_view_is_normalised_by_its_own_moments():
-    found = normalised(modality(), "speaker", MANIFEST)
+    normed = normalised(modality(), "speaker", MANIFEST)
     assert torch.allclose(
-        found.views[0]["c/0"], found.values["c/0"], atol=1e-4
+        normed.views[0]["c/0"], normed.values["c/0"], atol=1e-4
     )  # the shift of every step is gone
 
 

@@ -49,8 +49,8 @@ def test_a_speech_encoder_hears_in_three_threads_what_it_hears_in_one(family, la
     many = [*waveforms, *reversed(waveforms)] * 3
     alone = [speech_of(encoder, waveform) for waveform in many]
     for threads in (1, 3):
-        found = list(on_cores(speech_of, twins(encoder, threads), many))
-        assert all(map(np.array_equal, found, alone))
+        speech = list(on_cores(speech_of, twins(encoder, threads), many))
+        assert all(map(np.array_equal, speech, alone))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -53,17 +53,17 @@ def test_a_recording_has_the_results_of_predict_whatever_it_is_called(
     assert {arm: label for arm, (label, _) in job["arms"].items()} == dict(
         zip(expected.table.arm, expected.table.label, strict=True)
     )
-    place = f"/results/{job['number']}"
-    timeline = pd.read_csv(io.StringIO(client.get(f"{place}/timeline.csv").text))
+    address = f"/results/{job['number']}"
+    timeline = pd.read_csv(io.StringIO(client.get(f"{address}/timeline.csv").text))
     pd.testing.assert_frame_equal(
         timeline[list(predictor.classes)], expected.timeline[list(predictor.classes)], atol=1e-6
     )
     for path in job["files"].values():
-        answer = client.get(f"{place}/{path}")
+        answer = client.get(f"{address}/{path}")
         assert answer.status_code == 200 and answer.headers["content-disposition"].startswith("attachment")
-    report = client.get(f"{place}/report.html").text
+    report = client.get(f"{address}/report.html").text
     assert "&lt;img src=x" in report and "<img src=x" not in report
-    with zipfile.ZipFile(io.BytesIO(client.get(f"{place}/all.zip").content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{address}/all.zip").content)) as archive:
         assert archive.testzip() is None and {"report.html", "windows.csv"} <= set(archive.namelist())
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {job["number"], f"{job['number']}.zip"}, "no file is named by a browser; no upload stays"
@@ -72,12 +72,12 @@ def test_a_recording_has_the_results_of_predict_whatever_it_is_called(
 def test_only_the_files_of_results_are_given_and_they_can_be_removed(client, recordings, tmp_path):
     job = sent(client, (recordings / "short.mp4").read_bytes())
     (tmp_path / "secret").write_text("secret")
-    place = f"/results/{job['number']}"
+    address = f"/results/{job['number']}"
     for path in ("../secret", "..%2fsecret", "%2e%2e/secret", str(tmp_path / "secret"), "elan", "", "no.csv"):
-        assert client.get(f"{place}/{path}").status_code in (404, 405)
+        assert client.get(f"{address}/{path}").status_code in (404, 405)
     assert client.get("/results/0/report.html").status_code == 404
-    assert client.delete(place).status_code == 204 and client.delete(place).status_code == 404
-    assert client.get(f"{place}/report.html").status_code == 404 and client.get("/state").json() == []
+    assert client.delete(address).status_code == 204 and client.delete(address).status_code == 404
+    assert client.get(f"{address}/report.html").status_code == 404 and client.get("/state").json() == []
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 

@@ -24,13 +24,13 @@ def record():
         return  # this process only asked for a fork
     files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
     here = os.getcwd() + os.sep
-    found = {os.path.relpath(file) for file in files if file.startswith(here) and ".venv" not in file}
+    imported = {os.path.relpath(file) for file in files if file.startswith(here) and ".venv" not in file}
     path = os.path.join(os.environ["IMPORTS"], os.environ["DVC_STAGE"] + ".json")
-    json.dump(sorted(file for file in found if os.path.getsize(file)), open(path, "w"))
+    json.dump(sorted(file for file in imported if os.path.getsize(file)), open(path, "w"))
 
 def hold(event, arguments):
-    place = os.environ.get("HOLD_AT")
-    if event != "os.rename" or not place or not os.path.abspath(os.fspath(arguments[1])).startswith(place):
+    held = os.environ.get("HOLD_AT")
+    if event != "os.rename" or not held or not os.path.abspath(os.fspath(arguments[1])).startswith(held):
         return
     try:
         os.close(os.open(os.environ["HELD"], os.O_CREAT | os.O_EXCL))

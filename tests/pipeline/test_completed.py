@@ -169,7 +169,7 @@ def test_the_champion_says_of_a_file_what_it_says_of_the_pipelines_cache(project
     model = Predictor.load(project / "data" / "register" / "model", "cpu")
     folders = [project / "data" / "embed" / arm / "ravdess" for arm in ("visual", "audio")]
     cached = tuple(torch.from_numpy(np.array(open_embeddings(folder)[clip_id])) for folder in folders)
-    (own,) = model.decide([cached])
+    (decided,) = model.decide([cached])
     run(
         project,
         sys.executable,
@@ -182,9 +182,9 @@ def test_the_champion_says_of_a_file_what_it_says_of_the_pipelines_cache(project
         "--out",
         "seen",
     )
-    found = read_table(project / "seen" / "predictions.parquet").set_index("arm")
-    assert list(found.index) == ["visual", "audio", "fused"]
-    for arm in found.index:
-        shares = found.loc[arm, list(model.classes)].to_numpy(float)
-        assert shares == pytest.approx(own[arm].numpy(), abs=1e-4)
+    predicted = read_table(project / "seen" / "predictions.parquet").set_index("arm")
+    assert list(predicted.index) == ["visual", "audio", "fused"]
+    for arm in predicted.index:
+        shares = predicted.loc[arm, list(model.classes)].to_numpy(float)
+        assert shares == pytest.approx(decided[arm].numpy(), abs=1e-4)
     assert (project / "seen" / "report.html").stat().st_size > 10_000

@@ -18,9 +18,9 @@ START_TIMEOUT_S = 60
 
 def programs() -> Path | None:
     """The folder of initdb and postgres, None where PostgreSQL is not installed."""
-    found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))]
+    programs = [*sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))]
     on_path = shutil.which("initdb")
-    return found[-1].parent if found else Path(on_path).parent if on_path else None
+    return programs[-1].parent if programs else Path(on_path).parent if on_path else None
 
 
 @contextmanager
@@ -68,9 +68,9 @@ def serve_postgres(*databases: str) -> Iterator[str]:
             server.wait()
 
 
-def query(place: str, database: str, text: str) -> list[tuple]:
+def query(address: str, database: str, text: str) -> list[tuple]:
     """The rows of a query."""
-    connection = psycopg2.connect(f"postgresql://{place}/{database}")
+    connection = psycopg2.connect(f"postgresql://{address}/{database}")
     try:
         with connection.cursor() as cursor:
             cursor.execute(text)

@@ -1,4 +1,4 @@
-"""``mfer app`` and ``mfer service`` as they are typed, in an empty folder: what they print, answer and leave."""
+"""``mfer app`` and ``mfer service`` as typed in an empty folder: what they print, answer and leave."""
 
 import signal
 

@@ -56,8 +56,8 @@ def test_the_vit_learns_and_the_folder_is_its_checkpoint(
     metrics = pretrain_vit(*faces, settings, 1, tmp_path)
     encoder = load_vit(str(tmp_path), None, "cpu", "fp32")
     probabilities = encoder.head().probabilities(encoder.embed(list(faces[0][100:])))
-    found = [encoder.labels[number] for number in probabilities.argmax(1)]
-    assert metrics["PrivateTest_accuracy"] == pytest.approx(np.mean(np.array(found) == faces[1][100:]))
+    labels = [encoder.labels[number] for number in probabilities.argmax(1)]
+    assert metrics["PrivateTest_accuracy"] == pytest.approx(np.mean(np.array(labels) == faces[1][100:]))
     assert metrics["PrivateTest_accuracy"] >= 0.9
     assert (tmp_path / "history.csv").read_text().startswith("epoch,train_loss,public_accuracy")
 

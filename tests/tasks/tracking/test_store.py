@@ -83,8 +83,8 @@ def test_what_a_killed_process_was_logging_goes_whatever_is_logged_next(settings
     begun = context.Semaphore(0)
 
     def begin_a_run() -> None:
-        place = tracking.experiment("luna5", settings.tracking)
-        tracking.client(settings.tracking).create_run(place, tags=lineage(settings))
+        experiment_id = tracking.experiment("luna5", settings.tracking)
+        tracking.client(settings.tracking).create_run(experiment_id, tags=lineage(settings))
         begun.release()
         signal.pause()
 
@@ -96,8 +96,8 @@ def test_what_a_killed_process_was_logging_goes_whatever_is_logged_next(settings
     killed.join()
     log_fold(finish_fold("visual", 0, hits=8), DataPaths(), settings)
     store = tracking.client(settings.tracking)
-    place = store.get_experiment_by_name("luna5").experiment_id
-    (run,) = store.search_runs([place], "attributes.status = 'RUNNING'")
+    experiment_id = store.get_experiment_by_name("luna5").experiment_id
+    (run,) = store.search_runs([experiment_id], "attributes.status = 'RUNNING'")
     assert f" {living.pid}-" in run.data.tags["mfer.process"]
     living.kill()
 
@@ -176,8 +176,8 @@ def test_a_server_that_is_stopped_and_started_again_in_mid_run_has_every_fold_in
     with serve(tmp_path, f"{url}/health", "mlflow", "ui", *store):
         track_results(DataPaths(), settings)
         there = tracking.client(settings.tracking)
-        place = there.get_experiment_by_name("luna5").experiment_id
-        runs = there.search_runs([place], "tags.kind = 'fold'")
+        experiment_id = there.get_experiment_by_name("luna5").experiment_id
+        runs = there.search_runs([experiment_id], "tags.kind = 'fold'")
     assert sorted((run.data.tags["fold"], run.info.status) for run in runs) == [
         (str(number), "FINISHED") for number in range(3)
     ]
