@@ -25,17 +25,9 @@ run: .venv/.installed
 test: .venv/.installed
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
+# All figures of speed as ratios to peers of the same run; a tenth worse than benchmarks/bars.json fails.
 bench: .venv/.installed
-	$(BIN)/python -m benchmarks.ingest
-	$(BIN)/python -m benchmarks.silent_wrong
-	$(BIN)/python -m benchmarks.mutations
-	$(BIN)/python -m benchmarks.hostile
-	$(BIN)/python -m benchmarks.extract
-	$(BIN)/python -m benchmarks.scaling
-	$(BIN)/python -m benchmarks.embed
-	$(BIN)/python -m benchmarks.train
-	$(BIN)/python -m benchmarks.predict
-	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks
 
 # Runs killed at every point and at random times, and what they leave compared (docs/reliability.md): hours.
 chaos: .venv/.installed

@@ -36,6 +36,7 @@ from benchmarks.encoder_cards import (
     seconds_per_second,
 )
 from benchmarks.encoder_families import NAMES, write_compact, write_family
+from benchmarks.figures import Figure, hand_over
 from benchmarks.rehearsal.checkpoints import write_emotion2vec, write_vit
 from benchmarks.timing import fastest
 from mfer_core.base.settings import load_settings
@@ -236,6 +237,9 @@ def main() -> None:
             given.batch_gib,
         )
         print(table(frames, given.frames, "frames", FRAME_GFLOP, rates))
+    for kind, (published, *ours) in (("emotion2vec", speech), ("ViT", frames)):
+        for name, took, _ in ours:
+            hand_over(Figure(f"{kind}, {name}, speed", published[0], published[1] / took, "more"))
 
 
 if __name__ == "__main__":

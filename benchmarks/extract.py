@@ -22,6 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.cost import Cost, measure
+from benchmarks.figures import Figure, hand_over
 from mfer_core.base.settings import Extract, load_settings
 
 SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".flv", ".webm"}
@@ -173,6 +174,7 @@ def main() -> None:
         print("boxes against full-size detection of every frame:", boxes)
         scaled = _scale(settings, Path(folder), options)
         _print_targets({cost.name: cost for cost in costs}, boxes, scaled)
+        _hand_over({cost.name: cost.cpu_s for cost in costs}, [cost.cpu_s for cost in scaled])
 
 
 def _costs(settings: Extract, clips: list[Path], options: argparse.Namespace) -> list[Cost]:
@@ -250,6 +252,15 @@ def _print_targets(costs: dict[str, Cost], boxes: dict[str, float], scaled: list
             "  time per clip, most to fewest clips  0.9 to 1.1      "
             f"{scaled[-1].wall_s / scaled[0].wall_s:.2f} wall, {scaled[-1].cpu_s / scaled[0].cpu_s:.2f} CPU"
         )
+
+
+def _hand_over(seconds: dict[str, float], scaled: list[float]) -> None:
+    """The processors' seconds per clip as ratios."""
+    hand_over(Figure("extract, processor", "decoding alone", seconds[OURS] / seconds[DECODE], "less"))
+    if THEIRS in seconds:
+        hand_over(Figure(f"{THEIRS}, processor", "extract", seconds[THEIRS] / seconds[OURS], "more"))
+    if len(scaled) > 1:
+        hand_over(Figure("extract of the most clips, each", "of the fewest", scaled[-1] / scaled[0], "less"))
 
 
 def clips_of(given: Path | None, originals: int, folder: Path) -> list[Path]:

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 from ruamel.yaml import YAML
 
+from benchmarks.figures import Figure, hand_over
 from mfer_core.cache.code import ROOT
 
 RUN, REPRO, SHOW = ("flows", "mfer"), ("dvc", "repro"), ("flows", "show")
@@ -51,6 +52,16 @@ def main() -> None:
     for stage, one in sorted(stages.items(), key=lambda item: item[1]["ended"]):
         print(f"| {stage} | {one['seconds']:.1f} | {one['processor']:.1f} |")
     worked = sum(one["processor"] for one in stages.values())
+    cores, (whole, idle, repro) = os.cpu_count() or 1, [spent for _, spent in rows[:3]]
+    hand_over(
+        Figure(
+            "`make run` from nothing",
+            "its stages' processor time over all cores",
+            whole * cores / worked,
+            "less",
+        ),
+        Figure("`make run`, nothing to do", "`dvc repro`, nothing to do", idle / repro, "less"),
+    )
     print(f"| all | {sum(one['seconds'] for one in stages.values()):.1f} | {worked:.1f} |")
 
 

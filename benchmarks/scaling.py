@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.extract import clips_of, manifest_of
+from benchmarks.figures import Figure, hand_over
 from flows.environment import set_environment
 from flows.local_api import ensure_api
 from mfer_core.base.files import sha256_file
@@ -105,6 +106,10 @@ def main() -> None:
             f"{workers:3} workers {spent:8.1f} s, {seconds[least] / spent:.2f} times as fast as {least}, "
             f"{same}"
         )
+    most = max(seconds)
+    hand_over(
+        Figure(f"extract on {most} Dask workers", f"on {least}", seconds[most] / seconds[least], "less")
+    )
 
 
 def _options() -> argparse.Namespace:

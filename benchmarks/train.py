@@ -34,6 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.figures import Figure, hand_over
 from benchmarks.plain_training import PlainClips, PlainModel, Read, plain_epoch
 from benchmarks.timing import fastest, timed
 from mfer_core.base.labels import label_set
@@ -205,6 +206,9 @@ def print_stage(
     encoding = sum(encoders[name] for name in stage.modalities) * CLIPS
     whole = {way: seconds + once[way] / (FOLDS * stage.epochs) for way, seconds in epochs.items()}
     peer = min((way for way in whole if way.startswith("plain")), key=whole.get)
+    for ours in (f"ours {precision}" for precision in PRECISIONS):
+        what = f"stage {stage.name}, {ours}, speed"
+        hand_over(Figure(what, "the fastest plain loop", whole[peer] / whole[ours], "more"))
     rows = [(way + (" *" if way == peer else ""), epochs[way], once[way], whole[way]) for way in whole]
     rows.append(("reference", epochs[peer] + encoding, once[peer], whole[peer] + encoding))
     print(
