@@ -112,7 +112,7 @@ def _folders_are_full(corpora: Corpora) -> Iterator[str]:
         if corpus.source in ("demo", "absent"):
             continue
         if name in late:
-            yield f"{name}: not fetched yet: run `python -m flows fetch {name}`"
+            yield f"{name}: not fetched yet: run `mfer fetch {name}`"
             continue
         try:
             folder = check_folder(name, corpus)

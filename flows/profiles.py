@@ -53,7 +53,7 @@ def switch_profile(name: str, path: Path) -> None:
     if edited := _differences(present, _profile(old)):
         raise MferError(
             f"{path} differs from profile {old} in {', '.join(edited)}, which switching to {name} would "
-            f"lose: put that into a file of profiles/, take it back (python -m flows profile {old}), or run "
+            f"lose: put that into a file of profiles/, take it back (mfer profile {old}), or run "
             "it without naming a profile"
         )
     write_profile(name, path)

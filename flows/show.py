@@ -1,5 +1,7 @@
 """What a person reads at the end of a run: results, seconds, and where to look."""
 
+from pathlib import Path
+
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -46,10 +48,12 @@ def show_results(settings: Settings) -> None:
     for line in (TABLES / "results.md").read_text(encoding="utf-8").splitlines():
         if line.startswith(("Benchmark:", "Below what", "- ")):
             console.print(line, highlight=False, soft_wrap=True)
+    # Whoever has just typed `make run` in a checkout has not activated its environment.
+    mfer = ".venv/bin/mfer" if Path(".venv/bin/mfer").exists() else "mfer"
     console.print(
         "tables and plots  data/evaluate, data/transfer\n"
-        "every fold        make ui\n"
-        "your own video    python -m flows predict VIDEO",
+        f"every fold        {mfer} ui\n"
+        f"your own video    {mfer} predict VIDEO",
         highlight=False,
     )
 

@@ -39,4 +39,4 @@ def test_every_link_of_a_page_leads_to_a_file():
 
 def test_the_page_of_commands_is_as_the_commands_are():
     page = (DOCS / "reference_commands.md").read_text(encoding="utf-8")
-    assert page == commands_page(), "run `python -m flows settings`"
+    assert page == commands_page(), "run `mfer settings`"

@@ -73,7 +73,7 @@ def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> Ingested:
 
 def missing_message(name: str, corpus: settings.Corpus) -> str:
     """One line for a corpus whose folder is not there: where to get it and where to put it."""
-    fetch = f"run `python -m flows fetch {name}`, or " if corpus.source == "fetch" else ""
+    fetch = f"run `mfer fetch {name}`, or " if corpus.source == "fetch" else ""
     return f"{name}: no folder {corpus.path}: {fetch}{adapter(corpus.adapter).source.directions(corpus.path)}"
 
 
@@ -91,8 +91,7 @@ def check_folder(name: str, corpus: settings.Corpus) -> Path:
         )
     if corpus.source == "fetch" and not is_fetched(folder):
         raise MferError(
-            f"{name}: {folder} is not fetched completely: `python -m flows fetch {name}` goes on where it "
-            "stopped"
+            f"{name}: {folder} is not fetched completely: `mfer fetch {name}` goes on where it stopped"
         )
     return folder
 

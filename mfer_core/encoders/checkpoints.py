@@ -112,7 +112,7 @@ def why_missing(checkpoint: str, revision: str | None) -> str | None:
     # The hubs raise whatever their transport raises; each error means that the model is not to be had.
     except Exception as error:
         return (
-            f"no {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and its hub does "
+            f"no {_named(checkpoint, revision)}: it is no folder, in no local cache, and its hub does "
             f"not offer it now ({typed_line(error)}): {_remedy(checkpoint)}"
         )
     return None
@@ -137,9 +137,13 @@ def _from_hub(checkpoint: str, revision: str | None) -> Path:
     # The hubs raise whatever their transport raises; each error means that the model is not to be had.
     except Exception as error:
         raise MferError(
-            f"no checkpoint {checkpoint!r} (revision {revision}): it is no folder, in no local cache, and "
+            f"no checkpoint {_named(checkpoint, revision)}: it is no folder, in no local cache, and "
             f"could not be downloaded ({typed_line(error)}): {_remedy(checkpoint)}"
         ) from error
+
+
+def _named(checkpoint: str, revision: str | None) -> str:
+    return f"{checkpoint!r} (revision {revision})" if revision else repr(checkpoint)
 
 
 def _remedy(checkpoint: str) -> str:

@@ -138,7 +138,7 @@ def attempt(title: str, log_it: Callable[[], Any], tracking: Tracking) -> Any:
 def report_missed() -> None:
     """Say at the end of a stage how what MLflow did not take gets there."""
     if missed:
-        log.warning("not in MLflow yet: %s; `python -m flows track` logs it", ", ".join(missed))
+        log.warning("not in MLflow yet: %s; `mfer track` logs it", ", ".join(missed))
 
 
 def experiment(name: str, tracking: Tracking) -> str:

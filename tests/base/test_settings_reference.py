@@ -7,7 +7,7 @@ from mfer_core.cache.code import ROOT
 def test_the_page_is_current_and_no_setting_is_without_help():
     page = reference_page()
     assert page == (ROOT / "docs" / "reference_settings.md").read_text(encoding="utf-8"), (
-        "run `python -m flows settings`"
+        "run `mfer settings`"
     )
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     assert len(rows) > 100

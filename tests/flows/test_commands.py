@@ -145,7 +145,7 @@ def test_a_synthetic_corpus_is_not_fetched_into_and_one_to_fetch_is_asked_for(pr
     fetched = {"adapter": "urdu", "source": "fetch", "path": "data/raw/urdu"}
     change_settings(project, lambda values: values["corpora"].update(urdu=fetched))
     assert main(["check"]) == 1
-    assert "urdu: not fetched yet: run `python -m flows fetch urdu`" in said(capsys)
+    assert "urdu: not fetched yet: run `mfer fetch urdu`" in said(capsys)
     assert check_project(may_fetch=True).corpora["urdu"].source == "fetch"
 
 

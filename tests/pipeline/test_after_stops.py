@@ -32,4 +32,4 @@ def test_no_file_is_half_written_after_it_went_on(project, reproduced):
 
 def test_make_run_in_a_folder_from_a_zip_goes_on_and_shows_the_results(reproduced):
     assert "results, pooled over folds" in reproduced.printed
-    assert reproduced.printed.rstrip().endswith("python -m flows predict VIDEO")
+    assert reproduced.printed.rstrip().endswith(".venv/bin/mfer predict VIDEO")

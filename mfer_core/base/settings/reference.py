@@ -6,7 +6,7 @@ from mfer_core.base.settings import Settings
 
 HEAD = """# All settings
 
-Made by `python -m flows settings` from `mfer_core/base/settings`. `params.yaml` holds what people turn.
+Made by `mfer settings` from `mfer_core/base/settings`. `params.yaml` holds what people turn.
 A setting with a default need not stand there and may be added to its section; one without must.
 """
 BOUNDS = {

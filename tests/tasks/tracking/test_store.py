@@ -58,7 +58,7 @@ def test_a_server_that_hangs_is_asked_once_and_the_folds_are_logged_later(
     assert calls(hanging) == 1, "every fold waited for the server"
     assert "no answer from http://127.0.0.1" in caplog.text
     tracking.report_missed()
-    assert f"not in MLflow yet: {', '.join(map(str, folders))}; `python -m flows track`" in caplog.text
+    assert f"not in MLflow yet: {', '.join(map(str, folders))}; `mfer track`" in caplog.text
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     log_folds(DataPaths(), settings)
     store = tracking.client(settings.tracking)
