@@ -8,7 +8,7 @@ import pandas as pd
 from mfer_core.evaluation.arms import ORDER, title
 from mfer_core.evaluation.benchmark import Benchmark
 from mfer_core.evaluation.published_results import published
-from mfer_core.evaluation.summary import count, percentiles, speaker_weights
+from mfer_core.evaluation.summary import FEWEST_SPEAKERS, NO_INTERVAL, count, percentiles, speaker_weights
 from mfer_core.evaluation.tables import ReportTable, percent, points
 from mfer_core.protocol.protocols import protocol
 
@@ -46,7 +46,7 @@ def accuracy_difference(
         "second": float(values[1][0].mean()),
         "difference": float(difference[0]),
         "seed_std": float(by_seed[0].std(ddof=1)) if by_seed.shape[1] > 1 else None,
-        "ci95": percentiles(difference[1:]) if len(names) > 1 else None,
+        "ci95": percentiles(difference[1:]) if len(names) >= FEWEST_SPEAKERS else None,
     }
 
 
@@ -56,7 +56,7 @@ def _cell(difference: dict | None) -> str:
     deviation = difference["seed_std"]
     seeds = "" if deviation is None else f", seeds ± {percent(deviation)}"
     if difference["ci95"] is None:
-        return f"{points(difference['difference'])} (one speaker){seeds}"
+        return f"{points(difference['difference'])} ({NO_INTERVAL}){seeds}"
     low, high = difference["ci95"]
     return f"{points(difference['difference'])} ({points(low)} to {points(high)}){seeds}"
 

@@ -19,6 +19,10 @@ from mfer_core.protocol.predictions import NO_SEED
 ABOUT = "about"  # key of metrics.json beside the protocols: what the figures stand on
 LOSSES = ("brier", "log_loss")  # The order of ``losses``'s columns.
 WITH_INTERVAL = (*SCORES, *LOSSES)  # The ECE has no interval: see ``calibration_error``.
+# Four speakers can be drawn with replacement in 35 ways, five in 126. With fewer than 40 ways there is no
+# fortieth of the draws to leave out at each end, as a 95 % interval does.
+FEWEST_SPEAKERS = 5
+NO_INTERVAL = f"fewer than {FEWEST_SPEAKERS} speakers"  # what stands in an interval's place
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,9 @@ def intervals(counts: Counts, resamples: int, seed: int) -> dict[str, list[float
     """Bootstrap 95 % intervals of the pooled metrics, means over seeds, resampling speakers (the groups of
     ``counts``) with replacement, each with the predictions of all seeds.
 
-    None for a single speaker: every resample would be the same, and an interval without width would look like
-    certainty.
+    None for fewer than ``FEWEST_SPEAKERS``, whose few resamples would look like certainty.
     """
-    if len(counts.groups) < 2:
+    if len(counts.groups) < FEWEST_SPEAKERS:
         return {}
     drawn = counts.metrics(speaker_weights(len(counts.groups), resamples, seed))
     return {name: percentiles(drawn[name]) for name in WITH_INTERVAL}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mfer_core.base.files import atomic_path
+from mfer_core.evaluation.summary import NO_INTERVAL
 
 SYNTHETIC = (
     "Synthetic demonstration corpora: these figures show that the pipeline works, and say nothing about "
@@ -61,14 +62,14 @@ def over_seeds(values: list[float] | None) -> str:
 
 
 def interval(stats: dict | None) -> str:
-    """``pooled (low-high), seeds ± deviation`` in per cent: the 95 % interval, which one speaker alone does
-    not give, and the deviation over seeds, which one seed does not have.
+    """``pooled (low-high), seeds ± deviation`` in per cent: the 95 % interval, which few speakers do not
+    give, and the deviation over seeds, which one seed does not have.
     """
     if stats is None:
         return ABSENT
     seeds = "" if stats["seed_std"] is None else f", seeds ± {percent(stats['seed_std'])}"
     if "ci95" not in stats:
-        return f"{percent(stats['pooled'])} (one speaker){seeds}"
+        return f"{percent(stats['pooled'])} ({NO_INTERVAL}){seeds}"
     low, high = stats["ci95"]
     return f"{percent(stats['pooled'])} ({percent(low)}-{percent(high)}){seeds}"
 
@@ -79,7 +80,7 @@ def loss(stats: dict | None) -> str:
         return "-"
     seeds = "" if stats["seed_std"] is None else f", seeds ± {stats['seed_std']:.3f}"
     if "ci95" not in stats:
-        return f"{stats['pooled']:.3f} (one speaker){seeds}"
+        return f"{stats['pooled']:.3f} ({NO_INTERVAL}){seeds}"
     low, high = stats["ci95"]
     return f"{stats['pooled']:.3f} ({low:.3f}-{high:.3f}){seeds}"
 

@@ -5,6 +5,7 @@ import pandas as pd
 from mfer_core.base.modalities import ARMS, MODALITIES
 from mfer_core.evaluation.pairs import compare, holm
 from mfer_core.evaluation.published_results import published
+from mfer_core.evaluation.summary import NO_INTERVAL
 from mfer_core.evaluation.tables import ABSENT, ReportTable, interval, p_value, percent, points, spread
 from mfer_core.evaluation.target_features import NORMALISATIONS
 from mfer_core.protocol.predictions import classes_of
@@ -32,7 +33,8 @@ def _accuracy(arms: dict, arm: str, setting: str) -> str:
         return spread(stats)
     seeds = "" if stats["seed_std"] is None else f", seeds ± {percent(stats['seed_std'])}"
     low, high = stats.get("ci95", (None, None))
-    return spread(stats) + (" (one speaker)" if low is None else f" ({percent(low)}-{percent(high)})") + seeds
+    bounds = NO_INTERVAL if low is None else f"{percent(low)}-{percent(high)}"
+    return f"{spread(stats)} ({bounds}){seeds}"
 
 
 def _by_setting(metrics: dict, columns: dict[str, str]) -> list[dict]:

@@ -9,7 +9,7 @@ from mfer_core.encoders.cards import card_of
 from mfer_core.evaluation.arms import ORDER, title
 from mfer_core.evaluation.benchmark import FREE_SPEECH, seeds_note
 from mfer_core.evaluation.groups import worst_groups
-from mfer_core.evaluation.summary import ABOUT, by_protocol
+from mfer_core.evaluation.summary import ABOUT, NO_INTERVAL, by_protocol
 from mfer_core.prediction.notice import NOTICE
 from mfer_core.protocol.protocols import protocol
 
@@ -123,7 +123,7 @@ def _figures(values: dict | None) -> tuple[str, str]:
     if values is None:
         return "not evaluated", "not evaluated"
     spread = f" ± {_percent(values['std'])}" if len(values["folds"]) > 1 else " (one fold)"
-    interval = " (one speaker)"
+    interval = f" ({NO_INTERVAL})"
     if "ci95" in values:
         low, high = values["ci95"]
         interval = f" ({_percent(low)} to {_percent(high)})"

@@ -128,11 +128,13 @@ def test_one_fold_has_no_spread():
     assert summary["std"] is None and spread(summary) == "50.0 (one fold)"
 
 
-def test_one_speaker_gives_no_interval():
-    table = predictions({"s1": [1, 0] * 4})
+@pytest.mark.parametrize("speakers", [1, 2, 4])
+def test_few_speakers_give_no_interval(speakers):
+    """Two can be drawn in three ways: an interval of 95 % would be a range of three numbers."""
+    table = predictions({f"s{number}": [1, 0] * 4 for number in range(speakers)})
     summary = summarise(table, table.clip_id.map(speaker_of), NAMES, 100, 0)
     assert not any("ci95" in stats for stats in summary.values())
-    assert interval(summary["accuracy"]) == "50.0 (one speaker)"
+    assert interval(summary["accuracy"]) == "50.0 (fewer than 5 speakers)"
 
 
 def test_the_interval_is_as_wide_as_the_speakers_differ():
