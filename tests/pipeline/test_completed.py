@@ -13,7 +13,6 @@ import torch
 from ruamel.yaml import YAML
 
 from mfer_core.base.files import read_json, read_table, sha256_file
-from mfer_core.cache.code import ROOT
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.prediction import Predictor
 from tests.pipeline.clone import DEMO, run
@@ -65,9 +64,10 @@ def test_what_is_typed_beside_the_stages_finds_all_in_order(project, reproduced,
     manifest = read_table(project / "data" / "ingest" / "ravdess" / "manifest.parquet")
     mfer("inspect", manifest.clip_id[0], "--out", str(tmp_path / "clip.png"))
     assert (tmp_path / "clip.png").stat().st_size > 10_000
+    pages = [project / "docs" / f"reference_{name}.md" for name in ("settings", "commands")]
+    committed = [page.read_bytes() for page in pages]
     mfer("settings")
-    for page in ("reference_settings.md", "reference_commands.md"):
-        assert (project / "docs" / page).read_bytes() == (ROOT / "docs" / page).read_bytes()
+    assert [page.read_bytes() for page in pages] == committed
     before = contents(project / "data" / "evaluate")
     assert re.search("would be freed|nothing to clean", mfer("clean", "--dry-run"))
     mfer("clean")
