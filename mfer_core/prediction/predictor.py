@@ -288,12 +288,10 @@ class Predictor:
         return self.visual.embed([decode_image(image) for image in images], BATCH_GIB)
 
     def _rows(self, path: str, span: Span, decision: Decision) -> list[dict]:
-        span_row = {"path": path, "start_s": span[0], "end_s": span[1]}
+        row = {"path": path, "start_s": span[0], "end_s": span[1]}
         labels = {arm: self.classes[int(values.argmax())] for arm, values in decision.items()}
         return [
-            span_row
-            | {"arm": arm, "label": labels[arm]}
-            | dict(zip(self.classes, values.tolist(), strict=True))
+            row | {"arm": arm, "label": labels[arm]} | dict(zip(self.classes, values.tolist(), strict=True))
             for arm, values in decision.items()
         ]
 
