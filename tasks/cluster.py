@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 import dask
+from prefect.settings import PREFECT_API_URL
 from prefect_dask import DaskTaskRunner
 
 from mfer_core.base.errors import MferError
@@ -12,6 +13,7 @@ from mfer_core.cache.code import project_digest
 # Extraction starts processes, which Dask's workers may not by default.
 WORKER_SETTINGS = {"distributed.worker.daemon": False}
 START_TIMEOUT_S = 30
+_server = ""  # the Prefect server that this process, a worker, last computed for
 
 
 def dask_runner(address: str, workers: int) -> DaskTaskRunner:
@@ -28,8 +30,8 @@ def dask_runner(address: str, workers: int) -> DaskTaskRunner:
 
 
 def check_workers(runner: DaskTaskRunner) -> None:
-    """Wait for a worker, and look that all of them run this very code in a project's folder and may start
-    processes.
+    """Wait for a worker, look that all of them run this very code in a project's folder and may start
+    processes, and let them work with this run's Prefect server.
 
     Raises MferError naming the workers at fault.
     """
@@ -53,6 +55,23 @@ def check_workers(runner: DaskTaskRunner) -> None:
             "these Dask workers cannot take part: "
             + "; ".join(f"{worker} {why}" for worker, why in sorted(faults.items()))
         )
+    client.run(leave_former_server, PREFECT_API_URL.value() or "")
+
+
+def leave_former_server(server: str) -> None:
+    """End what Prefect keeps in this process, a worker, for another server than the one at ``server``.
+
+    Events and limits of concurrency go through services that Prefect makes once in a process, with the
+    address of that moment. Workers outlive runs, and the server of a run outlives none: the next run's tasks
+    would ask a server that is gone, and fail.
+    """
+    global _server
+    from prefect._internal.concurrency.services import _QueueServiceBase
+
+    if server != _server:
+        for service in [*_QueueServiceBase._instances.values()]:
+            service._stop()
+        _server = server
 
 
 def _state_of_worker() -> Callable[[], str]:

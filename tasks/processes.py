@@ -20,22 +20,45 @@ from mfer_core.base.parent_watchdog import POLL_S
 HOME = Path(".prefect")
 CONTEXT_VARIABLE = "MFER_PREFECT_CONTEXT"  # file with the parent flow's serialized context
 PARENT_VARIABLE = "MFER_PARENT_PID"  # the parent flow's process
+ENDED = "what started this stage has ended: run it again"
 ASKER_VARIABLE = "MFER_ASKER_PID"  # the process in whose place a fork of flows/fork_server.py works
 
 
 def owner() -> psutil.Process:
-    """What a whole run has in common: the parent flow's process where there is one, else `caller`."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    return psutil.Process(int(parent)) if parent else caller()
+    """What a whole run has in common: the parent flow's process where there is one, else `caller`.
+
+    Raises MferError where that has ended.
+    """
+    try:
+        parent = os.environ.get(PARENT_VARIABLE)
+        return psutil.Process(int(parent)) if parent else caller()
+    except psutil.NoSuchProcess as gone:
+        raise MferError(ENDED) from gone
 
 
 def caller() -> psutil.Process:
-    """The nearest `dvc` above this process (a fork: above the one that asked for it), else this process."""
+    """The nearest `dvc` above this process (a fork: above the one that asked for it), else this process.
+
+    Raises MferError where DVC started it and has ended since: the stage would outlive its run.
+    """
     asker = os.environ.get(ASKER_VARIABLE)
-    for above in psutil.Process(int(asker) if asker else None).parents():
+    process = psutil.Process(int(asker) if asker else None)
+    for above in process.parents():
         if any(Path(word).name == "dvc" for word in above.cmdline()[:3]):
             return above
+    if "DVC_STAGE" in os.environ and _was_left(process):
+        raise MferError(ENDED)
     return psutil.Process()
+
+
+def _was_left(process: psutil.Process) -> bool:
+    """Whether who started a process has ended: the system gives it a parent of another session then."""
+    with suppress(PermissionError):
+        try:
+            return os.getsid(process.ppid()) != os.getsid(process.pid)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            return True
+    return False
 
 
 def check_writable() -> None:

@@ -6,6 +6,7 @@ Where it runs is one setting, ``runner`` in params.yaml, which no key and no DVC
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, Self
@@ -17,10 +18,11 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 from mfer_core.base.errors import MferError
 from mfer_core.base.parent_watchdog import work_for
 from mfer_core.base.progress import track
-from mfer_core.base.workers import fork_server
+from mfer_core.base.workers import LostWorkerError, fork_server
 from tasks.endings import DONE
 from tasks.fault_lines import leave_faults_to_the_parent
 
+ENDED_OUTSIDE = "a task's process was ended from outside: is there memory enough? Run it again"
 PRELOAD = "tasks.train"  # A pool loads this module once, for all of its processes.
 
 
@@ -95,7 +97,7 @@ def run_side_by_side(
             check_workers(runner)
         futures: list[PrefectFuture] = []
         for call in calls:
-            with tags(*tag(call)):
+            with tags(*tag(call)), _naming_a_killed_process():
                 futures.append(runner.submit(task, parameters=call))
         for future in track(as_completed(futures), title, total=len(futures)):
             result = _outcome(future)
@@ -120,9 +122,19 @@ def _not_waiting() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _naming_a_killed_process() -> Iterator[None]:
+    """A pool of which a process was killed does no more work: that is a line and no traceback."""
+    try:
+        yield
+    except BrokenExecutor as broken:
+        raise LostWorkerError(ENDED_OUTSIDE) from broken
+
+
 def _outcome(future: PrefectFuture) -> Any:
     """What a task returned, or the exception that ended it or its worker."""
     try:
-        return future.result(raise_on_failure=False)
+        with _naming_a_killed_process():
+            return future.result(raise_on_failure=False)
     except Exception as failure:
         return failure

@@ -10,7 +10,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from mfer_core.base.settings import Settings, TrainArm
+from mfer_core.base.workers import LostWorkerError
 
 TRIAL_S = 3.0  # A measurement repeats its work for at least this long.
 CLIP_S = 3.0  # The clip that is measured lasts this long.
@@ -54,7 +55,11 @@ def measure_rates(settings: Settings) -> Rates:
 
 def _apart(part: Callable[[Settings], float], settings: Settings) -> Rate:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_measured, part, settings).result()
+        try:
+            return pool.submit(_measured, part, settings).result()
+        except BrokenExecutor as broken:
+            line = "the process that measured was ended from outside: is there memory enough? Run it again"
+            raise LostWorkerError(line) from broken
 
 
 def _measured(part: Callable[[Settings], float], settings: Settings) -> Rate:

@@ -22,7 +22,7 @@ from tests.servers.ports import free_port, put_prefect_database, serve
 
 LIMIT_S = 10
 STAGE = """
-import gc, sys, time
+import gc, os, signal, sys, time
 from pathlib import Path
 
 import numpy
@@ -61,6 +61,11 @@ def leave(name: str):
 
 
 @task
+def die(name: str):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
 def compute_apart(name: str):
     process = fork_server().Process(target=time.sleep, args=(300,))
     process.start()
@@ -78,7 +83,7 @@ def demo():
     calls = [{"name": f"{kind}-{number}"} for number in range(3)]
     runs = {"threads": (compute_apart, "local", "threads"), "dask": (compute, "dask", "processes")}
     runs |= dict.fromkeys(("fault", "bug"), (fail, "local", "processes"))
-    runs["leave"] = (leave, "local", "processes")
+    runs |= {"leave": (leave, "local", "processes"), "die": (die, "local", "processes")}
     work, where, pool = runs.get(kind, (compute, "local", "processes"))
     list(run_side_by_side(work, calls, where, pool, 2, kind))
 
@@ -253,6 +258,13 @@ def test_a_process_that_prefect_ends_is_a_line_and_not_waited_for(project):
     assert status == 1
     line = output.splitlines()[-3]
     assert line.startswith("error: a task could not go on (Prefect's server did not answer, or refused it)")
+
+
+def test_a_process_that_the_system_kills_is_a_line(project):
+    status, output = run(project, "die")
+    assert status == 1 and "Traceback" not in output
+    line = output.splitlines()[-1]
+    assert line.startswith("error: a task's process was ended from outside: is there memory enough?")
 
 
 def test_no_log_and_no_record_of_the_runs_above_holds_a_secret_of_the_environment(project):

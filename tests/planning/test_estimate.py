@@ -1,10 +1,14 @@
 """A plan is arithmetic on the size of the corpora and the rates of the machine."""
 
+import os
+import signal
+
 import pytest
 
 from mfer_core.base.manifest import Clip, write_manifest
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import load_settings
+from mfer_core.base.workers import LostWorkerError
 from mfer_core.planning import rates as measuring
 from mfer_core.planning.corpus_size import corpus_size
 from mfer_core.planning.estimate import PROCESS_S, estimate
@@ -85,3 +89,13 @@ def test_views_that_every_epoch_draws_anew_cost_the_encoders_time(settings, tmp_
 def test_rates_are_measured_with_the_settings_own_encoders(settings, part, monkeypatch):
     monkeypatch.setattr(measuring, "TRIAL_S", 0.01)
     assert 0 < part(settings) < 60
+
+
+def _die(settings) -> float:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("unreachable")
+
+
+def test_a_measuring_process_that_the_system_kills_is_a_line(settings):
+    with pytest.raises(LostWorkerError, match="memory enough"):
+        measuring._apart(_die, settings)

@@ -18,6 +18,7 @@ import pytest
 import torch
 from distributed import Client
 from prefect import flow
+from prefect._internal.concurrency.services import QueueService
 from prefect.testing.utilities import prefect_test_harness
 
 from mfer_core.base.errors import MferError
@@ -171,6 +172,23 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
         pytest.raises(MferError, match=r"tcp://127\.0\.0\.1:9"),
     ):
         cluster.check_workers(runner)
+
+
+class Events(QueueService[str]):
+    """One of the services that Prefect makes once in a process."""
+
+    async def _handle(self, item: str) -> None:
+        """Takes what is sent."""
+
+
+def test_a_worker_asks_the_server_of_the_present_run_and_no_former_one(monkeypatch):
+    monkeypatch.setattr(cluster, "_server", "")
+    cluster.leave_former_server("http://127.0.0.1:1/api")
+    first = Events.instance()
+    cluster.leave_former_server("http://127.0.0.1:1/api")
+    assert Events.instance() is first
+    cluster.leave_former_server("http://127.0.0.1:2/api")
+    assert Events.instance() is not first
 
 
 def test_a_worker_that_is_killed_loses_nothing(project, api, workers):

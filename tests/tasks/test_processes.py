@@ -8,7 +8,9 @@ import threading
 import psutil
 import pytest
 
+from mfer_core.base.errors import MferError
 from mfer_core.base.files import read_json, write_json
+from mfer_core.cache.code import ROOT
 from tasks import processes
 
 
@@ -57,3 +59,28 @@ def test_a_number_that_another_program_has_now_does_not_count(other):
     for stale in (content | {"folder": "/elsewhere"}, content | {"command": ["dvc", "repro"]}, [], ""):
         write_json(path, stale)
         assert not processes.living() and not path.exists()
+
+
+CALLER = "from tasks.processes import caller; print(caller().pid)"
+
+
+@pytest.mark.parametrize(("is_left", "status"), [(True, 1), (False, 0)])
+def test_a_stage_whose_dvc_was_killed_before_it_could_look_ends(is_left, status):
+    """A process that is left alone gets a parent of another session, which is what it can see."""
+    environment = {**os.environ, "DVC_STAGE": "folds", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", CALLER],
+        env=environment,
+        start_new_session=is_left,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == status
+    assert (processes.ENDED in ended.stderr) == is_left
+
+
+def test_a_stage_whose_run_has_ended_says_so(other, monkeypatch):
+    other.communicate(b"\n")
+    monkeypatch.setenv(processes.PARENT_VARIABLE, str(other.pid))
+    with pytest.raises(MferError, match=processes.ENDED):
+        processes.owner()
