@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from flows.servers import answers, free_port
+from flows.servers import free_port
 from mfer_core.cache.code import ROOT
 
 START_S = 300
@@ -51,6 +51,10 @@ class Repro:
     def top(self) -> list[psutil.Process]:
         """The process that whoever started the run sees, if it is there."""
         return [psutil.Process(self._process.pid)] if self._process and self._process.poll() is None else []
+
+    def speakers(self) -> list[psutil.Process]:
+        """Other processes that say nothing when they are killed, although the run ends with them."""
+        return []
 
     def standing(self) -> set[psutil.Process]:
         """What is not expected to end with a run."""
@@ -159,8 +163,13 @@ class Worker(Repro):
         self._stands = family_of([self._serve])
 
     def _has_worker(self) -> bool:
-        pool = f"{self._api}/work_pools/mfer-pool/workers/filter"
-        return answers(f"{self._api}/health") and bool(httpx.post(pool, json={}, timeout=60).json())
+        """Whether the worker runs. The server also knows those of former servers."""
+        return any(
+            "worker start" in words(process) for process in family_of([self._serve] if self._serve else [])
+        )
+
+    def speakers(self) -> list[psutil.Process]:
+        return [psutil.Process(self._serve.pid)] if self._serve and self._serve.poll() is None else []
 
     def start(self) -> None:
         self.log.write_bytes(b"")

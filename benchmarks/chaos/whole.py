@@ -25,7 +25,6 @@ from benchmarks.chaos.record import Record
 from benchmarks.chaos.ways import WAYS, words
 
 LIMIT_S = 1800  # many times what a whole run takes on a machine of its own
-END_S = 240  # A run that was killed has ended by then.
 ORPHAN_S = 30  # A server may take ten seconds to its end.
 POLL_S = 0.1
 # What lies there when a run starts, by the settings that have changed since: nothing, or a finished run's.
@@ -90,6 +89,7 @@ class WholeRuns:
         self.way = WAYS[way](self.project.root)
         self._killed: list[str] = []  # what was killed in this trial
         self._hit = ""  # the last of them, in the present run
+        self._is_mute = False  # Who would have said why was killed.
         self._began = 0.0  # when the present run did
 
     def carry_out(self, trial: WholeTrial, control: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class WholeRuns:
                 progress, number / len(kills), kill.moment * control["run_s"] / len(kills)
             )
             if self.way.status() is None:
-                faults += self._kill(kill)
+                self._kill(kill)
         return faults
 
     def _come_to(self, progress: Progress, share: float, seconds: float) -> list[str]:
@@ -176,18 +176,16 @@ class WholeRuns:
             self._rest()
         return [*faults, f"within {LIMIT_S} s it did not come to {share:.0%} of its work: {self._tail()}"]
 
-    def _kill(self, kill: WholeKill) -> list[str]:
-        victims = self._victims(kill)
+    def _kill(self, kill: WholeKill) -> None:
+        victims, top = self._victims(kill), self.way.top()
         if not victims:
-            return []
+            return
         self._hit = f"{len(victims)} processes" if len(victims) > 1 else words(victims[0])
         self._killed.append(f"{kill.victim}: {self._hit}")
+        self._is_mute = kill.victim != ONE or bool({*top, *self.way.speakers()} & {*victims})
         for victim in victims:
             with suppress(psutil.NoSuchProcess):
                 victim.send_signal(signal.SIGKILL)
-        if kill.victim == ONE or self._wait(END_S) is not None:
-            return []
-        return [f"after a kill of {self._hit} it hung: {self._tail()}"]
 
     def _victims(self, kill: WholeKill) -> list[psutil.Process]:
         if kill.victim == RUN:
@@ -208,7 +206,7 @@ class WholeRuns:
         said = self.way.said()
         if "Traceback" in said:
             return [f"after a kill of {self._hit} it said a traceback: {self._tail()}"]
-        if self._killed[-1].startswith(ONE) and "rror: " not in said.replace("ERROR: ", "error: "):
+        if not self._is_mute and "rror: " not in said.replace("ERROR: ", "error: "):
             return [f"after a kill of {self._hit} it did not say why it ended: {self._tail()}"]
         return []
 
