@@ -69,7 +69,8 @@ def leave_former_server(server: str) -> None:
     from prefect._internal.concurrency.services import _QueueServiceBase
 
     if server != _server:
-        for service in [*_QueueServiceBase._instances.values()]:
+        services = _QueueServiceBase._instances  # type: ignore[misc]  # of all its subclasses
+        for service in [*services.values()]:
             service._stop()
         _server = server
 
