@@ -263,7 +263,7 @@ def test_a_process_that_prefect_ends_is_a_line_and_not_waited_for(project):
 def test_a_process_that_the_system_kills_is_a_line(project):
     status, output = run(project, "die")
     assert status == 1 and "Traceback" not in output
-    line = output.splitlines()[-1]
+    line = output.splitlines()[-3]
     assert line.startswith("error: a task's process was ended from outside: is there memory enough?")
 
 
