@@ -4,6 +4,7 @@ its help.
 What a command needs is imported inside it, so that `--help` and completion answer at once.
 """
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version as installed_version
@@ -15,6 +16,7 @@ import typer
 from flows.app_command import recordings_app
 from flows.clean import clean
 from flows.encoder_commands import calibrate, compare, lock_encoders
+from flows.environment import VERBOSE
 from flows.export_command import export, service
 from flows.live_command import live
 from flows.pipeline import PROJECT, Stage, let_dvc_do_without_git, project_file, stages
@@ -58,8 +60,13 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print version and commit.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="A line for every clip: accepted, rejected, what was seen.")
+    ] = False,
 ) -> None:
     """Run one stage of the pipeline, or one of its commands."""
+    if verbose:
+        os.environ[VERBOSE] = "1"
 
 
 @app.command()

@@ -16,6 +16,7 @@ SWITCHES = {
     "DVC_NO_ANALYTICS": "true",
     "TOKENIZERS_PARALLELISM": "false",
 }
+VERBOSE = "MFER_VERBOSE"  # Set by `mfer --verbose`; stages below `dvc`, and their pools, inherit it.
 # A server that is down or hangs costs seconds, not many minutes; `flows track` catches up. A person may set
 # others.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}

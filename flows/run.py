@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from flows.commands import STOPPED
 from flows.ending import saying_how_to_go_on
+from flows.environment import VERBOSE
 from flows.fork_client import ensure_fork_server, is_stage_below_dvc
 from flows.local_api import ensure_api
 from flows.seconds import record_seconds
@@ -117,5 +118,5 @@ def _set_up_logging() -> None:
 
     setup_logging()
     shorten_faults()
-    logging.getLogger("mfer").setLevel(logging.INFO)
+    logging.getLogger("mfer").setLevel(logging.DEBUG if os.environ.get(VERBOSE) else logging.INFO)
     leave_errors_to_the_command_line()

@@ -66,6 +66,10 @@ def ingest_corpus(name: str, corpus: settings.Corpus, workers: int) -> Ingested:
     accepted = drop_duplicates(_measure_takes(facts, measure, rejected), rejected)
     clips = _name_clips(name, reader.language, accepted)
     notes = [*reader.notes(folder, metadata), *notes]
+    for clip in clips:
+        log.debug("ingest %s: %s is %s, of %s", clip.clip_id, clip.path, clip.label, clip.speaker)
+    for path, error in sorted(rejected.items()):
+        log.debug("ingest %s: %s rejected: %s", name, readable(path), error)
     for note in notes:
         log.warning("%s: %s", name, note)
     return Ingested(clips, [_reject(name, path, error) for path, error in sorted(rejected.items())], notes)

@@ -7,6 +7,7 @@ reads and decodes ahead, one computes, one writes the results. On a CPU several 
 (cores.py), and the one that calls them reads and writes.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,7 @@ from mfer_core.encoders.views import DTYPE
 from mfer_core.media.extracted import Extracted
 from mfer_core.media.read import FrameSequence, Speech
 
+log = logging.getLogger("mfer")
 Item = TypeVar("Item")
 Part = tuple[int, int]  # (k, n): shards k, k + n, k + 2 n, ...
 SHARD_CLIPS = 128  # Clips per file of embeddings.
@@ -176,6 +178,8 @@ def _embed(
     for shard, rows in track(_by_shard(embedded), f"embed {corpus.parent.name} {corpus.name}", len(todo)):
         new = {row.clip_id: EmbeddingRow(row.clip_id, keys[row.clip_id], *row[1:]) for row in rows}
         store.fill(shard, new.__getitem__)
+        for clip_id, row in new.items():
+            log.debug("embed %s: %s of %d steps", clip_id, corpus.parent.name, len(row.times_s))
         computed += len(new)
     if part == WHOLE:
         store.prune(shards)

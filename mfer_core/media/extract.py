@@ -2,6 +2,7 @@
 its reason.
 """
 
+import logging
 import os
 import shutil
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from mfer_core.media.result import ExtractedClip
 
 # These settings only say how the work is cut and judged; vad_min_clip_s is applied at reading (see read.py).
 SHAPES_NOTHING = {"rejects_limit", "vad_min_clip_s"}
+log = logging.getLogger("mfer")
 LIBRARIES = ("av", "mtcnn-runtime", "opencv-python-headless", "silero-vad", "torchaudio")
 
 
@@ -61,6 +63,7 @@ def extract_shard(
                     clip = processes.call(_extract, path, settings, threads, limit_s=limit_s)
                 except ClipError as error:
                     clip = _rejected(error)
+                log.debug("extract %s: %s", clip_id, _said(clip.facts))
                 return extracted_row(clip_id, shard.keys[clip_id], clip)
 
             store.fill(shard, row_of)
@@ -102,6 +105,14 @@ def _extract(path: Path, settings: Extract, threads: int) -> ExtractedClip:
     from mfer_core.media.clip import extract_clip
 
     return extract_clip(path, settings, threads)
+
+
+def _said(facts: dict) -> str:
+    """What came of a clip, in words."""
+    if facts["reason"]:
+        return f"rejected: {ClipError(facts['reason'], facts['detail'] or '')}"
+    speech = "no sound" if facts["speech_s"] is None else f"{facts['speech_s']:.1f} s of speech"
+    return f"a face in {facts['frames_with_face']} of {facts['frame_count']} frames, {speech}"
 
 
 def _rejected(error: ClipError) -> ExtractedClip:

@@ -217,6 +217,17 @@ def test_committed_rows_say_what_became_of_each_clip(tmp_path, raw, settings, un
     assert rows.duration_s["c/sound0"] == pytest.approx(0.1)
 
 
+def test_who_asks_for_it_is_told_what_became_of_each_clip(tmp_path, raw, settings, undisturbed, caplog):
+    shutil.copytree(undisturbed, tmp_path / "out")
+    write_clip(raw / "quiet.mkv", map(numbered, range(5)), range(0, 200, 40), np.zeros(3200, np.float32))
+    (raw / "torn.wav").write_bytes(b"RIFF")
+    caplog.set_level("DEBUG", "mfer")
+    run(raw, tmp_path / "out", settings)
+    quiet, torn = sorted(caplog.messages)
+    assert quiet == "extract c/quiet: a face in 0 of 1 frames, no sound"
+    assert torn.startswith("extract c/torn: rejected: unreadable")
+
+
 def test_real_recordings_pass(tmp_path, real, settings):
     folder = tmp_path / "raw"
     folder.mkdir()

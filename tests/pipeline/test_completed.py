@@ -68,6 +68,8 @@ def test_what_is_typed_beside_the_stages_finds_all_in_order(project, reproduced,
     committed = [page.read_bytes() for page in pages]
     mfer("settings")
     assert [page.read_bytes() for page in pages] == committed
+    said = mfer("--verbose", "ingest", "--corpus", "ravdess")
+    assert all(f"ingest {clip}: " in said for clip in manifest.clip_id)
     before = contents(project / "data" / "evaluate")
     assert re.search("would be freed|nothing to clean", mfer("clean", "--dry-run"))
     mfer("clean")
