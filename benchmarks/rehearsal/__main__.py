@@ -126,14 +126,14 @@ def write_unmarked(adapter: str, folder: Path, size: DemoSize) -> None:
 
 
 def shrink(params: Path) -> None:
-    """Write the sizes of ``SMALLER`` and the first two seeds, and which corpora are fetched; no other setting
+    """Write the sizes of ``SMALLER``, the first seed alone, and which corpora are fetched. No other setting
     of the profile is touched.
     """
     yaml = YAML()
     values = yaml.load(params)
     for section, sizes in SMALLER.items():
         values[section].update(sizes)
-    values["seeds"] = values["seeds"][:2]
+    values["seeds"] = values["seeds"][:1]
     for name in FETCHED:
         values["corpora"][name]["source"] = "fetch"
     yaml.dump(values, params)
