@@ -48,7 +48,9 @@ def main() -> int:
     if unknown := set(options.names) - set(RUN):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; choose among {', '.join(RUN)}")
     figures, failed = measured(options.names or [*RUN])
-    bars = json.loads(BARS.read_text(encoding="utf-8")) if BARS.exists() else {"machine": None, "bars": {}}
+    bars = {"machine": "no machine yet", "bars": {}}
+    if BARS.exists():
+        bars = json.loads(BARS.read_text(encoding="utf-8"))
     print(f"\n{machine()}, load at the end {os.getloadavg()[0]:.1f}; bars of {bars['machine']}\n")
     print(table(figures, bars["bars"]))
     worse = [one.what for one in figures if not one.holds(bars["bars"].get(one.what, one.ratio))]
