@@ -1,5 +1,6 @@
 """Tasks of the stages that provide the encoders."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -44,7 +45,25 @@ def train_vit(faces: Corpus, manifest_file: Path, settings: PretrainVit, seed: i
 def train_emotion2vec(
     corpora: list[str], data: Path, extract: Extract, settings: PretrainEmotion2vec, seed: int, out: Path
 ) -> dict:
-    """Train the compact emotion2vec on the pretraining corpora."""
+    """Train the compact emotion2vec on the pretraining corpora, and where the settings say so one more
+    without each of them; returns the figures of the first, and how the others did.
+    """
+    metrics = _train_emotion2vec(corpora, data, extract, settings, seed, out)
+    folder = DataPaths(data).encoders_without
+    if not settings.leave_one_out:
+        shutil.rmtree(folder, ignore_errors=True)
+        return metrics
+    present = [name for name in corpora if len(read_manifest(DataPaths(data).manifest(name)))]
+    for name in present if len(present) > 1 else []:
+        others = [other for other in corpora if other != name]
+        figures = _train_emotion2vec(others, data, extract, settings, seed, folder / name)
+        metrics = metrics | {f"valid_uar_trained_without_{name}": figures["valid_uar_trained"]}
+    return metrics
+
+
+def _train_emotion2vec(
+    corpora: list[str], data: Path, extract: Extract, settings: PretrainEmotion2vec, seed: int, out: Path
+) -> dict:
     manifest = pd.concat(read_manifest(DataPaths(data).manifest(name)) for name in corpora)
     held_out = manifest.set_index("clip_id").speaker.isin(held_out_speakers(manifest, seed))
     labels = manifest.set_index("clip_id").label

@@ -34,8 +34,9 @@ def assemble_model(data: DataPaths, settings: Settings) -> Path:
     with atomic_folder(data.model) as folder:
         for name, source in parts.items():
             for file in filter(Path.is_file, sorted(source.rglob("*"))):
-                if file.name.startswith("."):
-                    continue  # A training that was killed left this behind.
+                # What a killed training left behind, and encoders of the cross-corpus matrix alone.
+                if file.name.startswith(".") or data.encoders_without in file.parents:
+                    continue
                 with atomic_path(folder / name / file.relative_to(source)) as temporary:
                     shutil.copyfile(file, temporary)
         heard = {"vad_min_clip_s": settings.vad_min_clip_s(settings.roles.benchmark)}

@@ -61,6 +61,11 @@ class DataPaths:
         """Folder that the encoder's training stage writes; `modality` is "visual" or "audio"."""
         return self.root / {"visual": "pretrain_vit", "audio": "pretrain_emotion2vec"}[modality]
 
+    @property
+    def encoders_without(self) -> Path:
+        """A folder per pretraining corpus: the speech encoder that learned from all of them but this one."""
+        return self.encoder("audio") / "without"
+
     def embeddings(self, modality: str, corpus: str) -> Path:
         """Folder of embedding shards, with a folder per augmented view inside."""
         return self.root / "embed" / modality / corpus

@@ -197,6 +197,16 @@ def open_modality(
     return encoder.embed_modality(cached) if blocks else cached, encoder
 
 
+def embedded_by(encoder: Encoder, fold: Fold, modality: str) -> ModalityEmbeddings:
+    """The fold's clips embedded anew by another encoder than the cached one's, clean, in fp32."""
+    cached, extracts = fold.modality(modality), [fold.paths.extract(corpus) for corpus in fold.corpora]
+    known = {clip for ids in fold.parts.values() for clip in ids if clip in cached.values}
+    facts = {**cached.metadata, **encoder.metadata}
+    reader = ClipEncoder(modality, encoder, open_extracted(*extracts), Finetune(), {}, facts)
+    values = {clip: reader.embed(clip) for clip in sorted(known)}
+    return ModalityEmbeddings(values, facts, cached.dim)
+
+
 def embedded(clips: Clips, encoders: Iterable[ClipEncoder]) -> Clips:
     """The clips embedded by the encoders that learned; as they are where none did."""
     for encoder in learning_encoders(encoders):

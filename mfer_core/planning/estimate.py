@@ -72,9 +72,11 @@ def _encoders(settings: Settings, rates: Rates, sizes: dict[str, CorpusSize]) ->
         listed.append(Estimate("pretrain_vit", "", work, seconds, rates["visual"].memory_gb, 0.0))
     if settings.pretrain_emotion2vec.checkpoint is None:
         sound_s = sum(sizes[name].seconds for name in settings.roles.pretraining)
-        epochs = settings.pretrain_emotion2vec.epochs
-        seconds = PROCESS_S + BACKWARD * rates["audio"].seconds * sound_s * epochs
-        work = f"{sound_s / 60:.0f} min of sound, {epochs} epochs"
+        epochs, corpora = settings.pretrain_emotion2vec.epochs, len(settings.roles.pretraining)
+        # Beside the one encoder n others, each without a corpus: together they hear every corpus n times.
+        rounds = corpora if settings.pretrain_emotion2vec.leave_one_out else 1
+        seconds = PROCESS_S + BACKWARD * rates["audio"].seconds * sound_s * epochs * rounds
+        work = f"{rounds * sound_s / 60:.0f} min of sound, {epochs} epochs"
         listed.append(Estimate("pretrain_emotion2vec", "", work, seconds, rates["audio"].memory_gb, 0.0))
     return listed
 

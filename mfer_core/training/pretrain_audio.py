@@ -1,7 +1,9 @@
 """Stage 2a: the audio arm on four corpora and the four emotions that they share."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -13,11 +15,13 @@ from mfer_core.base.files import digest, write_json, write_table
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
 from mfer_core.cache.code import code_digest
-from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, open_modality
+from mfer_core.dataset.clip_encoder import ClipEncoder, blocks_of, embedded, embedded_by, open_modality
 from mfer_core.dataset.clips import Clips
 from mfer_core.dataset.fold import Fold
 from mfer_core.dataset.modality import normalised
 from mfer_core.dataset.steps import moments
+from mfer_core.encoders.checkpoint_pointer import source_of
+from mfer_core.encoders.contract import SpeechEncoder
 from mfer_core.encoders.device import one_thread
 from mfer_core.encoders.waveform_augmentation import SPEED_CHANCE
 from mfer_core.models.arm import Arm
@@ -35,6 +39,7 @@ STAGE = "pretrain_audio"
 METRICS = "metrics.json"  # corpus -> scores on its test part
 MATRIX = "cross_corpus.json"  # corpus left out of training -> corpus -> UAR
 LEAKY = "leaky_predictions.parquet"  # of the models that are tested on shuffled clips
+LEFT_OUT = "left_out_encoders"  # in the configuration: corpus -> hash of the encoder that learned without it
 FILES = ("model.safetensors", "history.csv", "predictions.parquet", LEAKY, METRICS, MATRIX)
 
 
@@ -64,10 +69,13 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
     if not corpora:
         return _skip(folder, "every pretraining corpus has source absent")
     fold, section = Fold.of_pretraining(data, corpora, settings.seed), settings.pretrain_audio
-    runs_encoder = section.finetune.blocks or section.views == "each_epoch"
+    others = _encoders_without(fold) if settings.pretrain_emotion2vec.leave_one_out else {}
+    runs_encoder = section.finetune.blocks or section.views == "each_epoch" or others
     inputs, encoder = fold.digest(["audio"]), [TRAINABLE_MODULES["audio"]] if runs_encoder else []
     code = [code_digest(module) for module in (__name__, *encoder)]
-    key = digest(STAGE, settings.seed, section.model_dump(), inputs, code)
+    left_out = {name: encoder.metadata["hash"] for name, encoder in others.items()}
+    shaped_by = [section.model_dump(), inputs, code, *([left_out] if left_out else [])]
+    key = digest(STAGE, settings.seed, *shaped_by)
     run = Run(folder, key, seed_of(settings.seed, STAGE), STAGE)
     if is_done(folder, key):
         _forget_checkpoints(folder)  # A run that was killed after its mark left them.
@@ -78,7 +86,7 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         clips = fold.clips({"audio": normalised(modality, section.normalisation, fold.manifest)})
         fitted = train_four(run, fold, clips, settings, section.epochs)
         predictions = fitted.predictions(clips["test"])
-        matrix = cross_corpus(run, fold, clips, settings)
+        matrix = cross_corpus(run, fold, clips, settings, others)
         leaky = shuffled_predictions(run, fold, settings)
     write_history(folder, fitted.progress.history)
     write_table(folder / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
@@ -95,6 +103,7 @@ def pretrain_audio(data: Path, settings: Settings) -> Path:
         "code": code[0],
         "data": inputs,
         "corpora": corpora,
+        LEFT_OUT: left_out,
     }
     write_json(folder / CONFIG, facts)
     _forget_checkpoints(folder)
@@ -128,13 +137,26 @@ def train_four(run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
     return Fitted(arm, progress, encoders)
 
 
+def _encoders_without(fold: Fold) -> dict[str, SpeechEncoder]:
+    """corpus -> the encoder that learned from all pretraining corpora but this one."""
+    folder, load = fold.paths.encoders_without, import_module(TRAINABLE_MODULES["audio"]).load
+    corpora = sorted({*fold.manifest.corpus})
+    corpora = corpora if len(corpora) > 1 else []
+    return {corpus: load(source_of(folder / corpus), "cpu", "fp32") for corpus in corpora}
+
+
 def cross_corpus(
-    run: Run, fold: Fold, clips: dict[str, Clips], settings: Settings
+    run: Run,
+    fold: Fold,
+    clips: dict[str, Clips],
+    settings: Settings,
+    encoders: Mapping[str, SpeechEncoder],
 ) -> dict[str, dict[str, float]]:
     """UAR by corpus left out of training and corpus tested: all clips of the one left out, else the test
     part.
 
-    Nothing where the settings ask for no epochs, or there is one corpus.
+    All clips of a row are embedded by the encoder without its corpus where ``encoders`` holds it, else as
+    they are in ``clips``. Nothing where the settings ask for no epochs, or there is one corpus.
     """
     result: dict[str, dict[str, float]] = {}
     epochs = settings.pretrain_audio.cross_corpus_epochs
@@ -142,6 +164,10 @@ def cross_corpus(
         folder = run.folder / "cross_corpus" / left_out
         folder.mkdir(parents=True, exist_ok=True)
         key, seed = digest(run.key, left_out), seed_of(run.seed, left_out)
+        if left_out in encoders:
+            modality = embedded_by(encoders[left_out], fold, "audio")
+            normalisation = settings.pretrain_audio.normalisation
+            clips = fold.clips({"audio": normalised(modality, normalisation, fold.manifest)})
         others = {part: _without(clips[part], left_out) for part in PARTS}
         fitted = train_four(
             Run(folder, key, seed, f"{STAGE} without {left_out}"), fold, others, settings, epochs

@@ -90,6 +90,7 @@ WRONG = [  # what is put where, and what the line must say
     ("train_audio.learning_rate", float("nan"), ["train_audio.learning_rate", "finite"]),
     ("pretrain_vit.layers", 0, ["pretrain_vit.layers", "greater than 0"]),
     ("embed.view_speeds", [0.0], ["view_speeds"]),
+    ("pretrain_emotion2vec.leave_one_out", "no", ["pretrain_emotion2vec.leave_one_out", "boolean"]),
 ]  # fmt: skip
 
 
@@ -104,6 +105,20 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(name, faults_of):
     (line,) = faults_of((f"tracking.{name}", "postgresql+psycopg2://me:hunter2@db/mlflow"))
     assert f"tracking: {name} holds a password" in line and "MLFLOW_TRACKING_URI" in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (("embed.views", 2), "embed.views and pretrain_audio.finetune.blocks to 0"),
+        (("pretrain_audio.views", "each_epoch"), "pretrain_audio.views to stored"),
+        (("pretrain_audio.cross_corpus_epochs", 0), "a matrix that pretrain_audio.cross_corpus_epochs: 0"),
+        (("pretrain_emotion2vec.checkpoint", "a/b"), "checkpoint names one"),
+    ],
+)
+def test_encoders_without_a_corpus_ask_for_what_they_are_made_for(other, said, faults_of):
+    (line,) = faults_of(("pretrain_emotion2vec.leave_one_out", True), other)
+    assert said in line
 
 
 def test_all_faults_are_said_at_once_those_between_sections_too(faults_of):

@@ -28,6 +28,8 @@ def data(tmp_path):
         data.encoder(modality).mkdir()
         (data.encoder(modality) / "model.safetensors").write_bytes(modality.encode())
         (data.encoder(modality) / "model.safetensors").chmod(0o600)
+    (data.encoders_without / "urdu").mkdir(parents=True)
+    (data.encoders_without / "urdu" / "model.safetensors").touch()
     write_json(data.metrics("evaluate"), METRICS)
     rows = [("luna5", "fused"), ("luna5", "audio"), ("report5", "fused")]
     predictions = pd.DataFrame(rows, columns=["protocol", "arm"]).assign(

@@ -162,16 +162,17 @@ def manifest_and_folds(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return manifest, read_table(data / "folds" / "folds.parquet")
 
 
-def write_extracted(data: Path, corpus: str) -> None:
-    """Per clip half a second of a tone, its height the emotion's, its loudness the speaker's, of which SPOKEN
-    counts as speech; two or three noisy 40 x 40 frames, a bright column where the emotion says.
+def write_extracted(data: Path, corpus: str, higher: int = 0) -> None:
+    """Per clip half a second of a tone, its height the emotion's (and ``higher``, in Hz), its loudness the
+    speaker's, of which SPOKEN counts as speech; two or three noisy 40 x 40 frames, a bright column where the
+    emotion says.
     """
     manifest = read_manifest(data / "ingest" / corpus / "manifest.parquet").set_index("clip_id", drop=False)
     store = ExtractedShards(data / "extract" / corpus)
 
     def row_of(clip_id: str) -> pa.Table:
         clip = manifest.loc[clip_id]
-        frames, waveform = _frames(clip_id, clip.label), _waveform(clip.speaker, clip.label)
+        frames, waveform = _frames(clip_id, clip.label), _waveform(clip.speaker, clip.label, higher)
         facts = {"frame_count": len(frames), "speech_s": 0.5}
         return extracted_row(clip_id, "key", ExtractedClip(frames, waveform, facts))
 
@@ -179,8 +180,8 @@ def write_extracted(data: Path, corpus: str) -> None:
         store.fill(shard, row_of)
 
 
-def _waveform(speaker: str, label: str) -> dict:
-    height, loudness = 100 + 40 * EIGHT.index(label), 2000 + 300 * int(speaker[-2:])
+def _waveform(speaker: str, label: str, higher: int) -> dict:
+    height, loudness = 100 + 40 * EIGHT.index(label) + higher, 2000 + 300 * int(speaker[-2:])
     samples = (loudness * np.sin(2 * np.pi * height * np.arange(8000) / 16000)).astype(np.int16)
     return {"sample_rate": 16000, "offset_s": 0.0, "samples": samples, "speech": [SPOKEN]}
 

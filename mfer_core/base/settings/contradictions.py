@@ -7,9 +7,9 @@ from typing import Any
 
 from mfer_core.base.labels import EMOTIONS
 from mfer_core.base.modalities import MODALITIES
-from mfer_core.base.settings.encoders import Embed, PretrainVit
+from mfer_core.base.settings.encoders import Embed, PretrainEmotion2vec, PretrainVit
 from mfer_core.base.settings.sections import Corpus, Folds, Labels, Register, Roles
-from mfer_core.base.settings.training import TrainArm, TrainAudio, TrainFused
+from mfer_core.base.settings.training import PretrainAudio, TrainArm, TrainAudio, TrainFused
 
 Corpora = dict[str, Corpus]
 
@@ -132,6 +132,23 @@ def _speeds_are_of_stored_views(
             yield f"{name}.views: each_epoch: embed.view_speeds are of stored views: set them to []"
 
 
+def _encoders_without_a_corpus_embed_clean_clips(
+    embed: Embed, pretrain_emotion2vec: PretrainEmotion2vec, pretrain_audio: PretrainAudio
+) -> Iterator[str]:
+    if not pretrain_emotion2vec.leave_one_out:
+        return
+    if embed.views or pretrain_audio.views == "each_epoch" or pretrain_audio.finetune.blocks:
+        yield (
+            "pretrain_emotion2vec.leave_one_out: these encoders neither learn nor make views: set "
+            "embed.views and pretrain_audio.finetune.blocks to 0 and pretrain_audio.views to stored"
+        )
+    if not pretrain_audio.cross_corpus_epochs:
+        yield (
+            "pretrain_emotion2vec.leave_one_out is for a matrix that pretrain_audio.cross_corpus_epochs: 0 "
+            "leaves out"
+        )
+
+
 def _labels_are_declared(labels: Labels, corpora: Corpora) -> Iterator[str]:
     """Every label that a setting leads to is known or a class."""
     for label, name in labels.mapping.items():
@@ -178,6 +195,7 @@ CHECKS = (
     _registered_folds_are_made,
     _normalised_embeddings_are_stored,
     _speeds_are_of_stored_views,
+    _encoders_without_a_corpus_embed_clean_clips,
     _labels_are_declared,
     _one_model_reads_one_kind,
 )

@@ -97,11 +97,16 @@ class PretrainEmotion2vec(Pretrain):
     """Transformer blocks of the audio encoder, before the shared layers."""
     frame_weight: float = Field(default=3.0, ge=0)
     """Weight of the loss of the frames (spectrum and pitch) beside that of the emotion."""
+    leave_one_out: bool = False
+    """Also train an encoder without each pretraining corpus, for the cross-corpus matrix of stage 2a; false:
+    the one encoder has learned from the corpus that is left out, and the table says so."""
 
     @model_validator(mode="after")
     def _layer_is_of_a_published_one(self) -> Self:
         if self.layer is not None and not self.checkpoint:
             raise ValueError("layer chooses a block of a published encoder: name it in checkpoint")
+        if self.leave_one_out and self.checkpoint:
+            raise ValueError("leave_one_out trains encoders, and checkpoint names one: set one of the two")
         return self
 
 
