@@ -1,25 +1,27 @@
 """Pages for the person at this machine: on loopback, and for nobody else's page in their browser."""
 
 import errno
+import re
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from flows.servers import HOST, free_port
 from mfer_core.base.errors import MferError
 
-NAMES = [HOST, "localhost"]
+NAMES = (HOST, "localhost")
+OWN_HOST = re.compile(f"({'|'.join(map(re.escape, NAMES))})(:[0-9]+)?", re.IGNORECASE)
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -29,28 +31,40 @@ HEADERS = {
 }
 GRACE_S = 2  # Whoever downloads something may go on for so long after the end.
 END_S = 10.0
+Refuse = Callable[[str, int], Response]
 
 
-async def refuse_strangers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse what another site's page asks for in this person's browser. (Other names for this machine, which
-    a foreign server may give it, are refused by ``TrustedHostMiddleware``.)
+class StrangersRefused(BaseHTTPMiddleware):
+    """Only a program of this machine, or the application's own page, gets an answer.
+
+    Refused are what another site's page asks for in this person's browser and, unless ``any_name``, requests
+    by another name than this machine's own, which a foreign server may give it. A refusal repeats nothing of
+    the request; ``refuse`` makes it of its words and its status.
     """
-    origin = request.headers.get("origin")
-    same_site = origin is None or origin == f"http://{request.headers['host']}"
-    if not same_site or request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        return PlainTextResponse("this page answers to itself alone", 403)
-    response = await go_on(request)
-    response.headers.update(HEADERS)
-    return response
+
+    def __init__(self, app: ASGIApp, refuse: Refuse = PlainTextResponse, any_name: bool = False):
+        super().__init__(app)
+        self._refuse, self._any_name = refuse, any_name
+
+    async def dispatch(self, request: Request, go_on: RequestResponseEndpoint) -> Response:
+        response = self._refusal(request) or await go_on(request)
+        response.headers.update(HEADERS)
+        return response
+
+    def _refusal(self, request: Request) -> Response | None:
+        host = request.headers.get("host", "")  # HTTP 1.0 asks without one.
+        if not self._any_name and not OWN_HOST.fullmatch(host):
+            return self._refuse(f"asked by another name than {' or '.join(NAMES)}", 400)
+        origin = request.headers.get("origin")
+        same_site = origin is None or origin == f"http://{host}"
+        if not same_site or request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            return self._refuse("asked by a page of another site", 403)
+        return None
 
 
 def guarded(routes: Sequence[Route]) -> Starlette:
     """An application that only its own pages, under this machine's own names, can use."""
-    guards = [
-        Middleware(TrustedHostMiddleware, allowed_hosts=NAMES),
-        Middleware(BaseHTTPMiddleware, dispatch=refuse_strangers),
-    ]
-    return Starlette(routes=routes, middleware=guards)
+    return Starlette(routes=routes, middleware=[Middleware(StrangersRefused)])
 
 
 @contextmanager

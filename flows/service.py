@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
-from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse
 
-from flows.local_pages import NAMES, refuse_strangers, served, wait_for_the_end
+from flows.local_pages import StrangersRefused, served, wait_for_the_end
 from flows.predict import load_predictor, model_at_hand, voices_at_hand
 from flows.servers import HOST
 from flows.uploads import receive
@@ -98,9 +97,7 @@ def service(predictor: Predictor, model: str, most_bytes: int, host: str = HOST)
     """
     version = installed_version("mfer")
     app = FastAPI(title="MFER", version=version, description=NOTICE, docs_url=None, redoc_url=None)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_strangers)
-    if host == HOST:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=NAMES)
+    app.add_middleware(StrangersRefused, refuse=_refusal, any_name=host != HOST)
     judging = asyncio.Lock()
 
     @app.get("/health")
@@ -134,6 +131,11 @@ def service(predictor: Predictor, model: str, most_bytes: int, host: str = HOST)
                 return await run_in_threadpool(_judge, predictor, upload, name, window_s, step_s)
 
     return app
+
+
+def _refusal(said: str, status: int) -> JSONResponse:
+    """In the shape of FastAPI's own."""
+    return JSONResponse({"detail": said}, status)
 
 
 def _judge(predictor: Predictor, upload: Path, name: str, window_s: float, step_s: float) -> Recording:

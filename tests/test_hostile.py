@@ -3,12 +3,15 @@
 In full: python -m benchmarks.hostile.
 """
 
+import json
+
 import numpy as np
 import pytest
 
 from benchmarks.hostile.entrances import entrances
 from benchmarks.hostile.inputs import Entrance, mutated, outcomes
-from benchmarks.hostile.service import attack, serving, verdict
+from benchmarks.hostile.service import ask, attack, request, serving, verdict
+from flows.servers import HOST
 from mfer_core.cache.code import ROOT
 
 KEPT = sorted((ROOT / "tests" / "hostile").iterdir())
@@ -72,5 +75,14 @@ def test_what_a_service_says_is_judged(said, judged):
 def test_hostile_requests_are_answered_and_leave_the_service_as_it_was(tmp_path):
     with serving(tmp_path) as (server, port):
         counts = attack(server, port, 100, seed=3, keep=None)
+        strangers = [
+            ask(port, request("GET", "/health", b"", headers)).partition(b"\r\n\r\n")
+            for headers in ({"Host": f"{HOST}.evil.example:{port}"}, {"Origin": "http://evil.example"})
+        ]
+        nameless = ask(port, b"GET /health HTTP/1.0\r\nOrigin: http://evil.example\r\n\r\n")
+    for (head, _, body), status in zip(strangers, (b"400", b"403"), strict=True):
+        assert head.split()[1] == status and json.loads(body).keys() == {"detail"}
+        assert b"evil" not in head + body
+    assert verdict(nameless) == "400"
     assert {"200", "413", "422"} <= counts.keys()
     assert not [answer for answer in counts if answer.startswith("FAULT")]

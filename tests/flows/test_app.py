@@ -110,6 +110,7 @@ def test_other_sites_in_the_same_browser_are_refused(client, headers, tmp_path):
         client.get("/state", headers=headers),
     ):
         assert answer.status_code in (400, 403)
+        assert answer.text.startswith("asked by a") and "evil" not in answer.text
     assert not list(tmp_path.iterdir()) and client.get("/state").json() == []
 
 

@@ -51,8 +51,11 @@ def test_the_description_declares_what_goes_in_and_what_comes_out(client, predic
 
 
 def test_a_page_of_another_site_gets_nothing_and_no_page_loads_scripts(client):
-    assert client.get("/model", headers={"Origin": "http://evil.example"}).status_code == 403
-    assert client.get("/model", headers={"Host": "evil.example"}).status_code == 400
+    for name in ("Origin", "Host"):
+        refused = client.get("/model", headers={name: "http://evil.example/<script>"})
+        assert refused.status_code == {"Origin": 403, "Host": 400}[name]
+        assert "evil" not in refused.text and refused.json()["detail"].startswith("asked by a")
+        assert refused.headers["x-content-type-options"] == "nosniff"
     assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
 
 
@@ -61,3 +64,5 @@ def test_in_a_container_other_names_are_answered(predictor):
         service(predictor, "the model", MOST_BYTES, "0.0.0.0"), base_url="http://mfer.example"
     )
     assert outside.get("/health").status_code == 200
+    page = outside.get("/health", headers={"Origin": "http://evil.example"})
+    assert (page.status_code, page.json()) == (403, {"detail": "asked by a page of another site"})
