@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 
 from mfer_core.base.errors import ClipError, MferError
 from mfer_core.base.settings import Corpus
+from mfer_core.base.settings.reading import parse_yaml
 from mfer_core.corpora import contract, own_labels
 from mfer_core.corpora.contract import Facts
 from mfer_core.corpora.sources import Source
@@ -62,9 +63,10 @@ def prepare(folder: Path, corpus: Corpus) -> Metadata:
 
 def _header(folder: Path) -> dict[str, Any]:
     try:
-        header = YAML(typ="safe").load((folder / HEADER).read_text(encoding="utf-8"))
-    except (OSError, YAMLError) as error:
+        text = (folder / HEADER).read_text(encoding="utf-8")
+    except OSError as error:
         raise MferError(f"cannot read {folder / HEADER}: put an audformat database into {folder}") from error
+    header = parse_yaml(text, folder / HEADER, YAML(typ="safe"))
     if not isinstance(header, dict):
         raise MferError(f"{folder / HEADER} is no header of an audformat database")
     return header

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from mfer_core.base.errors import MferError, one_line
+from mfer_core.base.settings.reading import parse_yaml
 
 Layers = list[tuple[int, int, int]]  # channels, kernel, stride of each convolution of the front end
 PUBLISHED_LAYERS: Layers = [(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2
@@ -121,12 +121,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
     try:
         text = path.read_text(encoding="utf-8")
-        config = YAML(typ="safe", pure=True).load(text)
+        config = parse_yaml(text, path, YAML(typ="safe", pure=True))
         audio = config["model_conf"]["modalities"]["audio"]
         if config.get("model") != "Emotion2vec" or "${" in text:
             raise KeyError("model: Emotion2vec without ${...}")
         audio["feature_encoder_spec"] = repr(parse_layers(str(audio["feature_encoder_spec"])))
-    except (OSError, YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, KeyError, TypeError, AttributeError) as error:
         raise MferError(f"{path} is not the configuration of an Emotion2vec: {one_line(error)}") from error
     audio["decoder"] = None  # Only pretraining uses the decoder.
     return config

@@ -70,6 +70,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         raise MferError(
             f"refused {path}: it holds more than tensors, or is broken; convert it to safetensors"
         ) from error
+    if not isinstance(state, dict):
+        raise MferError(f"refused {path}: it holds no tensors by name")
     for wrapper in ("state_dict", "model_state_dict", "model"):
         state = state[wrapper] if isinstance(state.get(wrapper), dict) else state
     return state

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from mfer_core.base.errors import MferError, one_line
+from mfer_core.base.settings.reading import parse_yaml
 from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.encoders.checkpoints import find_checkpoint, weights_files
 from mfer_core.encoders.device import choose_device
@@ -60,12 +60,12 @@ def _shape(folder: Path) -> dict[str, int]:
     """
     path = folder / "config.yaml"
     try:
-        config = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        config = parse_yaml(path.read_text(encoding="utf-8"), path, YAML(typ="safe", pure=True))
         if config.get("model") != "CAMPPlus":
             raise KeyError("model: CAMPPlus")
         conf = config["model_conf"]
         return {name: int(conf[name]) for name in SIZES if name in conf}
-    except (OSError, YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise MferError(f"{path} is not the configuration of a CAM++: {one_line(error)}") from error
 
 

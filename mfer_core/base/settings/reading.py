@@ -26,8 +26,13 @@ def read_yaml(path: Path, keep_layout: bool = False) -> Any:
         raise MferError(
             f"{path} is not UTF-8 (byte {error.object[error.start]:#04x} at {error.start}): save it as UTF-8"
         ) from error
+    return parse_yaml(text, path, yaml_layout() if keep_layout else YAML(typ="safe"))
+
+
+def parse_yaml(text: str, path: Path, loader: YAML) -> Any:
+    """The values of the YAML that was read from ``path``. Raises MferError where it is none."""
     try:
-        return yaml_layout().load(text) if keep_layout else YAML(typ="safe").load(text)
+        return loader.load(text)
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError means an impossible date or number.
         raise MferError(f"{path} is not YAML: {one_line(error)}") from error
 
