@@ -1,12 +1,14 @@
 """What a person reads when something is wrong: one line for what can be mended; a bug keeps its traceback."""
 
 import errno
+import re
 import shutil
 import traceback
 from pathlib import Path
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SPARE_BYTES = 1 << 20  # With less free space than this, a codec's nameless "System error" means a full disk.
+_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/]*@")  # MLflow's errors name the server as it was given.
 FREE_SPACE = "free some, for instance by `mfer clean` (old results); the next run goes on"
 
 
@@ -42,10 +44,10 @@ class ClipError(MferError):
 
 
 def one_line(error: object, longest: int | None = 300) -> str:
-    """The message of ``error`` without line breaks and control characters, cut to ``longest`` characters
-    (None: whole).
+    """The message of ``error`` without line breaks, control characters and an address's password, cut to
+    ``longest`` characters (None: whole).
     """
-    return shown(" ".join(str(error).split()))[:longest]
+    return shown(_PASSWORD.sub(r"\1:***@", " ".join(str(error).split())))[:longest]
 
 
 def shown(text: str) -> str:

@@ -21,7 +21,7 @@ from mfer_core.prediction.notice import NOTICE
 from tasks.tracking.champion import CHAMPION, beats, paired_test, standing
 from tasks.tracking.lineage import lineage
 from tasks.tracking.signature import input_example, model_signature
-from tasks.tracking.store import KEY_TAG, client, experiment
+from tasks.tracking.store import KEY_TAG, client, experiment, first_line
 
 SERVED = Path(__file__).with_name("served_model.py")
 CARD = "README.md"
@@ -69,7 +69,7 @@ def registered_folder(uri: str, tracking: Tracking) -> Path:
         flavors = YAML(typ="safe").load(version / "MLmodel")["flavors"]
         return version / flavors["python_function"]["artifacts"]["model"]["path"]
     except (MlflowException, OSError, KeyError) as error:
-        raise MferError(f"no model {uri} in the MLflow registry: {str(error).splitlines()[0]}") from error
+        raise MferError(f"no model {uri} in the MLflow registry: {first_line(error)}") from error
 
 
 def altered_versions(settings: Settings) -> list[str]:

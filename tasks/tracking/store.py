@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from mfer_core.base.errors import one_line
 from mfer_core.base.settings import Settings, Tracking
 from tasks.processes import lives, owner, run_name
 from tasks.tracking.lineage import PROCESS_TAG, lineage
@@ -78,6 +79,11 @@ def shown_address(uri: str) -> str:
     return make_url(uri).render_as_string(hide_password=True)
 
 
+def first_line(error: Exception) -> str:
+    """What MLflow says first: below it may stand an answer's whole body."""
+    return one_line(str(error).partition("\n")[0])
+
+
 def lock() -> FileLock:
     """Held while the store is made or an experiment is looked up and made: several processes ask at once."""
     path = project_folder() / ".prefect" / "mlflow.lock"
@@ -131,7 +137,7 @@ def attempt(title: str, log_it: Callable[[], Any], tracking: Tracking) -> Any:
         if any(isinstance(e, SILENCE) for e in (error, error.__cause__, error.__context__)):
             silent_since[uri] = time.monotonic()
         missed.append(title)
-        log.warning("MLflow did not take %s (%s)", title, str(error).splitlines()[0])
+        log.warning("MLflow did not take %s (%s)", title, first_line(error))
         return None
 
 

@@ -14,6 +14,9 @@ LIMIT_S = 1200
 DEMO = {"ravdess": (6, 8), "crema_d": (6, 6), "custom": (2, 8), "fer2013": (10, 14)}
 LINK = "data/raw/demo/crema_d/gone.wav"
 
+SECRET = "a-secret-of-the-environment"
+SECRETS = dict.fromkeys(("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"), SECRET)
+
 # Python runs this file at the start of every process of the clone. It writes down which project files a
 # stage imported, and holds a run at the first result below HOLD_AT until the test has pressed Ctrl-C.
 AT_START = """
@@ -114,6 +117,7 @@ def additions(project: Path) -> dict[str, str]:
         "MAKEFLAGS": "",
         "PYTHONPATH": f"{project}{os.pathsep}{project / 'record'}",
         "IMPORTS": str(project / "imports"),
+        **SECRETS,
     }
 
 

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from mfer_core.base.files import read_json, read_table, sha256_file
 from mfer_core.cache.embeddings import open_embeddings
 from mfer_core.prediction import Predictor
-from tests.pipeline.clone import DEMO, run
+from tests.pipeline.clone import DEMO, SECRET, run
 
 PLUMBING = ("flows/", "mfer_core/base/", "tasks/", "record/")  # what runs a stage, whichever it is
 ARMS = {
@@ -137,6 +137,12 @@ def test_no_stage_imported_more_of_the_project_than_it_declares(project, reprodu
 
 def contents(folder: Path) -> dict[Path, str]:
     return {path.relative_to(folder): sha256_file(path) for path in folder.rglob("[!.]*") if path.is_file()}
+
+
+def test_no_table_log_or_artifact_holds_a_secret_of_the_environment(project, reproduced):
+    files = [path for path in project.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {"mlflow.db", "prefect.db", "MLmodel", "flows-serve.log"} <= {path.name for path in files}
+    assert not [path for path in files if SECRET.encode() in path.read_bytes() and path.suffix != ".py"]
 
 
 def test_mlflow_holds_every_fold_every_table_and_the_champion(project, reproduced):

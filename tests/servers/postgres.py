@@ -68,6 +68,12 @@ def serve_postgres(*databases: str) -> Iterator[str]:
             server.wait()
 
 
+def dump(address: str, database: str) -> str:
+    """All that a database holds, as SQL."""
+    command = [programs() / "pg_dump", f"postgresql://{address}/{database}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def query(address: str, database: str, text: str) -> list[tuple]:
     """The rows of a query."""
     connection = psycopg2.connect(f"postgresql://{address}/{database}")

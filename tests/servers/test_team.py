@@ -18,7 +18,7 @@ from tasks.tracking.result_runs import log_results
 from tests.corpora.layouts import LAYOUTS
 from tests.s3_server import KEYS, serve_s3
 from tests.servers.ports import free_port, serve
-from tests.servers.postgres import programs, query, serve_postgres
+from tests.servers.postgres import dump, programs, query, serve_postgres
 from tests.tasks.conftest import settings  # noqa: F401
 from tests.tasks.finished import finish_fold
 
@@ -27,11 +27,23 @@ pytestmark = pytest.mark.skipif(programs() is None, reason="no PostgreSQL here: 
 
 @pytest.fixture(scope="module")
 def postgres():
-    with serve_postgres("prefect", "mlflow") as place:
+    with serve_postgres("prefect", "mlflow", "mlflow_apart") as place:
         yield place
 
 
-def test_a_stage_runs_against_a_prefect_server_on_postgresql(tmp_path, postgres):
+SECRET = "a-secret-of-the-environment"
+
+
+def with_password(postgres: str) -> str:
+    """The server's address with a password, which it does not ask for."""
+    return postgres.replace("@", f":{SECRET}@")
+
+
+def test_a_stage_runs_against_a_prefect_server_on_postgresql_and_no_record_holds_a_password(
+    tmp_path, postgres, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    finish_fold("visual", 0, hits=8)
     for name in ("params.yaml", "dvc.yaml", "prefect.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     LAYOUTS["shemo"].build(tmp_path / "shemo")
@@ -46,14 +58,21 @@ def test_a_stage_runs_against_a_prefect_server_on_postgresql(tmp_path, postgres)
         tmp_path,
         f"{api}/health",
         *start,
-        PREFECT_SERVER_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://{postgres}/prefect",
+        PREFECT_SERVER_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://{with_password(postgres)}/prefect",
     ):
-        command = [sys.executable, "-m", "flows", "ingest", "--corpus", "shemo"]
-        environment = os.environ | {"PREFECT_API_URL": api, "PYTHONPATH": str(ROOT)}
-        result = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+        environment = os.environ | dict.fromkeys(("HF_TOKEN", "AWS_SECRET_ACCESS_KEY"), SECRET)
+        environment |= {"PREFECT_API_URL": api, "PYTHONPATH": str(ROOT)}
+        environment["MLFLOW_TRACKING_URI"] = f"postgresql+psycopg2://{with_password(postgres)}/mlflow_apart"
+        for words in (["ingest", "--corpus", "shemo"], ["track"]):
+            result = subprocess.run(
+                [sys.executable, "-m", "flows", *words],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+            said = result.stdout + result.stderr
+            assert result.returncode == 0 and SECRET not in said, said[-3000:]
     assert not list(tmp_path.glob(".prefect/*.db")), "a database beside PostgreSQL"
     assert query(postgres, "prefect", "select name, state_type::text from flow_run") == [
         ("ingest shemo", "COMPLETED")
@@ -61,6 +80,11 @@ def test_a_stage_runs_against_a_prefect_server_on_postgresql(tmp_path, postgres)
     ((tags,),) = query(postgres, "prefect", "select tags from flow_run")
     assert {"stage:ingest", "corpus:shemo"} <= set(tags)
     assert ("ingest-shemo-rejects",) in query(postgres, "prefect", "select key from artifact")
+    assert query(postgres, "mlflow_apart", "select count(*) from runs") == [(2,)]
+    assert (tmp_path / "mlartifacts").is_dir()
+    assert not [name for name in ("prefect", "mlflow_apart") if SECRET in dump(postgres, name)]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if SECRET.encode() in path.read_bytes()]
 
 
 def mlflow_server(address: str, postgres: str) -> tuple[str, ...]:

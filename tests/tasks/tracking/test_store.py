@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from mlflow.entities import ViewType
@@ -146,6 +148,31 @@ def test_a_database_that_is_down_is_a_line_without_its_password_and_is_asked_onc
         log_fold(fold, DataPaths(), settings)
     assert "no answer from postgresql+psycopg2://me:***@127.0.0.1:9/mlflow within 5 s" in caplog.text
     assert tracking.missed == [str(fold)] * 2 and len(asked) == 1
+
+
+class BreaksOff(BaseHTTPRequestHandler):
+    """A server that is there, and breaks off whatever MLflow asks."""
+
+    def do_GET(self):
+        if not self.path.startswith("/api"):
+            self.send_response(200)
+            self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_breaks_off_is_named_without_its_password(fold, settings, monkeypatch, caplog):
+    with ThreadingHTTPServer(("127.0.0.1", 0), BreaksOff) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        log_fold(fold, DataPaths(), settings)
+        server.shutdown()
+    assert f"http://me:***@127.0.0.1:{server.server_port}/api" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_a_page_that_is_linked_to_and_a_broken_store_are_named_without_name_and_password(
