@@ -1,5 +1,6 @@
 """What a failing run ends with, after what failed: how much is done, and the command that goes on."""
 
+import json
 import os
 import shlex
 from collections.abc import Iterator
@@ -10,6 +11,13 @@ from flows.environment import program_name
 from mfer_core.base import progress
 from tasks.endings import DONE, GO_ON
 from tasks.processes import CONTEXT_VARIABLE
+
+DEPLOYMENT = "mfer/full-pipeline"
+
+
+def is_served() -> bool:
+    """Whether a worker started this process: its flow has no command line that prints how it ends."""
+    return "PREFECT__FLOW_RUN_ID" in os.environ and CONTEXT_VARIABLE not in os.environ
 
 
 @contextmanager
@@ -43,12 +51,23 @@ def command(name: str, parameters: dict[str, Any]) -> str:
     """The command that runs the flow ``name`` again. A profile that was switched to stays."""
     if "DVC_STAGE" in os.environ:
         return "dvc repro"
+    if is_served():
+        return shlex.join(["prefect", "deployment", "run", DEPLOYMENT, *_assigned(parameters)])
     words = [*program_name().split(), name]
     if name == "fetch":
         return shlex.join([*words, parameters["corpus"]])
     for option, value in parameters.items():
         words += [] if option == "profile" else _options(f"--{option.replace('_', '-')}", value)
     return shlex.join(words)
+
+
+def _assigned(parameters: dict[str, Any]) -> list[str]:
+    given = {name: value for name, value in parameters.items() if value and name != "profile"}
+    return [word for name, value in given.items() for word in ("-p", f"{name}={_written(value)}")]
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _options(option: str, value: Any) -> list[str]:

@@ -4,8 +4,10 @@ DVC alone decides what is out of date; Prefect runs it, and shows the run tree, 
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psutil
 from prefect import flow, get_run_logger
@@ -13,6 +15,7 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
 from flows.check import check_project, unfetched
+from flows.ending import is_served, saying_how_to_go_on
 from flows.environment import set_environment
 from flows.fork_client import ensure_fork_server
 from flows.pipeline import known, let_dvc_do_without_git, project_file, targets
@@ -24,7 +27,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.base.parent_watchdog import follow
 from mfer_core.base.settings import load_settings
 from tasks.dvc_locks import forget_the_dead
-from tasks.fault_lines import shorten_faults
+from tasks.fault_lines import leave_task_errors_to_the_flow, shorten_faults
 from tasks.processes import mark, wait_for_earlier
 from tasks.reproduce import reproduce
 
@@ -55,9 +58,28 @@ def mfer(
         force: Run the chosen stages even when nothing changed; with stages, what they depend on too.
     """
     set_environment()
-    shorten_faults()
-    if "PREFECT__FLOW_RUN_ID" in os.environ:
-        follow(os.getppid())  # The parent is the worker, and the flow does not outlive it.
+    shorten_faults(is_served())
+    parameters = {"stages": stages, "start_from": start_from, "corpora": corpora, "force": force}
+    with _served(parameters) if is_served() else nullcontext():
+        _bring_up_to_date(profile, stages, start_from, corpora, force)
+
+
+@contextmanager
+def _served(parameters: dict[str, Any]) -> Iterator[None]:
+    """The block ends with the worker that started this process, and its log says how it failed."""
+    follow(os.getppid())
+    leave_task_errors_to_the_flow()
+    with saying_how_to_go_on("mfer", parameters):
+        yield
+
+
+def _bring_up_to_date(
+    profile: Profile | None,
+    stages: list[Stage] | None,
+    start_from: Stage | None,
+    corpora: list[str] | None,
+    force: bool,
+) -> None:
     if stages and start_from:
         raise MferError(
             "stages and start_from exclude each other: name the stages to run, or the one to start from"

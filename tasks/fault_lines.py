@@ -7,23 +7,30 @@ import os
 import traceback
 from typing import cast
 
-from mfer_core.base.errors import mendable, one_line
+from mfer_core.base.errors import Faults, mendable, one_line
+from tasks.endings import FAULT
 
-RUNS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
+FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
+RUNS = (FLOW_RUNS, TASK_RUNS, "prefect.engine")
 
 
 class ShortenFaults(logging.Filter):
-    """The line in place of the traceback, once; a state that repeats it is named without."""
+    """The line in place of the traceback, once; a state that repeats it is named without. With
+    ``whole_ending`` all lines with which a command would end.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, whole_ending: bool) -> None:
         super().__init__()
+        self._whole_ending = whole_ending
         self._said: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if line := _line(record):
+        error, line = _error(record), _line(record)
+        if error is not None and line:
             is_new = line not in self._said
-            self._said |= {line, str(_error(record))}
-            record.msg, record.args, record.exc_info, record.is_fault = line, (), None, True
+            self._said |= {line, str(error)}
+            record.msg = _ending(error, line) if self._whole_ending else line
+            record.args, record.exc_info, record.is_fault, record.is_line = (), None, True, True
             return is_new
         message = record.getMessage()
         if message.startswith("Finished in state") and any(line and line in message for line in self._said):
@@ -46,6 +53,14 @@ class DropErrors(DropFaults):
         return super().filter(record) and not (is_bug and record.name in RUNS)
 
 
+class LeaveErrorsToTheFlow(logging.Filter):
+    """Drops the error of a task, which its flow says too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_error = _error(record) is not None or getattr(record, "is_line", False)
+        return not (is_error and record.name == TASK_RUNS)
+
+
 class KeepTraceback(logging.Filter):
     """Writes a bug's traceback into its notes, since a process passes on an error without it."""
 
@@ -57,18 +72,26 @@ class KeepTraceback(logging.Filter):
         return True
 
 
-def shorten_faults() -> None:
-    """Log a mendable fault as one line during the run of a flow or task in this process."""
+def shorten_faults(served: bool = False) -> None:
+    """Log a mendable fault as one line during the run of a flow or task in this process. A flow that is
+    ``served`` has no command line that says its ending, so that its log does.
+    """
     for name in RUNS:
         logger = logging.getLogger(name)
         if not any(isinstance(one, ShortenFaults) for one in logger.filters):
-            logger.addFilter(ShortenFaults())
+            logger.addFilter(ShortenFaults(served and name == FLOW_RUNS))
 
 
 def leave_errors_to_the_command_line() -> None:
     """Prefect's errors stay out of the terminal: the command line prints them itself, once, at the end."""
     for terminal in logging.getLogger().handlers:
         terminal.addFilter(DropErrors())
+
+
+def leave_task_errors_to_the_flow() -> None:
+    """The errors of tasks stay out of the terminal, where the flow says them at the end."""
+    for terminal in logging.getLogger().handlers:
+        terminal.addFilter(LeaveErrorsToTheFlow())
 
 
 def leave_faults_to_the_parent() -> None:
@@ -104,6 +127,12 @@ def _silence_of_server(error: BaseException) -> str | None:
             return f"Prefect's server at {api} did not answer any more ({why}): once it does, run this again"
         cause = cause.__cause__ or cause.__context__
     return None
+
+
+def _ending(error: BaseException, line: str) -> str:
+    faults = error.lines if isinstance(error, Faults) else [line]
+    notes = getattr(error, "__notes__", ())
+    return "\n".join([*(f"{FAULT}{one_line(fault, None)}" for fault in faults), *notes])
 
 
 def _error(record: logging.LogRecord) -> BaseException | None:

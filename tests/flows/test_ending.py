@@ -10,7 +10,7 @@ from tasks.processes import CONTEXT_VARIABLE
 
 @pytest.fixture(autouse=True)
 def _by_hand(monkeypatch):
-    for name in ("DVC_STAGE", CONTEXT_VARIABLE):
+    for name in ("DVC_STAGE", CONTEXT_VARIABLE, "PREFECT__FLOW_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -53,6 +53,19 @@ def test_a_stage_of_a_whole_run_leaves_the_command_to_it(monkeypatch):
 )
 def test_the_command_is_the_one_that_was_given(name, parameters, words):
     assert command(name, parameters) == f"python -m flows {words}"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"stages": None, "corpora": None, "force": False}, ""),
+        ({"profile": "report", "start_from": "folds", "force": True}, " -p start_from=folds -p force=true"),
+        ({"stages": ["a", "b"]}, """ -p 'stages=["a", "b"]'"""),
+    ],
+)
+def test_of_a_worker_it_is_a_run_of_the_deployment(parameters, words, monkeypatch):
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "a run")
+    assert command("mfer", parameters) == f"prefect deployment run mfer/full-pipeline{words}"
 
 
 def test_below_dvc_it_is_dvcs(monkeypatch):

@@ -17,11 +17,24 @@ from mfer_core.cache.code import ROOT
 from tests.servers.ports import free_port, put_prefect_database
 from tests.waiting import wait_for, wait_for_text
 
+STAGE = """
+import pathlib, sys, time
+
+while pathlib.Path("hold").exists():
+    time.sleep(0.2)
+if pathlib.Path("full").exists():
+    sys.exit("error: the disk is full\\ndone: slow, 1 of 2")
+"""
+FAILED = [
+    "error: slow stopped: the disk is full (slow, 1 of 2)",
+    "done: stages: 0 ran, 0 up to date, 0 not started",
+    "go on: once that is mended, `prefect deployment run mfer/full-pipeline -p force=true` does the rest",
+]
 PIPELINE = """
 stages:
   slow:
     desc: a stage that lasts for as long as the file `hold` is there
-    cmd: python -c "import time, pathlib; [time.sleep(0.2) for _ in iter(pathlib.Path('hold').exists, False)]"
+    cmd: python stage.py
     params: [seed]
 """
 
@@ -32,6 +45,7 @@ def project(tmp_path, prefect_database):
     for name in ("params.yaml", "prefect.toml", "prefect.yaml", "profiles", "flows"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    (tmp_path / "stage.py").write_text(STAGE)
     put_prefect_database(prefect_database, tmp_path)
     subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=tmp_path, check=True, env=environment())
     return tmp_path
@@ -73,6 +87,17 @@ def states(api: str) -> list[str]:
     return [run["state_type"] for run in runs if run["state_type"] != "SCHEDULED"]
 
 
+def endings(text: str) -> list[str]:
+    """The lines that say how a run failed, and by what it goes on."""
+    starts = ("error: ", "done: ", "go on: ")
+    return [line[at:] for line in text.splitlines() for at in map(line.find, starts) if at >= 0]
+
+
+def logged(api: str, which) -> str:
+    """The messages of some of Prefect's logs."""
+    return "\n".join(entry["message"] for entry in post(api, "logs/filter", which))
+
+
 def deployment(api: str) -> str:
     """The number of mfer/full-pipeline."""
     return httpx.get(f"{api}/deployments/name/mfer/full-pipeline", timeout=30).raise_for_status().json()["id"]
@@ -90,7 +115,9 @@ def post(api: str, path: str, content):
     return wait_for(ask, f"{path} is answered").raise_for_status().json()
 
 
-def test_after_a_power_cut_serve_goes_on_a_schedule_runs_and_a_dead_worker_ends_it_with_a_line(project):
+def test_after_a_power_cut_serve_goes_on_a_failed_run_is_said_once_a_schedule_runs_a_dead_worker_ends_it(
+    project,
+):
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     (project / "hold").touch()
@@ -102,6 +129,15 @@ def test_after_a_power_cut_serve_goes_on_a_schedule_runs_and_a_dead_worker_ends_
     (project / "hold").unlink()
     with serving(project, port) as second:
         assert states(api) == ["CRASHED"]
+        (project / "full").touch()
+        asked = {"parameters": {"force": True}}
+        run = post(api, f"deployments/{deployment(api)}/create_flow_run", asked)["id"]
+        wait_for(lambda: "FAILED" in states(api), "a run fails")
+        (project / "full").unlink()
+        log = {"logs": {"flow_run_id": {"any_": [run]}}}
+        wait_for(lambda: endings(logged(api, log)) == FAILED, "the run's log says how to go on")
+        said = (project / "serve.log").read_text()
+        assert endings(said) == FAILED and said.count("the disk is full") == 1, said
         every_few_seconds = {"schedule": {"interval": 8}, "active": True}
         post(api, f"deployments/{deployment(api)}/schedules", [every_few_seconds])
         wait_for(lambda: "COMPLETED" in states(api), "a scheduled run completes", limit_s=150)
