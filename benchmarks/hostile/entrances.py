@@ -3,6 +3,8 @@
 import json
 import os
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -10,12 +12,24 @@ import pandas as pd
 
 from benchmarks.hostile.checkpoints import checkpoints
 from benchmarks.hostile.inputs import Entrance
+from mfer_core.base.errors import ClipError
 from mfer_core.cache.code import ROOT
 
 
 def entrances(scratch: Path) -> dict[str, Entrance]:
     """Every entrance, with a good input that is made in ``scratch``."""
-    return {**_tables(scratch), **_settings(), **_models(scratch), **_files(scratch), **checkpoints(scratch)}
+    return {**small_entrances(scratch), **checkpoints(scratch)}
+
+
+def small_entrances(scratch: Path) -> dict[str, Entrance]:
+    """Those without checkpoint folders, whose libraries take long to load."""
+    return {
+        **_tables(scratch),
+        **_metadata(),
+        **_settings(),
+        **_models(scratch),
+        **_files(scratch),
+    }
 
 
 def _tables(scratch: Path) -> dict[str, Entrance]:
@@ -48,6 +62,56 @@ def _tables(scratch: Path) -> dict[str, Entrance]:
         "features csv": Entrance(features.to_csv(index=False).encode(), "f.csv", features_of, is_text=True),
         "table of a custom set": Entrance(table, "table.csv", rows_of, is_text=True),
     }
+
+
+AUDFORMAT = """name: mine
+schemes: {speaker: {labels: {a: {age: 30, gender: female}, b: {age: 41}}}}
+tables: {files: {type: filewise, columns: {emotion: {scheme_id: emotion}, speaker: {scheme_id: speaker}}}}
+"""
+EMOBOX = [{"key": "a", "wav": "downloads/x/a.wav", "emo": "ang"}, {"key": "b", "wav": "b.wav", "emo": "hap"}]
+
+
+def _metadata() -> dict[str, Entrance]:
+    """The files beside the recordings of audformat's databases and of EmoBox, and the facts of each file."""
+    from mfer_core.base.settings import Corpus
+    from mfer_core.corpora.registry import adapter
+
+    files = {
+        "audformat": {
+            "db.yaml": AUDFORMAT,
+            "db.files.csv": "file,emotion,speaker\na.wav,happy,a\nb.wav,sad,b\n",
+        },
+        "emobox": {
+            "data/x/x.jsonl": "".join(json.dumps(line) + "\n" for line in EMOBOX),
+            "data/x/label_map.json": json.dumps({"ang": "angry", "hap": "happy"}),
+            "data/x/data.seg.wrd.stm": "a 1 p1 0.0 1.0 words\nb 1 p2 0.0 1.0 words\n",
+        },
+    }
+
+    def facts_of(corpus: str, name: str, path: Path) -> object:
+        for other, text in files[corpus].items():
+            (path.parent / "set" / other).parent.mkdir(parents=True, exist_ok=True)
+            (path.parent / "set" / other).write_text(text)
+        folder = path.rename(path.parent / "set" / name).parents[name.count("/")]
+        kind = adapter(corpus)
+        metadata = kind.prepare(folder, Corpus(adapter=corpus, source="local", path=folder))
+        return [_read(kind.read, file, metadata) for file in kind.find(folder, metadata)]
+
+    return {
+        f"{corpus} {Path(name).name}": Entrance(
+            text.encode(), Path(name).name, partial(facts_of, corpus, name), is_text=True
+        )
+        for corpus, texts in files.items()
+        for name, text in texts.items()
+    }
+
+
+def _read(read: Callable[..., object], file: str, metadata: object) -> object:
+    """The facts of a file, or why it goes among the rejects."""
+    try:
+        return read(file, metadata)
+    except ClipError as error:
+        return error
 
 
 def _settings() -> dict[str, Entrance]:

@@ -114,11 +114,16 @@ def outcomes(entrance: Entrance, inputs: list[bytes]) -> Iterator[str]:
     yield from answers
 
 
+def limit_memory() -> None:
+    """Let this process take ``MEMORY`` beyond what it has."""
+    size = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_DATA, (size + MEMORY, size + MEMORY))
+
+
 def _answer(entrance: Entrance, inputs: list[bytes], writing: int) -> None:
     status = 1
     try:
-        size = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_DATA, (size + MEMORY, size + MEMORY))
+        limit_memory()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         with os.fdopen(writing, "w", buffering=1) as lines:
             for data in inputs:

@@ -9,13 +9,14 @@ and gender a table or labels named speaker may give. A table with a row per segm
 read: a clip is a whole file.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from mfer_core.base.errors import ClipError, MferError
+from mfer_core.base.errors import ClipError, MferError, one_line
 from mfer_core.base.settings import Corpus
 from mfer_core.base.settings.reading import parse_yaml
 from mfer_core.corpora import contract, own_labels
@@ -31,6 +32,7 @@ SOURCE = Source(
 )
 LANGUAGE = None
 HEADER = "db.yaml"
+YEARS = re.compile(r"\d{1,3}(\.\d*)?")
 SEXES = {"female": "female", "male": "male"}
 
 
@@ -49,8 +51,10 @@ def prepare(folder: Path, corpus: Corpus) -> Metadata:
     header = _header(folder)
     words: dict[str, str] = {}
     speakers: dict[str, str] = {}
-    for name, table in header.get("tables", {}).items():
-        columns = table.get("columns") or {}
+    tables = _mapping(header, "tables", folder)
+    for name in tables:
+        table = _mapping(tables, name, folder)
+        columns = _mapping(table, "columns", folder)
         if table.get("type") != "filewise" or not {"emotion", "speaker"} & set(columns):
             continue
         for line in _lines(folder, name, ("file",)):
@@ -72,6 +76,14 @@ def _header(folder: Path) -> dict[str, Any]:
     return header
 
 
+def _mapping(values: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
+    """What stands under ``name``; nothing where that is left out. Raises MferError for a list or a value."""
+    value = values.get(name) or {}
+    if not isinstance(value, dict):
+        raise MferError(f"{folder / HEADER}: {one_line(name)} must be a mapping, not {one_line(value, 80)}")
+    return value
+
+
 def _lines(folder: Path, table: str, needed: tuple[str, ...]) -> list[Line]:
     for suffix in (".parquet", ".csv"):
         if (path := folder / f"db.{table}{suffix}").is_file():
@@ -81,9 +93,9 @@ def _lines(folder: Path, table: str, needed: tuple[str, ...]) -> list[Line]:
 
 def _people(folder: Path, header: dict[str, Any]) -> dict[str, dict[str, str]]:
     """Facts by speaker: of the table named speaker, or of the labels of that scheme."""
-    if "speaker" in header.get("misc_tables", {}):
+    if "speaker" in _mapping(header, "misc_tables", folder):
         return {line.cells["speaker"]: line.cells for line in _lines(folder, "speaker", ("speaker",))}
-    labels = header.get("schemes", {}).get("speaker", {}).get("labels")
+    labels = _mapping(_mapping(header, "schemes", folder), "speaker", folder).get("labels")
     known = labels if isinstance(labels, dict) else {}
     return {
         str(name): {key: str(value) for key, value in facts.items()}
@@ -108,5 +120,5 @@ def read(path: str, metadata: Metadata) -> Facts:
         label=own_labels.emotion(metadata.words[path], metadata.aliases),
         speaker=speaker,
         sex=SEXES.get(person.get("gender", "").lower()),
-        age=int(float(age)) if age.replace(".", "", 1).isdigit() else None,
+        age=int(float(age)) if YEARS.fullmatch(age) else None,
     )

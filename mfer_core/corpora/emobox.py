@@ -14,8 +14,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mfer_core.base.errors import ClipError, MferError
-from mfer_core.base.files import read_json
+from mfer_core.base.errors import ClipError, MferError, one_line
+from mfer_core.base.files import read_object
 from mfer_core.base.settings import Corpus
 from mfer_core.corpora import contract, own_labels
 from mfer_core.corpora.contract import Facts
@@ -48,12 +48,14 @@ def prepare(folder: Path, corpus: Corpus) -> Metadata:
         entries = {}
         for line in table.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
+            if not all(isinstance(entry[name], str) for name in ("key", "wav", "emo")):
+                raise TypeError(f"key, wav and emo are words: {one_line(line, 80)}")
             entries[PurePosixPath(entry["wav"]).as_posix()] = {"key": entry["key"], "emo": entry["emo"]} | (
                 {"part": True} if "start_time" in entry else {}
             )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise MferError(f"{table} is not EmoBox's: each line needs key, wav and emo") from error
-    words = read_json(table.parent / "label_map.json")
+    words = {name: str(word) for name, word in read_object(table.parent / "label_map.json").items()}
     listing = table.parent / "data.seg.wrd.stm"
     text = listing.read_text(encoding="utf-8") if listing.is_file() else ""
     speakers = {match["key"]: match["speaker"] for match in SPEAKER.finditer(text)}

@@ -109,6 +109,8 @@ def _read_names(
         try:
             if readable(path) != path:
                 raise ClipError("unusable name", "bytes that are not UTF-8, or control characters: rename it")
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                raise ClipError("unusable name", "it leads out of the corpus's folder")
             facts[path] = reader.read(path, metadata)
         except ClipError as error:
             other = error.reason == "unknown name" and not is_media(PurePosixPath(path))

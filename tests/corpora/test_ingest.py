@@ -194,6 +194,19 @@ def test_a_name_that_is_not_utf_8_has_its_reason_and_a_row_that_can_be_written(t
     assert (reject["path"], reject["reason"]) == (r"calm/z\xeb\x0a.wav", "unusable name")
 
 
+@pytest.mark.parametrize("from_the_root", [True, False])
+def test_a_database_cannot_name_a_recording_outside_its_folder(tmp_path, from_the_root):
+    private = write_wav(tmp_path / "private.wav")
+    inside = write_wav(tmp_path / "set" / "mine.wav", 2)
+    named = str(private) if from_the_root else "../private.wav"
+    table = "{type: filewise, columns: {emotion: {scheme_id: emotion}}}"
+    (tmp_path / "set" / "db.yaml").write_text(f"tables: {{files: {table}}}\n")
+    (tmp_path / "set" / "db.files.csv").write_text(f"file,emotion\n{inside.name},sad\n{named},happy\n")
+    clips, rejects = ingest(tmp_path / "set", "audformat")
+    assert list(clips) == ["mine.wav"]
+    assert {path: reject.reason for path, reject in rejects.items()} == {named: "unusable name"}
+
+
 @pytest.mark.parametrize(
     ("fault", "detail"),
     [
