@@ -8,14 +8,18 @@ import errno
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from benchmarks.chaos import plan
+from benchmarks.chaos.calls import CallKill, Calls
 from benchmarks.chaos.left import Progress, recorded
 from benchmarks.chaos.points import ANY, Kill, Points
 from benchmarks.chaos.power import NAMES, SOME, lose_power, state
@@ -171,3 +175,21 @@ def test_progress_is_the_share_of_stages_that_the_lock_has_as_they_will_be(tmp_p
     assert progress.share() == 0.0
     lock.write_text("stages:\n  a: {cmd: x}\n  b: {cmd: y}\n")
     assert progress.share() == 0.5
+
+
+def test_a_kill_comes_as_the_nth_call_of_dvc_begins_and_once_the_nth_has_ended():
+    calls = Calls(lambda: [psutil.Process(run.pid) for run in begun if run.poll() is None])
+    begun: list[subprocess.Popen] = []
+    as_it_begins, once_it_ended = (calls.come(CallKill("all", has_ended, 1)) for has_ended in (False, True))
+    due = []
+    for command in ("other", "dvc", "dvc"):
+        begun.append(
+            subprocess.Popen([sys.executable, "-c", "input()", command, "repro"], stdin=subprocess.PIPE)
+        )
+        due.append(as_it_begins())
+    assert due == [False, False, True]
+    due = []
+    for run in begun:
+        run.communicate(b"\n")
+        due.append(once_it_ended())
+    assert due == [False, False, True]

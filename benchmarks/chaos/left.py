@@ -2,6 +2,8 @@
 
 import hashlib
 import sqlite3
+import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -68,6 +70,18 @@ class Progress:
             self._changed = changed
             self._share = max(self._share, 1 - self._missing() / max(self._all, 1))
         return self._share
+
+    def come(self, share: float, seconds: float) -> Callable[[], bool]:
+        """Whether so many seconds have gone by since a share was done; to be asked again and again."""
+        there: float | None = None
+
+        def is_due() -> bool:
+            nonlocal there
+            if there is None and self.share() >= share:
+                there = time.monotonic()
+            return there is not None and time.monotonic() >= there + seconds
+
+        return is_due
 
     def _missing(self) -> int:
         there = recorded(self._project)

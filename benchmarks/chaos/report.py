@@ -88,6 +88,9 @@ def hits_of(trials: dict[str, dict]) -> Counter[tuple[str, str]]:
     """(kind of point, unit) -> runs that were killed or stopped there."""
     hits = Counter[tuple[str, str]]()
     for name, trial in sorted(trials.items()):
+        for killed in trial.get("victims", ()):
+            if " of DVC " in (moment := killed.partition(":")[0]):
+                hits[moment, trial["unit"]] += 1
         for number, kill in enumerate(trial["kills"]):
             if isinstance(kill, dict) and "after" in kill and "plant" in trial and not trial["plant"]:
                 side = "after " if kill["after"] else "before "

@@ -1,6 +1,6 @@
-"""The three ways in which a whole run is started: `dvc repro`, a deployment run by a worker, and on Dask.
+"""The ways in which a whole run is started: `dvc repro`, a deployment run by a worker, on Dask, and here.
 
-The last one is the program's own run of all stages, side by side where none waits for the other.
+The last two are the program's own run of all stages, side by side where none waits for the other.
 
 Each way has processes that stand while runs come and go (a server, a worker, a scheduler). Whatever of them
 was killed is started again before the next run, as whoever looks after them would.
@@ -102,16 +102,20 @@ class Repro:
             time.sleep(0.2)
 
 
+class Local(Repro):
+    """`python -m flows mfer` alone."""
+
+    command = ("flows", "mfer")
+
+
 def family_of(processes: Sequence[subprocess.Popen]) -> set[psutil.Process]:
     """Processes that live, and all below them."""
     living = [psutil.Process(process.pid) for process in processes if process.poll() is None]
     return {*living, *(child for process in living for child in process.children(recursive=True))}
 
 
-class Dask(Repro):
+class Dask(Local):
     """`python -m flows mfer` with a scheduler and two workers, each in a process of its own."""
-
-    command = ("flows", "mfer")
 
     def __init__(self, root: Path):
         super().__init__(root)
@@ -219,4 +223,4 @@ def words(process: psutil.Process) -> str:
         return ""
 
 
-WAYS: dict[str, type[Repro]] = {"repro": Repro, "worker": Worker, "dask": Dask}
+WAYS: dict[str, type[Repro]] = {"repro": Repro, "worker": Worker, "dask": Dask, "mfer": Local}

@@ -1,8 +1,9 @@
-"""Whole runs of a shrunk project, killed again and again and gone on with, in each of three ways.
+"""Whole runs of a shrunk project, killed again and again and gone on with, in each of the ways.
 
 Killed is the run itself, everything that works in the project (as by a loss of power), or one of its
 processes, whichever: a stage, DVC, Prefect's server, a worker of Dask, a process of a pool. In the last case
-the run may also go on as if nothing had happened, or has to say why not in one line.
+the run may also go on as if nothing had happened, or has to say why not in one line. In the way "mfer" the
+kills come as a call of DVC begins, or once one has ended.
 """
 
 import itertools
@@ -10,7 +11,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.chaos.calls import AT_CALLS, CallKill, Calls, kills_at_calls
 from benchmarks.chaos.left import Progress, differences, results, shown_at_work
 from benchmarks.chaos.project import Project
 from benchmarks.chaos.reader import reading
@@ -55,7 +57,7 @@ class WholeTrial:
     unit: str
     way: str
     start: str
-    kills: tuple[WholeKill, ...] = ()
+    kills: tuple[WholeKill, ...] | tuple[CallKill, ...] = ()
 
 
 def undisturbed(way: str, starts: set[str]) -> Iterator[WholeTrial]:
@@ -66,6 +68,10 @@ def undisturbed(way: str, starts: set[str]) -> Iterator[WholeTrial]:
 
 def disturbed(way: str, seed: int, count: int) -> Iterator[WholeTrial]:
     """Runs with ``count`` kills in all."""
+    if way == AT_CALLS:
+        calls = kills_at_calls((RUN, ALL), f"{seed} whole {way}", count)
+        yield WholeTrial(f"whole/{way}/0 {NOTHING}", f"whole {way}", way, NOTHING, tuple(calls))
+        return
     for number, (start, most) in enumerate(itertools.cycle(STARTS)):
         if count <= 0:
             return
@@ -149,49 +155,53 @@ class WholeRuns:
         self._hit, self._began = "", time.monotonic()
         self.way.start()
 
-    def _disturb(self, kills: tuple[WholeKill, ...], control: dict[str, Any]) -> list[str]:
-        progress, faults = Progress(self.project, control["results"]), []
+    def _disturb(self, kills: Sequence[WholeKill | CallKill], control: dict[str, Any]) -> list[str]:
+        progress, calls, faults = Progress(self.project, control["results"]), Calls(self._family), list[str]()
         for number, kill in enumerate(kills):
-            faults += self._come_to(
-                progress, number / len(kills), kill.moment * control["run_s"] / len(kills)
-            )
+            if isinstance(kill, CallKill):
+                is_due = calls.come(kill)
+            else:
+                seconds = kill.moment * control["run_s"] / len(kills)
+                is_due = progress.come(number / len(kills), seconds)
+            faults += self._come_to(is_due, f"kill {number + 1} of {len(kills)}")
             if self.way.status() is None:
                 self._kill(kill)
         return faults
 
-    def _come_to(self, progress: Progress, share: float, seconds: float) -> list[str]:
-        """Let the run do a share of its work and go on for some seconds, started again where it has ended."""
+    def _come_to(self, is_due: Callable[[], bool], what: str) -> list[str]:
+        """Let the run go on until a kill is due, started again where it has ended."""
         faults: list[str] = []
-        deadline, there = time.monotonic() + LIMIT_S, None
+        deadline = time.monotonic() + LIMIT_S
         while time.monotonic() < deadline:
             if (status := self.way.status()) is not None:
                 faults += self._ended(status)
                 if status == 0:
                     return faults
                 self._start()
-            if there is None and progress.share() >= share:
-                there = time.monotonic()
-            if there is not None and time.monotonic() >= there + seconds:
+            if is_due():
                 return faults
             self._rest()
-        return [*faults, f"within {LIMIT_S} s it did not come to {share:.0%} of its work: {self._tail()}"]
+        return [*faults, f"within {LIMIT_S} s it did not come to {what}: {self._tail()}"]
 
-    def _kill(self, kill: WholeKill) -> None:
+    def _kill(self, kill: WholeKill | CallKill) -> None:
         victims, top = self._victims(kill), self.way.top()
         if not victims:
             return
         self._hit = f"{len(victims)} processes" if len(victims) > 1 else words(victims[0])
-        self._killed.append(f"{kill.victim}: {self._hit}")
+        when = f"{kill.moment}: " if isinstance(kill, CallKill) else ""
+        self._killed.append(f"{when}{kill.victim}: {self._hit}")
         self._is_mute = kill.victim != ONE or bool({*top, *self.way.speakers()} & {*victims})
         for victim in victims:
             with suppress(psutil.NoSuchProcess):
                 victim.send_signal(signal.SIGKILL)
 
-    def _victims(self, kill: WholeKill) -> list[psutil.Process]:
+    def _victims(self, kill: WholeKill | CallKill) -> list[psutil.Process]:
         if kill.victim == RUN:
             return self.way.top()
         working = sorted(self._family(), key=lambda process: (words(process), process.pid))
-        return working if kill.victim == ALL or not working else [working[int(kill.pick * len(working))]]
+        if isinstance(kill, CallKill) or kill.victim == ALL or not working:
+            return working
+        return [working[int(kill.pick * len(working))]]
 
     def _ended(self, status: int) -> list[str]:
         """What is wrong with the end of a run: of itself, or after a kill."""
