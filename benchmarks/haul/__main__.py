@@ -2,6 +2,7 @@
 have nothing to do?
 
     python -m benchmarks.haul FOLDER --clips 100000     ingest, extract, embed and folds of so many tiny clips
+    python -m benchmarks.haul FOLDER --predict 1000     so many of them in one `mfer predict`, and once more
     python -m benchmarks.haul FOLDER --no-op 200        so many `mfer mfer` and `dvc repro` with nothing to do
 
 The clips are real files (H.264 and PCM in QuickTime's container, 0.4 s, 96x72), each with sound of its own;
@@ -23,6 +24,7 @@ from ruamel.yaml import YAML
 from benchmarks.haul.clips import write_clips
 from benchmarks.haul.no_op import run_without_work
 from benchmarks.haul.observed import Observed, run_observed
+from benchmarks.haul.predictions import predict_many
 from benchmarks.timing import timed
 from flows.project import initialise
 from mfer_core.cache.code import ROOT
@@ -132,11 +134,18 @@ def main() -> int:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=0)
+    parser.add_argument("--predict", type=int, default=0, metavar="RECORDINGS")
     parser.add_argument("--no-op", type=int, default=0, metavar="RUNS")
     parser.add_argument("--processes", type=int, default=2, help="that write clips")
     options = parser.parse_args()
     if options.clips:
         haul(options.folder / "many" / "project", options.clips, options.processes)
+    if options.predict:
+        runs = predict_many(options.folder / "predict" / "project", options.predict, options.processes)
+        for name, observed in zip(("predict", "once more"), runs, strict=True):
+            print(f"\n{name}: {options.predict} recordings, {observed.seconds:.0f} s", flush=True)
+            _print_speed(observed, options.predict)
+            _print_memory(observed, options.predict)
     return run_without_work(options.folder / "no-op", options.no_op) if options.no_op else 0
 
 
