@@ -40,6 +40,8 @@ def write_report(trials: dict[str, dict], seed: int, folder: Path) -> int:
         )
         minutes = sum(trial["seconds"] for trial in made) / 60
         lines.append(f"| {PHASES[phase]} | {len(made)} | {killed} | {failures} | {minutes:.0f} |")
+    if helped := sum(trial.get("helped", 0) for trial in trials.values()):
+        lines += ["", f"{helped} times a plain `dvc repro` had to be helped by `mfer check`."]
     lines += ["", "| planted bug | found in trial | by |", "|---|---|---|"]
     lines += [f"| {bug} | {number or 'not found'} | {fault} |" for bug, (number, fault) in planted.items()]
     lines += ["", *_by_kind(trials), "", *_by_unit(by_phase)]

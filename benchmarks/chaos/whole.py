@@ -100,7 +100,7 @@ class WholeRuns:
 
     def carry_out(self, trial: WholeTrial, control: dict[str, Any]) -> dict[str, Any]:
         """Make a trial; ``control`` is the entry of the null control, empty where this is the first."""
-        began, self._killed = time.monotonic(), []
+        began, self._killed, self.way.helped = time.monotonic(), [], 0
         self._lay_out(trial.start)
         report = self.project.beside("reader.log")
         with reading([self.project.root / "data"], report):
@@ -118,6 +118,7 @@ class WholeRuns:
             "faults": faults,
             "killed": len(self._killed),
             "victims": self._killed,
+            "helped": self.way.helped,
             "points": {},
             "seconds": round(time.monotonic() - began, 2),
             "run_s": round(ran, 2),
@@ -206,7 +207,7 @@ class WholeRuns:
     def _ended(self, status: int) -> list[str]:
         """What is wrong with the end of a run: of itself, or after a kill."""
         faults = []
-        if status and not self._hit:
+        if status and not self._hit and not self.way.is_cut_off():
             faults = [f"a run ended with status {status}: {self._tail()}"]
         elif status > 0:  # Who was killed says nothing.
             faults = self._said_why()
@@ -222,9 +223,9 @@ class WholeRuns:
 
     def _go_to_the_end(self) -> list[str]:
         """Wait for the run's end; where a kill ended it, of the run that goes on."""
-        faults, status = [], self._wait(LIMIT_S)
-        if status and self._hit:
-            faults = self._ended(status)
+        faults, status = list[str](), self._wait(LIMIT_S)
+        while status and (self._hit or self.way.is_cut_off()):
+            faults += self._ended(status)
             self._start()
             status = self._wait(LIMIT_S)
         if status is None:
