@@ -3,7 +3,7 @@
 from mfer_core.base.errors import MferError
 from mfer_core.base.paths import DataPaths
 from mfer_core.base.settings import Settings
-from tasks.tracking.fold_runs import log_folds
+from tasks.tracking.fold_runs import log_finals, log_folds
 from tasks.tracking.registry import register_folder
 from tasks.tracking.result_runs import log_stage
 from tasks.tracking.store import attempt, missed
@@ -15,6 +15,7 @@ def track_results(data: DataPaths, settings: Settings) -> None:
     Raises MferError naming what MLflow did not take.
     """
     log_folds(data, settings)
+    log_finals(data, settings)
     for stage in ("evaluate", "transfer"):
         if data.metrics(stage).exists():
             log_stage(stage, data, settings)

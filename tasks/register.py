@@ -16,6 +16,7 @@ from mfer_core.models.store import CONFIG
 from mfer_core.prediction.model_settings import ModelSettings
 from tasks.artifacts import artifact_key
 from tasks.tracking.champion import PREDICTIONS
+from tasks.tracking.fold_runs import log_finals
 from tasks.tracking.model_card import write_card
 from tasks.tracking.registry import CARD, register_folder
 from tasks.tracking.store import attempt, report_missed
@@ -63,6 +64,7 @@ def register_model(data: DataPaths, settings: Settings) -> None:
     """The card as an artifact of the run, and the folder in the registry, where that answers."""
     card = (data.model / CARD).read_text(encoding="utf-8")
     create_markdown_artifact(key=artifact_key("model", "card"), markdown=card)
+    log_finals(data, settings)  # which MLflow missed, or DVC took from its cache
     if result := attempt("the model", lambda: register_folder(data, settings), settings.tracking):
         get_run_logger().info(result)
     report_missed()

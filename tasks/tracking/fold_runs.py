@@ -31,9 +31,22 @@ OPENED_RUN_TYPE = "evaluation"
 
 
 def log_folds(data: DataPaths, settings: Settings) -> None:
-    """Every fold of every stage that is done; what MLflow holds already is left alone."""
-    folds, final = data.root.glob("train_*/*/seed-*/fold-*"), data.stage("train_final").glob("*")
-    for folder in [data.stage("pretrain_audio"), *sorted(folds), *sorted(final)]:
+    """Every fold of every stage that is done, and stage 2a; what MLflow holds already is left alone."""
+    folds = data.root.glob("train_*/*/seed-*/fold-*")
+    _log_all([data.stage("pretrain_audio"), *sorted(folds)], data, settings)
+
+
+def log_finals(data: DataPaths, settings: Settings) -> None:
+    """Every model that was trained on all clips; what MLflow holds already is left alone.
+
+    To be called where these models are of ``settings``, from which their runs have the hyperparameters: not
+    while stage train_final may still have to run.
+    """
+    _log_all(sorted(data.stage("train_final").glob("*")), data, settings)
+
+
+def _log_all(folders: list[Path], data: DataPaths, settings: Settings) -> None:
+    for folder in folders:
         if (folder / "config.json").exists():
             log_fold(folder, data, settings)
 

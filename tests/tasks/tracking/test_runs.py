@@ -14,7 +14,7 @@ from mfer_core.base.labels import label_set
 from mfer_core.base.paths import DataPaths
 from tasks.ingest import read_corpus
 from tasks.tracking import store as tracking
-from tasks.tracking.fold_runs import log_fold, log_folds
+from tasks.tracking.fold_runs import log_finals, log_fold, log_folds
 from tasks.tracking.result_runs import log_dataset, log_encoders, log_stage
 from tests.corpora.layouts import LAYOUTS
 from tests.tasks.finished import LABELS
@@ -62,13 +62,21 @@ def test_a_model_of_all_clips_is_a_run_without_figures(fold, settings):
     shutil.copytree(fold, final)
     (final / "predictions.parquet").unlink()
     write_json(final / "config.json", read_json(fold / "config.json") | {"fold": None, "key": "final"})
-    log_fold(final, DataPaths(), settings)
-    log_folds(DataPaths(), settings)
+    log_finals(DataPaths(), settings)
+    log_finals(DataPaths(), settings)
     (run,) = runs(settings, "final")
     assert run.info.run_name == "visual, all clips" and "test_accuracy" not in run.data.metrics
     (read,) = run.inputs.dataset_inputs
     assert (read.dataset.name, json.loads(read.dataset.profile)["clips"]) == ("ravdess train", 8)
-    assert len(runs(settings, "fold")) == 1
+
+
+def test_models_that_stage_train_final_may_have_to_train_anew_are_not_logged_with_the_folds(
+    fold, settings
+):
+    shutil.copytree(fold, final := DataPaths().final("train_visual"))
+    write_json(final / "config.json", read_json(fold / "config.json") | {"fold": None, "key": "of before"})
+    log_folds(DataPaths(), settings)
+    assert len(runs(settings, "fold")) == 1 and runs(settings, "final") == []
 
 
 def test_stage_2a_which_has_neither_fold_nor_seed_is_a_run_of_its_own_experiment(settings):
