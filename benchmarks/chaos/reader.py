@@ -19,9 +19,7 @@ from PIL import Image
 from safetensors.torch import load
 
 POLL_S = 0.004
-SHARE = (
-    4  # The reader rests this many times as long as it looked, so that it takes a fifth of a core at most.
-)
+SHARE = 9  # It rests this many times as long as it looked, so that it takes a tenth of a core at most.
 
 
 def _ends_with_its_line(content: bytes) -> None:

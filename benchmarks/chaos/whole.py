@@ -216,6 +216,7 @@ class WholeRuns:
     def _said_why(self) -> list[str]:
         said = self.way.said()
         if "Traceback" in said:
+            self.project.beside(f"traceback-{len(self._killed)}.log").write_text(said)
             return [f"after a kill of {self._hit} it said a traceback: {self._tail()}"]
         if not self._is_mute and "rror: " not in said.replace("ERROR: ", "error: "):
             return [f"after a kill of {self._hit} it did not say why it ended: {self._tail()}"]

@@ -70,9 +70,7 @@ def test_a_model_of_all_clips_is_a_run_without_figures(fold, settings):
     assert (read.dataset.name, json.loads(read.dataset.profile)["clips"]) == ("ravdess train", 8)
 
 
-def test_models_that_stage_train_final_may_have_to_train_anew_are_not_logged_with_the_folds(
-    fold, settings
-):
+def test_models_that_stage_train_final_may_have_to_train_anew_are_not_logged_with_the_folds(fold, settings):
     shutil.copytree(fold, final := DataPaths().final("train_visual"))
     write_json(final / "config.json", read_json(fold / "config.json") | {"fold": None, "key": "of before"})
     log_folds(DataPaths(), settings)
