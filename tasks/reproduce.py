@@ -114,7 +114,7 @@ def reproduce_stage(stage: str, force: bool) -> bool:
         if not status:
             return any(RUNNING.match(line) for line in said)
         if not (blocked := BLOCKED.search("\n".join(said))):
-            raise MferError(f"{stage} stopped: {_fault(said)}")
+            raise MferError(f"{stage} stopped: {_fault(said, status)}")
         _wait_for(int(blocked[1]), get_run_logger().info)
 
 
@@ -166,10 +166,12 @@ def _wait_for(pid: int, say: Callable[[str], None]) -> None:
         return  # The process ended meanwhile.
 
 
-def _fault(lines: list[str]) -> str:
+def _fault(lines: list[str], status: int = 1) -> str:
     """What a stage said, or else what DVC said (it names who holds a lock on the lines after), or else the
-    last words.
+    last words; but what DVC said before it was killed, as its exit ``status`` tells, is no fault.
     """
+    if status < 0 and not _is_told(lines):
+        return "its dvc was ended from outside: is there memory enough? Run it again"
     if fault := next((line for line in lines if line.startswith(FAULT)), None):
         done = next((line.removeprefix(DONE) for line in lines if line.startswith(DONE)), None)
         return fault.removeprefix(FAULT) + (f" ({done})" if done else "")

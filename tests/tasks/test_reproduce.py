@@ -69,6 +69,12 @@ def test_a_fault_is_told_with_what_was_done_and_a_bug_by_its_type():
     assert _fault(bug) == "a bug, whose traceback is above (ValueError)"
 
 
+def test_a_dvc_that_was_killed_is_not_quoted_but_its_stage_is():
+    lines = ["Running stage 'folds':", "11:02:23 | INFO | Flow run 'folds' - View at http://127.0.0.1:1/runs"]
+    assert _fault(lines, -signal.SIGKILL).startswith("its dvc was ended from outside")
+    assert _fault([*lines, "error: no such corpus"], -signal.SIGKILL) == "no such corpus"
+
+
 def test_what_every_dvc_of_one_stage_says_is_not_said_for_each_and_a_stop_once():
     said = ["", "Updating lock file 'dvc.lock'", "Data and pipelines are up to date.", STOPPED]
     said += [
