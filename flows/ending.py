@@ -9,7 +9,9 @@ from typing import Any
 
 from flows.environment import program_name
 from mfer_core.base import progress
+from mfer_core.base.parent_watchdog import follow
 from tasks.endings import DONE, GO_ON
+from tasks.fault_lines import leave_task_errors_to_the_flow
 from tasks.processes import CONTEXT_VARIABLE
 
 DEPLOYMENT = "mfer/full-pipeline"
@@ -18,6 +20,15 @@ DEPLOYMENT = "mfer/full-pipeline"
 def is_served() -> bool:
     """Whether a worker started this process: its flow has no command line that prints how it ends."""
     return "PREFECT__FLOW_RUN_ID" in os.environ and CONTEXT_VARIABLE not in os.environ
+
+
+@contextmanager
+def served(name: str, parameters: dict[str, Any]) -> Iterator[None]:
+    """The block is of a flow that a worker started: it ends with that, and its log says how it failed."""
+    follow(os.getppid())
+    leave_task_errors_to_the_flow()
+    with saying_how_to_go_on(name, parameters):
+        yield
 
 
 @contextmanager

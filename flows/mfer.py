@@ -3,11 +3,9 @@
 DVC alone decides what is out of date; Prefect runs it, and shows the run tree, the logs and the artifacts.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import psutil
 from prefect import flow, get_run_logger
@@ -15,7 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
 from flows.check import check_project, unfetched
-from flows.ending import is_served, saying_how_to_go_on
+from flows.ending import is_served, served
 from flows.environment import set_environment
 from flows.fork_client import ensure_fork_server
 from flows.pipeline import known, let_dvc_do_without_git, project_file, targets
@@ -24,10 +22,9 @@ from flows.profiles import names, switch_profile
 from flows.project import record_code
 from flows.seconds import recorded_seconds, schedule_table
 from mfer_core.base.errors import MferError
-from mfer_core.base.parent_watchdog import follow
 from mfer_core.base.settings import load_settings
 from tasks.dvc_locks import forget_the_dead
-from tasks.fault_lines import leave_task_errors_to_the_flow, shorten_faults
+from tasks.fault_lines import shorten_faults
 from tasks.processes import mark, wait_for_earlier
 from tasks.reproduce import reproduce
 
@@ -57,51 +54,34 @@ def mfer(
         these only.
         force: Run the chosen stages even when nothing changed; with stages, what they depend on too.
     """
+    # A worker loads this file as a module of its own, which a stage's process does not have: what the flow
+    # calls here is imported, or a flow itself.
     set_environment()
     shorten_faults(is_served())
     parameters = {"stages": stages, "start_from": start_from, "corpora": corpora, "force": force}
-    with _served(parameters) if is_served() else nullcontext():
-        _bring_up_to_date(profile, stages, start_from, corpora, force)
-
-
-@contextmanager
-def _served(parameters: dict[str, Any]) -> Iterator[None]:
-    """The block ends with the worker that started this process, and its log says how it failed."""
-    follow(os.getppid())
-    leave_task_errors_to_the_flow()
-    with saying_how_to_go_on("mfer", parameters):
-        yield
-
-
-def _bring_up_to_date(
-    profile: Profile | None,
-    stages: list[Stage] | None,
-    start_from: Stage | None,
-    corpora: list[str] | None,
-    force: bool,
-) -> None:
-    if stages and start_from:
-        raise MferError(
-            "stages and start_from exclude each other: name the stages to run, or the one to start from"
-        )
-    chosen = known([start_from] if start_from else stages or [])
-    let_dvc_do_without_git()
-    record_code()
-    mark(psutil.Process())
-    wait_for_earlier(get_run_logger().info)
-    forget_the_dead()
-    if profile:
-        switch_profile(profile, Path("params.yaml"))
-    settings = check_project(may_fetch=True)
-    for corpus in unfetched(settings.corpora):
-        fetch(corpus)
-    aims = targets(chosen, corpora or [], settings)
-    ensure_fork_server()
-    ran, skipped = reproduce(settings, aims, force, downstream=start_from is not None)
-    if ran:
-        schedule = schedule_table(recorded_seconds())
-        create_markdown_artifact(key="schedule", markdown=schedule, description="when each stage ran")
-    get_run_logger().info(f"{len(ran)} stages ran, {len(skipped)} were up to date")
+    with served("mfer", parameters) if is_served() else nullcontext():
+        if stages and start_from:
+            raise MferError(
+                "stages and start_from exclude each other: name the stages to run, or the one to start from"
+            )
+        chosen = known([start_from] if start_from else stages or [])
+        let_dvc_do_without_git()
+        record_code()
+        mark(psutil.Process())
+        wait_for_earlier(get_run_logger().info)
+        forget_the_dead()
+        if profile:
+            switch_profile(profile, Path("params.yaml"))
+        settings = check_project(may_fetch=True)
+        for corpus in unfetched(settings.corpora):
+            fetch(corpus)
+        aims = targets(chosen, corpora or [], settings)
+        ensure_fork_server()
+        ran, skipped = reproduce(settings, aims, force, downstream=start_from is not None)
+        if ran:
+            schedule = schedule_table(recorded_seconds())
+            create_markdown_artifact(key="schedule", markdown=schedule, description="when each stage ran")
+        get_run_logger().info(f"{len(ran)} stages ran, {len(skipped)} were up to date")
 
 
 @flow(name="fetch", flow_run_name="fetch {corpus}")

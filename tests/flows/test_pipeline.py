@@ -1,6 +1,12 @@
 """What the parent flow's parameters mean to DVC, and the line a wrong one gets."""
 
+import subprocess
+import sys
+
+import cloudpickle
 import pytest
+from prefect.flows import load_flow_from_entrypoint
+from ruamel.yaml import YAML
 
 from flows.mfer import mfer
 from flows.pipeline import known, targets
@@ -53,3 +59,13 @@ def test_the_form_of_the_deployment_offers_the_choices_and_says_what_each_parame
     assert "train_fused" in fields["start_from"]["anyOf"][0]["enum"]
     assert "train_fused" in fields["stages"]["anyOf"][0]["items"]["enum"]
     assert all(len(field["description"]) > 30 for field in fields.values())
+
+
+def test_a_stage_can_join_the_flow_that_a_worker_has_loaded_from_its_file():
+    (deployment,) = YAML(typ="safe").load(ROOT / "prefect.yaml")["deployments"]
+    loaded = load_flow_from_entrypoint(deployment["entrypoint"])
+    assert loaded.fn.__module__ not in ("flows.mfer", "__main__"), "as a module of its own"
+    stage = "import cloudpickle, sys; print(cloudpickle.load(sys.stdin.buffer).name)"
+    command = [sys.executable, "-c", stage]
+    joined = subprocess.run(command, input=cloudpickle.dumps(loaded), capture_output=True, check=True)
+    assert joined.stdout == b"mfer\n"
