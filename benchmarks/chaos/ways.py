@@ -194,9 +194,9 @@ class Worker(Repro):
     def start(self) -> None:
         self.log.write_bytes(b"")
         url = f"{self._api}/deployments/name/mfer/full-pipeline"
-        deployment = httpx.get(url, timeout=60).raise_for_status().json()["id"]
-        created = httpx.post(f"{self._api}/deployments/{deployment}/create_flow_run", json={}, timeout=60)
-        self._run = created.raise_for_status().json()["id"]
+        deployment = _answer(lambda: httpx.get(url, timeout=60))["id"]
+        create = f"{self._api}/deployments/{deployment}/create_flow_run"
+        self._run = _answer(lambda: httpx.post(create, json={}, timeout=60))["id"]
 
     def status(self) -> int | None:
         if self._serve is None or self._serve.poll() is not None:
@@ -229,6 +229,14 @@ class Worker(Repro):
             return "".join(f"{line['message']}\n" for line in lines)
         except (httpx.HTTPError, json.JSONDecodeError, TypeError, KeyError):
             return ""
+
+
+def _answer(ask: Callable[[], httpx.Response]) -> dict:
+    """What the server answers; while it is too busy, it is asked again, as Prefect's own client does."""
+    deadline = time.monotonic() + START_S
+    while (response := ask()).status_code == httpx.codes.SERVICE_UNAVAILABLE and time.monotonic() < deadline:
+        time.sleep(1)
+    return response.raise_for_status().json()
 
 
 def words(process: psutil.Process) -> str:
