@@ -211,11 +211,12 @@ class Project:
             return {name: sorted(map(list, database.execute(query))) for name, query in TRACKED.items()}
 
 
+# MLflow's tags of the program's source are left out: they follow from the path that a process was started by.
 TRACKED = {
     "runs": """SELECT e.name, t.value, r.status,
         (SELECT count(*) FROM metrics m WHERE m.run_uuid = r.run_uuid),
         (SELECT count(*) FROM params p WHERE p.run_uuid = r.run_uuid),
-        (SELECT count(*) FROM tags g WHERE g.run_uuid = r.run_uuid)
+        (SELECT count(*) FROM tags g WHERE g.run_uuid = r.run_uuid AND g.key NOT LIKE 'mlflow.source.%')
         FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'mfer.key'
         JOIN experiments e ON e.experiment_id = r.experiment_id WHERE r.lifecycle_stage = 'active'""",
     "unfinished": """SELECT e.name, count(*) FROM runs r
