@@ -139,9 +139,9 @@ class Laboratory:
                 return False, [f"a run that was to be killed at {point} hung for {LIMIT_S} s: {self._said()}"]
         orphans = self._orphans()
         if point and point.error and status == 1:
-            said = (self.folder / "said.log").read_text(errors="replace")
-            if "Traceback" in said or said.count("error: ") != 1:
-                return True, [f"{os.strerror(point.error)} is not one clear line: {self._said()}"]
+            said, reason = (self.folder / "said.log").read_text(errors="replace"), os.strerror(point.error)
+            if "Traceback" in said or said.replace(reason, "").count("error: ") != 1:
+                return True, [f"{reason} is not one clear line: {self._said()}"]
         elif status not in (0, -signal.SIGKILL):
             return False, [f"a run before its kill ended with status {status}: {self._said()}"]
         return status != 0, [f"outlived the killed run by {ORPHAN_S} s: {command}" for command in orphans]
