@@ -6,11 +6,11 @@ tables, notes and the key of everything that shaped them.
 """
 
 import json
-import os
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pandas as pd
 import pyarrow as pa
@@ -104,11 +104,10 @@ class ResultsFolder:
 
     def check_writable(self) -> None:
         """Make the folder, and raise MferError where nothing can be written into it."""
-        trial = self.folder / f".{os.getpid()}.trial"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            trial.write_bytes(b"")
-            trial.unlink()
+            with TemporaryFile(dir=self.folder):
+                pass  # It has no name, so that a kill here leaves none.
         except OSError as error:
             raise MferError(f"cannot write to {self.folder}: {error.strerror}: give another --out") from error
 
