@@ -16,6 +16,7 @@ from mfer_core.cache.shards import partition
 from mfer_core.encoders.checkpoint_pointer import source_of
 from mfer_core.encoders.embed import WHOLE, Part, embed_corpus_audio, embed_corpus_visual
 from mfer_core.encoders.faces import load_faces
+from mfer_core.encoders.precision import choose_precision
 from mfer_core.encoders.precomputed import store_features
 from mfer_core.encoders.speech import load_speech
 from mfer_core.encoders.waveform_augmentation import SPEED_CHANCE
@@ -36,6 +37,7 @@ def embed_side_by_side(corpus: str, modality: str, data: Path, settings: Setting
     Locally one process goes through all clips with one loaded encoder. On a cluster every shard of embeddings
     is first a task of its own, on whichever worker is free; the call then fills in what is missing.
     """
+    settings = _settled(settings)
     parts = 0
     if settings.runner != "local":
         keys = open_extracted(DataPaths(data).extract(corpus)).keys(modality)
@@ -45,6 +47,12 @@ def embed_side_by_side(corpus: str, modality: str, data: Path, settings: Setting
     title = f"embed {modality} {corpus}"
     done = sum(run_side_by_side(embed_clips, calls, settings.runner, "processes", settings.workers, title))
     return done + embed_clips(**call)
+
+
+def _settled(settings: Settings) -> Settings:
+    """The settings with the precision that they leave to this machine: workers elsewhere take it too."""
+    precision = choose_precision(settings.embed.precision, settings.embed.device)
+    return settings.model_copy(update={"embed": settings.embed.model_copy(update={"precision": precision})})
 
 
 def no_clips(out: Path) -> int:

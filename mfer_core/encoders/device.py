@@ -5,12 +5,14 @@ from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mfer_core.base.errors import MferError
+from mfer_core.encoders.int8 import use_int8
 
 Items = TypeVar("Items", Sequence, torch.Tensor)  # what can be counted and cut in two
 Result = TypeVar("Result")
+Model = TypeVar("Model", bound=nn.Module)
 BATCH_GIB = 1.0  # Working memory beside the weights.
 
 
@@ -36,6 +38,20 @@ def choose_device(name: str, fold: int = 0) -> torch.device:
     return torch.device("cuda", fold % count if device.index is None else device.index)
 
 
+def placed(model: Model, device: torch.device, precision: str) -> Model:
+    """``model`` on ``device``, with products in int8 where that is its ``precision``.
+
+    Raises MferError for int8 on a GPU.
+    """
+    if precision == "int8" and device.type != "cpu":
+        raise MferError("precision int8 is for processors: on a GPU take bf16")
+    # transformers' types take the wrapped method for one that is not bound.
+    model.to(device)
+    if precision == "int8":
+        use_int8(model)
+    return model
+
+
 @contextmanager
 def exact_products() -> Iterator[None]:
     """IEEE products in fp32 (no TF32) by deterministic kernels, on a GPU too."""
@@ -46,7 +62,7 @@ def exact_products() -> Iterator[None]:
 
 @contextmanager
 def inference(device: torch.device, precision: str) -> Iterator[None]:
-    """No gradients; ``bf16`` autocasts; ``fp32`` means exact products."""
+    """No gradients; ``bf16`` autocasts; ``fp32``, and what ``int8`` leaves of it, means exact products."""
     on_gpu = device.type != "cpu"
     with (
         torch.inference_mode(),

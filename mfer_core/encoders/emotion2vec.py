@@ -14,7 +14,7 @@ import torch
 from mfer_core.base.errors import MferError, typed_line
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import choose_device
+from mfer_core.encoders.device import choose_device, placed
 from mfer_core.encoders.emotion2vec_batch import ExactBatches
 from mfer_core.encoders.emotion2vec_config import (
     Layers,
@@ -124,7 +124,7 @@ def load_emotion2vec(
     located = find_checkpoint(checkpoint, revision, SHAPING_FILES, locked)
     config, labels = read_config(located.folder), read_tokens(located.folder)
     torch_device = choose_device(device)
-    model = load_model(located.folder, config, len(labels)).to(torch_device)
+    model = placed(load_model(located.folder, config, len(labels)), torch_device, precision)
     speed_up(model, precision)
     normalize = bool(config["model_conf"].get("normalize"))
     layers = layers_of(config)

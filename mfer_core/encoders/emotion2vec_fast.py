@@ -3,7 +3,7 @@
 The published front end turns its activations for every layer normalisation and back; kept as [B, T, C], each
 convolution is one matrix product over windows of its input. Attention goes through torch's scaled-dot-product
 kernel, and in bf16 the weights of the products are converted once instead of in every call (autocast keeps no
-copy of frozen weights).
+copy of frozen weights). In int8 the convolutions are such products too.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
+
+from mfer_core.encoders.int8 import NARROWEST, add_int8, int8_product
 
 if TYPE_CHECKING:
     from funasr.models.emotion2vec.fairseq_modules import ConvFeatureExtractionModel
@@ -29,6 +31,8 @@ def speed_up(model: "Emotion2vec", precision: str) -> None:
         audio.get_alibi_bias = partial(_for_any_batch, audio.get_alibi_bias)
     if audio.modality_cfg.extractor_mode == "layer_norm":
         audio.local_encoder.forward = partial(_front, audio.local_encoder)
+        if precision == "int8":
+            _convolve_in_int8(audio.local_encoder)
     for block in (*audio.context_encoder.blocks, *model.blocks):
         if not block.attn.cosine_attention:
             block.attn.forward = partial(_attend, block.attn)
@@ -64,8 +68,21 @@ def _convolve(values: Tensor, conv: nn.Conv1d) -> Tensor:
     windows = values.as_strided(
         shape, (steps * channels, stride * channels, 1)
     ).contiguous()  # The windows overlap.
-    weight = conv.weight.transpose(1, 2).reshape(len(conv.weight), kernel * channels)  # [C', kernel * C]
-    return linear(windows, weight, conv.bias)
+    if hasattr(conv, "int8_weight"):
+        return int8_product(conv, windows)
+    return linear(windows, _as_product(conv), conv.bias)
+
+
+def _convolve_in_int8(encoder: "ConvFeatureExtractionModel") -> None:
+    for conv, *_ in encoder.conv_layers:
+        weight = _as_product(conv)
+        if weight.shape[1] >= NARROWEST:
+            add_int8(conv, weight)
+
+
+def _as_product(conv: nn.Conv1d) -> Tensor:
+    """[C', kernel * C]: its weight, for windows of its input."""
+    return conv.weight.transpose(1, 2).reshape(len(conv.weight), -1)
 
 
 def _attend(

@@ -26,7 +26,7 @@ from mfer_core.base.errors import MferError, one_line
 from mfer_core.encoders.batched_faces import BatchedFaces
 from mfer_core.encoders.checkpoint_pointer import Source
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import choose_device
+from mfer_core.encoders.device import choose_device, placed
 from mfer_core.encoders.images import FILE, Preprocessing, parse_preprocessing
 from mfer_core.encoders.pretrained import load_pretrained, read_config
 
@@ -128,7 +128,7 @@ def load_transformers_faces(source: Source, device: str, precision: str) -> Tran
     names = {"key_mapping": TOWER_NAMES} if family.model_class else {}
     model = load_pretrained(model_class, folder, config, **family.options, **names)
     torch_device = choose_device(device)
-    model = model.to(torch_device)  # type: ignore[arg-type]
+    model = placed(model, torch_device, precision)
     metadata = {**located.metadata, "family": kind}
     return TransformersFaces(model, family.feature, _preprocessing(folder), metadata, torch_device, precision)
 

@@ -25,7 +25,7 @@ from mfer_core.cache.heads import Head
 from mfer_core.cache.schemas import SAMPLE_RATE
 from mfer_core.encoders.checkpoint_pointer import ALL_LAYERS, Source
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import choose_device
+from mfer_core.encoders.device import choose_device, placed
 from mfer_core.encoders.pretrained import load_pretrained, read_config
 from mfer_core.encoders.speech_heads import classifier_class, head_of
 from mfer_core.encoders.speech_inputs import Spectra, SpeechInput, Waveforms, WhisperWindows
@@ -177,8 +177,7 @@ def load_transformers_speech(source: Source, device: str, precision: str) -> Tra
     if layer == ALL_LAYERS:
         metadata[MIXED_LAYERS] = len(_blocks(model)) + 1
     torch_device = choose_device(device)
-    # transformers' types take the wrapped method for one that is not bound.
-    model = model.to(torch_device)  # type: ignore[arg-type]
+    model = placed(model, torch_device, precision)
     return TransformersSpeech(model, inputs, layer, head, metadata, torch_device, precision)
 
 

@@ -17,7 +17,15 @@ from transformers import VideoMAEModel
 from mfer_core.encoders.batched_faces import BatchedFaces
 from mfer_core.encoders.checkpoint_pointer import Source
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import BATCH_GIB, choose_device, in_halves, inference, items_within, to_device
+from mfer_core.encoders.device import (
+    BATCH_GIB,
+    choose_device,
+    in_halves,
+    inference,
+    items_within,
+    placed,
+    to_device,
+)
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
 from mfer_core.encoders.pretrained import load_pretrained, read_config
 
@@ -133,5 +141,5 @@ def load_transformers_video(source: Source, device: str, precision: str) -> Tran
     model = load_pretrained(VideoMAEModel, located.folder, config)
     metadata = {**located.metadata, "family": FAMILY, "window": config.num_frames}
     torch_device = choose_device(device)
-    model = model.to(torch_device)  # type: ignore[arg-type]
+    model = placed(model, torch_device, precision)
     return TransformersVideo(model, read_preprocessing(located.folder), metadata, torch_device, precision)

@@ -15,7 +15,7 @@ from mfer_core.base.errors import MferError
 from mfer_core.cache.heads import Head
 from mfer_core.encoders.batched_faces import BatchedFaces
 from mfer_core.encoders.checkpoints import find_checkpoint
-from mfer_core.encoders.device import choose_device
+from mfer_core.encoders.device import choose_device, placed
 from mfer_core.encoders.images import FILE, Preprocessing, read_preprocessing
 from mfer_core.encoders.pretrained import load_pretrained, read_config
 from mfer_core.encoders.vit_stem import vit_class
@@ -81,8 +81,7 @@ def load_vit(
     """
     located = find_checkpoint(checkpoint, revision, SHAPING_FILES, locked)
     torch_device = choose_device(device)
-    # transformers' types take the wrapped method for one that is not bound.
-    model = _load_model(located.folder).to(torch_device)  # type: ignore[arg-type]
+    model = placed(_load_model(located.folder), torch_device, precision)
     preprocessing = read_preprocessing(located.folder)
     labels = _check(model, preprocessing, located.folder)
     return VitEncoder(model, preprocessing, labels, located.metadata, torch_device, precision)

@@ -124,7 +124,7 @@ def _embed_visual(settings: Settings) -> float:
 
     with tempfile.TemporaryDirectory(prefix="mfer-") as folder:
         checkpoint = _here(settings.pretrain_vit.checkpoint) or _write_vit(settings, Path(folder))
-        encoder = load_faces(Source(str(checkpoint)), settings.embed.device, settings.embed.precision)
+        encoder = load_faces(Source(str(checkpoint)), settings.embed.device, _precision(settings))
     faces = [np.zeros((224, 224), np.uint8)] * 8
     with one_thread():
         return _time(lambda: encoder.embed(faces, settings.embed.batch_gib), encoder.device.type) / len(faces)
@@ -140,11 +140,17 @@ def _embed_audio(settings: Settings) -> float:
         here = _here(chosen.checkpoint)
         source = Source(str(here), None, chosen.layer) if here else None
         source = source or Source(str(_write_speech(settings, Path(folder))))
-        encoder = load_speech(source, settings.embed.device, settings.embed.precision)
+        encoder = load_speech(source, settings.embed.device, _precision(settings))
     sounds = [np.random.default_rng(0).normal(0, 0.1, int(CLIP_S * 16_000)).astype(np.float32)] * 4
     with one_thread():
         seconds = _time(lambda: encoder.embed(sounds, settings.embed.batch_gib), encoder.device.type)
     return seconds / (CLIP_S * len(sounds))
+
+
+def _precision(settings: Settings) -> str:
+    from mfer_core.encoders.precision import choose_precision
+
+    return choose_precision(settings.embed.precision, settings.embed.device)
 
 
 def _here(checkpoint: str | None) -> Path | None:

@@ -53,13 +53,15 @@ def test_a_speech_encoder_hears_in_three_threads_what_it_hears_in_one(family, la
         assert all(map(np.array_equal, speech, alone))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_so_do_emotion2vec_and_vit(precision, emotion2vec_folder, vit_folder, waveforms, random):
     encoder = load_emotion2vec(str(emotion2vec_folder), None, "cpu", precision)
     many = [*waveforms, *reversed(waveforms)] * 3
     alone = [speech_of(encoder, waveform) for waveform in many]
     assert all(map(np.array_equal, on_cores(speech_of, twins(encoder, 3), many), alone))
     faces = load_vit(str(vit_folder), None, "cpu", precision)
+    buffers = zip(faces.model.buffers(), twins(faces, 2)[1].model.buffers(), strict=True)
+    assert all(one.data_ptr() == copied.data_ptr() for one, copied in buffers)
     images = [[random.integers(0, 256, (40, 40), np.uint8)] * count for count in (1, 5, 2, 7, 3)]
     seen = on_cores(lambda one, clip: one.embed(clip), twins(faces, 3), images)
     assert all(map(np.array_equal, seen, map(faces.embed, images)))

@@ -47,9 +47,10 @@ def test_equals_the_published_processor_and_forward_of_each_image_alone(folders,
         features = encoder.embed(images, gib(count * encoder.frame_bytes))
         np.testing.assert_allclose(features, expected, atol=1e-4)
     assert encoder.dim == 32 and encoder.metadata["family"] == family and encoder.head() is None
-    near = load(folders[family], "bf16").embed(images)
-    cosine = (near * expected).sum(1) / np.linalg.norm(near, axis=1) / np.linalg.norm(expected, axis=1)
-    assert cosine.min() > 0.99
+    for precision in ("bf16", "int8"):
+        near = load(folders[family], precision).embed(images)
+        cosine = (near * expected).sum(1) / np.linalg.norm(near, axis=1) / np.linalg.norm(expected, axis=1)
+        assert cosine.min() > 0.99
 
 
 @pytest.mark.parametrize("family", FAMILIES)

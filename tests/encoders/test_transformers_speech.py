@@ -129,11 +129,12 @@ def test_whisper_reads_windows_of_30_s(folders, random):
         encoder.frames([encoder.prepare(waveform)])
 
 
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_bf16_stays_close_to_fp32_even_in_32_dimensions(folders, clips, family):
+def test_less_precision_stays_close_to_fp32_even_in_32_dimensions(folders, clips, family, precision):
     exact, near = (
         load(folders[family]).embed(clips[1:3]),
-        load(folders[family], None, "bf16").embed(clips[1:3]),
+        load(folders[family], None, precision).embed(clips[1:3]),
     )
     for one, other in zip(exact, near, strict=True):
         assert (one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other) > 0.99

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from mfer_core.base.settings.sections import Section
-from mfer_core.base.settings.types import Device, Precision, Text, Unique
+from mfer_core.base.settings.types import Device, EmbedPrecision, Precision, Text, Unique
 
 
 class Pretrain(Section):
@@ -115,8 +115,9 @@ class Embed(Section):
 
     dtype: Literal["float16", "float32"]
     """How embeddings are stored."""
-    precision: Precision = "fp32"
-    """How they are computed; bf16 is for GPUs."""
+    precision: EmbedPrecision = "fp32"
+    """How they are computed: bf16 for GPUs, and for processors with such products; int8 for processors; auto
+    measures a second which is fast on this machine, and says it."""
     device: Device
     """auto (a GPU where there is one), cpu, cuda or cuda:N."""
     batch_gib: float = Field(default=1.0, gt=0)

@@ -10,6 +10,7 @@ from mfer_core.base.labels import LABEL, RESERVED
 
 Item = TypeVar("Item")
 Precision = Literal["fp32", "bf16"]
+EmbedPrecision = Literal["fp32", "bf16", "int8", "auto"]
 
 # Protocols by name; mfer_core/protocol/protocols.py says what each one holds out. A preset numbers the actors
 # of the corpus that an adapter reads, and means nobody in another corpus.
