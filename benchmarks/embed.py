@@ -1,5 +1,5 @@
-"""How fast the encoders are, on this machine and in one run: published implementation against this one, fp32
-and bf16.
+"""How fast the encoders are, on this machine and in one run: published implementation against this one, in
+fp32, bf16 and int8.
 
 python -m benchmarks.embed [--threads N]: random weights of the real architectures (emotion2vec base,
 ViT-B/16), the same clips and cores for every row; on a GPU: --device cuda --clips 256 --frames 2048
@@ -31,6 +31,7 @@ from benchmarks.encoder_cards import (
     card_row,
     clips_of,
     modality_of,
+    precisions,
     said_of,
     said_of_compact,
     seconds_per_second,
@@ -67,11 +68,16 @@ def waiting(run: Run, device: str) -> Run:
     return run_and_wait
 
 
-def product_rate(dtype: torch.dtype, device: str, repeats: int) -> float:
-    """FLOP per second of a 2048 x 2048 matrix product."""
+def product_rate(precision: str, device: str, repeats: int) -> float:
+    """Operations per second of a 2048 x 2048 matrix product."""
     side = 2048
-    one, other = (torch.randn(side, side, dtype=dtype, device=device) for _ in range(2))
-    return 2 * side**3 / fastest({"": waiting(lambda: one @ other, device)}, repeats)[""]
+    one, other = (100 * torch.randn(side, side, device=device) for _ in range(2))
+    product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = torch.mm
+    if precision == "int8":
+        one, other, product = one.to(torch.int8), other.to(torch.int8), torch._int_mm
+    elif precision == "bf16":
+        one, other = one.bfloat16(), other.bfloat16()
+    return 2 * side**3 / fastest({"": waiting(lambda: product(one, other), device)}, repeats)[""]
 
 
 def speech_rows(
@@ -100,7 +106,7 @@ def speech_rows(
             published.generate(clip, granularity="frame", disable_pbar=True)[0]["feats"] for clip in clips
         ]
 
-    encoders = {name: load_emotion2vec(str(folder), None, device, name) for name in ("fp32", "bf16")}
+    encoders = {name: load_emotion2vec(str(folder), None, device, name) for name in precisions(device)}
 
     def embed(encoder):
         return encoder.embed(clips, gib) if device != "cpu" else [encoder.embed([clip])[0] for clip in clips]
@@ -127,7 +133,7 @@ def frame_rows(
             .numpy()
         )
 
-    encoders = {name: load_vit(str(folder), None, device, name) for name in ("fp32", "bf16")}
+    encoders = {name: load_vit(str(folder), None, device, name) for name in precisions(device)}
     ours = {f"this encoder {name}": partial(encoder.embed, images, gib) for name, encoder in encoders.items()}
     return timed_rows({"transformers forward fp32": forward, **ours}, repeats, device)
 
@@ -147,7 +153,7 @@ def table(
     first = rows[0]
     for name, took, values in rows:
         cosine = float((values * first[2]).sum() / np.linalg.norm(values) / np.linalg.norm(first[2]))
-        share = gflop * 1e9 * work / took / rates["bf16" if "bf16" in name else "fp32"]
+        share = gflop * 1e9 * work / took / rates[name.split()[-1]]
         lines.append(f"| {name} | {work / took:.2f} | {first[1] / took:.2f}x | {cosine:.5f} | {share:.0%} |")
     return "\n".join(lines)
 
@@ -212,14 +218,9 @@ def main() -> None:
         print(f"{given.threads} threads on {given.device}, {given.clock} seconds\n")
         print_cards(given)
         return
-    rates = {
-        name: product_rate(dtype, given.device, 5)
-        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
-    }
-    print(
-        f"{given.threads} threads on {given.device}; matrix product: {rates['fp32'] / 1e9:.0f} GFLOP/s "
-        f"fp32, {rates['bf16'] / 1e9:.0f} bf16\n"
-    )
+    rates = {name: product_rate(name, given.device, 5) for name in precisions(given.device)}
+    said = ", ".join(f"{rate / 1e9:.0f} {name}" for name, rate in rates.items())
+    print(f"{given.threads} threads on {given.device}; matrix product, 10^9 operations a second: {said}\n")
     with tempfile.TemporaryDirectory() as temporary:
         speech = speech_rows(
             write_emotion2vec(Path(temporary) / "speech"),

@@ -23,7 +23,7 @@ from mfer_core.encoders.checkpoints import checkpoint_folder
 from mfer_core.encoders.faces import load_faces
 from mfer_core.encoders.speech import load_speech
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "int8")  # the last on processors alone
 READS = {"audio": "speech", "visual": "pictures"}
 HEADINGS = (
     *("encoder", "reads", "licence", "trained on", "emotion labels seen"),
@@ -76,14 +76,20 @@ def seconds_per_second(
     source: Source, modality: str, load: Load, repeats: int, wait: Wait, clock: Clock = time.perf_counter
 ) -> list[float]:
     """Seconds of computing per second of recording in each of ``PRECISIONS``, the fastest of ``repeats``
-    turns by ``clock``.
+    turns by ``clock``; NaN for one that the device lacks.
     """
     read = {"audio": load_speech, "visual": load_faces}[modality]
-    encoders = {precision: read(source, load.device, precision) for precision in PRECISIONS}
+    here = precisions(load.device)
+    encoders = {precision: read(source, load.device, precision) for precision in here}
     pass_over = {"audio": _hear, "visual": _see}[modality]
     runs = {name: wait(partial(pass_over, encoder, load)) for name, encoder in encoders.items()}
     took = fastest(runs, repeats, clock)
-    return [took[name] / (load.clip_s * len(load.sounds)) for name in PRECISIONS]
+    return [took.get(name, np.nan) / (load.clip_s * len(load.sounds)) for name in PRECISIONS]
+
+
+def precisions(device: str) -> tuple[str, ...]:
+    """In which an encoder computes there."""
+    return PRECISIONS if device == "cpu" else PRECISIONS[:-1]
 
 
 def _hear(encoder: Any, load: Load) -> None:
