@@ -86,7 +86,7 @@ def run_side_by_side(
     """
     if not calls:
         return
-    failures = []
+    failures: list[BaseException] = []
     with task_runner(runner_setting, kind, workers) as runner, _not_waiting():
         if runner_setting != "local":
             from prefect_dask import DaskTaskRunner
@@ -99,16 +99,20 @@ def run_side_by_side(
         for call in calls:
             with tags(*tag(call)), _naming_a_killed_process():
                 futures.append(runner.submit(task, parameters=call))
-        for future in track(as_completed(futures), title, total=len(futures)):
-            result = _outcome(future)
-            if isinstance(result, BaseException):
-                failures.append(result)
-            else:
-                yield result
+        yield from track(_results(futures, failures), title, total=len(futures))
     if failures:
         done = len(calls) - len(failures)
         failures[0].add_note(f"{DONE}{title}, {done} of {len(calls)}; this failed first")
         raise failures[0]
+
+
+def _results(futures: list[PrefectFuture], failures: list[BaseException]) -> Iterator[Any]:
+    """Yield what the tasks return, in the order in which they end; what ended others goes to ``failures``."""
+    for outcome in map(_outcome, as_completed(futures)):
+        if isinstance(outcome, BaseException):
+            failures.append(outcome)
+        else:
+            yield outcome
 
 
 @contextmanager

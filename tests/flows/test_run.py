@@ -32,6 +32,7 @@ from sklearn.svm import SVC
 import flows.stages
 import tasks.runner
 from flows.__main__ import program
+from mfer_core.base import progress
 from mfer_core.base.workers import fork_server
 from tasks.runner import run_side_by_side
 
@@ -85,6 +86,7 @@ def demo():
     runs |= dict.fromkeys(("fault", "bug"), (fail, "local", "processes"))
     runs |= {"leave": (leave, "local", "processes"), "die": (die, "local", "processes")}
     work, where, pool = runs.get(kind, (compute, "local", "processes"))
+    progress.observers.append(lambda *done: print("counted as done:", done))
     list(run_side_by_side(work, calls, where, pool, 2, kind))
 
 
@@ -238,6 +240,7 @@ def test_a_fault_in_a_process_of_a_pool_is_said_once_with_what_is_done_and_the_w
     status, output = run(project, "fault")
     assert status == 1
     assert output.splitlines()[-3:] == ending("python -m flows demo")
+    assert "counted as done" not in output
     assert output.lower().count("permission denied") == 1, output
     assert "Traceback" not in output
 
