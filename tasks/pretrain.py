@@ -49,16 +49,25 @@ def train_emotion2vec(
     without each of them; returns the figures of the first, and how the others did.
     """
     metrics = _train_emotion2vec(corpora, data, extract, settings, seed, out)
-    folder = DataPaths(data).encoders_without
-    if not settings.leave_one_out:
-        shutil.rmtree(folder, ignore_errors=True)
-        return metrics
-    present = [name for name in corpora if len(read_manifest(DataPaths(data).manifest(name)))]
-    for name in present if len(present) > 1 else []:
+    folder, without = DataPaths(data).encoders_without, list[str]()
+    if settings.leave_one_out:
+        present = [name for name in corpora if len(read_manifest(DataPaths(data).manifest(name)))]
+        without = present if len(present) > 1 else []
+    _keep_only(folder, without)
+    for name in without:
         others = [other for other in corpora if other != name]
         figures = _train_emotion2vec(others, data, extract, settings, seed, folder / name)
         metrics = metrics | {f"valid_uar_trained_without_{name}": figures["valid_uar_trained"]}
     return metrics
+
+
+def _keep_only(folder: Path, names: list[str]) -> None:
+    """Remove what other settings have left in ``folder``."""
+    for former in folder.glob("*"):
+        if former.name not in names:
+            shutil.rmtree(former)
+    if not names:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _train_emotion2vec(

@@ -68,9 +68,14 @@ def test_no_clip_of_the_corpus_that_is_left_out_is_heard(data, tmp_path, monkeyp
     monkeypatch.setattr(pretrain_emotion2vec, "pretrain_emotion2vec", note)
     for part in ("ingest", "extract"):
         (tmp_path / part).symlink_to(data / part)
+    for name in (CORPORA[0], "one that is gone"):
+        (tmp_path / "pretrain_emotion2vec" / "without" / name).mkdir(parents=True)
     metrics = train_encoders(tmp_path, settings_with(leave_one_out=True))
     assert heard == [("pretrain_emotion2vec", 48), *((name, 32) for name in CORPORA)]
     assert {f"valid_uar_trained_without_{name}" for name in CORPORA} <= metrics.keys()
+    assert [*(tmp_path / "pretrain_emotion2vec" / "without").iterdir()] == [
+        tmp_path / "pretrain_emotion2vec" / "without" / CORPORA[0]
+    ]
 
 
 def test_without_the_setting_there_are_no_such_encoders_the_one_stays_and_the_table_says_what_it_heard(
