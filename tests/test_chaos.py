@@ -24,6 +24,7 @@ from benchmarks.chaos.left import Progress, recorded
 from benchmarks.chaos.points import ANY, Kill, Points
 from benchmarks.chaos.power import NAMES, SOME, lose_power, state
 from benchmarks.chaos.project import Project
+from benchmarks.chaos.record import Record
 from benchmarks.chaos.report import hits_of
 from mfer_core.base import files
 from mfer_core.base.errors import MferError, mendable
@@ -147,6 +148,19 @@ def test_the_first_trials_hit_every_kind_of_point_in_every_unit():
     first = trials[: len(kinds)]
     assert {(trial.unit, trial.kills[0].kind) for trial in first} == kinds
     assert all({kill.after for kill in trial.kills} == {False, True} for trial in first)
+
+
+def test_a_process_learns_of_the_trials_of_another_once_they_are_whole(tmp_path):
+    ours, theirs = Record(tmp_path, ""), Record(tmp_path, "")
+    ours.add({"name": "point/embed/shard 0", "faults": []})
+    with (tmp_path / "trials.jsonl").open("a") as file:
+        file.write('{"name": "point/embed/shard 1", ')
+        file.flush()
+        theirs.read()
+        assert [*theirs.trials] == ["point/embed/shard 0"]
+        file.write('"faults": []}\n')
+    theirs.read()
+    assert [*theirs.trials] == ["point/embed/shard 0", "point/embed/shard 1"]
 
 
 def test_the_runs_of_a_trial_go_on_from_the_first_point_to_the_last():

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.chaos.driver import PHASES, Driver, Plan, side_by_side
 from benchmarks.chaos.planted import PLANTS
+from benchmarks.chaos.points import KINDS
 from benchmarks.chaos.project import Project, units
 from benchmarks.chaos.record import Record, version
 from benchmarks.chaos.report import write_report
@@ -52,6 +53,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=240, help="no trial starts later than this")
     parser.add_argument("--units", nargs="*", help="only these stages (default: all, and predict)")
     parser.add_argument("--phases", nargs="*", choices=PHASES, default=PHASES)
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=KINDS, help="of points")
     parser.add_argument("--side-by-side", type=int, default=2, help="trials of stages at a time")
     parser.add_argument("--whole", type=int, default=30, help="kills of whole runs in each way")
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=[*WAYS], help="of whole runs")
@@ -83,7 +85,7 @@ def _kill_stages(
     """The trials of stages and of predict, against one Prefect server."""
     chosen = {name: unit for name, unit in units().items() if not options.units or name in options.units}
     plants = {bug: patch for bug, (patch, _, _) in PLANTS.items()}
-    plan = Plan(chosen, options.seed, options.random, options.phases)
+    plan = Plan(chosen, options.seed, options.random, options.phases, options.kinds)
     with _server():
         for module in (*EVERY_STAGE, *SOME_STAGES, *PROGRAM):
             importlib.import_module(module)

@@ -28,6 +28,7 @@ class Plan:
     seed: int
     random_trials: int
     phases: Sequence[str]
+    kinds: Sequence[str]
 
 
 class Driver:
@@ -54,7 +55,7 @@ class Driver:
                     self._find(bug)
         counts, seconds, seed = self._counts, self._seconds, self.plan.seed
         trials: dict[str, Iterator[Trial]] = {
-            "point": plan.enumerated(counts, seed),
+            "point": plan.enumerated(counts, seed, self.plan.kinds),
             "power": plan.without_power(counts, self.plan.units, seed),
             "fault": plan.with_faults(counts, seed),
             "random": plan.at_random(seconds, self.plan.units, seed, self.plan.random_trials),
@@ -68,6 +69,7 @@ class Driver:
         """Whether what the trial's kills are to hit was hit often enough, by trials of the same kind."""
         kind = plan.kind_of(trial.name)
         hits = Counter[bool]()
+        self.record.read()
         for name, entry in self.record.trials.items():
             if name != trial.name and plan.kind_of(name) == kind:
                 hits.update(isinstance(kill, dict) and kill["after"] for kill in _hit(entry))

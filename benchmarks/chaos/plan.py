@@ -14,7 +14,7 @@ from benchmarks.chaos.trial import BACK, OVER, Trial
 
 HITS = 10  # of every kind of point in every unit, before it and after it
 AT_POINTS = 6  # kills of a trial, each in a run that goes on where the one before was killed
-AT_MOST = 6  # trials of a kind in a unit: some points are reached by no run that goes on
+AT_MOST = 24  # trials of a kind in a unit: some points are reached by no run that goes on
 MOST_KILLS = 3  # of a trial at random times
 TRIES = 40  # trials until a planted bug is given up
 
@@ -27,10 +27,10 @@ def undisturbed(units: dict[str, Unit], repeats: int) -> Iterator[Trial]:
             yield Trial(f"null/{name}/stale", name, stale=OVER)
 
 
-def enumerated(counts: dict[str, dict[str, int]], seed: int) -> Iterator[Trial]:
-    """Before and after points of every kind, from the first to the last one of an undisturbed run."""
+def enumerated(counts: dict[str, dict[str, int]], seed: int, kinds: Iterable[str] = KINDS) -> Iterator[Trial]:
+    """Before and after points of these kinds, from the first to the last one of an undisturbed run."""
     for unit, by_kind in counts.items():
-        for kind in KINDS:
+        for kind in kinds:
             for number in range(AT_MOST if by_kind.get(kind) else 0):
                 name = f"point/{unit}/{kind} {number}"
                 places = _places(by_kind[kind], number, f"{seed} {name}")

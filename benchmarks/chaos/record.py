@@ -21,22 +21,29 @@ class Record:
     def __init__(self, folder: Path, version: str):
         self._path, self._claims, self._version = folder / "trials.jsonl", folder / "claims", version
         self.trials: dict[str, dict] = {}
-        self._read()
+        self._known = 0  # bytes of the file
+        self.read()
 
-    def _read(self) -> None:
-        # What follows the last line's end is being written by another process.
-        lines = self._path.read_text().split("\n")[:-1] if self._path.exists() else []
-        self.trials = {entry["name"]: entry for entry in map(json.loads, lines)}
+    def read(self) -> None:
+        """Look what other processes have made since."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._known)
+            # What follows the last line's end is being written by another process.
+            lines = file.read().rpartition(b"\n")[0]
+        self._known += len(lines) + bool(lines)
+        self.trials |= {entry["name"]: entry for entry in map(json.loads, lines.splitlines())}
 
     def first(self, beginning: str, end: str) -> dict | None:
         """The first trial, of whichever process, whose name begins and ends so; None where there is none."""
-        self._read()
+        self.read()
         names = (name for name in self.trials if name.startswith(beginning) and name.endswith(f"/{end}"))
         return self.trials.get(next(names, ""))
 
     def begin(self) -> None:
         """Before any process starts: look what was made; what nobody finished is claimed by nobody."""
-        self._read()
+        self.read()
         self._claims.mkdir(exist_ok=True)
         for claim in self._claims.iterdir():
             claim.unlink()
