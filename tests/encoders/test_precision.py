@@ -70,8 +70,7 @@ def test_int8_on_a_gpu_is_refused_before_anything_goes_there():
     [((1.2, 1.4), "fp32"), ((2.4, 0.8), "bf16"), ((2.4, 4.9), "int8"), ((0.1, 1.6), "int8")],
 )
 def test_auto_takes_the_fastest_that_is_worth_it_and_says_so(times, chosen, monkeypatch, caplog):
-    seconds = {"fp32": 1.0, "bf16": 1 / times[0], "int8": 1 / times[1]}
-    monkeypatch.setattr(precision, "product_seconds", lambda: seconds)
+    monkeypatch.setattr(precision, "times_as_fast", lambda names: dict(zip(names, times, strict=True)))
     with caplog.at_level(logging.INFO, "mfer"):
         assert choose_precision("auto", "cpu") == chosen
     assert caplog.messages == [
@@ -80,8 +79,16 @@ def test_auto_takes_the_fastest_that_is_worth_it_and_says_so(times, chosen, monk
     ]
 
 
-def test_what_is_measured_are_three_ways_and_what_is_named_is_not_measured(monkeypatch):
-    monkeypatch.setattr(precision, "MEASURED_S", 0.0)
-    assert {*precision.product_seconds()} == {"fp32", "bf16", "int8"}
-    monkeypatch.setattr(precision, "product_seconds", None)
-    assert [choose_precision(name, "cpu") for name in ("fp32", "bf16", "int8")] == ["fp32", "bf16", "int8"]
+def test_what_is_named_is_taken_and_warned_of_where_it_is_slow(monkeypatch, caplog):
+    times = {"bf16": 0.02, "int8": 4.5}
+    monkeypatch.setattr(precision, "times_as_fast", lambda names: {name: times[name] for name in names})
+    assert [choose_precision(name, "cpu") for name in ("fp32", *times)] == ["fp32", *times]
+    assert caplog.messages == [
+        "precision bf16 is 50.0 times as slow as fp32 on this processor: auto takes the fastest"
+    ]
+
+
+def test_a_product_is_measured_in_each_way(monkeypatch):
+    monkeypatch.setattr(precision, "MEASURED_S", 0.01)
+    monkeypatch.setattr(precision, "ROWS", 2)
+    assert all(0 < times < float("inf") for times in precision.times_as_fast(("bf16", "int8")).values())
