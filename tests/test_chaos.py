@@ -163,6 +163,11 @@ def test_a_process_learns_of_the_trials_of_another_once_they_are_whole(tmp_path)
     assert [*theirs.trials] == ["point/embed/shard 0", "point/embed/shard 1"]
 
 
+def test_a_point_that_a_run_comes_to_once_is_hit_before_and_then_after():
+    sides = {tuple(kill.after for kill in trial.kills) for trial in plan.enumerated({"a": {"mkdir": 1}}, 3)}
+    assert sides == {(False, True)}
+
+
 def test_the_runs_of_a_trial_go_on_from_the_first_point_to_the_last():
     trials = {trial.name: trial for trial in plan.enumerated({"embed": {"rename": 60}}, seed=3)}
     numbers = [kill.number for kill in trials["point/embed/rename 0"].kills]

@@ -14,6 +14,7 @@ from benchmarks.chaos.trial import BACK, OVER, Trial
 
 HITS = 10  # of every kind of point in every unit, before it and after it
 AT_POINTS = 6  # kills of a trial, each in a run that goes on where the one before was killed
+FEW = 2  # points of a kind, to which hardly a run comes that goes on: before, then after, and a trial is over
 AT_MOST = 24  # trials of a kind in a unit: some points are reached by no run that goes on
 MOST_KILLS = 3  # of a trial at random times
 TRIES = 40  # trials until a planted bug is given up
@@ -33,8 +34,10 @@ def enumerated(counts: dict[str, dict[str, int]], seed: int, kinds: Iterable[str
         for kind in kinds:
             for number in range(AT_MOST if by_kind.get(kind) else 0):
                 name = f"point/{unit}/{kind} {number}"
-                places = _places(by_kind[kind], number, f"{seed} {name}")
-                kills = (Kill(kind, place, (number + at) % 2 == 1) for at, place in enumerate(places))
+                is_few = by_kind[kind] <= FEW
+                places = _places(by_kind[kind], number, f"{seed} {name}", 2 if is_few else AT_POINTS)
+                first = 0 if is_few else number
+                kills = (Kill(kind, place, (first + at) % 2 == 1) for at, place in enumerate(places))
                 yield Trial(name, unit, tuple(kills))
 
 
@@ -114,14 +117,14 @@ def kind_of(name: str) -> str:
     return name.rpartition(" ")[0]
 
 
-def _places(last: int, number: int, seed: str) -> list[int]:
+def _places(last: int, number: int, seed: str, count: int = AT_POINTS) -> list[int]:
     """For each run of a trial the point at which it is killed, counted from where it goes on.
 
     Together they lead from the first point (in the first trial, with ``number`` 0) to the last one.
     """
     rng = random.Random(seed)
     places = sorted(
-        [1 if number == 0 else rng.randint(1, last), last, *rng.choices(range(1, last + 1), k=AT_POINTS - 2)]
+        [1 if number == 0 else rng.randint(1, last), last, *rng.choices(range(1, last + 1), k=count - 2)]
     )
     steps = [later - place for place, later in itertools.pairwise(places)]
     return [max(1, step) for step in (places[0], *steps)]
